@@ -1,0 +1,42 @@
+#pragma once
+// How a child process ended, and the one place that waits for children. Fork: either.
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace pgforeman {
+
+struct ChildExit {
+  pid_t pid = 0;
+  int exit_code = -1;  ///< valid when signal == 0
+  int signal = 0;      ///< the signal that killed it; 0 = it exited
+  bool core_dumped = false;
+  std::int64_t peak_rss_kib = 0;  ///< "at most": it starts at the parent's own size at fork
+
+  /// "exited with code 3", "killed by SIGSEGV (core dumped)".
+  std::string explain() const;
+};
+
+/// Reaps one ended child of this process, whichever it is; nothing when none has ended.
+/// The only wait call of the daemon: nobody else may reap, so a pid in a table is never reused.
+std::optional<ChildExit> reap_one();
+
+/// False when this process has no child at all, running or ended: a cheap check before a scan.
+bool has_children();
+
+/// Kills (SIGKILL) every child of this process that is not in `keep`, with its process group where
+/// that is not the caller's own, and reaps what ends; orphans that re-parent to the caller
+/// meanwhile are included, to a bounded fixpoint. Returns the exits of kept children that were
+/// reaped on the way.
+std::vector<ChildExit> kill_strangers(std::span<const pid_t> keep);
+
+/// Kills every descendant it can reach and reaps them. Async-signal-safe: for the parent-death
+/// signal handler.
+void kill_all_children_from_signal_handler() noexcept;
+
+}  // namespace pgforeman

@@ -1,0 +1,20 @@
+#pragma once
+// Time inside the fleet is CLOCK_MONOTONIC: it is the same in every process of a host, so deadlines
+// can cross the scoreboard, and wall-clock steps change nothing. Wall time is for logs and SQL only.
+
+#include <chrono>
+#include <cstdint>
+
+namespace pgforeman {
+
+using Clock = std::chrono::steady_clock;
+using TimePoint = Clock::time_point;
+using Millis = std::chrono::milliseconds;
+
+/// Milliseconds on the monotonic clock, as stored in the scoreboard.
+inline std::int64_t to_ms(TimePoint t) {
+  return std::chrono::duration_cast<Millis>(t.time_since_epoch()).count();
+}
+inline TimePoint from_ms(std::int64_t ms) { return TimePoint{Millis{ms}}; }
+
+}  // namespace pgforeman

@@ -1,0 +1,66 @@
+#pragma once
+// One contract, several carriers: run a message under a deadline, give back an Outcome.
+//
+// A Handler belongs to one consumer and lives in its process (fork: after). It works on the
+// consumer's io_context, runs one message at a time, never waits for children itself (the consumer
+// reaps and hands it every exit) and never blocks.
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/child_exit.h"
+#include "base/clock.h"
+#include "pgforeman/message.h"
+
+namespace pgforeman {
+
+/// Why a running message's handler is being ended early.
+enum class StopReason {
+  shutdown,    ///< the child drains and its time is up: the message is released unless it finished
+  lease_lost,  ///< somebody else holds the message now: whatever it says no longer counts
+};
+
+struct HandlerSettings {
+  std::vector<std::string> argv;         ///< resolved: argv[0] is a path that can be executed
+  std::vector<std::string> environment;  ///< "KEY=value": what the handler may see, no secrets
+  std::string queue;
+  Millis timeout{0};     ///< the running message's deadline, counted from run()
+  Millis kill_grace{0};  ///< between TERM and KILL of the handler's process group
+};
+
+class Handler {
+ public:
+  using Done = std::function<void(Outcome)>;
+
+  virtual ~Handler() = default;
+
+  /// Starts what lives as long as the child (jsonl's process). Also called again after a loss,
+  /// before the next message. Throws std::system_error when it cannot be started.
+  virtual void open() = 0;
+
+  /// Runs `message`; it must stay alive until `done` was called, exactly once, from the io_context.
+  /// Every failure, the timeout included, is an Outcome.
+  virtual void run(const Message& message, Done done) = 0;
+
+  /// Ends the running message's handler: TERM to its group, KILL after `grace`. `done` follows.
+  /// Without a running message: nothing.
+  virtual void stop(StopReason reason, Millis grace) = 0;
+
+  /// An exit the consumer reaped. True when it was this handler's process.
+  virtual bool on_exit(const ChildExit& exit) = 0;
+
+  /// Ends the long-lived process, if any (a planned end: its stdin is closed, then the group is
+  /// killed). For the child's own end; nothing may be running.
+  virtual void close() = 0;
+
+  /// The processes that must survive a clean-up of strangers between messages.
+  virtual std::vector<pid_t> pids() const = 0;
+};
+
+std::unique_ptr<Handler> make_exec_handler(boost::asio::io_context& io, HandlerSettings settings);
+std::unique_ptr<Handler> make_jsonl_handler(boost::asio::io_context& io, HandlerSettings settings);
+
+}  // namespace pgforeman

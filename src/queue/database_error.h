@@ -1,0 +1,27 @@
+#pragma once
+// The one exception of the database layer. It says what recovery needs to know, not what the server
+// printed: whether a new connection, another try or an operator helps.
+
+#include <stdexcept>
+#include <string>
+
+namespace pgforeman {
+
+class DatabaseError : public std::runtime_error {
+ public:
+  enum class Kind {
+    connection,  ///< lost, refused, silent or closed: close it, open a new one later
+    transient,   ///< serialization, deadlock, timeout, resources: the same call may succeed later
+    read_only,   ///< a standby or read-only session: reconnect, it may be the wrong server
+    schema,      ///< not migrated, or another version: `pgforeman migrate` helps
+    permission,  ///< the role lacks a right: an operator helps
+    rejected,    ///< the call itself is wrong for this database (bad data): no retry helps
+  };
+  DatabaseError(Kind kind, const std::string& what) : std::runtime_error(what), kind_(kind) {}
+  Kind kind() const { return kind_; }
+
+ private:
+  Kind kind_;
+};
+
+}  // namespace pgforeman

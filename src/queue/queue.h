@@ -1,0 +1,77 @@
+#pragma once
+// The queue as the daemon and the commands see it: a thin, typed client of the SQL functions in
+// schema `pgforeman`, which are named here and nowhere else. Every call is one statement, one
+// transaction, and throws DatabaseError. Fork: after. See docs/queue.md for the functions.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "pgforeman/message.h"
+#include "queue/connection.h"
+
+namespace pgforeman {
+
+/// How failures are retried; the same for every message of a queue.
+struct RetryRule {
+  int max_attempts = 5;
+  Millis backoff{1000};       ///< after the first failed attempt; doubles each time, +-20 % jitter
+  Millis backoff_max{300000};
+};
+
+struct Settlement {
+  Lease lease;
+  Outcome outcome;
+};
+
+/// What a settlement came to, in the order they were given.
+enum class Settled { done, retried, dead, released, lost_lease };
+
+struct QueueCounts {
+  std::int64_t ready = 0;      ///< claimable now
+  std::int64_t scheduled = 0;  ///< delayed or waiting for a retry
+  std::int64_t running = 0;    ///< under a lease
+  std::int64_t dead = 0;       ///< dead letters
+  double oldest_seconds = 0;   ///< age of the oldest claimable message; 0 when none
+  bool capped = false;         ///< a count reached its bound: "at least"
+};
+
+struct Tick {
+  std::int64_t promoted = 0;
+  std::optional<Millis> next_due;  ///< until the next scheduled message is due
+  QueueCounts counts;
+};
+
+class Queue {
+ public:
+  Queue(Connection& connection, std::string name) : connection_(connection), name_(std::move(name)) {}
+
+  /// Throws DatabaseError::schema unless the installed schema is one this binary can work with.
+  void check_schema();
+
+  /// Claims up to `limit` messages for `lease` under `token` (chosen by the caller, never 0, never
+  /// used before), most urgent first. May return fewer than there are.
+  std::vector<Message> claim(int limit, std::int64_t token, Millis lease);
+
+  /// Ends leases. One whose token moved on changes nothing and says lost_lease.
+  std::vector<Settled> settle(std::span<const Settlement> settlements, const RetryRule& rule);
+
+  /// Extends leases to `lease` from now; returns the ids that are no longer held by their token.
+  std::vector<std::int64_t> renew(std::span<const Lease> leases, Millis lease);
+
+  /// Releases at no attempt whatever is held under `token`: for a claim whose answer was never seen.
+  std::int64_t release_token(std::int64_t token);
+
+  /// Moves due messages to ready, and counts. One statement.
+  Tick tick();
+
+ private:
+  Connection& connection_;
+  std::string name_;
+};
+
+}  // namespace pgforeman
