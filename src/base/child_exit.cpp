@@ -1,0 +1,170 @@
+#include "base/child_exit.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace pgforeman {
+namespace {
+
+// A descendant that forks as fast as it is killed must not hold its killer for ever.
+constexpr int kMaxRounds = 64;
+
+/// Parses a decimal pid; 0 when `text` is not one. Async-signal-safe.
+pid_t parse_pid(const char* text) {
+  pid_t pid = 0;
+  if (*text == '\0') return 0;
+  for (; *text != '\0'; ++text) {
+    if (*text < '0' || *text > '9') return 0;
+    pid = pid * 10 + (*text - '0');
+  }
+  return pid;
+}
+
+/// The parent of `pid` as /proc tells; 0 when it is gone. Async-signal-safe.
+pid_t parent_of(const char* pid_name) {
+  std::array<char, 64> path{};
+  std::size_t n = 0;
+  for (const char* p = "/proc/"; *p != '\0'; ++p) path[n++] = *p;
+  for (const char* p = pid_name; *p != '\0' && n < 40; ++p) path[n++] = *p;
+  for (const char* p = "/stat"; *p != '\0'; ++p) path[n++] = *p;
+  const int fd = ::open(path.data(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  std::array<char, 512> text{};
+  const ssize_t size = ::read(fd, text.data(), text.size() - 1);
+  ::close(fd);
+  if (size <= 0) return 0;
+  // "pid (comm) state ppid ...": comm may hold anything, also ") ", so look from its last ')'.
+  const char* close_paren = ::strrchr(text.data(), ')');
+  if (close_paren == nullptr || close_paren + 4 > text.data() + size) return 0;
+  pid_t ppid = 0;
+  for (const char* p = close_paren + 4; *p >= '0' && *p <= '9'; ++p) ppid = ppid * 10 + (*p - '0');
+  return ppid;
+}
+
+/// Directory entries by raw getdents64 into a stack buffer: opendir would allocate, which a signal
+/// handler must not.
+struct RawDirent {
+  std::uint64_t ino;
+  std::int64_t off;
+  unsigned short reclen;
+  unsigned char type;
+  char name[1];
+};
+
+template <typename Visit>
+void for_each_child(Visit visit) {
+  const pid_t self = ::getpid();
+  const int dir = ::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (dir < 0) return;
+  alignas(8) std::array<char, 4096> buffer;
+  for (;;) {
+    const ssize_t size = ::getdents64(dir, buffer.data(), buffer.size());
+    if (size <= 0) break;
+    for (ssize_t at = 0; at < size;) {
+      const auto* entry = reinterpret_cast<const RawDirent*>(buffer.data() + at);
+      at += entry->reclen;
+      const pid_t pid = parse_pid(entry->name);
+      if (pid > 0 && parent_of(entry->name) == self) visit(pid);
+    }
+  }
+  ::close(dir);
+}
+
+/// Its whole group first (it may have forked meanwhile), then itself. Never the caller's own group.
+void kill_with_group(pid_t pid) {
+  const pid_t group = ::getpgid(pid);
+  if (group > 0 && group == pid && group != ::getpgrp()) ::kill(-group, SIGKILL);
+  ::kill(pid, SIGKILL);
+}
+
+std::string signal_name(int signal) {
+  const char* abbreviation = ::sigabbrev_np(signal);
+  return abbreviation != nullptr ? std::string("SIG") + abbreviation
+                                 : "signal " + std::to_string(signal);
+}
+
+}  // namespace
+
+std::string ChildExit::explain() const {
+  if (signal == 0) return "exited with code " + std::to_string(exit_code);
+  return "killed by " + signal_name(signal) + (core_dumped ? " (core dumped)" : "");
+}
+
+std::optional<ChildExit> reap_one() {
+  int status = 0;
+  struct rusage usage {};
+  pid_t pid = 0;
+  do {
+    pid = ::wait4(-1, &status, WNOHANG, &usage);
+  } while (pid < 0 && errno == EINTR);
+  if (pid <= 0) return std::nullopt;
+  ChildExit exit;
+  exit.pid = pid;
+  exit.peak_rss_kib = usage.ru_maxrss;
+  if (WIFSIGNALED(status)) {
+    exit.signal = WTERMSIG(status);
+    exit.core_dumped = WCOREDUMP(status);
+  } else {
+    exit.exit_code = WEXITSTATUS(status);
+  }
+  return exit;
+}
+
+bool has_children() {
+  siginfo_t info{};
+  const int rc = ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
+  return rc == 0 || errno != ECHILD;
+}
+
+std::vector<ChildExit> kill_strangers(std::span<const pid_t> keep) {
+  std::vector<ChildExit> kept_exits;
+  const auto kept = [&](pid_t pid) {
+    return std::find(keep.begin(), keep.end(), pid) != keep.end();
+  };
+  for (int round = 0; round < kMaxRounds; ++round) {
+    if (!has_children()) break;
+    bool found = false;
+    for_each_child([&](pid_t pid) {
+      if (kept(pid)) return;
+      found = true;
+      kill_with_group(pid);
+    });
+    if (!found) break;
+    // SIGKILL is delivered soon, not at once: give up the processor between the looks.
+    for (int look = 0; look < 4; ++look) {
+      while (auto exit = reap_one()) {
+        if (kept(exit->pid)) kept_exits.push_back(*exit);
+      }
+      ::sched_yield();
+    }
+  }
+  return kept_exits;
+}
+
+void kill_all_children_from_signal_handler() noexcept {
+  for (int round = 0; round < kMaxRounds; ++round) {
+    bool found = false;
+    for_each_child([&](pid_t pid) {
+      found = true;
+      kill_with_group(pid);
+    });
+    if (!found) return;
+    int status = 0;
+    while (::waitpid(-1, &status, WNOHANG) > 0) {
+    }
+    ::sched_yield();
+  }
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,20 @@
+#pragma once
+// The subcommands. Each gets the words after its name, prints to standard output (results) and
+// standard error (mistakes), and returns the exit code.
+
+#include <span>
+
+#include "pgforeman/exit_code.h"
+
+namespace pgforeman {
+
+using Args = std::span<const char* const>;
+
+ExitCode command_run(Args args);
+ExitCode command_migrate(Args args);
+ExitCode command_send(Args args);
+ExitCode command_status(Args args);
+ExitCode command_dead(Args args);
+ExitCode command_health(Args args);
+
+}  // namespace pgforeman

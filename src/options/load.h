@@ -1,0 +1,55 @@
+#pragma once
+// From a command line, the environment and a config file to Options: flag > environment > file >
+// default. Collects every mistake instead of stopping at the first. Fork: before (and on HUP, in
+// the supervisor: reads files, allocates, starts nothing).
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "options/options.h"
+
+namespace pgforeman {
+
+/// The command whose options are loaded; an option of the table says which commands it is for.
+enum class Command { run, migrate, send, status, dead, health };
+
+struct LoadResult {
+  Options options;
+  std::vector<std::string> errors;       ///< each names the option, its value and what is allowed
+  std::vector<std::string> warnings;     ///< e.g. an unknown PGFOREMAN_* variable and its nearest name
+  std::vector<std::string> positionals;  ///< words that are no options, in their order
+  bool help = false;                     ///< --help was given; nothing else was checked
+};
+
+/// A flag of one command alone (e.g. `--json`), which is no setting of the fleet.
+struct CommandFlag {
+  std::string name;         ///< without the dashes
+  bool takes_value = false;
+  std::string help;
+};
+
+/// What `args` and the process's own environment say. `flags` given by the user come back through
+/// `found` ("json" -> "", "limit" -> "20").
+struct FoundFlag {
+  std::string name;
+  std::string value;
+};
+LoadResult load_options(Command command, std::span<const char* const> args,
+                        std::span<const CommandFlag> flags = {},
+                        std::vector<FoundFlag>* found = nullptr);
+
+/// Takes the secrets out of this process's environment: captured for load_options (also at
+/// HUP), then overwritten in place, so that /proc/PID/environ does not show them and no handler inherits them.
+/// Call once, first thing in main.
+void capture_secrets();
+
+/// The options part of `pgforeman COMMAND --help`.
+std::string options_help(Command command);
+
+/// Names of the options that differ; `needs_restart` gets those that a running fleet cannot change.
+std::vector<std::string> changed_options(const Options& before, const Options& after,
+                                         std::vector<std::string>* needs_restart);
+
+}  // namespace pgforeman

@@ -1,0 +1,29 @@
+#pragma once
+// What a child is doing. On each change the child publishes the phase and the time by which it will
+// have left it; whoever misses that is killed and replaced.
+
+#include <cstdint>
+#include <string_view>
+
+namespace pgforeman {
+
+enum class Phase : std::uint8_t {
+  empty,       ///< no process
+  booting,     ///< forked, not yet reporting; its deadline is the supervisor's
+  connecting,  ///< reaching for the database, with retries: an outage is spent here
+  waiting,     ///< nothing to do
+  claiming,    ///< asking the queue
+  running,     ///< a handler works on a message
+  settling,    ///< telling the queue what became of it
+  draining,    ///< told to end
+};
+inline constexpr int kPhaseCount = 8;
+
+constexpr std::string_view to_string(Phase phase) {
+  constexpr std::string_view names[kPhaseCount] = {"empty",    "booting", "connecting", "waiting",
+                                                   "claiming", "running", "settling",   "draining"};
+  const auto i = static_cast<std::uint8_t>(phase);
+  return i < kPhaseCount ? names[i] : std::string_view("unknown");
+}
+
+}  // namespace pgforeman

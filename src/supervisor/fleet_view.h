@@ -1,0 +1,75 @@
+#pragma once
+// A snapshot of the fleet for the endpoint: plain values, made by the supervisor from its private
+// table and checked readings of the scoreboard. Nothing here can block or fail.
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scoreboard/phase.h"
+
+namespace pgforeman {
+
+/// Upper bounds of the handler-time histogram, in seconds; the last bucket is +Inf.
+inline constexpr std::array<double, 14> kHandlerSecondsBounds = {
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600};
+
+struct MessageCounters {
+  std::uint64_t done = 0, retry = 0, dead = 0, released = 0, lost_lease = 0;
+};
+
+struct LastExit {
+  std::string cause;    ///< a counter label: exit_code, signal, deadline, drain, ...
+  std::string explain;  ///< for a person: "killed by SIGKILL: missed its running deadline"
+  double seconds_ago = 0;
+};
+
+struct SlotView {
+  int slot = 0;              ///< -1 for maintenance
+  std::string role;          ///< "consumer" or "maintenance"
+  int pid = 0;               ///< 0: no process now
+  std::uint32_t epoch = 0;   ///< processes that have lived here
+  Phase phase = Phase::empty;
+  double phase_seconds = 0;          ///< how long in it
+  double deadline_in_seconds = 0;    ///< until it must have left it (negative: overdue)
+  double heartbeat_age_seconds = 0;  ///< since it last reported
+  bool connected = false;            ///< it last said that its database session works
+  std::optional<std::int64_t> message_id;
+  int attempt = 0;
+  std::uint64_t restarts = 0;
+  bool crash_looping = false;
+  double restart_in_seconds = 0;  ///< backing off; 0: not
+  std::optional<LastExit> last_exit;
+  MessageCounters messages;
+};
+
+struct QueueView {
+  std::int64_t ready = 0, scheduled = 0, running = 0, dead = 0;
+  double oldest_seconds = 0;
+  double age_seconds = 0;  ///< how old these figures are
+  bool capped = false;     ///< at least one figure is "at least"
+};
+
+struct FleetView {
+  std::string version;
+  std::string state;  ///< starting, running, draining
+  std::string queue;
+  int pid = 0;
+  double uptime_seconds = 0;
+  bool live = true;
+  bool ready = false;
+  std::string not_live_reason, not_ready_reason;
+  std::vector<SlotView> slots;  ///< consumers in slot order
+  SlotView maintenance;
+  std::optional<QueueView> counts;  ///< nothing until maintenance has counted
+  MessageCounters messages;         ///< of all slots that ever were
+  std::array<std::uint64_t, kHandlerSecondsBounds.size() + 1> handler_buckets{};  ///< not cumulative
+  double handler_seconds_sum = 0;
+  std::map<std::string, std::uint64_t> exits_by_cause;
+  std::uint64_t log_lines_dropped = 0;
+};
+
+}  // namespace pgforeman
