@@ -78,12 +78,11 @@ LedgerReading read_ledger(const Ledger& ledger) {
   return reading;
 }
 
-void orphan_ledger(Ledger& ledger, bool blame, const std::string& cause) {
+void sign_ledger(Ledger& ledger, bool blame, const std::string& cause) {
   const std::size_t size = std::min(cause.size(), ledger.cause.size() - 1);
   for (std::size_t i = 0; i < size; ++i) ledger.cause[i].store(cause[i], std::memory_order_relaxed);
   ledger.cause[size].store('\0', std::memory_order_relaxed);
   ledger.blame.store(blame ? 1 : 0, std::memory_order_relaxed);
-  ledger.use.store(LedgerUse::orphaned);
 }
 
 }  // namespace pgforeman

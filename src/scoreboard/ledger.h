@@ -27,10 +27,10 @@ struct LedgerEntry {
   std::atomic<std::int64_t> after_ms;  ///< retry: the handler's own delay; -1: none
 };
 
+/// Who may touch a ledger: nobody, its child, or (after that child's death) maintenance.
 enum class LedgerUse : std::uint32_t { free, owned, orphaned };
 
 struct alignas(64) Ledger {
-  std::atomic<LedgerUse> use;
   std::atomic<std::uint32_t> blame;  ///< orphaned: 1 = the running message counts an attempt
   std::array<std::atomic<char>, 160> cause;  ///< orphaned: how the child ended, NUL-terminated
   /// The token of a claim that is under way: its rows are ours even if its answer never came.
@@ -71,7 +71,7 @@ struct LedgerReading {
 };
 LedgerReading read_ledger(const Ledger& ledger);
 
-/// Supervisor: hands a dead child's ledger over to maintenance.
-void orphan_ledger(Ledger& ledger, bool blame, const std::string& cause);
+/// Supervisor: what a dead child's ledger must say before maintenance reads it.
+void sign_ledger(Ledger& ledger, bool blame, const std::string& cause);
 
 }  // namespace pgforeman

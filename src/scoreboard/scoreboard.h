@@ -36,11 +36,16 @@ class Scoreboard {
 
   Slot& slot(int index) { return memory_->slots[static_cast<std::size_t>(index)]; }
   Ledger& ledger(int index) { return memory_->ledgers[static_cast<std::size_t>(index)]; }
+  /// Apart from the ledgers, so that looking for orphans touches two pages, not thousands.
+  std::atomic<LedgerUse>& ledger_use(int index) {
+    return memory_->ledger_use[static_cast<std::size_t>(index)];
+  }
   FleetBoard& fleet() { return memory_->fleet; }
 
  private:
   struct Memory {
     FleetBoard fleet;
+    std::array<std::atomic<LedgerUse>, kLedgers> ledger_use;
     std::array<Slot, kSlots> slots;
     std::array<Ledger, kLedgers> ledgers;
   };

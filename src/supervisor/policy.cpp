@@ -220,6 +220,8 @@ void Policy::stop(TimePoint now) {
 
 void Policy::hurry(TimePoint now) {
   stop(now);
+  // As if the grace had just run out: whoever does not end within the slack is killed.
+  stopping_since_ = std::min(*stopping_since_, now - settings_.shutdown_grace);
   hurrying_ = true;
 }
 
@@ -253,6 +255,11 @@ void Policy::drain_fleet(TimePoint now, std::vector<Action>& actions) {
 }
 
 void Policy::replace_next(TimePoint now, std::vector<Action>& actions) {
+  for (auto& [index, slot] : slots_) {
+    if (!slot.wanted && slot.life == SlotState::Life::alive) {
+      drain(index, slot, now, SIGTERM, actions);
+    }
+  }
   // One at a time: the last replaced slot must be back at work before the next one goes.
   for (const auto& [index, slot] : slots_) {
     const bool leaving = slot.life == SlotState::Life::alive && slot.told_to_drain_at;
@@ -263,7 +270,7 @@ void Policy::replace_next(TimePoint now, std::vector<Action>& actions) {
     if ((leaving && slot.wanted) || coming || due) return;
   }
   for (auto& [index, slot] : slots_) {
-    if (!slot.stale || slot.life != SlotState::Life::alive) continue;
+    if (!slot.stale || !slot.wanted || slot.life != SlotState::Life::alive) continue;
     drain(index, slot, now, SIGTERM, actions);
     return;
   }
@@ -279,7 +286,6 @@ int Policy::resize(int concurrency, TimePoint now) {
     if (index == kMaintenanceSlot || index < settings_.concurrency) continue;
     slot.wanted = false;
     if (slot.life == SlotState::Life::due) slot.life = SlotState::Life::absent;
-    if (slot.life == SlotState::Life::alive && !slot.told_to_drain_at) slot.stale = true;
   }
   return settings_.concurrency;
 }
@@ -295,7 +301,7 @@ void Policy::replace_all(const PolicySettings& settings, TimePoint now) {
 
 bool Policy::replacing() const {
   return std::any_of(slots_.begin(), slots_.end(), [](const auto& item) {
-    return item.second.life == SlotState::Life::alive && item.second.stale;
+    return item.second.life == SlotState::Life::alive && item.second.stale && item.second.wanted;
   });
 }
 
