@@ -48,28 +48,34 @@ bool Session::try_connect() {
     report(error.what());
     return false;
   }
-  if (down_since_) {
-    log::info(
-        "database session works again",
-        {{"after_seconds", std::chrono::duration<double>(Clock::now() - *down_since_).count()}});
-  } else {
-    log::debug("database session opened");
-  }
+  log::debug("database session opened");
+  return true;
+}
+
+void Session::worked() {
+  // Not before a call succeeded: a session that may connect but not claim is not ready.
+  loop_.slot().set_connected(true);
   failures_ = 0;
+  if (!down_since_) return;
+  const auto outage = Clock::now() - *down_since_;
   down_since_.reset();
   reported_.clear();
-  loop_.slot().set_connected(true);
-  return true;
+  log::info("database session works again",
+            {{"after_seconds", std::chrono::duration<double>(outage).count()}});
 }
 
 void Session::failed(const DatabaseError& error) {
   using Kind = DatabaseError::Kind;
+  ++failures_;
   report(error.what());
-  if (error.kind() == Kind::transient || error.kind() == Kind::rejected) {
-    loop_.enter(Phase::connecting);
-    loop_.pause(backoff_delay(failures_++, kFirstRetry, retry_cap_, loop_.random()));
-    return;
-  }
+  if (error.kind() != Kind::transient && error.kind() != Kind::rejected) close();
+  loop_.enter(Phase::connecting);
+  wait_before_retry();
+}
+
+void Session::drop(const DatabaseError& error) {
+  ++failures_;
+  report(error.what());
   close();
 }
 

@@ -21,13 +21,17 @@ class Session {
   bool connected() const { return queue_.has_value(); }
   /// Tries until it is connected; false when draining began first.
   bool connect();
-  /// One try. `last_error` tells why not.
+  /// One try, without a wait. Leaves the phase alone.
   bool try_connect();
   /// Only while connected.
   Queue& queue() { return *queue_; }
-  /// What a call on queue() threw: closes the session where another one is needed, waits a little
-  /// where the same one may work later.
+
+  /// A call on queue() was answered: the outage, if there was one, is over.
+  void worked();
+  /// A call on queue() threw: closes the session where another one is needed, and waits.
   void failed(const DatabaseError& error);
+  /// The same, without the wait and whatever the error: for a caller that is busy.
+  void drop(const DatabaseError& error);
 
  private:
   void wait_before_retry();
