@@ -22,6 +22,8 @@ constexpr Millis kReconnectCap{5000};
 constexpr Millis kReconnectWhileRunning{1000};
 constexpr Millis kHandlerBackoff{100};
 constexpr Millis kHandlerBackoffMax{30000};
+// How often a long pause is reported to the scoreboard.
+constexpr Millis kLongestSilence{500};
 
 std::string session_name(const ChildContext& context) {
   // pg_stat_activity cuts names at 63 bytes: the slot comes before the queue.
@@ -81,6 +83,8 @@ void Consumer::work() {
     ledger_.clear();
   }
   settle();
+  // A handler that does not start costs the queue nothing: somebody else may have a better one.
+  if (batch_.empty() && !open_handler()) return;
   if (batch_.empty()) claim();
   if (batch_.empty()) {
     wait();
@@ -126,7 +130,10 @@ void Consumer::work_off_batch() {
     // A message late in a batch, or held through an outage, may have lost its lease.
     if (Clock::now() - leased_at_ > options_.visibility_timeout / 3) renew(i);
     if (batch_[i].lost) continue;
-    if (!open_handler()) return;
+    if (!open_handler()) {
+      release_unstarted();
+      return;
+    }
     run_one(i);
     settle();
   }
@@ -205,7 +212,7 @@ void Consumer::renew(std::size_t from) {
 void Consumer::lease_lost(Held& held) {
   if (held.lost) return;
   held.lost = true;
-  count(held, Settled::lost_lease);
+  count(Settled::lost_lease);
   log_settled(held, Settled::lost_lease);
 }
 
@@ -226,7 +233,7 @@ void Consumer::settle() {
     session_.worked();
     for (std::size_t i = 0; i < indexes.size(); ++i) {
       Held& held = batch_[indexes[i]];
-      count(held, settled[i]);
+      count(settled[i]);
       log_settled(held, settled[i]);
       held.outcome.reset();
       ledger_.settled(indexes[i]);
@@ -241,7 +248,7 @@ void Consumer::settle() {
   loop_.slot().clear_message();
 }
 
-void Consumer::count(const Held&, Settled settled) {
+void Consumer::count(Settled settled) {
   Slot& slot = loop_.slot().slot();
   switch (settled) {
     case Settled::done:
@@ -285,9 +292,8 @@ void Consumer::log_settled(const Held& held, Settled settled) const {
   }
 }
 
-/// The end of a drain: what is finished is told, what never started goes back at no attempt. What
-/// the database cannot be told in time stands in the ledger, for maintenance.
-void Consumer::hand_back() {
+/// What never started goes back at no attempt, with the next settle.
+void Consumer::release_unstarted() {
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     Held& held = batch_[i];
     if (held.started || held.lost) continue;
@@ -295,6 +301,12 @@ void Consumer::hand_back() {
     held.outcome = Outcome{Outcome::Kind::released, {}, "", ""};
     ledger_.finish(i, *held.outcome);
   }
+}
+
+/// The end of a drain. What the database cannot be told in time stands in the ledger, for
+/// maintenance.
+void Consumer::hand_back() {
+  release_unstarted();
   while (!batch_.empty() || open_claim_ != 0) {
     try {
       if (!session_.connected() && !session_.try_connect()) {
@@ -323,8 +335,12 @@ bool Consumer::open_handler() {
         backoff_delay(failures - 1, kHandlerBackoff, kHandlerBackoffMax, loop_.random());
     log::warn("the handler keeps failing at its start, waiting before the next message",
               {{"failures", failures}, {"wait_ms", delay.count()}});
-    loop_.pause(delay);
-    if (loop_.draining()) return false;
+    const TimePoint until = Clock::now() + delay;
+    while (Clock::now() < until) {
+      if (loop_.draining()) return false;
+      loop_.enter(Phase::waiting);
+      loop_.run_until([] { return false; }, std::min(until, Clock::now() + kLongestSilence));
+    }
   } else if (failures == 0) {
     handler_failures_ = 0;
   }

@@ -46,8 +46,9 @@ class Consumer {
   void renew(std::size_t from);
   void lease_lost(Held& held);
   void settle();
-  void count(const Held& held, Settled settled);
+  void count(Settled settled);
   void log_settled(const Held& held, Settled settled) const;
+  void release_unstarted();
   void hand_back();
   void close_handler();
   bool open_handler();
