@@ -11,6 +11,7 @@
 
 #include "base/backoff.h"
 #include "base/log.h"
+#include "child/settled.h"
 
 namespace pgforeman {
 namespace {
@@ -212,7 +213,7 @@ void Consumer::renew(std::size_t from) {
 void Consumer::lease_lost(Held& held) {
   if (held.lost) return;
   held.lost = true;
-  count(Settled::lost_lease);
+  count_settled(loop_.slot().slot(), Settled::lost_lease);
   log_settled(held, Settled::lost_lease);
 }
 
@@ -233,7 +234,7 @@ void Consumer::settle() {
     session_.worked();
     for (std::size_t i = 0; i < indexes.size(); ++i) {
       Held& held = batch_[indexes[i]];
-      count(settled[i]);
+      count_settled(loop_.slot().slot(), settled[i]);
       log_settled(held, settled[i]);
       held.outcome.reset();
       ledger_.settled(indexes[i]);
@@ -246,27 +247,6 @@ void Consumer::settle() {
   batch_.clear();
   ledger_.clear();
   loop_.slot().clear_message();
-}
-
-void Consumer::count(Settled settled) {
-  Slot& slot = loop_.slot().slot();
-  switch (settled) {
-    case Settled::done:
-      slot.done.fetch_add(1);
-      break;
-    case Settled::retried:
-      slot.retry.fetch_add(1);
-      break;
-    case Settled::dead:
-      slot.dead.fetch_add(1);
-      break;
-    case Settled::released:
-      slot.released.fetch_add(1);
-      break;
-    case Settled::lost_lease:
-      slot.lost_lease.fetch_add(1);
-      break;
-  }
 }
 
 void Consumer::log_settled(const Held& held, Settled settled) const {

@@ -46,7 +46,6 @@ class Consumer {
   void renew(std::size_t from);
   void lease_lost(Held& held);
   void settle();
-  void count(Settled settled);
   void log_settled(const Held& held, Settled settled) const;
   void release_unstarted();
   void hand_back();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "child/settled.h"
 
 namespace pgforeman {
 namespace {
@@ -104,11 +105,9 @@ void Maintenance::rescue(int index) {
   }
   session_.worked();
   for (std::size_t i = 0; i < settled.size(); ++i) {
-    count(settled[i]);
+    count_settled(loop_.slot().slot(), settled[i]);
     const log::MessageScope scope(settlements[i].lease.id, 0);
-    constexpr std::string_view words[] = {"done", "retried", "dead", "released", "lost_lease"};
-    log::info("message rescued",
-              {{"as", words[static_cast<std::size_t>(settled[i])]}, {"cause", ledger.cause}});
+    log::info("message rescued", {{"as", to_string(settled[i])}, {"cause", ledger.cause}});
   }
   if (unheard > 0) {
     log::info("claim without an answer released", {{"messages", unheard}, {"cause", ledger.cause}});
@@ -169,27 +168,6 @@ void Maintenance::wait_for_work() {
   loop_.run_until([&] { return rescue; }, next_tick_);
   rescues_.cancel();
   loop_.io().poll();
-}
-
-void Maintenance::count(Settled settled) {
-  Slot& slot = loop_.slot().slot();
-  switch (settled) {
-    case Settled::done:
-      slot.done.fetch_add(1);
-      break;
-    case Settled::retried:
-      slot.retry.fetch_add(1);
-      break;
-    case Settled::dead:
-      slot.dead.fetch_add(1);
-      break;
-    case Settled::released:
-      slot.released.fetch_add(1);
-      break;
-    case Settled::lost_lease:
-      slot.lost_lease.fetch_add(1);
-      break;
-  }
 }
 
 }  // namespace pgforeman

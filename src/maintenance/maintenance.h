@@ -31,7 +31,6 @@ class Maintenance {
   void publish(const QueueCounts& counts);
   void wake_idle(std::int64_t messages);
   void wait_for_work();
-  void count(Settled settled);
 
   const ChildContext& context_;
   ChildLoop loop_;
