@@ -31,6 +31,12 @@ struct Given {
   std::string value;
 };
 
+/// A database's address ends up in the wrong variable easily.
+bool may_hold_password(std::string_view value) {
+  return value.find("://") != std::string_view::npos ||
+         value.find("password=") != std::string_view::npos;
+}
+
 class Loader {
  public:
   explicit Loader(const LoadInput& input) : input_(input), command_(input.command) {}
@@ -125,9 +131,10 @@ class Loader {
   void mistake(const Option& option, const std::string& problem) {
     const Given& given = given_.find(option.name)->second;
     wrong_.insert(std::string(option.name));
+    const bool hidden = option.secret || may_hold_password(given.value);
     result_.errors.push_back(
-        option.secret ? given.where + ": " + problem
-                      : fmt::format("{}={}: {}", given.where, shown(given.value), problem));
+        hidden ? fmt::format("{}: {}", given.where, problem)
+               : fmt::format("{}={}: {}", given.where, shown(given.value), problem));
   }
 
   bool is_given(std::string_view name) const { return given_.find(name) != given_.end(); }

@@ -46,13 +46,15 @@ bool is_address(std::string_view text) {
 }
 
 bool is_path(std::string_view text) {
-  return !text.empty() && text.find('\0') == std::string_view::npos;
+  // A URL where a path belongs is a database's, put into the wrong variable.
+  return !text.empty() && text.find('\0') == std::string_view::npos &&
+         text.find("://") == std::string_view::npos;
 }
 
 constexpr TextRule kQueueRule = {is_queue_name, "1 to 63 characters of A-Z a-z 0-9 _ . : -"};
 constexpr TextRule kAddressRule = {is_address,
                                    "a literal IPv4 or IPv6 address, such as 127.0.0.1 or ::"};
-constexpr TextRule kPathRule = {is_path, "the path of a file that can be read"};
+constexpr TextRule kPathRule = {is_path, "the path of a file"};
 
 constexpr std::string_view kDatabaseGroup = "Database";
 constexpr std::string_view kQueueGroup = "Queue";
@@ -100,11 +102,12 @@ const std::array kTable = {
            .default_text = "30s",
            .least = kSecond,
            .most = 12 * kHour,
+           .limits_because = "Below one second a slow network would lose leases; beyond half a day "
+                             "the messages of a lost host would be as good as lost.",
            .commands = kRun,
            .help = "How long a claimed message is hidden from everybody else. The lease of a "
                    "running message is renewed at a third of it, so it may be shorter than the "
-                   "handler takes; it is how long messages wait when a whole host is lost. Below "
-                   "one second a slow network would lose leases."},
+                   "handler takes; it is how long messages wait when a whole host is lost."},
     Option{.name = "BATCH",
            .group = kQueueGroup,
            .target = &Options::batch,
@@ -112,6 +115,8 @@ const std::array kTable = {
            .default_text = "1",
            .least = 1,
            .most = 1000,
+           .limits_because =
+               "A thousand leases are renewed and settled in one statement of some milliseconds.",
            .commands = kRun,
            .help = "How many messages a child claims at once. They are worked on one after the "
                    "other, in order. More than one saves round trips when handlers take "
@@ -123,6 +128,8 @@ const std::array kTable = {
            .default_text = "1s",
            .least = 10,
            .most = kHour,
+           .limits_because = "A hundred looks a second are no polling any more; after an hour "
+                             "nobody expects a message to start.",
            .commands = kRun,
            .help =
                "How often an idle fleet looks for work that nobody announced to it: the longest "
@@ -155,6 +162,8 @@ const std::array kTable = {
            .default_text = "5m",
            .least = 10,
            .most = kWeek,
+           .limits_because = "No process starts and ends in less than some milliseconds; what "
+                             "takes longer than a week is no message.",
            .commands = kRun,
            .help = "How long one message may take. A handler that takes longer is ended with "
                    "everything it started, TERM first, then KILL, and the message is retried."},
@@ -165,19 +174,23 @@ const std::array kTable = {
            .default_text = "5",
            .least = 1,
            .most = 1000,
+           .limits_because = "A message that failed a thousand times does not succeed later.",
            .commands = kRun,
            .help = "How often a message is tried before it becomes a dead letter with its last "
                    "error. A deploy or a drain costs no attempt."},
-    Option{.name = "RETRY_BACKOFF",
-           .group = kRetryGroup,
-           .target = &Options::retry_backoff,
-           .value_name = "DURATION",
-           .default_text = "1s",
-           .least = 1,
-           .most = 24 * kHour,
-           .commands = kRun,
-           .help = "How long a message waits after its first failed attempt. It doubles with every "
-                   "further one, give or take 20 %. A delay that the handler asks for wins."},
+    Option{
+        .name = "RETRY_BACKOFF",
+        .group = kRetryGroup,
+        .target = &Options::retry_backoff,
+        .value_name = "DURATION",
+        .default_text = "1s",
+        .least = 1,
+        .most = 24 * kHour,
+        .limits_because =
+            "The first wait has a day's room; what must wait longer is better sent with a delay.",
+        .commands = kRun,
+        .help = "How long a message waits after its first failed attempt. It doubles with every "
+                "further one, give or take 20 %. A delay that the handler asks for wins."},
     Option{.name = "RETRY_BACKOFF_MAX",
            .group = kRetryGroup,
            .target = &Options::retry_backoff_max,
@@ -185,6 +198,7 @@ const std::array kTable = {
            .default_text = "5m",
            .least = 1,
            .most = kWeek,
+           .limits_because = "The same bound of a week as for HANDLER_TIMEOUT.",
            .commands = kRun,
            .help = "Where the doubling of RETRY_BACKOFF ends. Must not be below it."},
     Option{.name = "CONCURRENCY",
@@ -194,6 +208,8 @@ const std::array kTable = {
            .default_note = "the CPUs that this container may use",
            .least = 1,
            .most = 1024,
+           .limits_because = "Each child is a connection to PostgreSQL: far fewer than 1024 are "
+                             "good for a server, so more are taken for a slip.",
            .example = "4",
            .commands = kRun,
            .help = "How many children work side by side, each with a handler and a database "
@@ -207,6 +223,8 @@ const std::array kTable = {
            .default_text = "30s",
            .least = 100,
            .most = 10 * kMinute,
+           .limits_because = "A busy host can take tens of milliseconds to run a new process; a "
+                             "child that hangs longer than ten minutes should have been noticed.",
            .commands = kRun,
            .help = "How long a child may take from fork until it reports. One that takes longer is "
                    "killed and replaced. Reaching the database is not part of it. A first fleet "
@@ -218,6 +236,7 @@ const std::array kTable = {
            .default_text = "25s",
            .least = 0,
            .most = kHour,
+           .limits_because = "0s ends handlers at once; platforms seldom wait for an hour.",
            .commands = kRun,
            .help = "How long running handlers may go on after TERM. Then they are ended and their "
                    "messages released at no attempt. Keep it below the time your platform "
@@ -230,6 +249,7 @@ const std::array kTable = {
            .default_text = "100ms",
            .least = 10,
            .most = kMinute,
+           .limits_because = "Below 10ms a crash loop would cost a noticeable part of a core.",
            .commands = kRun,
            .help = "How long the slot of a child that ended before it was ready stays empty. It "
                    "doubles with every such end in a row, give or take 20 %. A child that had "
@@ -241,6 +261,7 @@ const std::array kTable = {
            .default_text = "30s",
            .least = 10,
            .most = kHour,
+           .limits_because = "An empty slot should be tried again within the hour.",
            .commands = kRun,
            .help = "Where the doubling of RESTART_BACKOFF ends. Must not be below it."},
     Option{.name = "CRASH_LOOP_COUNT",
@@ -250,6 +271,8 @@ const std::array kTable = {
            .default_text = "5",
            .least = 1,
            .most = 100,
+           .limits_because =
+               "With 1 a single failed start is a verdict; beyond 100 there would never be one.",
            .commands = kRun,
            .help =
                "How many children of a slot must end in a row before they were ready for the "
@@ -261,6 +284,8 @@ const std::array kTable = {
            .default_text = "60s",
            .least = kSecond,
            .most = kHour,
+           .limits_because = "Less than a second of health proves nothing; after an hour of it "
+                             "nobody speaks of a loop.",
            .commands = kRun,
            .help = "How long a child must have been healthy for earlier ends of its slot to be "
                    "forgotten and a verdict of crash-looping to be taken back."},
@@ -282,6 +307,7 @@ const std::array kTable = {
            .default_text = "8080",
            .least = 0,
            .most = 65535,
+           .limits_because = "Ports below 1024 need a right that a container's user seldom has.",
            .needs_restart = true,
            .commands = kEndpoint,
            .help = "The endpoint's port. 0 takes any free one, which the log then names. A port "

@@ -41,6 +41,7 @@ struct Option {
   std::string_view default_note = {};  ///< said of a default that is no fixed text
   std::int64_t least = 0;              ///< numbers; milliseconds for durations
   std::int64_t most = 0;
+  std::string_view limits_because = {};            ///< why these two; for the documentation
   std::span<const std::string_view> choices = {};  ///< enums: the names in the enum's order
   TextRule rule = {};
   std::string_view example = {};  ///< for the generated files, where there is no default

@@ -99,15 +99,24 @@ std::optional<std::string> set_value(const Option& option, std::string_view text
 
 std::string allowed_values(const Option& option) {
   if (std::holds_alternative<int Options::*>(option.target)) {
-    return fmt::format("a whole number from {} to {}", option.least, option.most);
+    return "a whole number from " + limits(option);
   }
   if (std::holds_alternative<Millis Options::*>(option.target)) {
-    return fmt::format("a duration from {} to {} with a unit of ms, s, m or h, such as {}",
-                       format_duration(Millis{option.least}), format_duration(Millis{option.most}),
-                       option.default_text);
+    return fmt::format("a duration from {} with a unit of ms, s, m or h, such as {}",
+                       limits(option), option.default_text);
   }
-  if (!option.choices.empty()) return choices_text(option.choices);
-  return std::string(option.rule.allowed);
+  return limits(option);
+}
+
+std::string limits(const Option& option) {
+  if (std::holds_alternative<int Options::*>(option.target)) {
+    return fmt::format("{} to {}", option.least, option.most);
+  }
+  if (std::holds_alternative<Millis Options::*>(option.target)) {
+    return fmt::format("{} to {}", format_duration(Millis{option.least}),
+                       format_duration(Millis{option.most}));
+  }
+  return option.choices.empty() ? std::string(option.rule.allowed) : choices_text(option.choices);
 }
 
 std::string shown(std::string_view text) {

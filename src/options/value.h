@@ -16,6 +16,9 @@ std::optional<std::string> set_value(const Option& option, std::string_view text
 /// What a value may be: "a whole number from 1 to 1024", "exec or jsonl".
 std::string allowed_values(const Option& option);
 
+/// The same without the explanation: "1 to 1024", "10ms to 1h"; empty where anything goes.
+std::string limits(const Option& option);
+
 /// `text` for a line of a terminal or a log: control characters and bytes that are no UTF-8 are
 /// escaped, and what is very long is cut.
 std::string shown(std::string_view text);
