@@ -70,13 +70,13 @@ auto Connection::Impl::guarded(Call&& call) {
     lost(watchdog_.fired() ? silent() : one_line(e.what()));
   } catch (const pqxx::in_doubt_error& e) {
     lost(one_line(e.what()));
+  } catch (const pqxx::transaction_rollback& e) {
+    throw to_database_error("40001", e.what());  // deadlock too; libpqxx 6 keeps no SQLSTATE here
   } catch (const pqxx::sql_error& e) {
     if (watchdog_.fired()) lost(silent());
     const DatabaseError error = to_database_error(e.sqlstate(), e.what());
     if (error.kind() == Kind::connection || !session_->is_open()) lost(error.what());
     throw error;
-  } catch (const pqxx::transaction_rollback& e) {
-    throw to_database_error("40001", e.what());  // libpqxx 6: deadlock, serialization; no SQLSTATE
   } catch (const pqxx::failure& e) {
     if (watchdog_.fired()) lost(silent());
     if (!session_->is_open()) lost(one_line(e.what()));
@@ -116,8 +116,8 @@ void Connection::Impl::rollback() noexcept {
   }
 }
 
-// One look a session. Where the server process we talk to is the one that greeted us, the session is
-// ours and its settings can be set for good. A transaction pooler makes up the pid of its
+// One look a session. Where the server process we talk to is the one that greeted us, the session
+// is ours and its settings can be set for good. A transaction pooler makes up the pid of its
 // greeting, and a SET there would stay behind in somebody else's session.
 void Connection::Impl::look_around(const ConnectionSettings& settings) {
   const pqxx::result seen = exec(

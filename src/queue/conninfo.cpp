@@ -47,11 +47,10 @@ void refuse_strayed_password(const Values& values) {
   const bool bad_host = host != values.end() && host->second.rfind('/', 0) != 0 &&
                         host->second.find('@') != std::string::npos &&
                         host->second.rfind('@', 0) != 0;  // @name: an abstract unix socket
-  const bool bad_port = port != values.end() && !std::all_of(port->second.begin(),
-                                                             port->second.end(), [](char c) {
-                                                               return (c >= '0' && c <= '9') ||
-                                                                      c == ',' || c == ' ';
-                                                             });
+  const bool bad_port =
+      port != values.end() && !std::all_of(port->second.begin(), port->second.end(), [](char c) {
+        return (c >= '0' && c <= '9') || c == ',' || c == ' ';
+      });
   if (bad_host || bad_port) {
     throw DatabaseError(DatabaseError::Kind::connection,
                         std::string("the database URL's ") + (bad_host ? "host" : "port") +

@@ -7,9 +7,10 @@
 
 namespace pgforeman {
 
-/// A keyword string for libpq, from a URL, a keyword string or nothing. What the user set, in it or in
-/// libpq's own variables, wins over our defaults. Throws DatabaseError::connection when it cannot
-/// be read, without repeating any of it: it may hold a password. Contains secrets: never log it.
+/// A keyword string for libpq, from a URL, a keyword string or nothing. What the user set, in it or
+/// in libpq's own variables, wins over our defaults. Throws DatabaseError::connection when it
+/// cannot be read, without repeating any of it: it may hold a password. Contains secrets: never log
+/// it.
 std::string complete_conninfo(const ConnectionSettings& settings);
 
 }  // namespace pgforeman

@@ -43,6 +43,8 @@ std::string array_text(std::span<const std::string> values) {
   return out + '}';
 }
 
-std::string interval_text(Millis value) { return std::to_string(value.count()) + " milliseconds"; }
+std::string interval_text(Millis value) {
+  return std::to_string(value.count()) + " milliseconds";
+}
 
 }  // namespace pgforeman

@@ -10,7 +10,9 @@ namespace pgforeman {
 
 namespace {
 
-int watchdog_signal() { return SIGRTMIN + 3; }
+int watchdog_signal() {
+  return SIGRTMIN + 3;
+}
 
 void set_time(timer_t timer, Millis limit) noexcept {
   struct itimerspec spec {};

@@ -528,3 +528,15 @@ begin
     returning d.id;
 end
 $$;
+
+create function pgforeman.dead_count(queue text default null)
+returns bigint
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  return (select count(*) from pgforeman.dead_message d
+          where dead_count.queue is null or d.queue = dead_count.queue);
+end
+$$;
