@@ -28,10 +28,10 @@ struct LastExit {
 };
 
 struct SlotView {
-  int slot = 0;             ///< -1 for maintenance
-  std::string role;         ///< "consumer" or "maintenance"
-  int pid = 0;              ///< 0: no process now
-  std::uint32_t epoch = 0;  ///< processes that have lived here
+  int slot = 0;              ///< -1 for maintenance
+  std::string role;          ///< "consumer" or "maintenance"
+  int pid = 0;               ///< 0: no process now
+  std::uint32_t epoch = 0;   ///< processes that have lived here
   Phase phase = Phase::empty;
   double phase_seconds = 0;          ///< how long in it
   double deadline_in_seconds = 0;    ///< until it must have left it (negative: overdue)
@@ -66,8 +66,7 @@ struct FleetView {
   SlotView maintenance;
   std::optional<QueueView> counts;  ///< nothing until maintenance has counted
   MessageCounters messages;         ///< of all slots that ever were
-  std::array<std::uint64_t, kHandlerSecondsBounds.size() + 1>
-      handler_buckets{};  ///< not cumulative
+  std::array<std::uint64_t, kHandlerSecondsBounds.size() + 1> handler_buckets{};  ///< not cumulative
   double handler_seconds_sum = 0;
   std::map<std::string, std::uint64_t> exits_by_cause;
   std::uint64_t log_lines_dropped = 0;

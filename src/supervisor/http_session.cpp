@@ -69,8 +69,9 @@ HttpResponse text_response(int status, std::string body) {
   return response;
 }
 
-HttpSession::HttpSession(boost::asio::io_context& io, UniqueFd socket, Owner& owner)
-    : socket_(io), deadline_(io), owner_(owner) {
+HttpSession::HttpSession(boost::asio::io_context& io, UniqueFd socket, Owner& owner,
+                         const SessionLimits& limits)
+    : socket_(io), deadline_(io), owner_(owner), limits_(limits) {
   // An answer goes out in one piece; waiting for more of it would only delay a probe.
   const int on = 1;
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -80,7 +81,7 @@ HttpSession::HttpSession(boost::asio::io_context& io, UniqueFd socket, Owner& ow
 
 void HttpSession::start() noexcept {
   try {
-    set_deadline(kRequestTime);
+    set_deadline(limits_.request);
   } catch (const std::exception&) {
     close();
     return;
@@ -142,7 +143,7 @@ HttpSession::Step HttpSession::read_step() {
     return Step::stop;
   }
   if (!request_timed_ && !reader_.between_requests()) {
-    set_deadline(kRequestTime);
+    set_deadline(limits_.request);
     request_timed_ = true;
   }
   return receive();
@@ -184,7 +185,7 @@ void HttpSession::answer(const HttpResponse& response, bool http_1_0, bool with_
   out_ = render(response, http_1_0, last_, with_body);
   sent_ = 0;
   state_ = State::writing;
-  set_deadline(kWriteTime);
+  set_deadline(limits_.write);
 }
 
 HttpSession::Step HttpSession::write_step() {
@@ -205,19 +206,19 @@ HttpSession::Step HttpSession::write_step() {
   if (last_) {
     ::shutdown(socket_.native_handle(), SHUT_WR);
     state_ = State::lingering;
-    set_deadline(kLingerTime);
+    set_deadline(limits_.linger);
     return Step::again;
   }
   state_ = State::reading;
   request_timed_ = false;
-  set_deadline(kIdleTime);
+  set_deadline(limits_.idle);
   // Another request may wait in the buffer: others get their turn first.
   return reader_.between_requests() ? Step::again : Step::yield;
 }
 
 HttpSession::Step HttpSession::linger_step() {
   std::array<char, 16384> buffer;
-  while (!peer_ended_ && discarded_ < kLingerBytes) {
+  while (!peer_ended_ && discarded_ < limits_.linger_bytes) {
     const ssize_t n = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (n > 0) {
       discarded_ += static_cast<std::size_t>(n);

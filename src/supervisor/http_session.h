@@ -28,6 +28,14 @@ struct HttpResponse {
 
 HttpResponse text_response(int status, std::string body);
 
+struct SessionLimits {
+  Millis request{5000};                 ///< from connecting, or from a later request's first byte
+  Millis write{5000};                   ///< for one answer
+  Millis idle{75'000};                  ///< between requests; more than a scrape interval
+  Millis linger{1000};                  ///< for the peer's end after the last answer
+  std::size_t linger_bytes = 1u << 20;  ///< read and thrown away meanwhile
+};
+
 class HttpSession : public std::enable_shared_from_this<HttpSession> {
  public:
   /// What a session needs of the endpoint that owns it.
@@ -41,14 +49,9 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
     ~Owner() = default;
   };
 
-  static constexpr Millis kRequestTime{5000};  ///< from connecting, or a request's first byte
-  static constexpr Millis kWriteTime{5000};    ///< for one answer
-  static constexpr Millis kIdleTime{75'000};   ///< between requests; more than a scrape interval
-  static constexpr Millis kLingerTime{1000};   ///< for the peer's end after the last answer
-  static constexpr std::size_t kLingerBytes = 1u << 20;
-
   /// Takes a connected, non-blocking socket. Throws std::system_error.
-  HttpSession(boost::asio::io_context& io, UniqueFd socket, Owner& owner);
+  HttpSession(boost::asio::io_context& io, UniqueFd socket, Owner& owner,
+              const SessionLimits& limits = {});
 
   /// Serves what has already arrived and goes on by itself until closed. Throws nothing.
   void start() noexcept;
@@ -75,6 +78,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   boost::asio::posix::stream_descriptor socket_;
   boost::asio::steady_timer deadline_;
   Owner& owner_;
+  const SessionLimits limits_;
   State state_ = State::reading;
   RequestReader reader_;
   bool request_timed_ = true;  ///< the deadline is the current request's, not the idle one
