@@ -71,6 +71,9 @@ class Queue {
   /// Moves due messages to ready, and counts. One statement.
   Tick tick();
 
+  /// Counts without changing anything: for a person who asks. One statement.
+  QueueCounts counts();
+
  private:
   Connection& connection_;
   std::string name_;
