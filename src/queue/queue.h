@@ -71,6 +71,9 @@ class Queue {
   /// Moves due messages to ready, and counts. One statement.
   Tick tick();
 
+  /// Only counts; changes nothing.
+  QueueCounts counts();
+
   /// Counts without changing anything: for a person who asks. One statement.
   QueueCounts counts();
 
