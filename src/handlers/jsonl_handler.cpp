@@ -246,7 +246,15 @@ class JsonlHandler final : public Handler {
       return finish(outcome_of_exit(*process, exit));
     }
     if (!process->answered) blame_start(*process);
-    log::info("the handler ended between messages: " + exit.explain(), {{"handler_pid", exit.pid}});
+    log_end(exit);
+  }
+
+  static void log_end(const ChildExit& exit) {
+    // Some handlers end after each message, or after so many, on purpose.
+    const bool planned = exit.signal == 0 && exit.exit_code == 0;
+    log::write(planned ? log::Level::debug : log::Level::warn,
+               "the handler ended between messages: " + exit.explain(),
+               {{"handler_pid", exit.pid}});
   }
 
   /// Not one byte of the message: its process ended for other reasons.
