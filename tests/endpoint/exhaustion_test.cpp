@@ -53,10 +53,13 @@ void limit_descriptors(rlim_t count) {
 
 using Clients = std::vector<std::unique_ptr<Client>>;
 
-/// Clients are connected in the kernel before the descriptors run out, then speak.
-Clients connect_clients(const Server& server, int count) {
+/// Connected in the kernel, and what they say is there, before the server looks.
+Clients connect_clients(const Server& server, int count, std::string_view bytes = {}) {
   Clients clients;
-  for (int i = 0; i < count; ++i) clients.push_back(std::make_unique<Client>(server.port()));
+  for (int i = 0; i < count; ++i) {
+    clients.push_back(std::make_unique<Client>(server.port()));
+    clients.back()->send(bytes);
+  }
   return clients;
 }
 
@@ -73,17 +76,14 @@ bool answered(Server& server, Client& client) {
 
 }  // namespace
 
-TEST_CASE("with every descriptor taken, waiting probes are answered one after the other",
-          "[exhaustion]") {
+TEST_CASE("with every descriptor taken, every waiting probe is answered", "[exhaustion]") {
   const int code = in_child([] {
     limit_descriptors(256);
     Server server;
-    Clients clients = connect_clients(server, 40);
+    const Clients clients = connect_clients(server, 40, kProbe);
     const auto taken = take_all_descriptors();
     for (std::size_t i = 0; i < clients.size(); ++i) {
-      clients[i]->send(kProbe);
       if (!answered(server, *clients[i])) return static_cast<int>(i) + 1;
-      clients[i].reset();
     }
     return 0;
   });
@@ -99,6 +99,25 @@ TEST_CASE("with every descriptor taken, silent clients make room for a probe", "
     const auto taken = take_all_descriptors();
     clients.back()->send(kProbe);
     return answered(server, *clients.back()) ? 0 : 1;
+  });
+  CHECK(code == 0);
+}
+
+TEST_CASE("with every descriptor taken, no more connections are evicted than room is needed for",
+          "[exhaustion]") {
+  const int code = in_child([] {
+    limit_descriptors(256);
+    Server server;
+    // As many as the reserve holds, and one more.
+    const Clients clients = connect_clients(server, 9);
+    const auto taken = take_all_descriptors();
+    for (const auto& client : clients) {
+      client->send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+      if (!answered(server, *client)) return 1;
+    }
+    int open = 0;
+    for (const auto& client : clients) open += client->receive() ? 1 : 0;
+    return open == 8 ? 0 : 100 + open;
   });
   CHECK(code == 0);
 }
@@ -123,12 +142,12 @@ TEST_CASE("with no descriptor, no reserve and no connection to evict it waits, t
   const int code = in_child([] {
     limit_descriptors(256);
     auto taken = std::make_unique<std::vector<UniqueFd>>(take_all_descriptors());
-    // Just enough for the loop (epoll, event, timer), the listener and one client: the reserve
-    // that the endpoint wants is not to be had.
-    for (int i = 0; i < 5; ++i) taken->pop_back();
+    // Just enough for the loop (epoll, event, timer) and the listener: the reserve that the
+    // endpoint wants is not to be had.
+    for (int i = 0; i < 4; ++i) taken->pop_back();
     Server server;
+    taken->pop_back();
     auto client = std::make_unique<Client>(server.port());
-    for (UniqueFd& fd : take_all_descriptors()) taken->push_back(std::move(fd));
     client->send(kProbe);
     const std::uint64_t before = server.turns();
     const TimePoint end = Clock::now() + Millis{500};
@@ -146,14 +165,18 @@ TEST_CASE("after descriptors came back the reserve is whole again", "[exhaustion
     limit_descriptors(256);
     Server server;
     for (int round = 0; round < 5; ++round) {
-      Clients clients = connect_clients(server, 12);
-      const auto taken = take_all_descriptors();
-      for (std::size_t i = 0; i < clients.size(); ++i) {
-        clients[i]->send(kProbe);
-        if (!answered(server, *clients[i])) return round + 1;
+      Clients clients = connect_clients(server, 12, kProbe);
+      {
+        const auto taken = take_all_descriptors();
+        for (const auto& client : clients) {
+          if (!answered(server, *client)) return round + 1;
+        }
       }
+      // One more connection's end, now that there are descriptors to refill from.
       clients.clear();
-      server.drive_until([] { return false; }, Millis{20});
+      Client last(server.port());
+      last.send(kProbe);
+      if (!answered(server, last)) return 50 + round;
     }
     return 0;
   });
