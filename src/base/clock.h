@@ -1,6 +1,7 @@
 #pragma once
 // Time inside the fleet is CLOCK_MONOTONIC: it is the same in every process of a host, so deadlines
-// can cross the scoreboard, and wall-clock steps change nothing. Wall time is for logs and SQL only.
+// can cross the scoreboard, and wall-clock steps change nothing. Wall time is for logs and SQL
+// only.
 
 #include <chrono>
 #include <cstdint>
@@ -15,6 +16,8 @@ using Millis = std::chrono::milliseconds;
 inline std::int64_t to_ms(TimePoint t) {
   return std::chrono::duration_cast<Millis>(t.time_since_epoch()).count();
 }
-inline TimePoint from_ms(std::int64_t ms) { return TimePoint{Millis{ms}}; }
+inline TimePoint from_ms(std::int64_t ms) {
+  return TimePoint{Millis{ms}};
+}
 
 }  // namespace pgforeman

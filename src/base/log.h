@@ -1,7 +1,7 @@
 #pragma once
 // Structured log lines for people (text) and machines (one JSON object a line).
 //
-// One write(2) a line, at most 4,096 bytes, so that lines of several processes never tear. Never
+// One write a line, at most 4,096 bytes, so that lines of several processes never tear. Never
 // blocks: on a full pipe the line is dropped and counted, and the count is logged on recovery.
 // Fork: configure() before; identify() in the child right after. Single-threaded.
 //
@@ -32,12 +32,20 @@ struct Field {
 };
 using Fields = std::initializer_list<Field>;
 
-/// Sends lines to `fd` (not owned; reopened privately where the system allows it).
+/// Sends lines to `fd` (not owned; reopened privately where the system allows it). Before the
+/// first call nothing is written.
 void configure(Level level, Format format, int fd);
 void set_level(Level level, Format format);
+bool enabled(Level level);
+
+/// The private descriptor lines go to, which a forked child must keep open; -1: none.
+int descriptor();
 
 /// Who is speaking: every later line of this process carries it. Slot -1: no slot.
 void identify(std::string_view role, int slot, std::uint32_t epoch);
+
+/// Lines dropped so far by this process and every one forked from it after configure().
+std::uint64_t dropped_lines();
 
 /// While it lives, lines carry the message's id and attempt.
 class MessageScope {
@@ -50,9 +58,17 @@ class MessageScope {
 
 void write(Level level, std::string_view text, Fields fields = {});
 
-inline void debug(std::string_view text, Fields f = {}) { write(Level::debug, text, f); }
-inline void info(std::string_view text, Fields f = {}) { write(Level::info, text, f); }
-inline void warn(std::string_view text, Fields f = {}) { write(Level::warn, text, f); }
-inline void error(std::string_view text, Fields f = {}) { write(Level::error, text, f); }
+inline void debug(std::string_view text, Fields f = {}) {
+  write(Level::debug, text, f);
+}
+inline void info(std::string_view text, Fields f = {}) {
+  write(Level::info, text, f);
+}
+inline void warn(std::string_view text, Fields f = {}) {
+  write(Level::warn, text, f);
+}
+inline void error(std::string_view text, Fields f = {}) {
+  write(Level::error, text, f);
+}
 
 }  // namespace pgforeman::log

@@ -9,13 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "scoreboard/handler_bounds.h"
 #include "scoreboard/phase.h"
 
 namespace pgforeman {
-
-/// Upper bounds of the handler-time histogram, in seconds; the last bucket is +Inf.
-inline constexpr std::array<double, 14> kHandlerSecondsBounds = {
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600};
 
 struct MessageCounters {
   std::uint64_t done = 0, retry = 0, dead = 0, released = 0, lost_lease = 0;
@@ -66,7 +63,7 @@ struct FleetView {
   SlotView maintenance;
   std::optional<QueueView> counts;  ///< nothing until maintenance has counted
   MessageCounters messages;         ///< of all slots that ever were
-  std::array<std::uint64_t, kHandlerSecondsBounds.size() + 1> handler_buckets{};  ///< not cumulative
+  std::array<std::uint64_t, kHandlerBuckets> handler_buckets{};  ///< not cumulative
   double handler_seconds_sum = 0;
   std::map<std::string, std::uint64_t> exits_by_cause;
   std::uint64_t log_lines_dropped = 0;

@@ -1,0 +1,22 @@
+#pragma once
+// The only fork of the fleet's own processes, and what a child must undo before it is itself.
+// Fork: the caller is single-threaded and keeps all signals blocked.
+
+#include <sys/types.h>
+
+#include <span>
+
+namespace pgforeman {
+
+/// The child's whole life. It must leave by _exit: an exception that unwound into the parent's
+/// frames would destroy objects that the two processes share.
+using ChildMain = void (*)(void* context) noexcept;
+
+/// Forks. In the child: dispositions reset, every descriptor but 0-2 and `keep` closed, the child a
+/// subreaper with parent-death armed, only then unmasked (but for `still_blocked`, which it reads
+/// from a signalfd) and `main(context)` called. Returns the pid, or -1 with errno. When the parent
+/// is gone the child kills its descendants and ends, wherever it is.
+pid_t fork_child(ChildMain main, void* context, std::span<const int> keep,
+                 std::span<const int> still_blocked);
+
+}  // namespace pgforeman

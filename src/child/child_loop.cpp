@@ -1,0 +1,74 @@
+#include "child/child_loop.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <random>
+
+#include "base/signals.h"
+
+namespace pgforeman {
+
+ChildLoop::ChildLoop(const ChildContext& context)
+    : context_(context),
+      limits_(*context.options),
+      writer_(context.scoreboard->slot(context.slot)),
+      io_(1),
+      signals_(io_, open_signalfd({SIGTERM, SIGQUIT, SIGCHLD}).release()),
+      timer_(io_) {
+  wait_for_signals();
+}
+
+void ChildLoop::wait_for_signals() {
+  signals_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      [this](const boost::system::error_code& error) {
+                        if (error) return;
+                        read_signals();
+                        wait_for_signals();
+                      });
+}
+
+void ChildLoop::read_signals() {
+  while (const auto signal = read_signal(signals_.native_handle())) {
+    const TimePoint now = Clock::now();
+    if (signal->number == SIGTERM && !drain_deadline_) {
+      drain_deadline_ = now + context_.options->shutdown_grace;
+    } else if (signal->number == SIGQUIT) {
+      drain_deadline_ = drain_deadline_ ? std::min(*drain_deadline_, now) : now;
+    }
+  }
+  while (const auto exit = reap_one()) {
+    if (on_child_exit_) on_child_exit_(*exit);
+  }
+}
+
+bool ChildLoop::check_signals() {
+  read_signals();
+  return draining();
+}
+
+void ChildLoop::run_until(const std::function<bool()>& done, TimePoint deadline) {
+  const auto drain_before = drain_deadline_;
+  bool expired = false;
+  timer_.expires_at(deadline);
+  timer_.async_wait([&expired](const boost::system::error_code& error) {
+    // A cancelled wait is delivered below, while `expired` still lives.
+    if (!error) expired = true;
+  });
+  while (!done() && !expired && drain_deadline_ == drain_before) io_.run_one();
+  if (!expired) {
+    timer_.cancel();
+    io_.poll();
+  }
+}
+
+void ChildLoop::pause(Millis time) {
+  run_until([] { return false; }, Clock::now() + time);
+}
+
+double ChildLoop::random() {
+  static std::minstd_rand engine{std::random_device{}()};
+  return std::uniform_real_distribution<double>(0.0, 1.0)(engine);
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,61 @@
+#pragma once
+// The loop of a forked child: its own io_context, its signals, its phase in the scoreboard.
+// Consumer and maintenance are written as plain sequential code on top of it. Fork: after.
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <optional>
+
+#include "base/child_exit.h"
+#include "base/clock.h"
+#include "scoreboard/child_context.h"
+#include "scoreboard/phase_limits.h"
+#include "scoreboard/scoreboard.h"
+
+namespace pgforeman {
+
+class ChildLoop {
+ public:
+  explicit ChildLoop(const ChildContext& context);
+
+  /// Called for every child of this process that was reaped.
+  void on_child_exit(std::function<void(const ChildExit&)> callback) {
+    on_child_exit_ = std::move(callback);
+  }
+
+  /// Publishes the phase with its deadline.
+  void enter(Phase phase) { writer_.enter(phase, Clock::now(), limits_[phase]); }
+  SlotWriter& slot() { return writer_; }
+
+  /// Runs callbacks until `done` says so, `deadline` passes, or draining begins (unless it had
+  /// begun before the call).
+  void run_until(const std::function<bool()>& done, TimePoint deadline);
+  void pause(Millis time);
+
+  /// Reads pending signals now, without waiting: between a TERM and the next message no
+  /// callback may have run. Returns draining().
+  bool check_signals();
+  bool draining() const { return drain_deadline_.has_value(); }
+  /// When the patience with running handlers ends. Only while draining.
+  TimePoint drain_deadline() const { return *drain_deadline_; }
+
+  boost::asio::io_context& io() { return io_; }
+  double random();  ///< in [0, 1)
+
+ private:
+  void wait_for_signals();
+  void read_signals();
+
+  const ChildContext& context_;
+  PhaseLimits limits_;
+  SlotWriter writer_;
+  boost::asio::io_context io_;
+  boost::asio::posix::stream_descriptor signals_;
+  boost::asio::steady_timer timer_;
+  std::optional<TimePoint> drain_deadline_;
+  std::function<void(const ChildExit&)> on_child_exit_;
+};
+
+}  // namespace pgforeman

@@ -1,0 +1,47 @@
+#pragma once
+// What a settle came to, as a counter and as a word. For whoever settles: consumer and maintenance.
+
+#include <string_view>
+
+#include "queue/queue.h"
+#include "scoreboard/slot.h"
+
+namespace pgforeman {
+
+inline void count_settled(Slot& slot, Settled settled) {
+  switch (settled) {
+    case Settled::done:
+      slot.done.fetch_add(1);
+      break;
+    case Settled::retried:
+      slot.retry.fetch_add(1);
+      break;
+    case Settled::dead:
+      slot.dead.fetch_add(1);
+      break;
+    case Settled::released:
+      slot.released.fetch_add(1);
+      break;
+    case Settled::lost_lease:
+      slot.lost_lease.fetch_add(1);
+      break;
+  }
+}
+
+constexpr std::string_view to_string(Settled settled) {
+  switch (settled) {
+    case Settled::done:
+      return "done";
+    case Settled::retried:
+      return "retried";
+    case Settled::dead:
+      return "dead";
+    case Settled::released:
+      return "released";
+    case Settled::lost_lease:
+      return "lost_lease";
+  }
+  return "unknown";
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,66 @@
+// pgforeman run: the container's entrypoint.
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+#include <system_error>
+
+#include "base/log.h"
+#include "base/signals.h"
+#include "commands/commands.h"
+#include "consumer/consumer.h"
+#include "maintenance/maintenance.h"
+#include "options/load.h"
+#include "supervisor/supervisor.h"
+
+namespace pgforeman {
+namespace {
+
+LoadResult load(Args args) {
+  LoadResult loaded = load_options(Command::run, args);
+  for (const auto& word : loaded.positionals) {
+    loaded.errors.push_back(word + ": `run` takes options only");
+  }
+  return loaded;
+}
+
+void print_help() {
+  std::printf(
+      "Usage: pgforeman run [OPTION...]\n\n"
+      "Forks a fleet of consumers that claim messages of a queue and hand each to the handler,\n"
+      "and serves /livez, /readyz, /status and /metrics for it. TERM or INT drains the fleet; HUP\n"
+      "reads the options again; TTIN and TTOU add and remove a consumer.\n\n%s",
+      options_help(Command::run).c_str());
+}
+
+}  // namespace
+
+ExitCode command_run(Args args) {
+  LoadResult loaded = load(args);
+  if (loaded.help) {
+    print_help();
+    return ExitCode::ok;
+  }
+  for (const auto& warning : loaded.warnings) {
+    std::fprintf(stderr, "pgforeman: warning: %s\n", warning.c_str());
+  }
+  if (!loaded.errors.empty()) {
+    for (const auto& error : loaded.errors) std::fprintf(stderr, "pgforeman: %s\n", error.c_str());
+    return ExitCode::config;
+  }
+  log::configure(loaded.options.log_level, loaded.options.log_format, STDOUT_FILENO);
+  log::identify("supervisor", -1, 0);
+  block_all_signals();
+  const FleetMains mains{consumer_main, maintenance_main, [args] { return load(args); }};
+  try {
+    return Supervisor(std::move(loaded.options), mains).run();
+  } catch (const std::system_error& error) {
+    log::error("the fleet cannot start", {{"error", error.what()}});
+    std::fprintf(stderr, "pgforeman: %s\n", error.what());
+    return ExitCode::port_unavailable;
+  }
+}
+
+}  // namespace pgforeman

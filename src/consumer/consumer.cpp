@@ -1,0 +1,366 @@
+#include "consumer/consumer.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <system_error>
+
+#include "base/backoff.h"
+#include "base/log.h"
+#include "child/settled.h"
+
+namespace pgforeman {
+namespace {
+
+// A consumer that reconnects by itself may be slow: maintenance finds the database first and says
+// so on the scoreboard.
+constexpr Millis kReconnectCap{5000};
+// While a handler runs without a session, how often a new one is tried for the next renewal.
+constexpr Millis kReconnectWhileRunning{1000};
+constexpr Millis kHandlerBackoff{100};
+constexpr Millis kHandlerBackoffMax{30000};
+// How often a long pause is reported to the scoreboard.
+constexpr Millis kLongestSilence{500};
+
+std::string session_name(const ChildContext& context) {
+  // pg_stat_activity cuts names at 63 bytes: the slot comes before the queue.
+  return "pgforeman consumer " + std::to_string(context.slot) + " " + context.options->queue;
+}
+
+std::unique_ptr<Handler> make_handler(boost::asio::io_context& io, const Options& options) {
+  HandlerSettings settings{options.handler_argv, options.handler_environment, options.queue,
+                           options.handler_timeout, kHandlerKillGrace};
+  return options.handler_mode == HandlerMode::jsonl ? make_jsonl_handler(io, std::move(settings))
+                                                    : make_exec_handler(io, std::move(settings));
+}
+
+}  // namespace
+
+void consumer_main(const ChildContext& context) noexcept {
+  log::identify("consumer", context.slot, context.epoch);
+  try {
+    Consumer(context).run();
+  } catch (const std::exception& error) {
+    log::error("consumer ends: this is a bug", {{"error", error.what()}});
+    std::abort();
+  }
+  ::_exit(EXIT_SUCCESS);
+}
+
+Consumer::Consumer(const ChildContext& context)
+    : context_(context),
+      options_(*context.options),
+      loop_(context),
+      session_(context, loop_, session_name(context), kReconnectCap),
+      ledger_(context.scoreboard->ledger(context.ledger)),
+      handler_(make_handler(loop_.io(), options_)),
+      wake_(loop_.io(), ::fcntl(context.wake_fd, F_DUPFD_CLOEXEC, 0)) {
+  loop_.on_child_exit([this](const ChildExit& exit) { handler_->on_exit(exit); });
+}
+
+void Consumer::run() {
+  open_handler();  // a long-lived handler warms up while the database is reached
+  while (!loop_.check_signals()) {
+    try {
+      if (!session_.connected() && !session_.connect()) break;
+      work();
+    } catch (const DatabaseError& error) {
+      session_.failed(error);
+    }
+  }
+  hand_back();
+  close_handler();
+}
+
+/// One step; every step can be repeated after an outage.
+void Consumer::work() {
+  if (open_claim_ != 0) {
+    session_.queue().release_token(open_claim_);
+    open_claim_ = 0;
+    ledger_.clear();
+  }
+  settle();
+  // A handler that does not start costs the queue nothing: somebody else may have a better one.
+  if (batch_.empty() && !open_handler()) return;
+  if (batch_.empty()) claim();
+  if (batch_.empty()) {
+    wait();
+  } else {
+    work_off_batch();
+  }
+}
+
+void Consumer::claim() {
+  loop_.enter(Phase::claiming);
+  // Before the call: if its answer never comes, its rows are found by this token.
+  open_claim_ = next_token();
+  ledger_.begin_claim(open_claim_);
+  leased_at_ = Clock::now();
+  std::vector<Message> messages =
+      session_.queue().claim(options_.batch, open_claim_, options_.visibility_timeout);
+  ledger_.end_claim(messages);
+  open_claim_ = 0;
+  session_.worked();
+  for (auto& message : messages) batch_.push_back({std::move(message), false, false, {}});
+}
+
+void Consumer::wait() {
+  loop_.enter(Phase::waiting);
+  bool woken = false;
+  wake_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                   [&](const boost::system::error_code& error) {
+                     // Every idle consumer sees the semaphore; one unit wakes one of them.
+                     eventfd_t unit = 0;
+                     if (!error) woken = ::eventfd_read(wake_.native_handle(), &unit) == 0;
+                   });
+  const auto poll = static_cast<double>(options_.poll_interval.count());
+  const Millis jittered{static_cast<Millis::rep>(poll * (0.8 + 0.4 * loop_.random()))};
+  loop_.run_until([&] { return woken; }, Clock::now() + jittered);
+  wake_.cancel();
+  loop_.io().poll();
+}
+
+void Consumer::work_off_batch() {
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    if (batch_[i].started || batch_[i].lost) continue;
+    if (loop_.check_signals()) return;
+    // A message late in a batch, or held through an outage, may have lost its lease.
+    if (Clock::now() - leased_at_ > options_.visibility_timeout / 3) renew(i);
+    if (batch_[i].lost) continue;
+    if (!open_handler()) {
+      release_unstarted();
+      return;
+    }
+    run_one(i);
+    settle();
+  }
+}
+
+void Consumer::run_one(std::size_t index) {
+  Held& held = batch_[index];
+  const log::MessageScope scope(held.message.lease.id, held.message.attempt);
+  held.started = true;
+  ledger_.start(index);
+  loop_.slot().set_message(held.message.lease.id, held.message.attempt);
+  loop_.enter(Phase::running);
+  const TimePoint started_at = Clock::now();
+  held.outcome = handle(index);
+  loop_.slot().count_handler_time(Clock::now() - started_at);
+  ledger_.finish(index, *held.outcome);
+  clean_up_strangers();
+}
+
+Outcome Consumer::handle(std::size_t index) {
+  std::optional<Outcome> outcome;
+  handler_->run(batch_[index].message, [&](Outcome made) { outcome = std::move(made); });
+  const auto finished = [&] { return outcome.has_value(); };
+  TimePoint renew_at = leased_at_ + options_.visibility_timeout / 3;
+  bool stopped = false;
+  while (!outcome) {
+    TimePoint next = renew_at;
+    if (loop_.draining() && !stopped) next = std::min(next, loop_.drain_deadline());
+    loop_.run_until(finished, next);
+    if (outcome) break;
+    const TimePoint now = Clock::now();
+    if (loop_.draining() && !stopped && now >= loop_.drain_deadline()) {
+      handler_->stop(StopReason::shutdown, kDrainKillGrace);
+      stopped = true;
+    }
+    if (now >= renew_at) {
+      keep_lease_while_running(index);
+      renew_at = session_.connected() ? leased_at_ + options_.visibility_timeout / 3
+                                      : Clock::now() + kReconnectWhileRunning;
+    }
+  }
+  return std::move(*outcome);
+}
+
+/// An outage meanwhile is no reason to end the handler: when the session is back the token tells
+/// whether the message is still ours.
+void Consumer::keep_lease_while_running(std::size_t index) {
+  try {
+    if (!session_.connected() && !session_.try_connect()) return;
+    renew(index);
+  } catch (const DatabaseError& error) {
+    session_.drop(error);
+    return;
+  }
+  if (batch_[index].lost) handler_->stop(StopReason::lease_lost, kHandlerKillGrace);
+}
+
+/// Extends what is not yet finished, from `from` on.
+void Consumer::renew(std::size_t from) {
+  std::vector<Lease> leases;
+  for (std::size_t i = from; i < batch_.size(); ++i) {
+    if (!batch_[i].lost && !batch_[i].outcome) leases.push_back(batch_[i].message.lease);
+  }
+  const TimePoint asked_at = Clock::now();
+  const auto lost = session_.queue().renew(leases, options_.visibility_timeout);
+  leased_at_ = asked_at;
+  session_.worked();
+  for (std::size_t i = from; i < batch_.size(); ++i) {
+    const auto id = batch_[i].message.lease.id;
+    if (std::find(lost.begin(), lost.end(), id) == lost.end()) continue;
+    lease_lost(batch_[i]);
+    if (!batch_[i].started) ledger_.settled(i);
+  }
+}
+
+void Consumer::lease_lost(Held& held) {
+  if (held.lost) return;
+  held.lost = true;
+  count_settled(loop_.slot().slot(), Settled::lost_lease);
+  log_settled(held, Settled::lost_lease);
+}
+
+/// Tells the queue every outcome it does not know yet, and forgets a batch that is all told.
+void Consumer::settle() {
+  std::vector<Settlement> settlements;
+  std::vector<std::size_t> indexes;
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    Held& held = batch_[i];
+    if (held.outcome && !held.lost) {
+      settlements.push_back({held.message.lease, *held.outcome});
+      indexes.push_back(i);
+    }
+  }
+  if (!settlements.empty()) {
+    loop_.enter(Phase::settling);
+    const auto settled = session_.queue().settle(settlements, retry_rule());
+    session_.worked();
+    for (std::size_t i = 0; i < indexes.size(); ++i) {
+      Held& held = batch_[indexes[i]];
+      count_settled(loop_.slot().slot(), settled[i]);
+      log_settled(held, settled[i]);
+      held.outcome.reset();
+      ledger_.settled(indexes[i]);
+    }
+  }
+  const bool all_told = std::all_of(batch_.begin(), batch_.end(), [](const Held& held) {
+    return held.lost || (held.started && !held.outcome);
+  });
+  if (!all_told) return;
+  batch_.clear();
+  ledger_.clear();
+  loop_.slot().clear_message();
+}
+
+void Consumer::log_settled(const Held& held, Settled settled) const {
+  const log::MessageScope scope(held.message.lease.id, held.message.attempt);
+  const std::string error = held.outcome ? held.outcome->error : "";
+  switch (settled) {
+    case Settled::done:
+      log::debug("message done", {{"result", held.outcome->result}});
+      break;
+    case Settled::retried:
+      log::warn("message failed, will be retried", {{"error", error}});
+      break;
+    case Settled::dead:
+      log::error("message is a dead letter", {{"error", error}});
+      break;
+    case Settled::released:
+      log::info("message released at no attempt");
+      break;
+    case Settled::lost_lease:
+      log::warn("lease lost: somebody else holds the message, nothing was changed",
+                {{"fence", held.message.fence}});
+      break;
+  }
+}
+
+/// What never started goes back at no attempt, with the next settle.
+void Consumer::release_unstarted() {
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    Held& held = batch_[i];
+    if (held.started || held.lost) continue;
+    held.started = true;
+    held.outcome = Outcome{Outcome::Kind::released, {}, "", ""};
+    ledger_.finish(i, *held.outcome);
+  }
+}
+
+/// The end of a drain. What the database cannot be told in time stands in the ledger, for
+/// maintenance.
+void Consumer::hand_back() {
+  release_unstarted();
+  while (!batch_.empty() || open_claim_ != 0) {
+    try {
+      if (!session_.connected() && !session_.try_connect()) {
+        if (Clock::now() >= loop_.drain_deadline()) return;
+        loop_.pause(Millis{50});
+        continue;
+      }
+      if (open_claim_ != 0) {
+        session_.queue().release_token(open_claim_);
+        open_claim_ = 0;
+      }
+      settle();
+    } catch (const DatabaseError& error) {
+      session_.drop(error);
+      if (Clock::now() >= loop_.drain_deadline()) return;
+    }
+  }
+  ledger_.clear();
+}
+
+/// False when it does not start: the caller goes on later, with what it holds.
+bool Consumer::open_handler() {
+  if (const int failures = handler_->failed_starts(); failures > handler_failures_) {
+    handler_failures_ = failures;
+    const Millis delay =
+        backoff_delay(failures - 1, kHandlerBackoff, kHandlerBackoffMax, loop_.random());
+    log::warn("the handler keeps failing at its start, waiting before the next message",
+              {{"failures", failures}, {"wait_ms", delay.count()}});
+    const TimePoint until = Clock::now() + delay;
+    while (Clock::now() < until) {
+      if (loop_.draining()) return false;
+      loop_.enter(Phase::waiting);
+      loop_.run_until([] { return false; }, std::min(until, Clock::now() + kLongestSilence));
+    }
+  } else if (failures == 0) {
+    handler_failures_ = 0;
+  }
+  try {
+    handler_->open();
+    return true;
+  } catch (const std::system_error& error) {
+    log::error("the handler cannot be started", {{"error", error.what()}});
+    return false;
+  }
+}
+
+void Consumer::close_handler() {
+  handler_->close();
+  loop_.run_until([this] { return handler_->pids().empty(); }, Clock::now() + kDrainKillGrace);
+  handler_.reset();
+  kill_strangers({});
+}
+
+/// A descendant that left its process group comes to us as an orphan. A long-lived handler's own
+/// children are its own business until it ends.
+void Consumer::clean_up_strangers() {
+  const auto keep = handler_->pids();
+  if (!keep.empty() || !has_children()) return;
+  for (const auto& exit : kill_strangers(keep)) handler_->on_exit(exit);
+}
+
+std::int64_t Consumer::next_token() {
+  // splitmix64 over who we are and how many claims there were: unique without asking anybody.
+  std::uint64_t x = context_.fleet_id + (static_cast<std::uint64_t>(context_.slot) << 48U) +
+                    (static_cast<std::uint64_t>(context_.epoch) << 24U) * 0x9e3779b97f4a7c15U +
+                    ++claims_ * 0xd1342543de82ef95U;
+  x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9U;
+  x = (x ^ (x >> 27U)) * 0x94d049bb133111ebU;
+  const auto token = static_cast<std::int64_t>((x ^ (x >> 31U)) >> 1U);
+  return token == 0 ? 1 : token;
+}
+
+RetryRule Consumer::retry_rule() const {
+  return {options_.max_attempts, options_.retry_backoff, options_.retry_backoff_max};
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,73 @@
+#pragma once
+// A consumer: claims messages, has them handled one at a time in order, settles each. Its own
+// process, session, handler and ledger; nothing shared but its lines of the scoreboard.
+// Fork: after. Start reading at Consumer::run().
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "child/child_loop.h"
+#include "child/session.h"
+#include "handlers/handler.h"
+#include "pgforeman/message.h"
+#include "scoreboard/ledger.h"
+
+namespace pgforeman {
+
+/// The consumer's whole process.
+[[noreturn]] void consumer_main(const ChildContext& context) noexcept;
+
+class Consumer {
+ public:
+  explicit Consumer(const ChildContext& context);
+
+  /// Works until told to drain; then hands back what it holds.
+  void run();
+
+ private:
+  /// One claimed message and how far it has come.
+  struct Held {
+    Message message;
+    bool started = false;
+    bool lost = false;
+    std::optional<Outcome> outcome;  ///< not yet told to the queue
+  };
+
+  void work();
+  void claim();
+  void wait();
+  void work_off_batch();
+  void run_one(std::size_t index);
+  Outcome handle(std::size_t index);
+  void keep_lease_while_running(std::size_t index);
+  void renew(std::size_t from);
+  void lease_lost(Held& held);
+  void settle();
+  void log_settled(const Held& held, Settled settled) const;
+  void release_unstarted();
+  void hand_back();
+  void close_handler();
+  bool open_handler();
+  void clean_up_strangers();
+  std::int64_t next_token();
+  RetryRule retry_rule() const;
+
+  const ChildContext& context_;
+  const Options& options_;
+  ChildLoop loop_;
+  Session session_;
+  LedgerWriter ledger_;
+  std::unique_ptr<Handler> handler_;
+  boost::asio::posix::stream_descriptor wake_;
+
+  std::vector<Held> batch_;      ///< in the order they run; empty: nothing is held
+  std::int64_t open_claim_ = 0;  ///< the token of a claim whose answer was never seen
+  TimePoint leased_at_;          ///< when the leases of the batch were last extended (asked)
+  std::uint64_t claims_ = 0;
+  int handler_failures_ = 0;
+};
+
+}  // namespace pgforeman

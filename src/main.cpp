@@ -1,0 +1,86 @@
+// pgforeman's entry. Start reading here: the commands are in src/commands, the fleet's loop in
+// src/supervisor/supervisor.cpp, a consumer's life in src/consumer/consumer.cpp.
+
+#include <signal.h>
+
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <string_view>
+
+#include "commands/commands.h"
+#include "options/load.h"
+#include "pgforeman/version.h"
+
+namespace {
+
+using pgforeman::Args;
+using pgforeman::ExitCode;
+
+struct CommandEntry {
+  std::string_view name;
+  ExitCode (*main)(Args);
+  const char* help;
+};
+
+ExitCode command_version(Args) {
+  std::printf("pgforeman %s\n", pgforeman::kVersion);
+  return ExitCode::ok;
+}
+
+constexpr std::array kCommands = {
+    CommandEntry{"run", pgforeman::command_run, "run a fleet of consumers"},
+    CommandEntry{"migrate", pgforeman::command_migrate, "install or upgrade the queue's schema"},
+    CommandEntry{"send", pgforeman::command_send, "put messages into a queue"},
+    CommandEntry{"status", pgforeman::command_status, "show a running fleet and its queue"},
+    CommandEntry{"dead", pgforeman::command_dead, "list, show, retry or purge dead letters"},
+    CommandEntry{"health", pgforeman::command_health, "ask a running fleet whether it lives"},
+    CommandEntry{"version", command_version, "print the version"},
+};
+
+void print_usage(std::FILE* out) {
+  std::fprintf(out,
+               "pgforeman %s: a prefork supervisor for PostgreSQL-backed queues\n\n"
+               "Usage: pgforeman COMMAND [OPTION...]\n\nCommands:\n",
+               pgforeman::kVersion);
+  for (const auto& command : kCommands) {
+    std::fprintf(out, "  %-10s%s\n", command.name.data(), command.help);
+  }
+  std::fprintf(out, "\n`pgforeman COMMAND --help` tells more.\n");
+}
+
+int dispatch(Args args) {
+  if (args.empty()) {
+    print_usage(stderr);
+    return to_int(ExitCode::usage);
+  }
+  const std::string_view name = args[0];
+  if (name == "--help" || name == "-h" || name == "help") {
+    print_usage(stdout);
+    return to_int(ExitCode::ok);
+  }
+  for (const auto& command : kCommands) {
+    if (name == command.name || (name == "--version" && command.name == "version")) {
+      return to_int(command.main(args.subspan(1)));
+    }
+  }
+  std::fprintf(stderr, "pgforeman: %s: unknown command\n\n", args[0]);
+  print_usage(stderr);
+  return to_int(ExitCode::usage);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Whoever started us may have had SIGCHLD ignored, and that is inherited: children would vanish
+  // unreaped. A reader that goes away (`pgforeman dead list | head`) is an error, not a death.
+  ::signal(SIGCHLD, SIG_DFL);
+  ::signal(SIGPIPE, SIG_IGN);
+  pgforeman::capture_secrets();
+  try {
+    return dispatch(Args(argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0)));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "pgforeman: internal error: %s\n", error.what());
+    return to_int(ExitCode::internal);
+  }
+}

@@ -1,0 +1,173 @@
+#include "maintenance/maintenance.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <vector>
+
+#include "base/log.h"
+#include "child/settled.h"
+
+namespace pgforeman {
+namespace {
+
+constexpr Millis kTick{1000};
+constexpr Millis kSoonestTick{20};
+// Maintenance probes the database for the whole fleet, so it alone is quick.
+constexpr Millis kReconnectCap{500};
+
+Outcome outcome_of(const LedgerReading::Entry& entry, const LedgerReading& ledger) {
+  using Kind = Outcome::Kind;
+  switch (entry.state) {
+    case LeaseState::done:
+      return {Kind::done, {}, "", ""};
+    case LeaseState::dead:
+      return {Kind::dead, {}, ledger.cause + " before it could say why", ""};
+    case LeaseState::retry: {
+      Outcome outcome{Kind::retry, {}, ledger.cause + " before it could say why", ""};
+      if (entry.after_ms >= 0) outcome.after = Millis{entry.after_ms};
+      return outcome;
+    }
+    case LeaseState::running:
+      if (ledger.blame) return {Kind::retry, {}, ledger.cause + " while it ran this message", ""};
+      break;
+    default:
+      break;
+  }
+  return {Kind::released, {}, "", ""};
+}
+
+}  // namespace
+
+void maintenance_main(const ChildContext& context) noexcept {
+  log::identify("maintenance", -1, context.epoch);
+  try {
+    Maintenance(context).run();
+  } catch (const std::exception& error) {
+    log::error("maintenance ends: this is a bug", {{"error", error.what()}});
+    std::abort();
+  }
+  ::_exit(EXIT_SUCCESS);
+}
+
+Maintenance::Maintenance(const ChildContext& context)
+    : context_(context),
+      loop_(context),
+      session_(context, loop_, "pgforeman maintenance " + context.options->queue, kReconnectCap),
+      rescues_(loop_.io(), ::fcntl(context.rescue_fd, F_DUPFD_CLOEXEC, 0)) {}
+
+void Maintenance::run() {
+  while (!loop_.check_signals()) {
+    try {
+      if (!session_.connected()) {
+        announced_ = false;
+        if (!session_.connect()) break;
+      }
+      rescue_all();
+      if (Clock::now() >= next_tick_) tick();
+      wait_for_work();
+    } catch (const DatabaseError& error) {
+      session_.failed(error);
+    }
+  }
+  try {
+    if (session_.connected() || session_.try_connect()) rescue_all();
+  } catch (const DatabaseError& error) {
+    session_.drop(error);  // what is left ends by the visibility timeout
+  }
+}
+
+void Maintenance::rescue_all() {
+  for (int i = 0; i < kLedgers; ++i) {
+    if (context_.scoreboard->ledger_use(i).load() == LedgerUse::orphaned) rescue(i);
+  }
+}
+
+void Maintenance::rescue(int index) {
+  loop_.enter(Phase::settling);
+  const LedgerReading ledger = read_ledger(context_.scoreboard->ledger(index));
+  std::vector<Settlement> settlements;
+  settlements.reserve(ledger.entries.size());
+  for (const auto& entry : ledger.entries) {
+    settlements.push_back({entry.lease, outcome_of(entry, ledger)});
+  }
+  const Options& options = *context_.options;
+  const RetryRule rule{options.max_attempts, options.retry_backoff, options.retry_backoff_max};
+  std::vector<Settled> settled;
+  if (!settlements.empty()) settled = session_.queue().settle(settlements, rule);
+  std::int64_t unheard = 0;
+  if (ledger.claiming_token != 0) {
+    unheard = session_.queue().release_token(ledger.claiming_token);
+  }
+  session_.worked();
+  for (std::size_t i = 0; i < settled.size(); ++i) {
+    count_settled(loop_.slot().slot(), settled[i]);
+    const log::MessageScope scope(settlements[i].lease.id, 0);
+    log::info("message rescued", {{"as", to_string(settled[i])}, {"cause", ledger.cause}});
+  }
+  if (unheard > 0) {
+    log::info("claim without an answer released", {{"messages", unheard}, {"cause", ledger.cause}});
+  }
+  context_.scoreboard->ledger_use(index).store(LedgerUse::free);
+  wake_idle(static_cast<std::int64_t>(settled.size()) + unheard);
+}
+
+void Maintenance::tick() {
+  loop_.enter(Phase::claiming);
+  const Tick tick = session_.queue().tick();
+  session_.worked();
+  publish(tick.counts);
+  if (!announced_) {
+    announced_ = true;
+    context_.scoreboard->fleet().database_up.fetch_add(1);
+  }
+  // Due messages between two ticks would wait for the next one: come back when the next is due.
+  const Millis next = std::clamp(tick.next_due.value_or(kTick), kSoonestTick, kTick);
+  next_tick_ = Clock::now() + next;
+  wake_idle(tick.counts.ready);
+}
+
+void Maintenance::publish(const QueueCounts& counts) {
+  FleetBoard& board = context_.scoreboard->fleet();
+  board.ready.store(counts.ready);
+  board.scheduled.store(counts.scheduled);
+  board.running.store(counts.running);
+  board.dead.store(counts.dead);
+  board.oldest_ms.store(static_cast<std::int64_t>(counts.oldest_seconds * 1000));
+  board.capped.store(counts.capped ? 1 : 0);
+  board.counted_at_ms.store(to_ms(Clock::now()));
+}
+
+/// As many as there is work for, and never more than wait: a unit nobody takes would wake somebody
+/// for nothing later.
+void Maintenance::wake_idle(std::int64_t messages) {
+  std::int64_t waiting = 0;
+  for (int i = 0; i < kMaxConsumers && waiting < messages; ++i) {
+    const Slot& slot = context_.scoreboard->slot(i);
+    if (slot.epoch.load() == 0) break;  // slots are taken in order
+    if (Beat{slot.beat.load()}.phase() == Phase::waiting) ++waiting;
+  }
+  eventfd_t left = 0;
+  while (::eventfd_read(context_.wake_fd, &left) == 0) {
+  }
+  if (waiting > 0) ::eventfd_write(context_.wake_fd, static_cast<eventfd_t>(waiting));
+}
+
+void Maintenance::wait_for_work() {
+  loop_.enter(Phase::waiting);
+  bool rescue = false;
+  rescues_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      [&](const boost::system::error_code& error) {
+                        eventfd_t calls = 0;
+                        if (!error) rescue = ::eventfd_read(context_.rescue_fd, &calls) == 0;
+                      });
+  loop_.run_until([&] { return rescue; }, next_tick_);
+  rescues_.cancel();
+  loop_.io().poll();
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,45 @@
+#pragma once
+// How long a child may stay in each phase. The child publishes deadlines from this table; the
+// supervisor clamps what it reads by the same table, so that a hostile value wins nothing.
+
+#include <array>
+
+#include "base/clock.h"
+#include "options/options.h"
+#include "scoreboard/phase.h"
+
+namespace pgforeman {
+
+/// An unanswered database call loses its socket after this long, which must be shorter than
+/// kDatabasePhase: a silent server gives a reconnect, never a kill.
+inline constexpr Millis kDatabaseWatchdog{12000};
+inline constexpr Millis kDatabasePhase{20000};
+/// Between TERM and KILL of a handler whose time is up.
+inline constexpr Millis kHandlerKillGrace{2000};
+/// The same once the fleet's own grace is used up, and how much later than that grace a draining
+/// child is killed: Kubernetes' 30 s must hold for the default grace of 25 s.
+inline constexpr Millis kDrainKillGrace{300};
+inline constexpr Millis kDrainSlack{600};
+
+class PhaseLimits {
+ public:
+  explicit PhaseLimits(const Options& options) {
+    using enum Phase;
+    at(booting) = options.boot_timeout;
+    at(connecting) = kDatabasePhase;
+    // A poll may be late by its jitter, and a loaded machine by a little more.
+    at(waiting) = options.poll_interval * 2 + Millis{2000};
+    at(claiming) = kDatabasePhase;
+    // Its lease is renewed meanwhile: an outage there must not be blamed on the message.
+    at(running) = options.handler_timeout + kHandlerKillGrace + kDatabasePhase;
+    at(settling) = kDatabasePhase;
+    at(draining) = options.shutdown_grace + kDrainSlack;
+  }
+  Millis operator[](Phase phase) const { return limits_[static_cast<std::size_t>(phase)]; }
+
+ private:
+  Millis& at(Phase phase) { return limits_[static_cast<std::size_t>(phase)]; }
+  std::array<Millis, kPhaseCount> limits_{};
+};
+
+}  // namespace pgforeman

@@ -1,0 +1,72 @@
+#pragma once
+// The fleet's shared memory: made before the first fork, inherited by every child, never resized.
+// Pages nobody touched cost nothing, so it is laid out for the largest fleet from the start.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "base/clock.h"
+#include "scoreboard/ledger.h"
+#include "scoreboard/slot.h"
+
+namespace pgforeman {
+
+inline constexpr int kMaxConsumers = 1024;
+inline constexpr int kMaintenanceSlot = kMaxConsumers;
+inline constexpr int kSlots = kMaxConsumers + 1;
+/// One a consumer, and as many again for the dead ones that wait for their rescue.
+inline constexpr int kLedgers = 2 * kMaxConsumers;
+
+/// What maintenance knows of the queue and the database, for everyone.
+struct alignas(64) FleetBoard {
+  std::atomic<std::uint64_t> database_up;   ///< grows each time maintenance got a session
+  std::atomic<std::int64_t> counted_at_ms;  ///< 0: never
+  std::atomic<std::int64_t> ready, scheduled, running, dead, oldest_ms;
+  std::atomic<std::uint32_t> capped;
+};
+
+class Scoreboard {
+ public:
+  /// Throws std::bad_alloc when the memory cannot be mapped.
+  Scoreboard();
+  ~Scoreboard();
+  Scoreboard(const Scoreboard&) = delete;
+  Scoreboard& operator=(const Scoreboard&) = delete;
+
+  Slot& slot(int index) { return memory_->slots[static_cast<std::size_t>(index)]; }
+  Ledger& ledger(int index) { return memory_->ledgers[static_cast<std::size_t>(index)]; }
+  /// Apart from the ledgers, so that looking for orphans touches two pages, not thousands.
+  std::atomic<LedgerUse>& ledger_use(int index) {
+    return memory_->ledger_use[static_cast<std::size_t>(index)];
+  }
+  FleetBoard& fleet() { return memory_->fleet; }
+
+ private:
+  struct Memory {
+    FleetBoard fleet;
+    std::array<std::atomic<LedgerUse>, kLedgers> ledger_use;
+    std::array<Slot, kSlots> slots;
+    std::array<Ledger, kLedgers> ledgers;
+  };
+  Memory* memory_;
+};
+
+/// A child's hand on its own slot. Fork: after.
+class SlotWriter {
+ public:
+  explicit SlotWriter(Slot& slot) : slot_(slot) {}
+
+  /// One transition: phase, and the time by which it will have been left.
+  void enter(Phase phase, TimePoint now, Millis limit);
+  void set_connected(bool connected) { slot_.connected.store(connected ? 1 : 0); }
+  void set_message(std::int64_t id, int attempt);
+  void clear_message() { slot_.message_id.store(0); }
+  void count_handler_time(Clock::duration took);
+  Slot& slot() { return slot_; }
+
+ private:
+  Slot& slot_;
+};
+
+}  // namespace pgforeman

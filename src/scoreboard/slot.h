@@ -1,0 +1,48 @@
+#pragma once
+// One child's line of the scoreboard. The child that lives in the slot is the only writer (but for
+// `epoch`, written by the supervisor before fork); lock-free atomics only, because a dead child
+// must not hold a lock. Readers treat what they find as hostile.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "base/clock.h"
+#include "scoreboard/handler_bounds.h"
+#include "scoreboard/phase.h"
+
+namespace pgforeman {
+
+struct alignas(64) Slot {
+  std::atomic<std::uint32_t> epoch;
+  /// Phase in the top byte, deadline (monotonic ms) below: one word, so a reading is never torn.
+  std::atomic<std::uint64_t> beat;
+  std::atomic<std::int64_t> phase_since_ms;
+  std::atomic<std::uint32_t> connected;      ///< 1: its database session works
+  std::atomic<std::uint32_t> waiting_epoch;  ///< the last epoch that got as far as `waiting`
+  std::atomic<std::int64_t> message_id;      ///< 0: none
+  std::atomic<std::uint32_t> attempt;
+  // Counters live as long as the fleet: they go on where the slot's last child left them.
+  std::atomic<std::uint64_t> done, retry, dead, released, lost_lease;
+  std::array<std::atomic<std::uint64_t>, kHandlerBuckets> handler_buckets;
+  std::atomic<std::uint64_t> handler_us_sum;
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+
+/// A reading of Slot::beat.
+struct Beat {
+  std::uint64_t word = 0;
+  Phase phase() const {
+    const auto value = static_cast<std::uint8_t>(word >> 56U);
+    return value < kPhaseCount ? static_cast<Phase>(value) : Phase::empty;
+  }
+  TimePoint deadline() const {
+    return from_ms(static_cast<std::int64_t>(word & ((std::uint64_t{1} << 56U) - 1)));
+  }
+  static Beat make(Phase phase, TimePoint deadline) {
+    return {static_cast<std::uint64_t>(phase) << 56U |
+            (static_cast<std::uint64_t>(to_ms(deadline)) & ((std::uint64_t{1} << 56U) - 1))};
+  }
+};
+
+}  // namespace pgforeman

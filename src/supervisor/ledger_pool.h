@@ -1,0 +1,61 @@
+#pragma once
+// Which ledger belongs to whom: the supervisor's private book over the scoreboard's ledgers.
+// Fork: before; the supervisor alone.
+
+#include <deque>
+#include <vector>
+
+#include "scoreboard/scoreboard.h"
+
+namespace pgforeman {
+
+class LedgerPool {
+ public:
+  explicit LedgerPool(Scoreboard& scoreboard) : board_(scoreboard), used_(kLedgers, false) {}
+
+  /// A cleared ledger for a new child. When all are taken (the database is gone and children keep
+  /// dying) the oldest orphan is given up: its leases end by the visibility timeout.
+  int take() {
+    reclaim();
+    for (int i = 0; i < kLedgers; ++i) {
+      if (used_[static_cast<std::size_t>(i)]) continue;
+      return own(i);
+    }
+    const int oldest = orphans_.front();
+    orphans_.pop_front();
+    return own(oldest);
+  }
+
+  void give_back(int index) {
+    used_[static_cast<std::size_t>(index)] = false;
+    board_.ledger_use(index).store(LedgerUse::free);
+  }
+
+  void orphan(int index, bool blame, const std::string& cause) {
+    sign_ledger(board_.ledger(index), blame, cause);
+    board_.ledger_use(index).store(LedgerUse::orphaned);
+    orphans_.push_back(index);
+  }
+
+ private:
+  int own(int index) {
+    used_[static_cast<std::size_t>(index)] = true;
+    LedgerWriter(board_.ledger(index)).clear();
+    board_.ledger_use(index).store(LedgerUse::owned);
+    return index;
+  }
+  /// Takes back what maintenance has settled.
+  void reclaim() {
+    std::erase_if(orphans_, [this](int index) {
+      if (board_.ledger_use(index).load() != LedgerUse::free) return false;
+      used_[static_cast<std::size_t>(index)] = false;
+      return true;
+    });
+  }
+
+  Scoreboard& board_;
+  std::vector<bool> used_;
+  std::deque<int> orphans_;
+};
+
+}  // namespace pgforeman

@@ -1,0 +1,328 @@
+#include "supervisor/policy.h"
+
+#include <signal.h>
+
+#include <algorithm>
+
+#include "base/backoff.h"
+#include "scoreboard/scoreboard.h"
+
+namespace pgforeman {
+namespace {
+
+// A crash-looping verdict is taken back after this long of health while alive.
+constexpr Millis kHealthClears{60000};
+// A tick this late means that we (and perhaps the children) were stopped: nobody is judged before
+// it had time to report again.
+constexpr Millis kLateTick{1000};
+constexpr Millis kGraceAfterPause{2000};
+// SIGKILL is not refused, only delayed (uninterruptible sleep): after this long it is no delay.
+constexpr Millis kUnkillable{10000};
+
+bool boot_phase(Phase phase) {
+  return phase == Phase::empty || phase == Phase::booting;
+}
+
+}  // namespace
+
+std::string_view to_string(ExitCause cause) {
+  switch (cause) {
+    case ExitCause::drained:
+      return "drained";
+    case ExitCause::exit_code:
+      return "exit_code";
+    case ExitCause::signal:
+      return "signal";
+    case ExitCause::deadline:
+      return "deadline";
+    case ExitCause::shutdown:
+      return "shutdown";
+  }
+  return "unknown";
+}
+
+PolicySettings::PolicySettings(const Options& options)
+    : concurrency(options.concurrency),
+      boot_timeout(options.boot_timeout),
+      shutdown_grace(options.shutdown_grace),
+      restart_backoff(options.restart_backoff),
+      restart_backoff_max(options.restart_backoff_max),
+      crash_loop_count(options.crash_loop_count),
+      crash_loop_window(options.crash_loop_window),
+      limits(options) {}
+
+Policy::Policy(const PolicySettings& settings, TimePoint now, unsigned seed)
+    : settings_(settings), random_(seed), started_at_(now), last_tick_(now), no_kill_before_(now) {
+  want(kMaintenanceSlot, now);
+  for (int i = 0; i < settings_.concurrency; ++i) want(i, now);
+}
+
+void Policy::want(int slot, TimePoint now) {
+  SlotState& state = slots_[slot];
+  state.wanted = true;
+  if (state.life != SlotState::Life::absent) return;
+  state.life = SlotState::Life::due;
+  state.due_at = now;
+}
+
+std::vector<Action> Policy::tick(TimePoint now, const std::map<int, Observation>& observed) {
+  std::vector<Action> actions;
+  if (now - last_tick_ > kLateTick) no_kill_before_ = now + kGraceAfterPause;
+  last_tick_ = now;
+  bool all_forked_once = true;
+  for (auto& [index, slot] : slots_) {
+    if (slot.life == SlotState::Life::alive) {
+      if (const auto seen = observed.find(index); seen != observed.end()) {
+        observe(slot, seen->second, now);
+      }
+      if (slot.crash_looping && slot.healthy_since && now - *slot.healthy_since >= kHealthClears) {
+        slot.crash_looping = false;
+        slot.boot_failures = 0;
+        slot.boot_failure_times.clear();
+      }
+      enforce_deadline(index, slot, now, actions);
+    } else if (slot.life == SlotState::Life::due && !stopping() && slot.due_at <= now) {
+      actions.push_back({Action::Kind::fork, index, 0, ""});
+    }
+    all_forked_once = all_forked_once && slot.ever_forked;
+  }
+  if (all_forked_once) first_fleet_forked_ = true;
+  if (!first_fleet_forked_ && !stopping() && now - started_at_ >= settings_.boot_timeout) {
+    gave_up_ = true;
+    actions.push_back({Action::Kind::give_up, 0, 0,
+                       "the first fleet could not be forked within the boot timeout"});
+    stop(now);
+  }
+  if (stopping()) {
+    drain_fleet(now, actions);
+  } else {
+    replace_next(now, actions);
+  }
+  return actions;
+}
+
+void Policy::observe(SlotState& slot, const Observation& seen, TimePoint now) const {
+  if (seen.beat.word != slot.beat.word) {
+    slot.beat = seen.beat;
+    slot.beat_seen_at = now;
+    slot.reported = slot.reported || !boot_phase(seen.beat.phase());
+  }
+  if (seen.reached_waiting && !slot.reached_waiting) {
+    slot.reached_waiting = true;
+    slot.healthy_since = now;
+    slot.fork_failures = 0;
+    if (!slot.crash_looping) slot.boot_failures = 0;
+  }
+}
+
+/// By when the child must have reported again: its own word, clamped to what its phase may take.
+std::optional<TimePoint> Policy::deadline_of(int index, const SlotState& slot) const {
+  if (slot.told_to_drain_at) {
+    return *slot.told_to_drain_at + settings_.limits[Phase::draining] +
+           (index == kMaintenanceSlot ? kDrainKillGrace : Millis{0});
+  }
+  const Phase phase = slot.beat.phase();
+  if (!slot.reported || boot_phase(phase)) {
+    const TimePoint since = slot.reported ? slot.beat_seen_at : slot.forked_at;
+    return since + settings_.boot_timeout;
+  }
+  return std::min(slot.beat.deadline(), slot.beat_seen_at + settings_.limits[phase]);
+}
+
+void Policy::enforce_deadline(int index, SlotState& slot, TimePoint now,
+                              std::vector<Action>& actions) {
+  if (slot.killed_at || now < no_kill_before_) return;
+  const auto deadline = deadline_of(index, slot);
+  if (!deadline || now <= *deadline) return;
+  const std::string phase{slot.told_to_drain_at ? to_string(Phase::draining)
+                          : slot.reported       ? to_string(slot.beat.phase())
+                                                : to_string(Phase::booting)};
+  slot.killed_at = now;
+  slot.kill_reason = "missed its " + phase + " deadline";
+  actions.push_back({Action::Kind::signal, index, SIGKILL, slot.kill_reason});
+}
+
+void Policy::on_forked(int index, TimePoint now) {
+  SlotState& slot = slots_[index];
+  slot.life = SlotState::Life::alive;
+  slot.forked_at = now;
+  slot.beat = {};
+  slot.beat_seen_at = now;
+  slot.reported = slot.reached_waiting = slot.stale = false;
+  slot.healthy_since.reset();
+  slot.told_to_drain_at.reset();
+  slot.killed_at.reset();
+  slot.kill_reason.clear();
+  slot.fork_failures = 0;
+  slot.ever_forked = true;
+}
+
+void Policy::on_fork_failed(int index, TimePoint now) {
+  SlotState& slot = slots_[index];
+  slot.due_at = now + backoff(slot.fork_failures);
+  slot.fork_failures++;
+}
+
+ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation& last,
+                            TimePoint now) {
+  SlotState& slot = slots_[index];
+  observe(slot, last, now);
+  const bool told = slot.told_to_drain_at.has_value();
+  ExitVerdict verdict;
+  verdict.explain = exit.explain();
+  if (slot.killed_at) {
+    verdict.cause = told ? ExitCause::shutdown : ExitCause::deadline;
+    verdict.explain += ": " + slot.kill_reason;
+    // Killed for running over the drain's deadline: the message did nothing wrong.
+    verdict.blame = !told;
+  } else if (exit.signal != 0) {
+    verdict.cause = ExitCause::signal;
+  } else if (exit.exit_code == 0) {
+    verdict.cause = ExitCause::drained;
+    verdict.blame = false;
+  }
+  const bool connecting = slot.beat.phase() == Phase::connecting;
+  const bool failed_boot = !slot.reached_waiting && verdict.cause != ExitCause::drained && !told;
+  if (slot.crash_looping && slot.healthy_since && now - *slot.healthy_since >= kHealthClears) {
+    slot.crash_looping = false;
+    slot.boot_failures = 0;
+  }
+  slot.life = slot.wanted ? SlotState::Life::due : SlotState::Life::absent;
+  slot.due_at = now;
+  if (failed_boot && !connecting) {
+    note_boot_failure(slot, now, verdict);
+  } else if (failed_boot) {
+    // A kill while reaching for the database is an outage, not a crash; still, no hurry.
+    slot.due_at = now + backoff(slot.boot_failures);
+  }
+  if (slot.life == SlotState::Life::due && !stopping()) {
+    verdict.restart_in = std::chrono::duration_cast<Millis>(slot.due_at - now);
+  }
+  slot.healthy_since.reset();
+  return verdict;
+}
+
+void Policy::note_boot_failure(SlotState& slot, TimePoint now, ExitVerdict& verdict) {
+  slot.due_at = now + backoff(slot.boot_failures);
+  slot.boot_failures++;
+  auto& times = slot.boot_failure_times;
+  times.push_back(now);
+  const auto most = static_cast<std::size_t>(settings_.crash_loop_count);
+  while (times.size() > most) times.pop_front();
+  const bool looping = times.size() == most && now - times.front() <= settings_.crash_loop_window;
+  verdict.new_crash_loop = looping && !slot.crash_looping;
+  slot.crash_looping = slot.crash_looping || looping;
+}
+
+void Policy::stop(TimePoint now) {
+  if (!stopping_since_) stopping_since_ = now;
+}
+
+void Policy::hurry(TimePoint now) {
+  stop(now);
+  // As if the grace had just run out: whoever does not end within the slack is killed.
+  stopping_since_ = std::min(*stopping_since_, now - settings_.shutdown_grace);
+  hurrying_ = true;
+}
+
+void Policy::drain(int index, SlotState& slot, TimePoint now, int signal,
+                   std::vector<Action>& actions) {
+  if (slot.told_to_drain_at) return;
+  slot.told_to_drain_at = now;
+  actions.push_back({Action::Kind::signal, index, signal, ""});
+}
+
+void Policy::drain_fleet(TimePoint now, std::vector<Action>& actions) {
+  bool consumers_left = false;
+  for (auto& [index, slot] : slots_) {
+    if (slot.life != SlotState::Life::alive || index == kMaintenanceSlot) continue;
+    consumers_left = true;
+    drain(index, slot, now, SIGTERM, actions);
+    // One deadline for the fleet, whenever a child was told.
+    slot.told_to_drain_at = std::min(*slot.told_to_drain_at, *stopping_since_);
+    if (hurrying_) actions.push_back({Action::Kind::signal, index, SIGQUIT, ""});
+  }
+  if (hurrying_ && consumers_left) hurrying_ = false;
+  if (consumers_left) return;
+  // Last, because it hands back what dead consumers held.
+  SlotState& maintenance = slots_[kMaintenanceSlot];
+  if (maintenance.life == SlotState::Life::alive) {
+    drain(kMaintenanceSlot, maintenance, now, SIGTERM, actions);
+    maintenance.told_to_drain_at = std::min(*maintenance.told_to_drain_at, *stopping_since_);
+  } else {
+    actions.push_back({Action::Kind::finished, 0, 0, ""});
+  }
+}
+
+void Policy::replace_next(TimePoint now, std::vector<Action>& actions) {
+  for (auto& [index, slot] : slots_) {
+    if (!slot.wanted && slot.life == SlotState::Life::alive) {
+      drain(index, slot, now, SIGTERM, actions);
+    }
+  }
+  // One at a time: the last replaced slot must be back at work before the next one goes.
+  for (const auto& [index, slot] : slots_) {
+    const bool leaving = slot.life == SlotState::Life::alive && slot.told_to_drain_at;
+    const bool coming = slot.wanted && slot.life == SlotState::Life::alive && !slot.stale &&
+                        !slot.reached_waiting && !slot.crash_looping &&
+                        slot.beat.phase() != Phase::connecting;
+    const bool due = slot.wanted && slot.life == SlotState::Life::due && !slot.crash_looping;
+    if ((leaving && slot.wanted) || coming || due) return;
+  }
+  for (auto& [index, slot] : slots_) {
+    if (!slot.stale || !slot.wanted || slot.life != SlotState::Life::alive) continue;
+    drain(index, slot, now, SIGTERM, actions);
+    return;
+  }
+}
+
+int Policy::resize(int concurrency, TimePoint now) {
+  settings_.concurrency = std::clamp(concurrency, 1, kMaxConsumers);
+  for (int i = 0; i < settings_.concurrency; ++i) {
+    // A child that is still draining is re-forked when it has ended.
+    if (!slots_.contains(i) || !slots_[i].wanted) want(i, now);
+  }
+  for (auto& [index, slot] : slots_) {
+    if (index == kMaintenanceSlot || index < settings_.concurrency) continue;
+    slot.wanted = false;
+    if (slot.life == SlotState::Life::due) slot.life = SlotState::Life::absent;
+  }
+  return settings_.concurrency;
+}
+
+void Policy::replace_all(const PolicySettings& settings, TimePoint now) {
+  const int concurrency = settings.concurrency;
+  settings_ = settings;
+  resize(concurrency, now);
+  for (auto& [index, slot] : slots_) {
+    if (slot.life == SlotState::Life::alive) slot.stale = true;
+  }
+}
+
+bool Policy::replacing() const {
+  return std::any_of(slots_.begin(), slots_.end(), [](const auto& item) {
+    return item.second.life == SlotState::Life::alive && item.second.stale && item.second.wanted;
+  });
+}
+
+Millis Policy::backoff(int failures) {
+  const double unit = std::uniform_real_distribution<double>(0.0, 1.0)(random_);
+  return backoff_delay(failures, settings_.restart_backoff, settings_.restart_backoff_max, unit);
+}
+
+std::string Policy::not_live_reason(TimePoint now) const {
+  bool any = false;
+  bool all_looping = true;
+  for (const auto& [index, slot] : slots_) {
+    if (slot.life == SlotState::Life::alive && slot.killed_at &&
+        now - *slot.killed_at > kUnkillable) {
+      return "slot " + std::to_string(index) + " was killed and does not end";
+    }
+    if (index == kMaintenanceSlot || !slot.wanted) continue;
+    any = true;
+    all_looping = all_looping && slot.crash_looping;
+  }
+  return any && all_looping ? "every slot is crash-looping" : "";
+}
+
+}  // namespace pgforeman

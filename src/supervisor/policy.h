@@ -1,0 +1,144 @@
+#pragma once
+// When to fork, whom to kill, how to drain: pure decisions over what the supervisor tells it.
+//
+// No system call and no clock reading inside: `now` comes in, actions come out, so the whole of it
+// is tested by tables without a fork. The caller carries out every action it is given, in order.
+//
+// A slot's life:  absent -> due (may be in the future: backoff) -> alive -> due | absent
+// Slots 0..N-1 are consumers; kMaintenanceSlot is supervised by the same rules, but drains last.
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/child_exit.h"
+#include "base/clock.h"
+#include "scoreboard/phase_limits.h"
+#include "scoreboard/slot.h"
+
+namespace pgforeman {
+
+/// Why a child ended: the `cause` label of pgforeman_child_exits_total.
+enum class ExitCause { drained, exit_code, signal, deadline, shutdown };
+std::string_view to_string(ExitCause cause);
+
+struct PolicySettings {
+  int concurrency = 1;
+  Millis boot_timeout{30000};
+  Millis shutdown_grace{25000};
+  Millis restart_backoff{100};
+  Millis restart_backoff_max{30000};
+  int crash_loop_count = 5;
+  Millis crash_loop_window{60000};
+  PhaseLimits limits;
+
+  explicit PolicySettings(const Options& options);
+};
+
+struct Action {
+  enum class Kind {
+    fork,     ///< start a child in `slot`
+    signal,   ///< send `signal` to the child of `slot`
+    give_up,  ///< the first fleet could not be forked in time: drain, then exit 71
+    finished  ///< everything has ended: leave
+  };
+  Kind kind;
+  int slot = 0;
+  int signal = 0;
+  std::string why;  ///< for the log; empty: nothing worth a line
+};
+
+/// One reading of a child's slot in the scoreboard.
+struct Observation {
+  Beat beat;
+  bool reached_waiting = false;
+};
+
+struct SlotState {
+  enum class Life { absent, due, alive };
+  Life life = Life::absent;
+  bool wanted = false;  ///< false: not re-forked once it has ended
+  TimePoint due_at;     ///< due: when to fork
+  TimePoint forked_at;
+  Beat beat;  ///< the last new reading
+  TimePoint beat_seen_at;
+  bool reported = false;  ///< this child has written a beat
+  bool reached_waiting = false;
+  std::optional<TimePoint> healthy_since;  ///< reached waiting, alive
+  std::optional<TimePoint> told_to_drain_at;
+  std::optional<TimePoint> killed_at;  ///< by us
+  std::string kill_reason;
+  bool stale = false;     ///< to be replaced by a child with newer options
+  int boot_failures = 0;  ///< exits in a row before `waiting`
+  int fork_failures = 0;
+  std::deque<TimePoint> boot_failure_times;
+  bool crash_looping = false;
+  bool ever_forked = false;
+};
+
+/// The verdict on one exit.
+struct ExitVerdict {
+  ExitCause cause = ExitCause::exit_code;
+  std::string explain;          ///< how, and why if we did it
+  bool blame = true;            ///< the message it was running counts an attempt
+  bool new_crash_loop = false;  ///< this exit made the slot crash-looping
+  std::optional<Millis> restart_in;
+};
+
+class Policy {
+ public:
+  Policy(const PolicySettings& settings, TimePoint now, unsigned seed);
+
+  /// Looks at the clock and at what the children report. Call at least every kTick.
+  std::vector<Action> tick(TimePoint now, const std::map<int, Observation>& observed);
+  static constexpr Millis kTick{200};
+
+  void on_forked(int slot, TimePoint now);
+  void on_fork_failed(int slot, TimePoint now);
+  ExitVerdict on_exit(int slot, const ChildExit& exit, const Observation& last, TimePoint now);
+
+  /// TERM or INT: drains the fleet under one deadline. Again: changes nothing.
+  void stop(TimePoint now);
+  /// Ends the fleet's patience: handlers are ended at once.
+  void hurry(TimePoint now);
+  bool stopping() const { return stopping_since_.has_value(); }
+  bool gave_up() const { return gave_up_; }
+
+  /// TTIN/TTOU and reload. Returns the count after its limits.
+  int resize(int concurrency, TimePoint now);
+  int concurrency() const { return settings_.concurrency; }
+  /// New limits; every child is replaced, one at a time.
+  void replace_all(const PolicySettings& settings, TimePoint now);
+  bool replacing() const;
+
+  const std::map<int, SlotState>& slots() const { return slots_; }
+  /// Nothing but a restart of the pod would help; empty while the fleet is live.
+  std::string not_live_reason(TimePoint now) const;
+
+ private:
+  void want(int slot, TimePoint now);
+  void observe(SlotState& slot, const Observation& seen, TimePoint now) const;
+  std::optional<TimePoint> deadline_of(int index, const SlotState& slot) const;
+  void enforce_deadline(int index, SlotState& slot, TimePoint now, std::vector<Action>& actions);
+  void drain(int index, SlotState& slot, TimePoint now, int signal, std::vector<Action>& actions);
+  void drain_fleet(TimePoint now, std::vector<Action>& actions);
+  void replace_next(TimePoint now, std::vector<Action>& actions);
+  void note_boot_failure(SlotState& slot, TimePoint now, ExitVerdict& verdict);
+  Millis backoff(int failures);
+
+  PolicySettings settings_;
+  std::minstd_rand random_;
+  std::map<int, SlotState> slots_;
+  TimePoint started_at_;
+  TimePoint last_tick_;
+  TimePoint no_kill_before_;
+  std::optional<TimePoint> stopping_since_;
+  bool hurrying_ = false;
+  bool gave_up_ = false;
+  bool first_fleet_forked_ = false;
+};
+
+}  // namespace pgforeman

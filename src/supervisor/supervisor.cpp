@@ -1,0 +1,329 @@
+#include "supervisor/supervisor.h"
+
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <random>
+#include <system_error>
+
+#include "base/fork.h"
+#include "supervisor/endpoint.h"
+
+namespace pgforeman {
+namespace {
+
+// What the supervisor reads from its signalfd; all the rest stays blocked and is ignored.
+constexpr std::initializer_list<int> kSignals = {SIGTERM, SIGINT,  SIGQUIT, SIGHUP,
+                                                 SIGCHLD, SIGTTIN, SIGTTOU};
+// Children read some of these from a signalfd of their own; INT and HUP reach a whole foreground
+// group but are the supervisor's to answer.
+constexpr std::array<int, 9> kBlockedInChildren = {SIGTERM, SIGINT,  SIGQUIT, SIGHUP, SIGCHLD,
+                                                   SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+
+std::uint64_t random_id() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32U) | device();
+}
+
+UniqueFd make_eventfd(int flags) {
+  UniqueFd fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC | flags));
+  if (!fd) throw std::system_error(errno, std::generic_category(), "eventfd");
+  return fd;
+}
+
+struct ForkArguments {
+  ChildContext context;
+  FleetMains::Main main;
+};
+
+void child_main(void* arguments) noexcept {
+  const auto* fork = static_cast<const ForkArguments*>(arguments);
+  fork->main(fork->context);
+}
+
+}  // namespace
+
+Supervisor::Supervisor(Options options, FleetMains mains)
+    : options_(std::move(options)),
+      mains_(std::move(mains)),
+      scoreboard_(std::make_unique<Scoreboard>()),
+      ledgers_(*scoreboard_),
+      wake_fd_(make_eventfd(EFD_SEMAPHORE)),
+      rescue_fd_(make_eventfd(0)),
+      policy_(PolicySettings(options_), Clock::now(), std::random_device{}()),
+      fleet_id_(random_id()),
+      started_at_(Clock::now()),
+      io_(1),
+      signals_(io_, open_signalfd(kSignals).release()),
+      tick_(io_) {
+  // Orphans of a dead consumer come to us, not to init, so that none is left behind.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  endpoint_ = std::make_unique<Endpoint>(io_, options_.health_address,
+                                         static_cast<std::uint16_t>(options_.health_port),
+                                         [this] { return view(); });
+}
+
+Supervisor::~Supervisor() = default;
+
+ExitCode Supervisor::run() {
+  log::info("fleet starts", {{"queue", options_.queue},
+                             {"concurrency", options_.concurrency},
+                             {"health_address", options_.health_address},
+                             {"health_port", endpoint_->port()}});
+  wait_for_signals();
+  wait_for_tick();
+  step();
+  while (!finished_) {
+    // Callbacks only set flags: forking happens here, at top level, never inside one.
+    io_.run_one();
+    if (signal_due_) handle_signals();
+    if (tick_due_) {
+      tick_due_ = false;
+      reap();
+      step();
+    }
+  }
+  endpoint_.reset();
+  log::info("fleet ended");
+  return policy_.gave_up() ? ExitCode::cannot_fork : ExitCode::ok;
+}
+
+void Supervisor::wait_for_signals() {
+  signals_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      [this](const boost::system::error_code& error) {
+                        if (error) return;
+                        signal_due_ = true;
+                        wait_for_signals();
+                      });
+}
+
+void Supervisor::wait_for_tick() {
+  tick_.expires_after(Policy::kTick);
+  tick_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    tick_due_ = true;
+    wait_for_tick();
+  });
+}
+
+void Supervisor::handle_signals() {
+  signal_due_ = false;
+  while (const auto signal = read_signal(signals_.native_handle())) handle_signal(*signal);
+  reap();
+  step();
+}
+
+void Supervisor::handle_signal(const SignalInfo& signal) {
+  const TimePoint now = Clock::now();
+  switch (signal.number) {
+    case SIGTERM:
+    case SIGINT:
+      if (!policy_.stopping()) {
+        log::info("fleet drains", {{"signal", ::sigabbrev_np(signal.number)},
+                                   {"grace_ms", options_.shutdown_grace.count()}});
+      }
+      policy_.stop(now);
+      if (signal.number == SIGINT && ++interrupts_ == 2) {
+        log::warn("interrupted twice: handlers are ended now");
+        policy_.hurry(now);
+      }
+      break;
+    case SIGQUIT:
+      log::warn("QUIT: handlers are ended now");
+      policy_.hurry(now);
+      break;
+    case SIGHUP:
+      reload();
+      break;
+    case SIGTTIN:
+      resize(+1);
+      break;
+    case SIGTTOU:
+      resize(-1);
+      break;
+    default:
+      break;  // CHLD: reap() follows in any case
+  }
+}
+
+void Supervisor::step() {
+  for (const auto& action : policy_.tick(Clock::now(), observe())) apply(action);
+}
+
+void Supervisor::apply(const Action& action) {
+  switch (action.kind) {
+    case Action::Kind::fork:
+      fork_into(action.slot);
+      break;
+    case Action::Kind::signal:
+      signal_child(action);
+      break;
+    case Action::Kind::give_up:
+      log::error(action.why);
+      break;
+    case Action::Kind::finished:
+      finished_ = true;
+      break;
+  }
+}
+
+void Supervisor::fork_into(int slot) {
+  Child& child = children_[slot];
+  const bool maintenance = slot == kMaintenanceSlot;
+  if (child.ledger < 0 && !maintenance) child.ledger = ledgers_.take();
+  Slot& shared = scoreboard_->slot(slot);
+  const std::uint32_t epoch = child.epoch + 1;
+  shared.epoch.store(epoch);
+  shared.connected.store(0);
+  shared.message_id.store(0);
+  shared.phase_since_ms.store(to_ms(Clock::now()));
+  shared.beat.store(Beat::make(Phase::booting, Clock::now() + options_.boot_timeout).word);
+  ForkArguments arguments{{&options_, scoreboard_.get(), slot, child.ledger, epoch, fleet_id_,
+                           wake_fd_.get(), rescue_fd_.get()},
+                          maintenance ? mains_.maintenance : mains_.consumer};
+  const std::array keep = {wake_fd_.get(), rescue_fd_.get(), log::descriptor()};
+  const pid_t pid = fork_child(child_main, &arguments, keep, kBlockedInChildren);
+  if (pid < 0) {
+    const int error = errno;
+    policy_.on_fork_failed(slot, Clock::now());
+    log::error("fork failed, will try again",
+               {{"for_slot", slot}, {"error", std::generic_category().message(error)}});
+    return;
+  }
+  child.pid = pid;
+  child.epoch = epoch;
+  policy_.on_forked(slot, Clock::now());
+  log::info("child forked", {{"child", maintenance ? "maintenance" : "consumer"},
+                             {"child_slot", slot},
+                             {"child_pid", pid},
+                             {"child_epoch", epoch}});
+}
+
+void Supervisor::signal_child(const Action& action) {
+  const Child& child = children_[action.slot];
+  // Safe against a reused number: only reap() frees it, and it runs in this thread.
+  if (child.pid > 0) ::kill(child.pid, action.signal);
+  if (action.why.empty()) return;
+  log::warn("child killed", {{"child_slot", action.slot},
+                             {"child_pid", child.pid},
+                             {"child_epoch", child.epoch},
+                             {"why", action.why}});
+}
+
+int Supervisor::slot_of(pid_t pid) const {
+  for (const auto& [slot, child] : children_) {
+    if (child.pid == pid) return slot;
+  }
+  return -1;
+}
+
+void Supervisor::reap() {
+  std::vector<std::pair<int, ChildExit>> ended;
+  const auto take = [&](const ChildExit& exit) {
+    const int slot = slot_of(exit.pid);
+    if (slot < 0) return;
+    ended.emplace_back(slot, exit);
+    children_[slot].pid = 0;
+  };
+  while (const auto exit = reap_one()) take(*exit);
+  for (std::size_t done = 0; done < ended.size();) {
+    // What a dead consumer left comes to us; it must be gone before its message runs again.
+    std::vector<pid_t> keep;
+    for (const auto& [slot, child] : children_) {
+      if (child.pid > 0) keep.push_back(child.pid);
+    }
+    const std::size_t known = ended.size();
+    for (const auto& exit : kill_strangers(keep)) take(exit);
+    for (; done < known; ++done) on_exit(ended[done].first, ended[done].second);
+  }
+}
+
+void Supervisor::on_exit(int slot, const ChildExit& exit) {
+  Child& child = children_[slot];
+  const TimePoint now = Clock::now();
+  const ExitVerdict verdict = policy_.on_exit(slot, exit, observe(slot, child), now);
+  const std::string cause{to_string(verdict.cause)};
+  exits_by_cause_[cause]++;
+  child.exits++;
+  child.last_exit = LastExit{cause, verdict.explain, 0};
+  child.exited_at = now;
+  const bool expected = verdict.cause == ExitCause::drained;
+  log::write(expected ? log::Level::info : log::Level::warn, "child ended",
+             {{"child", slot == kMaintenanceSlot ? "maintenance" : "consumer"},
+              {"child_slot", slot},
+              {"child_pid", exit.pid},
+              {"child_epoch", child.epoch},
+              {"cause", cause},
+              {"explain", verdict.explain},
+              {"peak_rss_kib", exit.peak_rss_kib},
+              {"restart_in_ms", verdict.restart_in ? verdict.restart_in->count() : -1}});
+  if (verdict.new_crash_loop) {
+    log::error("slot is crash-looping", {{"child_slot", slot}, {"explain", verdict.explain}});
+  }
+  hand_over_ledger(child, verdict);
+  Slot& shared = scoreboard_->slot(slot);
+  shared.beat.store(0);
+  shared.connected.store(0);
+  shared.message_id.store(0);
+}
+
+void Supervisor::hand_over_ledger(Child& child, const ExitVerdict& verdict) {
+  if (child.ledger < 0) return;
+  if (read_ledger(scoreboard_->ledger(child.ledger)).empty()) {
+    ledgers_.give_back(child.ledger);
+  } else {
+    ledgers_.orphan(child.ledger, verdict.blame, "consumer " + verdict.explain);
+    ::eventfd_write(rescue_fd_.get(), 1);
+  }
+  child.ledger = -1;
+}
+
+void Supervisor::resize(int by) {
+  if (policy_.stopping()) return;
+  const int before = policy_.concurrency();
+  const int after = policy_.resize(before + by, Clock::now());
+  log::info(before == after ? "concurrency is at its limit" : "concurrency changed",
+            {{"from", before}, {"to", after}});
+}
+
+void Supervisor::reload() {
+  LoadResult loaded = mains_.reload();
+  if (!loaded.errors.empty()) {
+    for (const auto& error : loaded.errors) log::error("not reloaded", {{"error", error}});
+    return;
+  }
+  std::vector<std::string> needs_restart;
+  const auto changed = changed_options(options_, loaded.options, &needs_restart);
+  for (const auto& name : needs_restart) {
+    log::warn("not changed: this option needs a restart", {{"option", name}});
+  }
+  loaded.options.health_address = options_.health_address;
+  loaded.options.health_port = options_.health_port;
+  // A file read again at each reconnect may have new content under the same name, and so may the
+  // handler: whoever sends HUP wants fresh children.
+  std::string names;
+  for (const auto& name : changed) names += (names.empty() ? "" : " ") + name;
+  log::info("options read again, children are replaced one by one", {{"changed", names}});
+  options_ = std::move(loaded.options);
+  log::set_level(options_.log_level, options_.log_format);
+  policy_.replace_all(PolicySettings(options_), Clock::now());
+}
+
+Observation Supervisor::observe(int slot, const Child& child) const {
+  const Slot& shared = scoreboard_->slot(slot);
+  return {Beat{shared.beat.load()}, shared.waiting_epoch.load() == child.epoch};
+}
+
+std::map<int, Observation> Supervisor::observe() const {
+  std::map<int, Observation> all;
+  for (const auto& [slot, child] : children_) {
+    if (child.pid > 0) all.emplace(slot, observe(slot, child));
+  }
+  return all;
+}
+
+}  // namespace pgforeman

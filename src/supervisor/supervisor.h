@@ -1,0 +1,105 @@
+#pragma once
+// The parent of the fleet: forks, watches, reaps, replaces, drains; answers probes from memory.
+//
+// One thread, one loop; never a database connection, never a blocking call. It decides nothing
+// itself: Policy does, and the supervisor carries out its actions. Start reading at run().
+// Fork: it is the one that forks; children never touch it.
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/child_exit.h"
+#include "base/fd.h"
+#include "base/signals.h"
+#include "options/load.h"
+#include "options/options.h"
+#include "pgforeman/exit_code.h"
+#include "scoreboard/child_context.h"
+#include "scoreboard/scoreboard.h"
+#include "supervisor/fleet_view.h"
+#include "supervisor/ledger_pool.h"
+#include "supervisor/policy.h"
+
+namespace pgforeman {
+
+class Endpoint;
+
+/// What the supervisor is given, so that it needs to know neither queue nor handlers.
+struct FleetMains {
+  using Main = void (*)(const ChildContext&) noexcept;
+  Main consumer = nullptr;
+  Main maintenance = nullptr;
+  std::function<LoadResult()> reload;  ///< reads the options again (HUP)
+};
+
+class Supervisor {
+ public:
+  /// Binds the endpoint (throws std::system_error when it cannot). All signals must be blocked.
+  Supervisor(Options options, FleetMains mains);
+  ~Supervisor();
+
+  /// Serves until drained. Returns ok, or cannot_fork when no first fleet came up.
+  ExitCode run();
+
+ private:
+  /// One process that lives or lived in a slot.
+  struct Child {
+    pid_t pid = 0;  ///< 0: none now
+    std::uint32_t epoch = 0;
+    int ledger = -1;
+    std::uint64_t exits = 0;
+    std::optional<LastExit> last_exit;
+    TimePoint exited_at;
+  };
+
+  void wait_for_signals();
+  void wait_for_tick();
+  void handle_signals();
+  void handle_signal(const SignalInfo& signal);
+  void step();
+  void apply(const Action& action);
+  void fork_into(int slot);
+  void signal_child(const Action& action);
+  void reap();
+  void on_exit(int slot, const ChildExit& exit);
+  void hand_over_ledger(Child& child, const ExitVerdict& verdict);
+  int slot_of(pid_t pid) const;
+  void reload();
+  void resize(int by);
+
+  std::map<int, Observation> observe() const;
+  Observation observe(int slot, const Child& child) const;
+  FleetView view() const;
+  SlotView slot_view(int index, const SlotState& state, TimePoint now) const;
+  void judge_readiness(FleetView& view) const;
+
+  Options options_;
+  FleetMains mains_;
+  std::unique_ptr<Scoreboard> scoreboard_;
+  LedgerPool ledgers_;
+  UniqueFd wake_fd_, rescue_fd_;
+  Policy policy_;
+  std::map<int, Child> children_;
+  std::map<std::string, std::uint64_t> exits_by_cause_;
+  std::uint64_t fleet_id_;
+  TimePoint started_at_;
+  int interrupts_ = 0;
+  bool finished_ = false;
+  bool tick_due_ = true;
+  bool signal_due_ = false;
+
+  boost::asio::io_context io_;
+  boost::asio::posix::stream_descriptor signals_;
+  boost::asio::steady_timer tick_;
+  std::unique_ptr<Endpoint> endpoint_;
+};
+
+}  // namespace pgforeman

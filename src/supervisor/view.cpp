@@ -1,0 +1,132 @@
+// What the supervisor tells the endpoint: its private table joined with a checked reading of the
+// scoreboard.
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "pgforeman/version.h"
+#include "supervisor/supervisor.h"
+
+namespace pgforeman {
+namespace {
+
+double seconds(Clock::duration d) {
+  return std::chrono::duration<double>(d).count();
+}
+
+/// Shared memory may hold anything: keeps a time between 0 and what the fleet can have lived.
+double age(std::int64_t since_ms, TimePoint now, TimePoint started_at) {
+  const auto oldest = to_ms(started_at);
+  const auto value = std::clamp(since_ms, oldest, std::max(oldest, to_ms(now)));
+  return static_cast<double>(to_ms(now) - value) / 1000.0;
+}
+
+MessageCounters counters(const Slot& slot) {
+  return {slot.done.load(), slot.retry.load(), slot.dead.load(), slot.released.load(),
+          slot.lost_lease.load()};
+}
+
+void add(MessageCounters& sum, const MessageCounters& one) {
+  sum.done += one.done;
+  sum.retry += one.retry;
+  sum.dead += one.dead;
+  sum.released += one.released;
+  sum.lost_lease += one.lost_lease;
+}
+
+}  // namespace
+
+SlotView Supervisor::slot_view(int index, const SlotState& state, TimePoint now) const {
+  const Slot& shared = scoreboard_->slot(index);
+  SlotView view;
+  const bool maintenance = index == kMaintenanceSlot;
+  view.slot = maintenance ? -1 : index;
+  view.role = maintenance ? "maintenance" : "consumer";
+  view.messages = counters(shared);
+  view.crash_looping = state.crash_looping;
+  if (const auto found = children_.find(index); found != children_.end()) {
+    const Child& child = found->second;
+    view.pid = child.pid;
+    view.epoch = child.epoch;
+    view.restarts = child.epoch > 0 ? child.epoch - 1 : 0;
+    view.last_exit = child.last_exit;
+    if (view.last_exit) view.last_exit->seconds_ago = seconds(now - child.exited_at);
+  }
+  if (state.life == SlotState::Life::due) {
+    view.restart_in_seconds = std::max(0.0, seconds(state.due_at - now));
+  }
+  if (view.pid == 0) return view;
+  const Beat beat{shared.beat.load()};
+  view.phase = state.told_to_drain_at ? Phase::draining : beat.phase();
+  view.phase_seconds = age(shared.phase_since_ms.load(), now, started_at_);
+  const auto far = std::chrono::hours(24 * 365);
+  view.deadline_in_seconds = seconds(std::clamp(beat.deadline(), now - far, now + far) - now);
+  view.heartbeat_age_seconds = seconds(now - std::min(now, state.beat_seen_at));
+  view.connected = shared.connected.load() == 1;
+  if (const auto id = shared.message_id.load(); id != 0) {
+    view.message_id = id;
+    view.attempt = static_cast<int>(shared.attempt.load() & 0x7fffffffU);
+  }
+  return view;
+}
+
+FleetView Supervisor::view() const {
+  const TimePoint now = Clock::now();
+  FleetView view;
+  view.version = kVersion;
+  view.queue = options_.queue;
+  view.pid = ::getpid();
+  view.uptime_seconds = seconds(now - started_at_);
+  view.exits_by_cause = exits_by_cause_;
+  view.log_lines_dropped = log::dropped_lines();
+  for (const auto& [index, state] : policy_.slots()) {
+    SlotView slot = slot_view(index, state, now);
+    add(view.messages, slot.messages);
+    const Slot& shared = scoreboard_->slot(index);
+    for (std::size_t i = 0; i < kHandlerBuckets; ++i) {
+      view.handler_buckets[i] += shared.handler_buckets[i].load(std::memory_order_relaxed);
+    }
+    view.handler_seconds_sum += static_cast<double>(shared.handler_us_sum.load()) / 1e6;
+    if (index == kMaintenanceSlot) {
+      view.maintenance = std::move(slot);
+    } else if (state.wanted || slot.pid > 0) {
+      view.slots.push_back(std::move(slot));
+    }
+  }
+  const FleetBoard& board = scoreboard_->fleet();
+  if (const auto counted_at = board.counted_at_ms.load(); counted_at != 0) {
+    view.counts = QueueView{board.ready.load(),
+                            board.scheduled.load(),
+                            board.running.load(),
+                            board.dead.load(),
+                            static_cast<double>(board.oldest_ms.load()) / 1000.0,
+                            age(counted_at, now, started_at_),
+                            board.capped.load() == 1};
+  }
+  view.not_live_reason = policy_.not_live_reason(now);
+  view.live = view.not_live_reason.empty();
+  judge_readiness(view);
+  return view;
+}
+
+/// Ready: the fleet can claim. A handler that runs for an hour says nothing about the database, so
+/// maintenance, which asks it every second, has a veto while it lives.
+void Supervisor::judge_readiness(FleetView& view) const {
+  const bool works = std::any_of(view.slots.begin(), view.slots.end(), [](const SlotView& slot) {
+    return slot.pid > 0 && slot.connected;
+  });
+  const bool veto = view.maintenance.pid > 0 && !view.maintenance.connected &&
+                    view.maintenance.phase == Phase::connecting;
+  if (policy_.stopping()) {
+    view.not_ready_reason = "the fleet drains";
+  } else if (!works) {
+    view.not_ready_reason = "no consumer has a working database session";
+  } else if (veto) {
+    view.not_ready_reason = "the database cannot be reached";
+  }
+  view.ready = view.not_ready_reason.empty();
+  view.state = policy_.stopping() ? "draining" : works ? "running" : "starting";
+}
+
+}  // namespace pgforeman
