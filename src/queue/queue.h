@@ -74,9 +74,6 @@ class Queue {
   /// Only counts; changes nothing.
   QueueCounts counts();
 
-  /// Counts without changing anything: for a person who asks. One statement.
-  QueueCounts counts();
-
  private:
   Connection& connection_;
   std::string name_;
