@@ -2,10 +2,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,8 +19,17 @@
 namespace pgforeman {
 namespace {
 
-// A descendant that forks as fast as it is killed must not hold its killer for ever.
-constexpr int kMaxRounds = 64;
+// A descendant that forks as fast as it is killed, or that the kernel cannot end now, must not hold
+// its killer for ever. Between messages and after a child's death little time may be spent; when
+// the caller itself is about to end, nobody comes after it.
+constexpr std::int64_t kCleanupMs = 50;
+constexpr std::int64_t kLastCleanupMs = 500;
+
+std::int64_t now_ms() {
+  struct timespec now {};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+}
 
 /// Parses a decimal pid; 0 when `text` is not one. Async-signal-safe.
 pid_t parse_pid(const char* text) {
@@ -62,8 +73,38 @@ struct RawDirent {
   char name[1];
 };
 
+/// Whether /proc can be believed: it may be that of another pid namespace, or hide processes.
+bool is_child(pid_t pid) {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/// Reads `path`, a list of pids in decimal, and visits each. False when it cannot be read.
 template <typename Visit>
-void for_each_child(Visit visit) {
+bool for_each_listed(const char* path, Visit visit) {
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  std::array<char, 4096> buffer;
+  ssize_t size = 0;
+  pid_t pid = 0;
+  while ((size = ::read(fd, buffer.data(), buffer.size())) > 0) {
+    for (ssize_t i = 0; i < size; ++i) {
+      const char c = buffer[static_cast<std::size_t>(i)];
+      if (c >= '0' && c <= '9') {
+        pid = pid * 10 + (c - '0');
+      } else if (pid > 0) {
+        visit(pid);
+        pid = 0;
+      }
+    }
+  }
+  ::close(fd);
+  return size == 0;
+}
+
+/// The slow way: the parent of every process there is.
+template <typename Visit>
+void for_each_child_by_scan(Visit visit) {
   const pid_t self = ::getpid();
   const int dir = ::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (dir < 0) return;
@@ -81,11 +122,33 @@ void for_each_child(Visit visit) {
   ::close(dir);
 }
 
+/// Visits every child, ended ones included. Async-signal-safe.
+template <typename Visit>
+void for_each_child(Visit visit) {
+  const auto checked = [&](pid_t pid) {
+    if (is_child(pid)) visit(pid);
+  };
+  // One small read where the kernel offers the list (it is the thread's, and the process has one
+  // thread); nothing leaves the list but by being reaped here, so none is missed. Otherwise a scan
+  // of all processes of the host's namespace, some microseconds each.
+  if (!for_each_listed("/proc/thread-self/children", checked)) for_each_child_by_scan(checked);
+}
+
 /// Its whole group first (it may have forked meanwhile), then itself. Never the caller's own group.
-void kill_with_group(pid_t pid) {
+/// False when the caller may not signal it (it became another user's).
+bool kill_with_group(pid_t pid) {
   const pid_t group = ::getpgid(pid);
   if (group > 0 && group == pid && group != ::getpgrp()) ::kill(-group, SIGKILL);
-  ::kill(pid, SIGKILL);
+  return ::kill(pid, SIGKILL) == 0;
+}
+
+/// SIGKILL is delivered soon, not at once: gives up the processor between two looks, then waits.
+void let_them_die(int round) {
+  if (round < 16) {
+    ::sched_yield();
+  } else {
+    ::poll(nullptr, 0, 1);
+  }
 }
 
 std::string signal_name(int signal) {
@@ -132,38 +195,33 @@ std::vector<ChildExit> kill_strangers(std::span<const pid_t> keep) {
   const auto kept = [&](pid_t pid) {
     return std::find(keep.begin(), keep.end(), pid) != keep.end();
   };
-  for (int round = 0; round < kMaxRounds; ++round) {
-    if (!has_children()) break;
+  const std::int64_t give_up = now_ms() + kCleanupMs;
+  for (int round = 0; has_children(); ++round) {
     bool found = false;
     for_each_child([&](pid_t pid) {
-      if (kept(pid)) return;
-      found = true;
-      kill_with_group(pid);
+      if (!kept(pid)) found = kill_with_group(pid) || found;
     });
     if (!found) break;
-    // SIGKILL is delivered soon, not at once: give up the processor between the looks.
-    for (int look = 0; look < 4; ++look) {
-      while (auto exit = reap_one()) {
-        if (kept(exit->pid)) kept_exits.push_back(*exit);
-      }
-      ::sched_yield();
+    while (auto exit = reap_one()) {
+      if (kept(exit->pid)) kept_exits.push_back(*exit);
     }
+    if (now_ms() >= give_up) break;
+    let_them_die(round);
   }
   return kept_exits;
 }
 
 void kill_all_children_from_signal_handler() noexcept {
-  for (int round = 0; round < kMaxRounds; ++round) {
+  const std::int64_t give_up = now_ms() + kLastCleanupMs;
+  for (int round = 0;; ++round) {
     bool found = false;
-    for_each_child([&](pid_t pid) {
-      found = true;
-      kill_with_group(pid);
-    });
+    for_each_child([&](pid_t pid) { found = kill_with_group(pid) || found; });
     if (!found) return;
     int status = 0;
     while (::waitpid(-1, &status, WNOHANG) > 0) {
     }
-    ::sched_yield();
+    if (now_ms() >= give_up) return;
+    let_them_die(round);
   }
 }
 

@@ -90,18 +90,24 @@ void set_pattern(State& s) {
       std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc, "\n"));
 }
 
-/// At most kMaxValue bytes, cut between characters.
-std::string_view shorten(std::string_view text) {
-  if (text.size() <= kMaxValue) return text;
-  std::size_t end = kMaxValue;
+/// At most `limit` bytes, cut between characters.
+std::string_view shorten(std::string_view text, std::size_t limit = kMaxValue) {
+  if (text.size() <= limit) return text;
+  std::size_t end = limit;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
   return text.substr(0, end);
 }
 
-/// A JSON string literal; bytes that are no UTF-8 become U+FFFD.
+/// A JSON string literal of about kMaxValue bytes at most; bytes that are no UTF-8 become U+FFFD.
 std::string quoted(std::string_view text) {
   using nlohmann::json;
-  return json(shorten(text)).dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string literal;
+  std::size_t limit = kMaxValue;
+  do {  // an escape may be six times its character
+    literal = json(shorten(text, limit)).dump(-1, ' ', false, json::error_handler_t::replace);
+    limit /= 2;
+  } while (literal.size() > kMaxValue + 2);
+  return literal;
 }
 
 bool needs_quotes(std::string_view text) {

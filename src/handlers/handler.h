@@ -35,10 +35,11 @@ class Handler {
  public:
   using Done = std::function<void(Outcome)>;
 
+  /// Kills what still runs, with its process group; no `done` is called any more.
   virtual ~Handler() = default;
 
-  /// Starts what lives as long as the child (jsonl's process). Also called again after a loss,
-  /// before the next message. Throws std::system_error when it cannot be started.
+  /// Starts what lives as long as the child (jsonl's process), unless it runs and is healthy: to be
+  /// called before every message. Throws std::system_error when it cannot be started.
   virtual void open() = 0;
 
   /// Runs `message`; it must stay alive until `done` was called, exactly once, from the io_context.
@@ -52,12 +53,18 @@ class Handler {
   /// An exit the consumer reaped. True when it was this handler's process.
   virtual bool on_exit(const ChildExit& exit) = 0;
 
-  /// Ends the long-lived process, if any (a planned end: its stdin is closed, then the group is
-  /// killed). For the child's own end; nothing may be running.
+  /// Ends the long-lived process, if any (a planned end): its stdin is closed, and its group is
+  /// killed when it exited or after kill_grace. For the child's own end; nothing may be running.
+  /// It is over when pids() is empty; destroying the handler kills what is left at once.
   virtual void close() = 0;
 
-  /// The processes that must survive a clean-up of strangers between messages.
+  /// The processes that must survive a clean-up of strangers between messages; their exits are
+  /// still to come to on_exit().
   virtual std::vector<pid_t> pids() const = 0;
+
+  /// How often in a row the program could not be started, or ended (or broke the contract) before
+  /// its first answer: while this is not 0, wait with a backoff before the next message.
+  virtual int failed_starts() const = 0;
 };
 
 std::unique_ptr<Handler> make_exec_handler(boost::asio::io_context& io, HandlerSettings settings);

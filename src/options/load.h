@@ -17,15 +17,15 @@ enum class Command { run, migrate, send, status, dead, health };
 
 struct LoadResult {
   Options options;
-  std::vector<std::string> errors;       ///< each names the option, its value and what is allowed
-  std::vector<std::string> warnings;     ///< e.g. an unknown PGFOREMAN_* variable and its nearest name
+  std::vector<std::string> errors;    ///< each names the option, its value and what is allowed
+  std::vector<std::string> warnings;  ///< e.g. an unknown PGFOREMAN_* variable and its nearest name
   std::vector<std::string> positionals;  ///< words that are no options, in their order
   bool help = false;                     ///< --help was given; nothing else was checked
 };
 
 /// A flag of one command alone (e.g. `--json`), which is no setting of the fleet.
 struct CommandFlag {
-  std::string name;         ///< without the dashes
+  std::string name;  ///< without the dashes
   bool takes_value = false;
   std::string help;
 };
@@ -41,8 +41,8 @@ LoadResult load_options(Command command, std::span<const char* const> args,
                         std::vector<FoundFlag>* found = nullptr);
 
 /// Takes the secrets out of this process's environment: captured for load_options (also at
-/// HUP), then overwritten in place, so that /proc/PID/environ does not show them and no handler inherits them.
-/// Call once, first thing in main.
+/// HUP), then overwritten in place, so that /proc/PID/environ does not show them and no handler
+/// inherits them. Call once, first thing in main.
 void capture_secrets();
 
 /// The options part of `pgforeman COMMAND --help`.

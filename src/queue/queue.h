@@ -19,7 +19,7 @@ namespace pgforeman {
 /// How failures are retried; the same for every message of a queue.
 struct RetryRule {
   int max_attempts = 5;
-  Millis backoff{1000};       ///< after the first failed attempt; doubles each time, +-20 % jitter
+  Millis backoff{1000};  ///< after the first failed attempt; doubles each time, +-20 % jitter
   Millis backoff_max{300000};
 };
 
@@ -48,7 +48,8 @@ struct Tick {
 
 class Queue {
  public:
-  Queue(Connection& connection, std::string name) : connection_(connection), name_(std::move(name)) {}
+  Queue(Connection& connection, std::string name)
+      : connection_(connection), name_(std::move(name)) {}
 
   /// Throws DatabaseError::schema unless the installed schema is one this binary can work with.
   void check_schema();
@@ -63,11 +64,15 @@ class Queue {
   /// Extends leases to `lease` from now; returns the ids that are no longer held by their token.
   std::vector<std::int64_t> renew(std::span<const Lease> leases, Millis lease);
 
-  /// Releases at no attempt whatever is held under `token`: for a claim whose answer was never seen.
+  /// Releases at no attempt whatever is held under `token`: for a claim whose answer was never
+  /// seen.
   std::int64_t release_token(std::int64_t token);
 
   /// Moves due messages to ready, and counts. One statement.
   Tick tick();
+
+  /// Counts without changing anything: for a person who asks. One statement.
+  QueueCounts counts();
 
  private:
   Connection& connection_;

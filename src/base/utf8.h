@@ -1,0 +1,13 @@
+#pragma once
+// Text that must be valid UTF-8 where its source is not known to be. Fork: either.
+
+#include <string>
+#include <string_view>
+
+namespace pgforeman {
+
+/// `text` with every byte that is not part of a valid UTF-8 sequence (overlong forms, surrogates
+/// and what lies beyond U+10FFFF included) replaced by U+FFFD.
+std::string to_valid_utf8(std::string_view text);
+
+}  // namespace pgforeman

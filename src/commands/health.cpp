@@ -1,0 +1,46 @@
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdio>
+
+#include "base/http_get.h"
+#include "commands/ask_fleet.h"
+#include "commands/commands.h"
+
+namespace pgforeman {
+namespace {
+
+constexpr std::string_view kHelp =
+    "Usage: pgforeman health [--timeout DURATION]\n"
+    "\n"
+    "Asks the fleet on this host whether it is live (GET /livez), for an image without curl:\n"
+    "  HEALTHCHECK CMD [\"pgforeman\", \"health\"]\n"
+    "Live means that a restart of the container would not help. A database outage is no reason\n"
+    "for one; whether the fleet can work is what /readyz and `pgforeman status` say.\n"
+    "\n"
+    "Exit codes:\n"
+    "  0   live\n"
+    "  1   it answers that it is not live; the reason is printed\n"
+    "  64  a word of this command is wrong\n"
+    "  69  nothing answers at the health address and port, or not in time\n"
+    "  78  an option is wrong\n";
+
+}  // namespace
+
+ExitCode command_health(Args args) {
+  const std::array flags = {timeout_flag()};
+  const AskWords words = read_ask_words(Command::health, "health", args, flags, kHelp);
+  if (words.finished) return *words.finished;
+  try {
+    const HttpAnswer answer =
+        http_get(connectable_address(words.options.health_address),
+                 static_cast<std::uint16_t>(words.options.health_port), "/livez", words.timeout);
+    fmt::print("{}\n", answer.body);
+    return answer.status == 200 ? ExitCode::ok : ExitCode::nothing_found;
+  } catch (const HttpGetError& error) {
+    fmt::print(stderr, "pgforeman health: {}\n", error.what());
+    return ExitCode::unavailable;
+  }
+}
+
+}  // namespace pgforeman

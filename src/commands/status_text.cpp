@@ -1,0 +1,255 @@
+#include "commands/status_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <vector>
+
+namespace pgforeman {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Row = std::vector<std::string>;
+
+Json parse(std::string_view text) {
+  Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object() || !json.contains("slots") || !json["slots"].is_array()) {
+    throw std::runtime_error("the answer is not a fleet's status");
+  }
+  return json;
+}
+
+/// The member as a number; 0 when it is missing or no number.
+double number(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number() ? found->get<double>() : 0.0;
+}
+
+long long integer(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number_integer() ? found->get<long long>() : 0;
+}
+
+bool flag(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_boolean() && found->get<bool>();
+}
+
+/// A string for a terminal: what a dead handler left in it must not move the cursor.
+std::string printable(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_string()) return {};
+  auto text = found->get<std::string>();
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+  }
+  return text;
+}
+
+Json member(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_object() ? *found : Json::object();
+}
+
+std::string in_thousands(long long value) {
+  std::string digits = std::to_string(value);
+  const int first = digits[0] == '-' ? 1 : 0;
+  for (int at = static_cast<int>(digits.size()) - 3; at > first; at -= 3) {
+    digits.insert(static_cast<std::size_t>(at), 1, ',');
+  }
+  return digits;
+}
+
+/// How many columns a terminal needs, near enough: characters, not bytes.
+std::size_t width(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
+
+std::string table(const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths;
+  for (const Row& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+  }
+  std::string text;
+  for (const Row& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      if (i + 1 < row.size()) line.append(widths[i] - width(row[i]) + 2, ' ');
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::string phase_cell(const Json& slot) {
+  if (const double wait = number(slot, "restart_in_seconds"); wait > 0) {
+    return "restarts in " + human_seconds(wait);
+  }
+  std::string phase = printable(slot, "phase");
+  if (phase == "empty") return "no process";
+  return phase + " " + human_seconds(number(slot, "phase_seconds"));
+}
+
+std::string deadline_cell(const Json& slot) {
+  if (!slot.contains("pid") || !slot["pid"].is_number()) return "-";
+  const auto found = slot.find("deadline_in_seconds");
+  if (found == slot.end() || !found->is_number()) return "-";
+  const double left = found->get<double>();
+  return left < 0 ? "overdue " + human_seconds(-left) : "in " + human_seconds(left);
+}
+
+std::string message_cell(const Json& slot) {
+  const Json message = member(slot, "message");
+  if (message.empty()) return "-";
+  return fmt::format("{} (attempt {})", integer(message, "id"), integer(message, "attempt"));
+}
+
+std::string last_exit_cell(const Json& slot) {
+  const Json exit = member(slot, "last_exit");
+  if (exit.empty()) return flag(slot, "crash_looping") ? "CRASH LOOP" : "-";
+  return fmt::format("{}{}, {} ago", flag(slot, "crash_looping") ? "CRASH LOOP: " : "",
+                     printable(exit, "explain"), human_seconds(number(exit, "seconds_ago")));
+}
+
+Row slot_row(const Json& slot) {
+  const bool has_pid = slot.contains("pid") && slot["pid"].is_number();
+  const long long number_of_slot = integer(slot, "slot");
+  return {number_of_slot < 0 ? "maintenance" : std::to_string(number_of_slot),
+          has_pid ? std::to_string(integer(slot, "pid")) : "-",
+          std::to_string(integer(slot, "epoch")),
+          phase_cell(slot),
+          deadline_cell(slot),
+          has_pid ? human_seconds(number(slot, "heartbeat_age_seconds")) + " ago" : "-",
+          !has_pid                  ? "-"
+          : flag(slot, "connected") ? "yes"
+                                    : "no",
+          message_cell(slot),
+          in_thousands(integer(member(slot, "messages"), "done")),
+          in_thousands(integer(slot, "restarts")),
+          last_exit_cell(slot)};
+}
+
+std::string verdict(const Json& status, const char* key, const char* reason_key) {
+  if (flag(status, key)) return "yes";
+  const std::string reason = printable(status, reason_key);
+  return reason.empty() ? "NO" : "NO: " + reason;
+}
+
+std::string header(const Json& status) {
+  const Json messages = member(status, "messages");
+  std::string totals;
+  for (const auto& [key, label] :
+       std::array<std::pair<const char*, const char*>, 5>{{{"done", "done"},
+                                                           {"retry", "retried"},
+                                                           {"dead", "dead"},
+                                                           {"released", "released"},
+                                                           {"lost_lease", "lost lease"}}}) {
+    totals += fmt::format("{}{} {}", totals.empty() ? "" : ", ",
+                          in_thousands(integer(messages, key)), label);
+  }
+  std::string exits;
+  const Json causes = member(status, "exits_by_cause");
+  for (const auto& cause : causes.items()) {
+    exits += fmt::format("{}{} {}", exits.empty() ? "" : ", ", integer(causes, cause.key().c_str()),
+                         cause.key());
+  }
+  std::vector<Row> rows = {
+      {"fleet", fmt::format("{}, up {}, pid {}, pgforeman {}", printable(status, "state"),
+                            human_seconds(number(status, "uptime_seconds")), integer(status, "pid"),
+                            printable(status, "version"))},
+      {"live", verdict(status, "live", "not_live_reason")},
+      {"ready", verdict(status, "ready", "not_ready_reason")},
+      {"messages", totals},
+      {"exits", exits.empty() ? "none" : exits}};
+  if (const auto lost = integer(status, "log_lines_dropped"); lost > 0) {
+    rows.push_back({"log", in_thousands(lost) + " lines dropped: nobody read them"});
+  }
+  return table(rows);
+}
+
+}  // namespace
+
+std::string human_seconds(double seconds) {
+  if (!std::isfinite(seconds)) return "?";
+  if (seconds < 0) return "-" + human_seconds(-seconds);
+  if (seconds < 0.9995) return fmt::format("{:.0f}ms", seconds * 1000);
+  if (seconds < 9.95) return fmt::format("{:.1f}s", seconds);
+  // More than any clock has seen, and still within an integer.
+  const auto whole = static_cast<long long>(std::min(seconds, 1e15) + 0.5);
+  if (whole < 60) return fmt::format("{}s", whole);
+  if (whole < 3600) return fmt::format("{}m {}s", whole / 60, whole % 60);
+  if (whole < 86400) return fmt::format("{}h {}m", whole / 3600, whole % 3600 / 60);
+  return fmt::format("{}d {}h", whole / 86400, whole % 86400 / 3600);
+}
+
+std::string fleet_text(std::string_view json) {
+  const Json status = parse(json);
+  std::vector<Row> rows = {{"SLOT", "PID", "EPOCH", "PHASE", "DEADLINE", "HEARTBEAT", "DATABASE",
+                            "MESSAGE", "DONE", "RESTARTS", "LAST EXIT"}};
+  for (const Json& slot : status["slots"]) {
+    if (slot.is_object()) rows.push_back(slot_row(slot));
+  }
+  if (const Json maintenance = member(status, "maintenance"); !maintenance.empty()) {
+    rows.push_back(slot_row(maintenance));
+  }
+  return header(status) + "\n" + table(rows);
+}
+
+std::string queue_text(const QueueFigures& figures) {
+  const std::string age =
+      figures.age_seconds ? fmt::format(" (counted {} ago)", human_seconds(*figures.age_seconds))
+                          : std::string();
+  return fmt::format(
+      "queue '{}': {}{} ready, {} scheduled, {} running, {} dead; oldest ready {}{}\n",
+      figures.name, figures.capped ? "at least " : "", in_thousands(figures.ready),
+      in_thousands(figures.scheduled), in_thousands(figures.running), in_thousands(figures.dead),
+      figures.ready > 0 ? human_seconds(figures.oldest_seconds) : "-", age);
+}
+
+std::string queue_json(const QueueFigures& figures, std::string_view source) {
+  Json json = {{"name", figures.name},
+               {"ready", figures.ready},
+               {"scheduled", figures.scheduled},
+               {"running", figures.running},
+               {"dead", figures.dead},
+               {"oldest_seconds", figures.oldest_seconds},
+               {"age_seconds", figures.age_seconds.value_or(0.0)},
+               {"capped", figures.capped},
+               {"source", source}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::optional<QueueFigures> figures_of(std::string_view json) {
+  const Json status = parse(json);
+  const Json counts = member(status, "queue_counts");
+  if (counts.empty()) return std::nullopt;
+  QueueFigures figures;
+  figures.name = printable(status, "queue");
+  figures.ready = integer(counts, "ready");
+  figures.scheduled = integer(counts, "scheduled");
+  figures.running = integer(counts, "running");
+  figures.dead = integer(counts, "dead");
+  figures.oldest_seconds = number(counts, "oldest_seconds");
+  figures.age_seconds = number(counts, "age_seconds");
+  figures.capped = flag(counts, "capped");
+  return figures;
+}
+
+std::string joined_json(std::string_view fleet, std::string_view queue) {
+  const auto value = [](std::string_view text) {
+    return text.empty() ? Json() : Json::parse(text);
+  };
+  const Json json = {{"fleet", value(fleet)}, {"queue", value(queue)}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,88 @@
+#pragma once
+// Bounded captures of what a handler prints: its first bytes, its last bytes, its lines. Each keeps
+// a fixed amount whatever is fed to it. Values; not thread-safe.
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "handlers/text.h"
+
+namespace pgforeman {
+
+/// The first `limit` bytes.
+class HeadCapture {
+ public:
+  explicit HeadCapture(std::size_t limit) : limit_(limit) {}
+  void feed(std::string_view chunk) {
+    // Four bytes more than the limit: the cut is made after cleaning, at a character's end.
+    const std::size_t room = limit_ + 4 - kept_.size();
+    kept_ += chunk.substr(0, room);
+  }
+  /// Clean text, without white space at the end.
+  std::string text() const { return std::string(trim_end(first_bytes(clean_text(kept_), limit_))); }
+
+ private:
+  std::size_t limit_;
+  std::string kept_;
+};
+
+/// The last `limit` bytes, from a line's start where there is one.
+class TailCapture {
+ public:
+  explicit TailCapture(std::size_t limit) : limit_(limit) {}
+  void feed(std::string_view chunk) {
+    if (chunk.size() > keep()) chunk.remove_prefix(chunk.size() - keep());
+    kept_ += chunk;
+    // Moves the kept bytes once per `keep()` bytes fed, not at every call.
+    if (kept_.size() > 2 * keep()) kept_.erase(0, kept_.size() - keep());
+  }
+  void clear() { kept_.clear(); }
+  /// Clean text, without white space at the end.
+  std::string text() const {
+    const std::string clean = clean_text(trim_end(kept_));
+    return std::string(last_lines(clean, limit_));
+  }
+
+ private:
+  /// A little more than the limit, so that cutting at the limit is what happens, after cleaning.
+  std::size_t keep() const { return limit_ + 4; }
+
+  std::size_t limit_;
+  std::string kept_;
+};
+
+/// Splits a stream into lines of at most `limit` bytes.
+class LineSplitter {
+ public:
+  explicit LineSplitter(std::size_t limit) : limit_(limit) {}
+
+  /// Calls `on_line(line)` for each completed line, without its newline. False when a line is
+  /// longer than the limit: the splitter is then of no more use until cleared.
+  template <typename OnLine>
+  bool feed(std::string_view chunk, OnLine on_line) {
+    for (std::size_t newline = chunk.find('\n'); newline != std::string_view::npos;
+         newline = chunk.find('\n')) {
+      if (partial_.size() + newline > limit_) return false;
+      partial_ += chunk.substr(0, newline);
+      chunk.remove_prefix(newline + 1);
+      // Taken out first: the callback may ask for the partial line.
+      std::string line;
+      line.swap(partial_);
+      on_line(std::string_view(line));
+    }
+    if (partial_.size() + chunk.size() > limit_) return false;
+    partial_ += chunk;
+    return true;
+  }
+
+  /// What came after the last newline.
+  const std::string& partial() const { return partial_; }
+  void clear() { partial_.clear(); }
+
+ private:
+  std::size_t limit_;
+  std::string partial_;
+};
+
+}  // namespace pgforeman

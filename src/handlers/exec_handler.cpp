@@ -1,0 +1,164 @@
+// A process per message: payload on stdin, metadata in the environment, the exit code is the
+// answer.
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "handlers/capture.h"
+#include "handlers/handler.h"
+#include "handlers/limits.h"
+#include "handlers/one_shot_timer.h"
+#include "handlers/outcome.h"
+#include "handlers/pipe.h"
+#include "handlers/process_group.h"
+#include "handlers/spawn.h"
+#include "handlers/text.h"
+
+namespace pgforeman {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::array<std::string_view, 7> kOwnVariables = {
+    "PGFOREMAN_MESSAGE_ID=",      "PGFOREMAN_QUEUE=",   "PGFOREMAN_ATTEMPT=",
+    "PGFOREMAN_FENCE=",           "PGFOREMAN_HEADERS=", "PGFOREMAN_ENQUEUED_AT=",
+    "PGFOREMAN_DEADLINE_SECONDS="};
+
+/// The message that runs, and its process.
+struct Run {
+  Run(asio::io_context& io, Spawned spawned, Handler::Done on_done)
+      : pid(spawned.pid),
+        done(std::move(on_done)),
+        ender(io),
+        deadline(io),
+        in(io, std::move(spawned.in)),
+        out(io, std::move(spawned.out), [this](std::string_view chunk) { result.feed(chunk); }),
+        err(io, std::move(spawned.err), [this](std::string_view chunk) { tail.feed(chunk); }) {}
+
+  pid_t pid;
+  Handler::Done done;
+  Ending ending = Ending::none;
+  GroupEnder ender;
+  OneShotTimer deadline;
+  HeadCapture result{kResultBytes};
+  TailCapture tail{kStderrTailBytes};
+  PipeWriter in;
+  PipeReader out, err;
+};
+
+class ExecHandler final : public Handler {
+ public:
+  ExecHandler(asio::io_context& io, HandlerSettings settings)
+      : io_(io), settings_(std::move(settings)), delivery_(io) {
+    // What this process was itself started with (say, by another pgforeman) is not this message's.
+    std::erase_if(settings_.environment, [](const std::string& variable) {
+      for (const auto own : kOwnVariables) {
+        if (variable.compare(0, own.size(), own) == 0) return true;
+      }
+      return false;
+    });
+  }
+
+  ~ExecHandler() override {
+    if (run_) kill_group(run_->pid);
+  }
+
+  void open() override {}
+
+  void run(const Message& message, Done done) override {
+    if (run_) throw std::logic_error("exec handler: a message is running already");
+    try {
+      start(message, done);
+      failed_starts_ = 0;
+    } catch (const std::system_error& error) {
+      // Not the message's fault: it goes back as it came.
+      ++failed_starts_;
+      delivery_.deliver(std::move(done), released_outcome(error.what()));
+    }
+  }
+
+  void stop(StopReason reason, Millis grace) override {
+    if (!run_) return;
+    if (reason == StopReason::lease_lost) {
+      run_->ending = Ending::lease_lost;
+    } else if (run_->ending == Ending::none) {
+      run_->ending = Ending::shutdown;
+    }
+    run_->deadline.cancel();
+    run_->ender.begin(run_->pid, grace);
+  }
+
+  bool on_exit(const ChildExit& exit) override {
+    if (!run_ || exit.pid != run_->pid) return false;
+    const std::unique_ptr<Run> run = std::move(run_);
+    // Whatever it left in its group goes with it; one that holds the pipes is not waited for.
+    kill_group(exit.pid);
+    run->out.drain();
+    run->err.drain();
+    delivery_.deliver(std::move(run->done), exec_outcome(exit, run->ending, settings_.timeout,
+                                                         run->result.text(), run->tail.text()));
+    return true;
+  }
+
+  void close() override {}
+
+  std::vector<pid_t> pids() const override {
+    return run_ ? std::vector<pid_t>{run_->pid} : std::vector<pid_t>{};
+  }
+
+  int failed_starts() const override { return failed_starts_; }
+
+ private:
+  void start(const Message& message, const Done& done) {
+    Spawned spawned = spawn(settings_.argv, environment_for(message));
+    const pid_t pid = spawned.pid;
+    try {
+      run_ = std::make_unique<Run>(io_, std::move(spawned), done);
+    } catch (...) {
+      kill_group(pid);  // reaped as a stranger
+      throw;
+    }
+    run_->deadline.start(settings_.timeout, [this] {
+      run_->ending = Ending::timeout;
+      run_->ender.begin(run_->pid, settings_.kill_grace);
+    });
+    run_->in.write(message.payload);
+    run_->in.close_when_written();
+  }
+
+  std::vector<std::string> environment_for(const Message& message) const {
+    std::vector<std::string> environment = settings_.environment;
+    const auto set = [&](std::string_view name, std::string_view value) {
+      environment.push_back(std::string(name) + "=" + std::string(value));
+    };
+    set("PGFOREMAN_MESSAGE_ID", std::to_string(message.lease.id));
+    set("PGFOREMAN_QUEUE", settings_.queue);
+    set("PGFOREMAN_ATTEMPT", std::to_string(message.attempt));
+    set("PGFOREMAN_FENCE", std::to_string(message.fence));
+    set("PGFOREMAN_ENQUEUED_AT", message.enqueued_at);
+    set("PGFOREMAN_DEADLINE_SECONDS", decimal_seconds(settings_.timeout));
+    if (message.headers.size() <= kHeadersVariableBytes) {
+      set("PGFOREMAN_HEADERS", message.headers.empty() ? "{}" : message.headers);
+    }
+    return environment;
+  }
+
+  asio::io_context& io_;
+  HandlerSettings settings_;
+  Delivery delivery_;
+  std::unique_ptr<Run> run_;
+  int failed_starts_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Handler> make_exec_handler(asio::io_context& io, HandlerSettings settings) {
+  return std::make_unique<ExecHandler>(io, std::move(settings));
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,315 @@
+// One long-lived process: a JSON line per message on its stdin, a JSON line per outcome on its
+// stdout, its stderr to the log.
+//
+// What it says is trusted only while it keeps the contract. After a violation nobody can tell which
+// line belongs to which message, so the process is killed and a new one serves the next message.
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "base/log.h"
+#include "handlers/capture.h"
+#include "handlers/handler.h"
+#include "handlers/json_line.h"
+#include "handlers/limits.h"
+#include "handlers/one_shot_timer.h"
+#include "handlers/outcome.h"
+#include "handlers/pipe.h"
+#include "handlers/process_group.h"
+#include "handlers/spawn.h"
+#include "handlers/stderr_log.h"
+#include "handlers/text.h"
+
+namespace pgforeman {
+namespace {
+
+namespace asio = boost::asio;
+
+// A process that ends closes its pipes a moment before its exit can be reaped. Its exit explains
+// more than the closed pipe, so it is waited for that long.
+constexpr Millis kWaitForExit{250};
+
+class JsonlHandler final : public Handler {
+ public:
+  JsonlHandler(asio::io_context& io, HandlerSettings settings)
+      : io_(io),
+        settings_(std::move(settings)),
+        queue_json_(json_string(settings_.queue)),
+        delivery_(io) {}
+
+  ~JsonlHandler() override {
+    if (process_) kill_group(process_->pid);
+    for (const auto& process : leaving_) kill_group(process->pid);
+  }
+
+  void open() override {
+    // Reads what is not an answer to anything now, so that no later message is blamed for it.
+    if (process_ && !run_ && process_->out.is_open()) process_->out.drain();
+    if (process_ && !run_ && !process_->out.is_open()) retire("closed its stdout");
+    if (!process_) start_process();
+  }
+
+  void run(const Message& message, Done done) override {
+    if (run_) throw std::logic_error("jsonl handler: a message is running already");
+    try {
+      open();
+    } catch (const std::system_error& error) {
+      // Not the message's fault: it goes back as it came.
+      delivery_.deliver(std::move(done), released_outcome(error.what()));
+      return;
+    }
+    run_.emplace(io_, message.lease.id, std::move(done));
+    run_->request = request_line(message, queue_json_, settings_.timeout);
+    process_->tail.clear();
+    run_->deadline.start(settings_.timeout, [this] {
+      run_->verdict = timed_out(settings_.timeout);
+      process_->ender.begin(process_->pid, settings_.kill_grace);
+    });
+    process_->in.write(run_->request);
+  }
+
+  void stop(StopReason reason, Millis grace) override {
+    if (!run_) return;
+    if (reason == StopReason::lease_lost) {
+      run_->ending = Ending::lease_lost;
+    } else if (run_->ending == Ending::none) {
+      run_->ending = Ending::shutdown;
+    }
+    run_->deadline.cancel();
+    process_->ender.begin(process_->pid, grace);
+  }
+
+  bool on_exit(const ChildExit& exit) override {
+    if (process_ && process_->pid == exit.pid) {
+      on_process_exit(exit);
+      return true;
+    }
+    const auto it = std::find_if(leaving_.begin(), leaving_.end(),
+                                 [&](const auto& process) { return process->pid == exit.pid; });
+    if (it == leaving_.end()) return false;
+    kill_group(exit.pid);
+    (*it)->read_last_words();
+    leaving_.erase(it);
+    return true;
+  }
+
+  void close() override {
+    if (!process_) return;
+    process_->ender.kill_after(process_->pid, settings_.kill_grace);
+    let_go();
+  }
+
+  std::vector<pid_t> pids() const override {
+    std::vector<pid_t> pids;
+    if (process_) pids.push_back(process_->pid);
+    for (const auto& process : leaving_) pids.push_back(process->pid);
+    return pids;
+  }
+
+  int failed_starts() const override { return failed_starts_; }
+
+ private:
+  struct Process {
+    Process(JsonlHandler& handler, Spawned spawned)
+        : pid(spawned.pid),
+          log(spawned.pid),
+          ender(handler.io_),
+          in(handler.io_, std::move(spawned.in),
+             [&handler] { handler.blame_after_exit("closed its stdin before the message's end"); }),
+          out(
+              handler.io_, std::move(spawned.out),
+              [&handler](std::string_view chunk) { handler.on_output(chunk); },
+              [&handler] { handler.on_output_end(); }),
+          err(handler.io_, std::move(spawned.err), [this](std::string_view chunk) {
+            tail.feed(chunk);
+            log.feed(chunk);
+          }) {}
+
+    void read_last_words() {
+      err.drain();
+      log.finish();
+    }
+
+    pid_t pid;
+    bool answered = false;  ///< at least once: it is a handler that works
+    bool blamed = false;    ///< counted as a failed start
+    bool exited = false;    ///< reaped: no signal may be sent any more
+    LineSplitter lines{kAnswerBytes};
+    TailCapture tail{kStderrTailBytes};  ///< of its stderr since the message began
+    StderrLog log;
+    GroupEnder ender;
+    PipeWriter in;
+    PipeReader out, err;
+  };
+
+  /// The message that runs.
+  struct Run {
+    Run(asio::io_context& io, std::int64_t message_id, Done on_done)
+        : id(message_id), done(std::move(on_done)), deadline(io), wait_for_exit(io) {}
+
+    std::int64_t id;
+    Done done;
+    std::string request;
+    Ending ending = Ending::none;
+    /// What the process did wrong (or that its time is up): it is being killed, and this becomes
+    /// the error when it is gone.
+    std::optional<std::string> verdict;
+    OneShotTimer deadline, wait_for_exit;
+  };
+
+  void start_process() {
+    try {
+      Spawned spawned = spawn(settings_.argv, settings_.environment);
+      const pid_t pid = spawned.pid;
+      try {
+        process_ = std::make_shared<Process>(*this, std::move(spawned));
+      } catch (...) {
+        kill_group(pid);  // reaped as a stranger
+        throw;
+      }
+    } catch (const std::system_error&) {
+      ++failed_starts_;
+      throw;
+    }
+    log::debug("handler started", {{"handler_pid", process_->pid}});
+  }
+
+  void on_output(std::string_view chunk) {
+    const auto process = process_;  // kept alive: a line may retire it
+    const bool fits =
+        process->lines.feed(chunk, [&](std::string_view line) { on_line(process, line); });
+    if (process != process_) return;
+    if (!fits) {
+      process->lines.clear();
+      if (run_) return violation("printed a line longer than 1 MiB");
+    }
+    if (!run_ && (!fits || !process->lines.partial().empty())) retire_unasked();
+  }
+
+  void on_line(const std::shared_ptr<Process>& process, std::string_view line) {
+    if (process != process_) return;
+    if (!run_) return retire_unasked();
+    if (run_->verdict || run_->ending == Ending::lease_lost) return;
+    if (process->in.unwritten() > 0) {
+      return violation("answered before it had read the whole message");
+    }
+    auto answer = parse_answer(line, run_->id);
+    if (!answer) return violation("printed " + answer.problem);
+    process->answered = true;
+    failed_starts_ = 0;
+    const bool ending = run_->ending != Ending::none;
+    finish(std::move(*answer.value));
+    if (ending && !process->exited) let_go();
+  }
+
+  void on_output_end() {
+    if (process_->exited || !run_) return;  // idle: found by the next open()
+    const std::string& partial = process_->lines.partial();
+    blame_after_exit(partial.empty() ? std::string("closed its stdout without an answer")
+                                     : "closed its stdout after half a line: " + excerpt(partial));
+  }
+
+  /// Calls it a violation, unless an exit comes soon and explains it better.
+  void blame_after_exit(std::string what) {
+    if (!run_ || run_->verdict) return;
+    run_->wait_for_exit.start(kWaitForExit, [this, what = std::move(what)] { violation(what); });
+  }
+
+  /// The process broke the contract while a message ran: the message is retried when it is dead.
+  void violation(std::string_view what) {
+    if (run_->verdict) return;
+    run_->verdict = "the handler " + std::string(what);
+    run_->deadline.cancel();
+    blame_start(*process_);
+    if (!process_->exited) kill_group(process_->pid);
+  }
+
+  void on_process_exit(const ChildExit& exit) {
+    const auto process = process_;
+    process->exited = true;
+    process->ender.cancel();
+    kill_group(exit.pid);
+    // It may have answered and ended at once; a process that holds the pipe is not waited for.
+    process->out.drain();
+    process->read_last_words();
+    process_.reset();
+    if (run_) return finish(outcome_of_exit(*process, exit));
+    if (!process->answered) blame_start(*process);
+    log::info("the handler ended between messages: " + exit.explain(), {{"handler_pid", exit.pid}});
+  }
+
+  Outcome outcome_of_exit(Process& process, const ChildExit& exit) {
+    if (run_->ending == Ending::lease_lost) return released_outcome(explain(run_->ending));
+    if (run_->verdict) return retry_outcome(*run_->verdict, process.tail.text());
+    if (run_->ending == Ending::shutdown) return released_outcome(explain(run_->ending));
+    blame_start(process);
+    if (process.in.unread() + process.in.unwritten() >= run_->request.size()) {
+      // Not one byte of the message was read: no attempt of anything.
+      Outcome outcome = retry_outcome(
+          "the handler " + exit.explain() + " before it read the message", process.tail.text());
+      outcome.kind = Outcome::Kind::released;
+      return outcome;
+    }
+    const std::string& partial = process.lines.partial();
+    return retry_outcome("the handler " + exit.explain() +
+                             (partial.empty() ? std::string(" without an answer")
+                                              : " after half a line: " + excerpt(partial)),
+                         process.tail.text());
+  }
+
+  void finish(Outcome outcome) {
+    Done done = std::move(run_->done);
+    run_.reset();
+    delivery_.deliver(std::move(done), std::move(outcome));
+  }
+
+  void blame_start(Process& process) {
+    if (process.answered || process.blamed) return;
+    process.blamed = true;
+    ++failed_starts_;
+  }
+
+  void retire_unasked() { retire("wrote to its stdout without being asked"); }
+
+  /// Between messages: kills the process; the next open() starts another.
+  void retire(std::string_view why) {
+    if (!process_->exited) {
+      log::warn("the handler " + std::string(why) + ": it is killed and started anew",
+                {{"handler_pid", process_->pid}});
+      kill_group(process_->pid);
+    }
+    blame_start(*process_);
+    let_go();
+  }
+
+  /// Nothing depends on the process any more but its exit.
+  void let_go() {
+    process_->in.close();
+    process_->out.close();
+    if (!process_->exited) leaving_.push_back(process_);
+    process_.reset();
+  }
+
+  asio::io_context& io_;
+  HandlerSettings settings_;
+  std::string queue_json_;
+  Delivery delivery_;
+  std::optional<Run> run_;
+  std::shared_ptr<Process> process_;               ///< serves messages
+  std::vector<std::shared_ptr<Process>> leaving_;  ///< killed or told to end, not yet reaped
+  int failed_starts_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Handler> make_jsonl_handler(asio::io_context& io, HandlerSettings settings) {
+  return std::make_unique<JsonlHandler>(io, std::move(settings));
+}
+
+}  // namespace pgforeman

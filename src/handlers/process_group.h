@@ -1,0 +1,36 @@
+#pragma once
+// Ends a handler's process group: TERM, and KILL when the grace is over. Fork: after.
+
+#include <sys/types.h>
+
+#include <boost/asio/io_context.hpp>
+
+#include "handlers/one_shot_timer.h"
+
+namespace pgforeman {
+
+/// KILL to every process of `group`. Also right after its leader was reaped: the id is not given
+/// out again while the group has members, and to hit a stranger without them, all process ids would
+/// have to be used up between the reaping and this call.
+void kill_group(pid_t group);
+
+class GroupEnder {
+ public:
+  explicit GroupEnder(boost::asio::io_context& io) : kill_timer_(io) {}
+
+  /// TERM to the group now, KILL after `grace`. Once more for the same group: TERM again, and KILL
+  /// at the sooner of both times.
+  void begin(pid_t group, Millis grace);
+
+  /// KILL to the group after `grace`, without a TERM: it was asked to end in another way.
+  void kill_after(pid_t group, Millis grace);
+
+  /// The leader is gone: sends nothing more.
+  void cancel();
+
+ private:
+  OneShotTimer kill_timer_;
+  bool begun_ = false;
+};
+
+}  // namespace pgforeman

@@ -1,0 +1,76 @@
+#include "handlers/stderr_log.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "handlers/text.h"
+
+namespace pgforeman {
+namespace {
+
+constexpr std::size_t kLineBytes = 2048;  // a log line has 4,096 in all, names and escapes included
+constexpr int kLinesPerSecond = 50;
+constexpr int kBurst = 200;  // a stack trace or two at once
+
+}  // namespace
+
+bool RateLimit::allow(TimePoint now) {
+  const double seconds = std::chrono::duration<double>(now - last_).count();
+  last_ = now;
+  tokens_ = std::min(burst_, tokens_ + seconds * per_second_);
+  if (tokens_ < 1) return false;
+  tokens_ -= 1;
+  return true;
+}
+
+StderrLog::StderrLog(pid_t pid) : pid_(pid), limit_(kLinesPerSecond, kBurst, Clock::now()) {}
+
+void StderrLog::feed(std::string_view chunk) {
+  while (!chunk.empty()) {
+    const std::size_t newline = chunk.find('\n');
+    if (!skipping_) {
+      // Four bytes more than are shown: the cut is made after cleaning, at a character's end.
+      const std::size_t room = kLineBytes + 4 - std::min(partial_.size(), kLineBytes + 4);
+      partial_ += chunk.substr(0, std::min(newline, room));
+    }
+    if (newline == std::string_view::npos) {
+      if (!skipping_ && partial_.size() > kLineBytes) {
+        log_line(partial_);
+        partial_.clear();
+        skipping_ = true;
+      }
+      return;
+    }
+    if (!skipping_) log_line(partial_);
+    partial_.clear();
+    skipping_ = false;
+    chunk.remove_prefix(newline + 1);
+  }
+}
+
+void StderrLog::finish() {
+  if (!partial_.empty()) log_line(partial_);
+  partial_.clear();
+  log_left_out();
+}
+
+void StderrLog::log_line(std::string_view line) {
+  if (!limit_.allow(Clock::now())) {
+    ++left_out_;
+    return;
+  }
+  log_left_out();
+  const std::string clean = clean_text(line);
+  const std::string_view text = trim_end(first_bytes(clean, kLineBytes));
+  if (text.empty()) return;
+  log::info(text, {{"from", "handler"}, {"handler_pid", pid_}});
+}
+
+void StderrLog::log_left_out() {
+  if (left_out_ == 0) return;
+  log::warn("the handler writes too fast to stderr: lines were left out",
+            {{"lines", left_out_}, {"handler_pid", pid_}});
+  left_out_ = 0;
+}
+
+}  // namespace pgforeman

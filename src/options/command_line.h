@@ -1,0 +1,29 @@
+#pragma once
+// The words of a command line, taken apart: options, a command's own flags, and the rest.
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "options/load.h"
+
+namespace pgforeman {
+
+struct CommandLine {
+  std::map<std::string, std::string, std::less<>> values;  ///< "QUEUE" -> what its flag was given
+  std::vector<FoundFlag> found;
+  std::vector<std::string> positionals;
+  std::vector<std::string> errors;
+  bool help = false;
+};
+
+/// Splits `args`, the words after the command's name. `--name value` and `--name=value` are alike,
+/// `--` ends the flags, a lone `-` and negative numbers are plain words.
+///
+/// By hand, and not by Boost.Program_options: that stops at the first flag without a value, so a
+/// start could not report it together with the other mistakes, and it guesses at `-1`.
+CommandLine split_command_line(Command command, std::span<const char* const> args,
+                               std::span<const CommandFlag> flags);
+
+}  // namespace pgforeman

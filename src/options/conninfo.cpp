@@ -1,0 +1,106 @@
+#include "options/conninfo.h"
+
+// libpq itself, and nothing of it but its parser: whether a string is a valid address is asked of
+// the one who will read it later. Connections and SQL live in src/queue.
+#include <libpq-fe.h>
+
+#include <charconv>
+#include <memory>
+#include <string_view>
+
+#include "options/read_file.h"
+
+namespace pgforeman {
+namespace {
+
+constexpr std::size_t kMaxBytes = 64 * 1024;
+
+struct Free {
+  void operator()(PQconninfoOption* options) const { ::PQconninfoFree(options); }
+};
+using Parts = std::unique_ptr<PQconninfoOption, Free>;
+
+Parts parse(const std::string& conninfo) {
+  char* message = nullptr;
+  Parts parts(::PQconninfoParse(conninfo.c_str(), &message));
+  if (message != nullptr) ::PQfreemem(message);
+  return parts;
+}
+
+const char* value_of(const Parts& parts, std::string_view keyword) {
+  for (const PQconninfoOption* part = parts.get(); part->keyword != nullptr; ++part) {
+    if (part->keyword == keyword) return part->val;
+  }
+  return nullptr;
+}
+
+/// Ports are one for each host, or one for all; an empty one is the default.
+bool are_ports(std::string_view text) {
+  while (true) {
+    const std::string_view port = text.substr(0, text.find(','));
+    int number = 0;
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+    const bool is_port =
+        error == std::errc() && end == port.data() + port.size() && number >= 1 && number <= 65535;
+    if (!port.empty() && !is_port) return false;
+    if (port.size() == text.size()) return true;
+    text.remove_prefix(port.size() + 1);
+  }
+}
+
+void append(std::string& conninfo, std::string_view keyword, std::string_view value) {
+  if (!conninfo.empty()) conninfo += ' ';
+  conninfo += keyword;
+  conninfo += "='";
+  for (const char c : value) {
+    if (c == '\'' || c == '\\') conninfo += '\\';
+    conninfo += c;
+  }
+  conninfo += '\'';
+}
+
+}  // namespace
+
+std::optional<std::string> conninfo_problem(const std::string& conninfo) {
+  const Parts parts = parse(conninfo);
+  if (!parts) {
+    return "is neither a postgresql:// URL nor keyword=value pairs that libpq understands (its "
+           "value is not shown; in a URL, special characters of a password must be "
+           "percent-encoded)";
+  }
+  // A slash in an unencoded password makes libpq take the password's start for the port, and quote
+  // it when it connects.
+  const char* ports = value_of(parts, "port");
+  if (ports != nullptr && !are_ports(ports)) {
+    return "has a port that is no number from 1 to 65535 (its value is not shown; in a URL, "
+           "special characters of a password must be percent-encoded)";
+  }
+  return std::nullopt;
+}
+
+std::string with_password(const std::string& conninfo, const std::string& password) {
+  const Parts parts = parse(conninfo);
+  if (!parts || value_of(parts, "password") != nullptr) return conninfo;
+  std::string result;
+  for (const PQconninfoOption* part = parts.get(); part->keyword != nullptr; ++part) {
+    if (part->val != nullptr) append(result, part->keyword, part->val);
+  }
+  append(result, "password", password);
+  return result;
+}
+
+Parsed<std::string> read_conninfo_file(const std::string& path) {
+  using Result = Parsed<std::string>;
+  Parsed<std::string> text = read_text_file(path, kMaxBytes);
+  if (!text) return text;
+  std::string conninfo = std::move(*text.value);
+  if (!conninfo.empty() && conninfo.back() == '\n') conninfo.pop_back();
+  if (!conninfo.empty() && conninfo.back() == '\r') conninfo.pop_back();
+  if (conninfo.empty()) return Result::wrong("is empty; it must hold what DATABASE_URL would");
+  if (conninfo.find('\0') != std::string::npos) return Result::wrong("holds a NUL byte");
+  if (conninfo.find('\n') != std::string::npos) return Result::wrong("holds more than one line");
+  if (const auto problem = conninfo_problem(conninfo)) return Result::wrong(*problem);
+  return Result::ok(std::move(conninfo));
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,24 @@
+#pragma once
+// The database's address as libpq reads it. No connection is made here. Nothing in this file's
+// answers ever quotes a connection string: it may hold a password, and libpq's own messages quote
+// what they could not parse.
+
+#include <optional>
+#include <string>
+
+#include "base/parsed.h"
+
+namespace pgforeman {
+
+/// What keeps libpq from using `conninfo` (a URL or keyword=value pairs); nothing when it can.
+std::optional<std::string> conninfo_problem(const std::string& conninfo);
+
+/// `conninfo` with `password` where it has none of its own, as libpq would have taken it from
+/// PGPASSWORD. One that cannot be parsed comes back as it is.
+std::string with_password(const std::string& conninfo, const std::string& password);
+
+/// Reads a connection string from a file: one line, its newline dropped, checked as above. The
+/// problem completes "PATH: ...".
+Parsed<std::string> read_conninfo_file(const std::string& path);
+
+}  // namespace pgforeman

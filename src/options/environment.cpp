@@ -1,0 +1,170 @@
+#include "options/environment.h"
+
+#include <fmt/format.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#include "base/nearest.h"
+#include "options/load.h"
+#include "options/table.h"
+#include "options/value.h"
+
+namespace pgforeman {
+namespace {
+
+constexpr std::string_view kPassword = "PGPASSWORD";
+constexpr std::string_view kDatabaseUrl = "PGFOREMAN_DATABASE_URL";
+
+// Taken once and kept for reloads. Only capture_secrets writes them, before anything else runs.
+std::string& password_storage() {
+  static std::string password;
+  return password;
+}
+std::string& database_url_storage() {
+  static std::string url;
+  return url;
+}
+
+bool starts_with(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
+
+std::string_view name_of(std::string_view entry) {
+  return entry.substr(0, entry.find('='));
+}
+std::string_view value_of(std::string_view entry) {
+  const std::size_t equals = entry.find('=');
+  return equals == std::string_view::npos ? std::string_view() : entry.substr(equals + 1);
+}
+
+/// Copies `name`'s value out of environ and wipes every copy there. unsetenv alone only drops the
+/// pointer: the bytes stay in the block that /proc/PID/environ shows.
+void capture(std::string_view name, std::string& into) {
+  bool first = true;
+  for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
+    if (name_of(*entry) != name) continue;
+    char* value = *entry + name.size();
+    if (*value != '=') continue;
+    ++value;
+    const std::size_t size = ::strlen(value);
+    // The first of several is the one getenv would have found.
+    if (first && size > 0) into.assign(value, size);
+    first = false;
+    ::explicit_bzero(value, size);
+  }
+  ::unsetenv(std::string(name).c_str());
+}
+
+// What a handler finds in its environment: `pgforeman send` in a handler is no mistake.
+constexpr std::array<std::string_view, 5> kHandlerContract = {"MESSAGE_ID", "ATTEMPT", "FENCE",
+                                                              "ENQUEUED_AT", "DEADLINE_SECONDS"};
+
+/// Kubernetes sets these for every Service of the namespace whose name begins with "pgforeman".
+bool is_service_link(std::string_view name) {
+  for (const std::string_view mark :
+       {"SERVICE_HOST", "SERVICE_PORT", "_SERVICE_HOST", "_SERVICE_PORT"}) {
+    if (mark.front() == '_' ? name.find(mark) != std::string_view::npos : starts_with(name, mark)) {
+      return true;
+    }
+  }
+  if (name == "PORT" || starts_with(name, "PORT_")) return true;
+  for (const std::string_view protocol : {"_TCP", "_UDP", "_SCTP"}) {
+    if (name.find("_PORT_") != std::string_view::npos &&
+        name.find(protocol) != std::string_view::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::string unknown_variable(std::string_view name) {
+  std::vector<std::string> known;
+  for (const Option& option : option_table()) known.push_back(variable_of(option));
+  return fmt::format("{}: is no variable of pgforeman and has no effect{}", shown(name),
+                     did_you_mean(name, known));
+}
+
+}  // namespace
+
+void capture_secrets() {
+  capture(kDatabaseUrl, database_url_storage());
+  capture(kPassword, password_storage());
+}
+
+const std::string& captured_password() {
+  return password_storage();
+}
+
+Environment process_environment() {
+  Environment environment;
+  if (!database_url_storage().empty()) {
+    environment.push_back(std::string(kDatabaseUrl) + "=" + database_url_storage());
+  }
+  for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
+    environment.emplace_back(*entry);
+  }
+  return environment;
+}
+
+std::string_view value_in(const Environment& environment, std::string_view name) {
+  for (const std::string& entry : environment) {
+    if (name_of(entry) == name) return value_of(entry);
+  }
+  return {};
+}
+
+bool is_variable_name(std::string_view name) {
+  if (name.empty() || (name.front() >= '0' && name.front() <= '9')) return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
+EnvironmentSettings scan_environment(const Environment& environment) {
+  EnvironmentSettings settings;
+  for (const std::string& entry : environment) {
+    std::string_view name = name_of(entry);
+    if (!starts_with(name, kVariablePrefix)) continue;
+    const std::string variable(name);
+    const std::string_view value = value_of(entry);
+    name.remove_prefix(kVariablePrefix.size());
+    if (find_option(name) != nullptr) {
+      if (!value.empty()) settings.values.emplace(name, value);
+      continue;
+    }
+    if (starts_with(name, kHandlerEnvPrefix)) {
+      name.remove_prefix(kHandlerEnvPrefix.size());
+      if (!is_variable_name(name)) {
+        settings.warnings.push_back(shown(variable) +
+                                    ": what follows HANDLER_ENV_ is no name of a variable, so it "
+                                    "has no effect");
+      } else if (!value.empty()) {
+        settings.handler_env.emplace(name, value);
+      }
+      continue;
+    }
+    const bool expected = std::find(kHandlerContract.begin(), kHandlerContract.end(), name) !=
+                              kHandlerContract.end() ||
+                          is_service_link(name);
+    if (!expected) settings.warnings.push_back(unknown_variable(variable));
+  }
+  return settings;
+}
+
+std::vector<std::string> make_handler_environment(const Environment& environment,
+                                                  const StringMap& handler_env) {
+  std::vector<std::string> result;
+  for (const std::string& entry : environment) {
+    const std::string_view name = name_of(entry);
+    const bool ours = name == kPassword || starts_with(name, kVariablePrefix);
+    if (!ours && handler_env.find(name) == handler_env.end()) result.push_back(entry);
+  }
+  for (const auto& [name, value] : handler_env) result.push_back(name + "=" + value);
+  return result;
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,120 @@
+#include "options/handler_command.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <fstream>
+#include <optional>
+#include <system_error>
+
+#include "base/words.h"
+#include "options/value.h"
+
+namespace pgforeman {
+namespace {
+
+/// Why `path` cannot be executed by this process; nothing when it can. `missing`: it is not there.
+std::optional<std::string> access_problem(const std::string& path, bool* missing) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    *missing = errno == ENOENT || errno == ENOTDIR;
+    return *missing ? "does not exist" : std::generic_category().message(errno);
+  }
+  *missing = false;
+  if (S_ISDIR(info.st_mode)) return "is a directory";
+  if (!S_ISREG(info.st_mode)) return "is no regular file";
+  if (::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) != 0) {
+    return "is not executable by this user (chmod +x helps)";
+  }
+  return std::nullopt;
+}
+
+/// What exec would refuse in the file's content. A file that cannot be read is left to exec: the
+/// right to execute does not include the right to read.
+std::optional<std::string> content_problem(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::array<char, 256> head{};
+  in.read(head.data(), head.size());
+  const std::string_view text(head.data(), static_cast<std::size_t>(in.gcount()));
+  if (!in && !in.eof()) return std::nullopt;
+  if (text.empty()) return "is empty";
+  if (text.substr(0, 2) != "#!") {
+    // Binaries of all kinds have a NUL byte early; text without #! is a script that only a shell
+    // would start.
+    if (text.find('\0') != std::string_view::npos) return std::nullopt;
+    return "is a script without a first line such as #!/bin/sh, so the system cannot start it";
+  }
+  const std::string_view line = text.substr(2, text.find('\n') - 2);
+  const std::size_t first = line.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return "has no interpreter after its #!";
+  const std::string_view rest = line.substr(first);
+  const std::string interpreter(rest.substr(0, rest.find_first_of(" \t")));
+  if (!interpreter.empty() && interpreter.back() == '\r') {
+    return "has Windows line ends, so the system cannot find its interpreter";
+  }
+  bool missing = false;
+  const auto problem = access_problem(interpreter, &missing);
+  if (!problem) return std::nullopt;
+  return fmt::format("names the interpreter '{}', which {}", shown(interpreter), *problem);
+}
+
+/// As the shell does: the first executable of that name wins; one that is not executable is only
+/// remembered to explain a failure.
+Parsed<std::string> look_up(const std::string& program, std::string_view search_path) {
+  using Result = Parsed<std::string>;
+  if (program.find('/') != std::string::npos) {
+    bool missing = false;
+    const auto problem = access_problem(program, &missing);
+    return problem ? Result::wrong(fmt::format("'{}' {}", shown(program), *problem))
+                   : Result::ok(program);
+  }
+  std::string seen;
+  while (true) {
+    const std::size_t colon = search_path.find(':');
+    const std::string_view directory = search_path.substr(0, colon);
+    const std::string path =
+        directory.empty() ? "./" + program : std::string(directory) + "/" + program;
+    bool missing = false;
+    const auto problem = access_problem(path, &missing);
+    if (!problem) return Result::ok(path);
+    if (!missing && seen.empty()) seen = fmt::format("'{}' {}", shown(path), *problem);
+    if (colon == std::string_view::npos) break;
+    search_path.remove_prefix(colon + 1);
+  }
+  if (!seen.empty()) return Result::wrong(seen);
+  return Result::wrong(fmt::format("there is no program '{}' in PATH", shown(program)));
+}
+
+}  // namespace
+
+Parsed<std::vector<std::string>> resolve_handler(std::string_view command,
+                                                 std::string_view search_path) {
+  using Result = Parsed<std::vector<std::string>>;
+  Parsed<std::vector<std::string>> words = split_words(command);
+  if (!words) return words;
+  std::vector<std::string>& argv = *words.value;
+  if (argv.empty() || argv.front().empty()) return Result::wrong("names no program");
+  const Parsed<std::string> path = look_up(argv.front(), search_path);
+  if (!path) return Result::wrong(path.problem);
+  if (const auto problem = content_problem(*path.value)) {
+    return Result::wrong(fmt::format("'{}' {}", shown(*path.value), *problem));
+  }
+  argv.front() = *path.value;
+  return words;
+}
+
+std::string shell_operator_in(const std::vector<std::string>& argv) {
+  constexpr std::array<std::string_view, 10> kOperators = {"|", "||", "&",  "&&", ";",
+                                                           "<", ">",  ">>", "2>", "2>&1"};
+  const auto found = std::find_if(argv.begin(), argv.end(), [&](const std::string& word) {
+    return std::find(kOperators.begin(), kOperators.end(), word) != kOperators.end();
+  });
+  return found == argv.end() ? std::string() : *found;
+}
+
+}  // namespace pgforeman

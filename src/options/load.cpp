@@ -1,0 +1,263 @@
+#include "options/load.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+
+#include "base/cpu_limit.h"
+#include "base/duration.h"
+#include "base/nearest.h"
+#include "options/command_line.h"
+#include "options/config_file.h"
+#include "options/conninfo.h"
+#include "options/environment.h"
+#include "options/handler_command.h"
+#include "options/loader.h"
+#include "options/table.h"
+#include "options/value.h"
+
+namespace pgforeman {
+namespace {
+
+// What a shell searches when PATH is unset.
+constexpr std::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
+
+/// A value and where the user wrote it.
+struct Given {
+  std::string where;  ///< "--queue", "PGFOREMAN_QUEUE", "FILE:3: QUEUE"
+  std::string value;
+};
+
+/// A database's address ends up in the wrong variable easily.
+bool may_hold_password(std::string_view value) {
+  return value.find("://") != std::string_view::npos ||
+         value.find("password=") != std::string_view::npos;
+}
+
+class Loader {
+ public:
+  explicit Loader(const LoadInput& input) : input_(input), command_(input.command) {}
+
+  LoadResult load(std::vector<FoundFlag>* found) {
+    CommandLine line = split_command_line(command_, input_.args, input_.flags);
+    result_.help = line.help;
+    if (line.help) return std::move(result_);
+    result_.errors = std::move(line.errors);
+    result_.positionals = std::move(line.positionals);
+    if (found != nullptr) *found = std::move(line.found);
+
+    // From the strongest source to the weakest: the first to name an option wins.
+    for (auto& [name, value] : line.values) {
+      given_.emplace(name, Given{flag_of(*find_option(name)), std::move(value)});
+    }
+    add_environment();
+    add_config_file();
+    for (const Option& option : option_table()) {
+      if (is_for(option, command_)) set(option);
+    }
+    check_together();
+    if (command_ == Command::run) prepare_handler();
+    return std::move(result_);
+  }
+
+ private:
+  void add_environment() {
+    EnvironmentSettings settings = scan_environment(input_.environment);
+    for (auto& [name, value] : settings.values) {
+      given_.emplace(name, Given{variable_of(*find_option(name)), std::move(value)});
+    }
+    handler_env_ = std::move(settings.handler_env);
+    result_.warnings = std::move(settings.warnings);
+  }
+
+  void add_config_file() {
+    const auto config = given_.find("CONFIG");
+    if (config == given_.end()) return;
+    const std::string path = config->second.value;
+    ConfigFile file = read_config_file(path);
+    for (std::string& text : file.errors) file_mistake(std::move(text));
+    for (ConfigLine& line : file.lines) {
+      std::string where = fmt::format("{}:{}: {}", shown(path), line.number, line.key);
+      if (line.key == "CONFIG") {
+        file_mistake(where + ": a config file cannot name another");
+      } else if (find_option(line.key) != nullptr) {
+        if (!line.value.empty()) {
+          given_.emplace(line.key, Given{std::move(where), std::move(line.value)});
+        }
+      } else if (!add_handler_env(line)) {
+        file_mistake(where + ": is no option" + did_you_mean(line.key, option_names()));
+      }
+    }
+  }
+
+  bool add_handler_env(const ConfigLine& line) {
+    if (line.key.compare(0, kHandlerEnvPrefix.size(), kHandlerEnvPrefix) != 0) return false;
+    const std::string name = line.key.substr(kHandlerEnvPrefix.size());
+    if (!is_variable_name(name)) return false;
+    if (!line.value.empty()) handler_env_.emplace(name, line.value);
+    return true;
+  }
+
+  /// A probe must not fail a fleet that runs well on its old settings while somebody edits the
+  /// file.
+  void file_mistake(std::string text) {
+    auto& list = command_ == Command::health ? result_.warnings : result_.errors;
+    list.push_back(std::move(text));
+  }
+
+  static std::vector<std::string> option_names() {
+    std::vector<std::string> names;
+    for (const Option& option : option_table()) names.emplace_back(option.name);
+    return names;
+  }
+
+  void set(const Option& option) {
+    const auto given = given_.find(option.name);
+    if (given != given_.end()) {
+      if (auto problem = set_value(option, given->second.value, result_.options)) {
+        mistake(option, *problem);
+      }
+    } else if (option.name == "CONCURRENCY") {
+      result_.options.concurrency = input_.cpus;
+    } else if (!option.default_text.empty()) {
+      set_value(option, option.default_text, result_.options);
+    }
+  }
+
+  /// An error about a given value: "PGFOREMAN_BATCH=0: must be ...".
+  void mistake(const Option& option, const std::string& problem) {
+    const Given& given = given_.find(option.name)->second;
+    wrong_.insert(std::string(option.name));
+    const bool hidden = option.secret || may_hold_password(given.value);
+    result_.errors.push_back(
+        hidden ? fmt::format("{}: {}", given.where, problem)
+               : fmt::format("{}={}: {}", given.where, shown(given.value), problem));
+  }
+
+  bool is_given(std::string_view name) const { return given_.find(name) != given_.end(); }
+  bool is_wrong(std::string_view name) const { return wrong_.count(std::string(name)) > 0; }
+
+  void check_together() {
+    check_order("RETRY_BACKOFF", "RETRY_BACKOFF_MAX", &Options::retry_backoff,
+                &Options::retry_backoff_max);
+    check_order("RESTART_BACKOFF", "RESTART_BACKOFF_MAX", &Options::restart_backoff,
+                &Options::restart_backoff_max);
+    if (is_for(*find_option("DATABASE_URL"), command_)) check_database();
+    const bool asks = command_ == Command::status || command_ == Command::health;
+    if (asks && is_given("HEALTH_PORT") && !is_wrong("HEALTH_PORT") &&
+        result_.options.health_port == 0) {
+      mistake(*find_option("HEALTH_PORT"),
+              "only the running fleet knows which free port it took; its log names it");
+    }
+  }
+
+  void check_order(std::string_view low_name, std::string_view high_name, Millis Options::*low,
+                   Millis Options::*high) {
+    const Options& options = result_.options;
+    if (is_wrong(low_name) || is_wrong(high_name) || options.*low <= options.*high) return;
+    if (is_given(high_name)) {
+      mistake(*find_option(high_name),
+              fmt::format("must not be below {} ({}{})", low_name, format_duration(options.*low),
+                          is_given(low_name) ? "" : " by default"));
+    } else {
+      mistake(*find_option(low_name), fmt::format("must not be above {} ({} by default)", high_name,
+                                                  format_duration(options.*high)));
+    }
+  }
+
+  void check_database() {
+    const Option& url = *find_option("DATABASE_URL");
+    const Option& file = *find_option("DATABASE_URL_FILE");
+    if (is_given(url.name) && is_given(file.name)) {
+      result_.errors.push_back(fmt::format("{} and {} are both set; set only one of them",
+                                           given_.find(url.name)->second.where,
+                                           given_.find(file.name)->second.where));
+    }
+    if (is_given(url.name)) {
+      if (auto problem = conninfo_problem(result_.options.database_url)) mistake(url, *problem);
+    }
+    if (is_given(file.name) && !is_wrong(file.name)) {
+      const Parsed<std::string> text = read_conninfo_file(result_.options.database_url_file);
+      if (!text) mistake(file, "the file " + text.problem);
+    }
+  }
+
+  void prepare_handler() {
+    Options& options = result_.options;
+    options.handler_environment = make_handler_environment(input_.environment, handler_env_);
+    const Option& handler = *find_option("HANDLER");
+    if (!is_given(handler.name)) {
+      result_.errors.push_back(
+          fmt::format("{}: is not set; it must be the command that handles messages, such as {}",
+                      variable_of(handler), handler.example));
+      return;
+    }
+    const std::string_view path = value_in(input_.environment, "PATH");
+    auto argv = resolve_handler(options.handler, path.empty() ? kDefaultPath : path);
+    if (!argv) return mistake(handler, argv.problem);
+    options.handler_argv = std::move(*argv.value);
+    const std::string word = shell_operator_in(options.handler_argv);
+    if (!word.empty()) {
+      result_.warnings.push_back(
+          fmt::format("{}: no shell reads it, so the handler gets '{}' as a word; write sh -c "
+                      "'...' for a shell",
+                      given_.find(handler.name)->second.where, word));
+    }
+  }
+
+  const LoadInput& input_;
+  Command command_;
+  LoadResult result_;
+  std::map<std::string, Given, std::less<>> given_;
+  std::set<std::string> wrong_;
+  StringMap handler_env_;
+};
+
+}  // namespace
+
+LoadResult load_from(const LoadInput& input, std::vector<FoundFlag>* found) {
+  return Loader(input).load(found);
+}
+
+LoadResult load_options(Command command, std::span<const char* const> args,
+                        std::span<const CommandFlag> flags, std::vector<FoundFlag>* found) {
+  LoadInput input{command, args, flags, process_environment()};
+  if (command == Command::run) {
+    const int most = static_cast<int>(find_option("CONCURRENCY")->most);
+    input.cpus = cpu_limit(affinity_cpus(), cgroup_cpu_quota(), most);
+  }
+  return load_from(input, found);
+}
+
+std::vector<std::string> changed_options(const Options& before, const Options& after,
+                                         std::vector<std::string>* needs_restart) {
+  std::vector<std::string> names;
+  for (const Option& option : option_table()) {
+    // The same command may be another program now, when PATH leads elsewhere.
+    const bool same = same_value(option, before, after) &&
+                      (option.name != "HANDLER" || before.handler_argv == after.handler_argv);
+    if (same) continue;
+    names.emplace_back(option.name);
+    if (option.needs_restart && needs_restart != nullptr) needs_restart->emplace_back(option.name);
+  }
+  if (before.handler_environment != after.handler_environment) {
+    names.push_back(std::string(kHandlerEnvPrefix) + "*");
+  }
+  return names;
+}
+
+std::string resolve_conninfo(const Options& options) {
+  std::string conninfo = options.database_url;
+  if (!options.database_url_file.empty()) {
+    Parsed<std::string> text = read_conninfo_file(options.database_url_file);
+    if (!text) throw std::runtime_error(shown(options.database_url_file) + ": " + text.problem);
+    conninfo = std::move(*text.value);
+  }
+  const std::string& password = captured_password();
+  return password.empty() ? conninfo : with_password(conninfo, password);
+}
+
+}  // namespace pgforeman

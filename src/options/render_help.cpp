@@ -1,0 +1,83 @@
+// The options part of `pgforeman COMMAND --help`.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "options/render.h"
+#include "options/value.h"
+
+namespace pgforeman {
+namespace {
+
+constexpr std::size_t kWidth = 100;
+
+std::string facts(const Option& option) {
+  std::string text;
+  if (!option.secret) text += fmt::format("Variable: {}. ", variable_of(option));
+  const std::string allowed = limits(option);
+  if (!allowed.empty()) text += fmt::format("Allowed: {}. ", allowed);
+  text += fmt::format("Default: {}.", default_of(option));
+  return text;
+}
+
+std::string entry(const Option& option) {
+  const std::string head = option.secret
+                               ? fmt::format("{}={}", variable_of(option), option.value_name)
+                               : fmt::format("{} {}", flag_of(option), option.value_name);
+  return fmt::format("  {}\n{}{}", head, wrapped(option.help, "      ", kWidth),
+                     wrapped(facts(option), "      ", kWidth));
+}
+
+}  // namespace
+
+std::string wrapped(std::string_view text, std::string_view indent, std::size_t width) {
+  std::string out;
+  std::string line;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    const std::string_view word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (!line.empty() && indent.size() + line.size() + 1 + word.size() > width) {
+      out += fmt::format("{}{}\n", indent, line);
+      line.clear();
+    }
+    if (!line.empty()) line += ' ';
+    line += word;
+  }
+  if (!line.empty()) out += fmt::format("{}{}\n", indent, line);
+  return out;
+}
+
+std::string default_of(const Option& option) {
+  if (!option.default_note.empty()) return std::string(option.default_note);
+  return option.default_text.empty() ? "none" : std::string(option.default_text);
+}
+
+std::string options_help(Command command) {
+  std::string out;
+  std::string_view group;
+  for (const Option& option : option_table()) {
+    if (!is_for(option, command)) continue;
+    if (option.group != group) {
+      group = option.group;
+      out += fmt::format("{}{}:\n", out.empty() ? "" : "\n", group);
+    }
+    out += entry(option);
+  }
+  if (command == Command::run) {
+    out += "  PGFOREMAN_HANDLER_ENV_<NAME>=VALUE\n";
+    out += wrapped(
+        "Becomes NAME=VALUE in the handler's environment, which has no other PGFOREMAN_ variable "
+        "of the daemon and no PGPASSWORD.",
+        "      ", kWidth);
+  }
+  out += "\n  -h, --help\n      Print this help.\n\n";
+  out += wrapped(
+      "A flag wins over its variable, that over the config file, that over the default; an empty "
+      "variable counts as unset. Durations have a unit: 500ms, 30s, 5m, 1.5h.",
+      "", kWidth);
+  return out;
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,371 @@
+#include "options/table.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+
+namespace pgforeman {
+namespace {
+
+// Durations are in milliseconds here.
+constexpr std::int64_t kSecond = 1000;
+constexpr std::int64_t kMinute = 60 * kSecond;
+constexpr std::int64_t kHour = 60 * kMinute;
+constexpr std::int64_t kWeek = 168 * kHour;
+
+constexpr Commands kRun = commands_of(Command::run);
+constexpr Commands kMigrate = commands_of(Command::migrate);
+constexpr Commands kStatus = commands_of(Command::status);
+constexpr Commands kHealth = commands_of(Command::health);
+// What talks to the database, and what talks about one queue.
+constexpr Commands kQueue =
+    kRun | commands_of(Command::send) | kStatus | commands_of(Command::dead);
+constexpr Commands kDatabase = kQueue | kMigrate;
+constexpr Commands kEndpoint = kRun | kStatus | kHealth;
+constexpr Commands kAll = kDatabase | kHealth;
+
+constexpr std::array<std::string_view, 2> kHandlerModes = {"exec", "jsonl"};
+constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
+constexpr std::array<std::string_view, 5> kLogLevels = {"trace", "debug", "info", "warn", "error"};
+
+bool is_queue_name(std::string_view text) {
+  const auto allowed = [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           std::string_view("_.:-").find(c) != std::string_view::npos;
+  };
+  return !text.empty() && text.size() <= 63 && std::all_of(text.begin(), text.end(), allowed);
+}
+
+bool is_address(std::string_view text) {
+  const std::string copy(text);
+  std::array<unsigned char, 16> bytes{};
+  return copy.find('\0') == std::string::npos &&
+         (::inet_pton(AF_INET, copy.c_str(), bytes.data()) == 1 ||
+          ::inet_pton(AF_INET6, copy.c_str(), bytes.data()) == 1);
+}
+
+bool is_path(std::string_view text) {
+  // A URL where a path belongs is a database's, put into the wrong variable.
+  return !text.empty() && text.find('\0') == std::string_view::npos &&
+         text.find("://") == std::string_view::npos;
+}
+
+constexpr TextRule kQueueRule = {is_queue_name, "1 to 63 characters of A-Z a-z 0-9 _ . : -"};
+constexpr TextRule kAddressRule = {is_address,
+                                   "a literal IPv4 or IPv6 address, such as 127.0.0.1 or ::"};
+constexpr TextRule kPathRule = {is_path, "the path of a file"};
+
+constexpr std::string_view kDatabaseGroup = "Database";
+constexpr std::string_view kQueueGroup = "Queue";
+constexpr std::string_view kHandlerGroup = "Handler";
+constexpr std::string_view kRetryGroup = "Retries";
+constexpr std::string_view kFleetGroup = "Fleet";
+constexpr std::string_view kHealthGroup = "Health endpoint";
+constexpr std::string_view kLogGroup = "Logs and configuration";
+
+const std::array kTable = {
+    Option{.name = "DATABASE_URL",
+           .group = kDatabaseGroup,
+           .target = &Options::database_url,
+           .value_name = "URL",
+           .default_note = "libpq's own PG* variables (PGHOST, PGUSER, PGDATABASE, ...)",
+           .example = "postgresql://worker:secret@db:5432/app",
+           .secret = true,
+           .commands = kDatabase,
+           .help = "Where PostgreSQL is: a postgresql:// URL or libpq's keyword=value pairs. It "
+                   "may hold a password, so no flag takes it and nothing prints it. In a URL, "
+                   "special characters of a password are percent-encoded. When neither this nor "
+                   "DATABASE_URL_FILE is set, libpq's own variables say where the database is."},
+    Option{.name = "DATABASE_URL_FILE",
+           .group = kDatabaseGroup,
+           .target = &Options::database_url_file,
+           .value_name = "PATH",
+           .rule = kPathRule,
+           .example = "/run/secrets/database_url",
+           .commands = kDatabase,
+           .help = "A file that holds what DATABASE_URL would: one line, whose newline is dropped. "
+                   "It is read again at every reconnect, so a rotated password needs no restart. "
+                   "Set this or DATABASE_URL, not both."},
+    Option{.name = "QUEUE",
+           .group = kQueueGroup,
+           .target = &Options::queue,
+           .value_name = "NAME",
+           .default_text = "default",
+           .rule = kQueueRule,
+           .commands = kQueue,
+           .help = "The queue to work on. A queue exists as soon as something is sent to it."},
+    Option{.name = "VISIBILITY_TIMEOUT",
+           .group = kQueueGroup,
+           .target = &Options::visibility_timeout,
+           .value_name = "DURATION",
+           .default_text = "30s",
+           .least = kSecond,
+           .most = 12 * kHour,
+           .limits_because = "Below one second a slow network would lose leases; beyond half a day "
+                             "the messages of a lost host would be as good as lost.",
+           .commands = kRun,
+           .help = "How long a claimed message is hidden from everybody else. The lease of a "
+                   "running message is renewed at a third of it, so it may be shorter than the "
+                   "handler takes; it is how long messages wait when a whole host is lost."},
+    Option{.name = "BATCH",
+           .group = kQueueGroup,
+           .target = &Options::batch,
+           .value_name = "N",
+           .default_text = "1",
+           .least = 1,
+           .most = 1000,
+           .limits_because =
+               "A thousand leases are renewed and settled in one statement of some milliseconds.",
+           .commands = kRun,
+           .help = "How many messages a child claims at once. They are worked on one after the "
+                   "other, in order. More than one saves round trips when handlers take "
+                   "milliseconds; with slow handlers it keeps messages from idle siblings."},
+    Option{.name = "POLL_INTERVAL",
+           .group = kQueueGroup,
+           .target = &Options::poll_interval,
+           .value_name = "DURATION",
+           .default_text = "1s",
+           .least = 10,
+           .most = kHour,
+           .limits_because = "A hundred looks a second are no polling any more; after an hour "
+                             "nobody expects a message to start.",
+           .commands = kRun,
+           .help =
+               "How often an idle fleet looks for work that nobody announced to it: the longest "
+               "a message waits where notifications do not arrive, as behind PgBouncer."},
+    Option{.name = "HANDLER",
+           .group = kHandlerGroup,
+           .target = &Options::handler,
+           .value_name = "COMMAND",
+           .default_note = "none; `run` requires it",
+           .example = "python3 /app/handler.py",
+           .commands = kRun,
+           .help = "The command that handles messages. It is split into words as a shell would "
+                   "(quotes and backslashes, but no variables, globs or pipes) and started without "
+                   "a shell; for one, write sh -c '...'. The program is looked up in PATH and "
+                   "checked before anything starts."},
+    Option{.name = "HANDLER_MODE",
+           .group = kHandlerGroup,
+           .target = &Options::handler_mode,
+           .value_name = "MODE",
+           .default_text = "exec",
+           .choices = kHandlerModes,
+           .commands = kRun,
+           .help = "How messages reach the handler. exec: a process per message, payload on "
+                   "standard input, outcome by exit code. jsonl: one long-lived process per child, "
+                   "a JSON line in for each message and a JSON line out."},
+    Option{.name = "HANDLER_TIMEOUT",
+           .group = kHandlerGroup,
+           .target = &Options::handler_timeout,
+           .value_name = "DURATION",
+           .default_text = "5m",
+           .least = 10,
+           .most = kWeek,
+           .limits_because = "No process starts and ends in less than some milliseconds; what "
+                             "takes longer than a week is no message.",
+           .commands = kRun,
+           .help = "How long one message may take. A handler that takes longer is ended with "
+                   "everything it started, TERM first, then KILL, and the message is retried."},
+    Option{.name = "MAX_ATTEMPTS",
+           .group = kRetryGroup,
+           .target = &Options::max_attempts,
+           .value_name = "N",
+           .default_text = "5",
+           .least = 1,
+           .most = 1000,
+           .limits_because = "A message that failed a thousand times does not succeed later.",
+           .commands = kRun,
+           .help = "How often a message is tried before it becomes a dead letter with its last "
+                   "error. A deploy or a drain costs no attempt."},
+    Option{
+        .name = "RETRY_BACKOFF",
+        .group = kRetryGroup,
+        .target = &Options::retry_backoff,
+        .value_name = "DURATION",
+        .default_text = "1s",
+        .least = 1,
+        .most = 24 * kHour,
+        .limits_because =
+            "The first wait has a day's room; what must wait longer is better sent with a delay.",
+        .commands = kRun,
+        .help = "How long a message waits after its first failed attempt. It doubles with every "
+                "further one, give or take 20 %. A delay that the handler asks for wins."},
+    Option{.name = "RETRY_BACKOFF_MAX",
+           .group = kRetryGroup,
+           .target = &Options::retry_backoff_max,
+           .value_name = "DURATION",
+           .default_text = "5m",
+           .least = 1,
+           .most = kWeek,
+           .limits_because = "The same bound of a week as for HANDLER_TIMEOUT.",
+           .commands = kRun,
+           .help = "Where the doubling of RETRY_BACKOFF ends. Must not be below it."},
+    Option{.name = "CONCURRENCY",
+           .group = kFleetGroup,
+           .target = &Options::concurrency,
+           .value_name = "N",
+           .default_note = "the CPUs that this container may use",
+           .least = 1,
+           .most = 1024,
+           .limits_because = "Each child is a connection to PostgreSQL: far fewer than 1024 are "
+                             "good for a server, so more are taken for a slip.",
+           .example = "4",
+           .commands = kRun,
+           .help = "How many children work side by side, each with a handler and a database "
+                   "connection of its own (the fleet holds one connection more). The default heeds "
+                   "cgroup quotas, v1 and v2, and the affinity mask, rounded up. TTIN and TTOU "
+                   "add and remove a child while it runs."},
+    Option{.name = "BOOT_TIMEOUT",
+           .group = kFleetGroup,
+           .target = &Options::boot_timeout,
+           .value_name = "DURATION",
+           .default_text = "30s",
+           .least = 100,
+           .most = 10 * kMinute,
+           .limits_because = "A busy host can take tens of milliseconds to run a new process; a "
+                             "child that hangs longer than ten minutes should have been noticed.",
+           .commands = kRun,
+           .help = "How long a child may take from fork until it reports. One that takes longer is "
+                   "killed and replaced. Reaching the database is not part of it. A first fleet "
+                   "that cannot be forked within this time ends the daemon."},
+    Option{.name = "SHUTDOWN_GRACE",
+           .group = kFleetGroup,
+           .target = &Options::shutdown_grace,
+           .value_name = "DURATION",
+           .default_text = "25s",
+           .least = 0,
+           .most = kHour,
+           .limits_because = "0s ends handlers at once; platforms seldom wait for an hour.",
+           .commands = kRun,
+           .help = "How long running handlers may go on after TERM. Then they are ended and their "
+                   "messages released at no attempt. Keep it below the time your platform "
+                   "gives a container: 10 s in Docker (stop_grace_period), 30 s in Kubernetes "
+                   "(terminationGracePeriodSeconds)."},
+    Option{.name = "RESTART_BACKOFF",
+           .group = kFleetGroup,
+           .target = &Options::restart_backoff,
+           .value_name = "DURATION",
+           .default_text = "100ms",
+           .least = 10,
+           .most = kMinute,
+           .limits_because = "Below 10ms a crash loop would cost a noticeable part of a core.",
+           .commands = kRun,
+           .help = "How long the slot of a child that ended before it was ready stays empty. It "
+                   "doubles with every such end in a row, give or take 20 %. A child that had "
+                   "been ready is replaced at once."},
+    Option{.name = "RESTART_BACKOFF_MAX",
+           .group = kFleetGroup,
+           .target = &Options::restart_backoff_max,
+           .value_name = "DURATION",
+           .default_text = "30s",
+           .least = 10,
+           .most = kHour,
+           .limits_because = "An empty slot should be tried again within the hour.",
+           .commands = kRun,
+           .help = "Where the doubling of RESTART_BACKOFF ends. Must not be below it."},
+    Option{.name = "CRASH_LOOP_COUNT",
+           .group = kFleetGroup,
+           .target = &Options::crash_loop_count,
+           .value_name = "N",
+           .default_text = "5",
+           .least = 1,
+           .most = 100,
+           .limits_because =
+               "With 1 a single failed start is a verdict; beyond 100 there would never be one.",
+           .commands = kRun,
+           .help =
+               "How many children of a slot must end in a row before they were ready for the "
+               "slot to count as crash-looping. The fleet is no longer live when every slot is."},
+    Option{.name = "CRASH_LOOP_WINDOW",
+           .group = kFleetGroup,
+           .target = &Options::crash_loop_window,
+           .value_name = "DURATION",
+           .default_text = "60s",
+           .least = kSecond,
+           .most = kHour,
+           .limits_because = "Less than a second of health proves nothing; after an hour of it "
+                             "nobody speaks of a loop.",
+           .commands = kRun,
+           .help = "How long a child must have been healthy for earlier ends of its slot to be "
+                   "forgotten and a verdict of crash-looping to be taken back."},
+    Option{.name = "HEALTH_ADDRESS",
+           .group = kHealthGroup,
+           .target = &Options::health_address,
+           .value_name = "ADDRESS",
+           .default_text = "0.0.0.0",
+           .rule = kAddressRule,
+           .needs_restart = true,
+           .commands = kEndpoint,
+           .help = "Where /livez, /readyz, /status and /metrics are served; for `status` and "
+                   "`health`, where to ask (0.0.0.0 and :: then mean this host). A name is "
+                   "refused, because looking it up could hang a start."},
+    Option{.name = "HEALTH_PORT",
+           .group = kHealthGroup,
+           .target = &Options::health_port,
+           .value_name = "PORT",
+           .default_text = "8080",
+           .least = 0,
+           .most = 65535,
+           .limits_because = "Ports below 1024 need a right that a container's user seldom has.",
+           .needs_restart = true,
+           .commands = kEndpoint,
+           .help = "The endpoint's port. 0 takes any free one, which the log then names. A port "
+                   "that is taken ends the start before anything is forked."},
+    Option{.name = "LOG_FORMAT",
+           .group = kLogGroup,
+           .target = &Options::log_format,
+           .value_name = "FORMAT",
+           .default_text = "text",
+           .choices = kLogFormats,
+           .commands = kRun | kMigrate,
+           .help = "text for people, json (one object a line) for machines."},
+    Option{.name = "LOG_LEVEL",
+           .group = kLogGroup,
+           .target = &Options::log_level,
+           .value_name = "LEVEL",
+           .default_text = "info",
+           .choices = kLogLevels,
+           .commands = kRun | kMigrate,
+           .help = "The least serious lines to write. Payloads and passwords are in none."},
+    Option{.name = "CONFIG",
+           .group = kLogGroup,
+           .target = &Options::config,
+           .value_name = "PATH",
+           .rule = kPathRule,
+           .example = "/etc/pgforeman/pgforeman.conf",
+           .needs_restart = true,
+           .commands = kAll,
+           .help = "A file of KEY=value lines with any of these settings. HUP makes `run` read it "
+                   "again."},
+};
+
+}  // namespace
+
+std::span<const Option> option_table() {
+  return kTable;
+}
+
+const Option* find_option(std::string_view name) {
+  const auto found = std::find_if(kTable.begin(), kTable.end(),
+                                  [&](const Option& option) { return option.name == name; });
+  return found == kTable.end() ? nullptr : &*found;
+}
+
+std::string variable_of(const Option& option) {
+  return std::string(kVariablePrefix) + std::string(option.name);
+}
+
+std::string flag_of(const Option& option) {
+  std::string flag = "--";
+  for (const char c : option.name) {
+    flag += c == '_' ? '-' : static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  }
+  return flag;
+}
+
+bool is_for(const Option& option, Command command) {
+  return (option.commands & commands_of(command)) != 0;
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,74 @@
+#pragma once
+// The one table of options. Flags, PGFOREMAN_* variables, the config file, --help, sample.env,
+// config/pgforeman.conf and docs/configuration.md all come from it, so a setting is described in
+// one place and nowhere else.
+//
+// To add one: a member in options.h, a row in table.cpp, then `tools/generate`.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "options/load.h"
+#include "options/options.h"
+
+namespace pgforeman {
+
+/// The member a value is written to; its type says how the text is parsed.
+using Target = std::variant<std::string Options::*, int Options::*, Millis Options::*,
+                            HandlerMode Options::*, log::Format Options::*, log::Level Options::*>;
+
+/// What a text must look like: `allowed` completes "must be ...".
+struct TextRule {
+  bool (*holds)(std::string_view text) = nullptr;
+  std::string_view allowed;
+};
+
+/// A set of commands.
+using Commands = unsigned;
+constexpr Commands commands_of(Command command) {
+  return 1U << static_cast<unsigned>(command);
+}
+
+struct Option {
+  std::string_view name;   ///< "HANDLER_TIMEOUT"; the variable adds PGFOREMAN_, the flag dashes
+  std::string_view group;  ///< heading under which it is printed; rows of a group are neighbours
+  Target target;
+  std::string_view value_name;         ///< stands for the value in --help: "DURATION"
+  std::string_view default_text = {};  ///< as an operator would write it; empty: none
+  std::string_view default_note = {};  ///< said of a default that is no fixed text
+  std::int64_t least = 0;              ///< numbers; milliseconds for durations
+  std::int64_t most = 0;
+  std::string_view limits_because = {};            ///< why these two; for the documentation
+  std::span<const std::string_view> choices = {};  ///< enums: the names in the enum's order
+  TextRule rule = {};
+  std::string_view example = {};  ///< for the generated files, where there is no default
+  bool secret = false;            ///< no flag takes it, and no message prints it
+  bool needs_restart = false;     ///< HUP cannot change it
+  Commands commands = 0;
+  std::string_view help;  ///< for an operator; complete sentences
+};
+
+/// Every option, grouped.
+std::span<const Option> option_table();
+
+/// Finds by name as in the table ("QUEUE"); null when there is none.
+const Option* find_option(std::string_view name);
+
+inline constexpr std::string_view kVariablePrefix = "PGFOREMAN_";
+/// PGFOREMAN_HANDLER_ENV_<NAME>=value becomes NAME=value in the handler's environment.
+inline constexpr std::string_view kHandlerEnvPrefix = "HANDLER_ENV_";
+
+std::string variable_of(const Option& option);  ///< "PGFOREMAN_HANDLER_TIMEOUT"
+std::string flag_of(const Option& option);      ///< "--handler-timeout"; a secret's is never taken
+bool is_for(const Option& option, Command command);
+
+inline constexpr std::string_view kCommandNames[] = {"run",    "migrate", "send",
+                                                     "status", "dead",    "health"};
+constexpr std::string_view to_string(Command command) {
+  return kCommandNames[static_cast<std::size_t>(command)];
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,143 @@
+#include "options/value.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <type_traits>
+
+#include "base/duration.h"
+
+namespace pgforeman {
+namespace {
+
+// Long enough for any sane value and short enough for a line of a terminal.
+constexpr std::size_t kMaxShown = 120;
+
+std::optional<std::int64_t> parse_whole_number(std::string_view text) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+bool within_limits(const Option& option, std::int64_t number) {
+  return number >= option.least && number <= option.most;
+}
+
+std::string must_be(const Option& option) {
+  return "must be " + allowed_values(option);
+}
+
+struct Setter {
+  const Option& option;
+  std::string_view text;
+  Options& options;
+
+  std::optional<std::string> operator()(std::string Options::*member) const {
+    if (option.rule.holds != nullptr && !option.rule.holds(text)) return must_be(option);
+    options.*member = std::string(text);
+    return std::nullopt;
+  }
+
+  std::optional<std::string> operator()(int Options::*member) const {
+    const auto number = parse_whole_number(text);
+    if (!number || !within_limits(option, *number)) return must_be(option);
+    options.*member = static_cast<int>(*number);
+    return std::nullopt;
+  }
+
+  std::optional<std::string> operator()(Millis Options::*member) const {
+    const Parsed<Millis> duration = parse_duration(text);
+    if (!duration) return duration.problem + "; " + must_be(option);
+    if (!within_limits(option, duration.value->count())) return must_be(option);
+    options.*member = *duration.value;
+    return std::nullopt;
+  }
+
+  template <typename Enum>
+  std::optional<std::string> operator()(Enum Options::*member) const {
+    static_assert(std::is_enum_v<Enum>);
+    const auto found = std::find(option.choices.begin(), option.choices.end(), text);
+    if (found == option.choices.end()) return must_be(option);
+    options.*member = static_cast<Enum>(found - option.choices.begin());
+    return std::nullopt;
+  }
+};
+
+std::string choices_text(std::span<const std::string_view> choices) {
+  std::string text;
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    if (i > 0) text += i + 1 == choices.size() ? " or " : ", ";
+    text += choices[i];
+  }
+  return text;
+}
+
+/// Bytes of the UTF-8 character at the front of `text`; 0 when there is none.
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  const std::size_t length = lead < 0x80                   ? 1
+                             : lead >= 0xc2 && lead < 0xe0 ? 2
+                             : lead >= 0xe0 && lead < 0xf0 ? 3
+                             : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                           : 0;
+  if (length == 0 || length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0U) != 0x80U) return 0;
+  }
+  return length;
+}
+
+}  // namespace
+
+std::optional<std::string> set_value(const Option& option, std::string_view text,
+                                     Options& options) {
+  return std::visit(Setter{option, text, options}, option.target);
+}
+
+std::string allowed_values(const Option& option) {
+  if (std::holds_alternative<int Options::*>(option.target)) {
+    return "a whole number from " + limits(option);
+  }
+  if (std::holds_alternative<Millis Options::*>(option.target)) {
+    return fmt::format("a duration from {} with a unit of ms, s, m or h, such as {}",
+                       limits(option), option.default_text);
+  }
+  return limits(option);
+}
+
+std::string limits(const Option& option) {
+  if (std::holds_alternative<int Options::*>(option.target)) {
+    return fmt::format("{} to {}", option.least, option.most);
+  }
+  if (std::holds_alternative<Millis Options::*>(option.target)) {
+    return fmt::format("{} to {}", format_duration(Millis{option.least}),
+                       format_duration(Millis{option.most}));
+  }
+  return option.choices.empty() ? std::string(option.rule.allowed) : choices_text(option.choices);
+}
+
+std::string shown(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    if (out.size() >= kMaxShown) return out + "...";
+    const std::size_t length = utf8_length(text);
+    const auto byte = static_cast<unsigned char>(text.front());
+    if (length == 0 || byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\x{:02x}", byte);
+      text.remove_prefix(1);
+    } else {
+      out += text.substr(0, length);
+      text.remove_prefix(length);
+    }
+  }
+  return out;
+}
+
+bool same_value(const Option& option, const Options& a, const Options& b) {
+  return std::visit([&](auto member) { return a.*member == b.*member; }, option.target);
+}
+
+}  // namespace pgforeman

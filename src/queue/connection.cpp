@@ -1,0 +1,136 @@
+#include "queue/connection.h"
+
+#include <new>
+#include <pqxx/except>
+
+#include "queue/conninfo.h"
+#include "queue/error_kind.h"
+#include "queue/pqxx_compat.h"
+#include "queue/session.h"
+
+namespace pgforeman {
+
+namespace {
+
+using Kind = DatabaseError::Kind;
+
+/// Disarms however the call ends.
+class Watch {
+ public:
+  Watch(Watchdog& dog, int fd, Millis limit) : dog_(dog) { dog_.arm(fd, limit); }
+  ~Watch() { dog_.disarm(); }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+ private:
+  Watchdog& dog_;
+};
+
+}  // namespace
+
+Connection::Connection(const ConnectionSettings& settings)
+    : impl_(std::make_unique<Impl>(settings)) {}
+Connection::~Connection() = default;
+
+Connection::Impl::Impl(const ConnectionSettings& settings) : limit_(settings.watchdog) {
+  const std::string conninfo = complete_conninfo(settings);
+  try {
+    session_ = std::make_unique<pqxx::connection>(conninfo);
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& e) {
+    throw DatabaseError(Kind::connection, one_line(e.what()));
+  }
+  compat::forbid_silent_reconnect(*session_);
+  look_around(settings);
+}
+
+Connection::Impl::~Impl() {
+  // Closing says goodbye to the server: with a full send buffer even that can block.
+  const Watch watch(watchdog_, session_->sock(), limit_);
+  session_.reset();
+}
+
+void Connection::Impl::lost(const std::string& text) {
+  lost_ = true;
+  throw DatabaseError(Kind::connection, text);
+}
+
+template <typename Call>
+auto Connection::Impl::guarded(Call&& call) {
+  if (lost_) throw DatabaseError(Kind::connection, "the database connection is closed");
+  const Watch watch(watchdog_, session_->sock(), limit_);
+  const auto silent = [&] {
+    return "the database did not answer within " + std::to_string(limit_.count()) + " ms";
+  };
+  try {
+    pqxx::nontransaction work(*session_);
+    return call(work);
+  } catch (const pqxx::broken_connection& e) {
+    lost(watchdog_.fired() ? silent() : one_line(e.what()));
+  } catch (const pqxx::in_doubt_error& e) {
+    lost(one_line(e.what()));
+  } catch (const pqxx::transaction_rollback& e) {
+    throw to_database_error("40001", e.what());  // deadlock too; libpqxx 6 keeps no SQLSTATE here
+  } catch (const pqxx::sql_error& e) {
+    if (watchdog_.fired()) lost(silent());
+    const DatabaseError error = to_database_error(e.sqlstate(), e.what());
+    if (error.kind() == Kind::connection || !session_->is_open()) lost(error.what());
+    throw error;
+  } catch (const pqxx::failure& e) {
+    if (watchdog_.fired()) lost(silent());
+    if (!session_->is_open()) lost(one_line(e.what()));
+    throw DatabaseError(Kind::rejected, one_line(e.what()));
+  }
+}
+
+pqxx::result Connection::Impl::exec(const std::string& sql, const SqlParams& params) {
+  return guarded([&](pqxx::nontransaction& work) {
+    return params.empty() ? work.exec(sql) : compat::exec_params(work, sql, params);
+  });
+}
+
+void Connection::Impl::run(const std::string& sql) {
+  guarded([&](pqxx::nontransaction& work) { return work.exec(sql); });
+}
+
+pqxx::result Connection::Impl::call(const std::string& sql, const SqlParams& params) {
+  if (!wrap_) return exec(sql, params);
+  run("begin isolation level read committed");
+  try {
+    const pqxx::result rows = exec(sql, params);
+    run("commit");
+    return rows;
+  } catch (const DatabaseError&) {
+    rollback();
+    throw;
+  }
+}
+
+void Connection::Impl::rollback() noexcept {
+  if (lost_) return;
+  try {
+    run("rollback");
+  } catch (const std::exception&) {
+    lost_ = true;  // a session in an unknown state is of no use
+  }
+}
+
+// One look a session. Where the server process we talk to is the one that greeted us, the session
+// is ours and its settings can be set for good. A transaction pooler makes up the pid of its
+// greeting, and a SET there would stay behind in somebody else's session.
+void Connection::Impl::look_around(const ConnectionSettings& settings) {
+  const pqxx::result seen = exec(
+      "select direct,"
+      " case when direct then set_config('statement_timeout', $2, false) end,"
+      " case when direct then"
+      "  set_config('default_transaction_isolation', 'read committed', false) end,"
+      " usual"
+      " from (select pg_backend_pid() = $1::int as direct,"
+      "  current_setting('default_transaction_isolation') as usual offset 0) s",
+      {std::to_string(session_->backendpid()), std::to_string(settings.statement_timeout.count())});
+  const bool direct = seen[0][0].as<bool>();
+  wrap_ = !direct && seen[0][3].as<std::string>() != "read committed";
+}
+
+}  // namespace pgforeman

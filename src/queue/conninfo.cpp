@@ -1,0 +1,102 @@
+#include "queue/conninfo.h"
+
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <memory>
+
+namespace pgforeman {
+
+namespace {
+
+struct FreeOptions {
+  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
+};
+using OptionList = std::unique_ptr<PQconninfoOption, FreeOptions>;
+using Values = std::map<std::string, std::string>;
+
+Values values_of(const PQconninfoOption* options) {
+  Values values;
+  for (; options != nullptr && options->keyword != nullptr; ++options) {
+    if (options->val != nullptr) values[options->keyword] = options->val;
+  }
+  return values;
+}
+
+Values parse(const std::string& conninfo) {
+  if (conninfo.find('\0') != std::string::npos) {
+    throw DatabaseError(DatabaseError::Kind::connection, "the database URL contains a NUL byte");
+  }
+  char* message = nullptr;
+  const OptionList options(PQconninfoParse(conninfo.c_str(), &message));
+  PQfreemem(message);  // it quotes what it could not read, which may be a part of a password
+  if (!options) {
+    throw DatabaseError(DatabaseError::Kind::connection,
+                        "the database URL cannot be read: expected postgresql://user@host/database "
+                        "(special characters percent-encoded) or key=value words");
+  }
+  return values_of(options.get());
+}
+
+/// An unencoded @ or / in a URL's password lands in host or port, and libpq would print it there.
+void refuse_strayed_password(const Values& values) {
+  const auto host = values.find("host");
+  const auto port = values.find("port");
+  const bool bad_host = host != values.end() && host->second.rfind('/', 0) != 0 &&
+                        host->second.find('@') != std::string::npos &&
+                        host->second.rfind('@', 0) != 0;  // @name: an abstract unix socket
+  const bool bad_port =
+      port != values.end() && !std::all_of(port->second.begin(), port->second.end(), [](char c) {
+        return (c >= '0' && c <= '9') || c == ',' || c == ' ';
+      });
+  if (bad_host || bad_port) {
+    throw DatabaseError(DatabaseError::Kind::connection,
+                        std::string("the database URL's ") + (bad_host ? "host" : "port") +
+                            " is not valid; in a password the characters @ : / ? # % must be "
+                            "percent-encoded");
+  }
+}
+
+std::string quoted(const std::string& value) {
+  std::string out = "'";
+  for (const char c : value) {
+    if (c == '\'' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '\'';
+}
+
+}  // namespace
+
+std::string complete_conninfo(const ConnectionSettings& settings) {
+  Values values = parse(settings.conninfo);
+  refuse_strayed_password(values);
+  const OptionList from_environment(PQconndefaults());
+  const Values environment = values_of(from_environment.get());
+
+  const auto unless_given = [&](const char* key, const std::string& value) {
+    if (environment.count(key) == 0) values.emplace(key, value);
+  };
+  // libpq counts in seconds, and takes 1 for 2.
+  const auto seconds = std::max<std::int64_t>(2, (settings.connect_timeout.count() + 999) / 1000);
+  unless_given("connect_timeout", std::to_string(seconds));
+  values.emplace("keepalives_idle", "10");
+  values.emplace("keepalives_interval", "5");
+  values.emplace("keepalives_count", "3");
+  values.emplace("tcp_user_timeout", "15000");
+  if (!settings.application_name.empty()) {
+    values.emplace("fallback_application_name", settings.application_name);
+  }
+  values["client_encoding"] = "UTF8";  // whatever the user says: all text here is UTF-8
+
+  std::string out;
+  for (const auto& [key, value] : values) {
+    if (!out.empty()) out += ' ';
+    out += key + '=' + quoted(value);
+  }
+  return out;
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,59 @@
+#pragma once
+// Dead letters: to look at, to put back into their queue, to delete. One call is one statement.
+// Fork: after.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "queue/connection.h"
+
+namespace pgforeman {
+
+struct DeadLetter {
+  std::int64_t id = 0;
+  std::string queue;
+  int priority = 2;
+  int attempts = 0;         ///< what handlers did before it died
+  std::int64_t claims = 0;  ///< the last fence
+  std::string reason;       ///< "max_attempts" or "handler"
+  std::string error;        ///< the last one; may be empty
+  std::string payload, headers;
+  std::string enqueued_at, died_at;  ///< ISO 8601 in UTC
+};
+
+class DeadLetters {
+ public:
+  /// Without a queue: of all queues.
+  DeadLetters(Connection& connection, std::optional<std::string> queue)
+      : connection_(connection), queue_(std::move(queue)) {}
+
+  /// Newest first.
+  std::vector<DeadLetter> list(int limit);
+  std::optional<DeadLetter> show(std::int64_t id);
+
+  /// Back to ready with all attempts; the id stays, the fence goes on growing. Returns those found.
+  std::vector<std::int64_t> retry(std::span<const std::int64_t> ids);
+  std::vector<std::int64_t> purge(std::span<const std::int64_t> ids);
+
+  /// The same for all, oldest first, at most `limit` a call: until one returns 0. Only those that
+  /// died before `before` (from now()), so that what dies again meanwhile does not make it endless.
+  std::int64_t retry_before(const std::string& before, int limit);
+  std::int64_t purge_before(const std::string& before, int limit);
+
+  /// The database's clock, for the calls above.
+  std::string now();
+  std::int64_t count();
+
+ private:
+  std::vector<std::int64_t> change(const char* function, std::span<const std::int64_t> ids);
+  std::int64_t change_before(const char* function, const std::string& before, int limit);
+  std::vector<DeadLetter> read(const std::string& ids, int limit);
+
+  Connection& connection_;
+  std::optional<std::string> queue_;
+};
+
+}  // namespace pgforeman

@@ -1,0 +1,70 @@
+#include "queue/error_kind.h"
+
+#include <initializer_list>
+
+namespace pgforeman {
+
+namespace {
+
+using Kind = DatabaseError::Kind;
+
+bool is_any(std::string_view state, std::initializer_list<std::string_view> states) {
+  for (const auto& each : states) {
+    if (state == each) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Kind kind_of(std::string_view state) {
+  const std::string_view group = state.substr(0, 2);
+  // 57P0x: shut down, crashed, starting, dropped, idle too long; 25P03: idle in a transaction.
+  if (group == "08" || state.substr(0, 4) == "57P0" || state == "25P03") return Kind::connection;
+  if (state == "25006") return Kind::read_only;
+  // No such schema, table, function, column, type: a schema that is not there, or another version.
+  if (is_any(state, {"3F000", "42P01", "42883", "42703", "42704"})) return Kind::schema;
+  if (state == "42501" || group == "28") return Kind::permission;
+  // 40 rollbacks, 53 resources, 55P03 lock not available, 57014 canceled (statement_timeout), 58
+  // system, XX internal.
+  if (group == "40" || group == "53" || group == "58" || group == "XX" ||
+      is_any(state, {"55P03", "57014"})) {
+    return Kind::transient;
+  }
+  return Kind::rejected;
+}
+
+std::string one_line(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool space = c == '\n' || c == '\r' || c == '\t' || c == ' ';
+    if (!space) {
+      out += c;
+    } else if (!out.empty() && out.back() != ' ') {
+      out += ' ';
+    }
+  }
+  while (!out.empty() && out.back() == ' ') out.pop_back();
+  return out;
+}
+
+DatabaseError to_database_error(std::string_view sqlstate, std::string_view server_text) {
+  std::string_view primary = server_text.substr(0, server_text.find('\n'));
+  // "ERROR:  text", the word translated: the two spaces are libpq's own.
+  if (const auto colon = primary.find(":  "); colon != std::string_view::npos) {
+    primary.remove_prefix(colon + 3);
+  }
+  std::string what = one_line(primary);
+  const Kind kind = kind_of(sqlstate);
+  if (sqlstate == "22P05") {
+    what = "the JSON contains \\u0000, which PostgreSQL's jsonb cannot hold";
+  } else if (sqlstate == "57014") {
+    what = "the database canceled a statement: " + what;
+  } else if (kind == Kind::schema) {
+    what = "the queue's schema is not installed, or is not this version's (" + what +
+           "): run `pgforeman migrate`";
+  }
+  return DatabaseError(kind, what);
+}
+
+}  // namespace pgforeman

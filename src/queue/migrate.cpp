@@ -1,0 +1,93 @@
+#include "queue/migrate.h"
+
+#include <pqxx/result>
+
+#include "queue/session.h"
+
+namespace pgforeman {
+
+namespace {
+
+using Kind = DatabaseError::Kind;
+
+// Transaction-level, so that it is right behind a transaction pooler too. The number is arbitrary
+// and for ever: releases of different age must wait for each other.
+constexpr const char* kTakeLock = "select pg_advisory_xact_lock(7463218905117346101)";
+constexpr const char* kBegin = "begin isolation level read committed";
+
+std::string record_of(const Migration& migration) {
+  return "insert into pgforeman.schema_version (version, name) values (" +
+         std::to_string(migration.version) + ", '" + std::string(migration.name) + "')";
+}
+
+// In the transaction that is open, if one is.
+int look_up_version(Connection& connection) {
+  const auto there =
+      connection.impl().exec("select to_regclass('pgforeman.schema_version') is null");
+  if (there[0][0].as<bool>()) return 0;
+  return connection.impl()
+      .exec("select coalesce(max(version), 0) from pgforeman.schema_version")[0][0]
+      .as<int>();
+}
+
+/// True when it was applied here, false when somebody else had done it meanwhile.
+bool apply(Connection& connection, const Migration& migration) {
+  auto& session = connection.impl();
+  session.run(kBegin);
+  try {
+    session.run(kTakeLock);
+    const bool missing = look_up_version(connection) < migration.version;
+    if (missing) {
+      session.run(std::string(migration.sql));
+      session.run(record_of(migration));
+    }
+    session.run("commit");
+    return missing;
+  } catch (const DatabaseError&) {
+    session.rollback();
+    throw;
+  }
+}
+
+}  // namespace
+
+int latest_version() {
+  return migrations().back().version;
+}
+
+int installed_version(Connection& connection) {
+  return look_up_version(connection);
+}
+
+std::string schema_mismatch(int installed) {
+  const std::string known = std::to_string(latest_version());
+  if (installed == 0) {
+    return "the queue's schema is not installed in this database: run `pgforeman migrate`";
+  }
+  if (installed < latest_version()) {
+    return "the queue's schema is version " + std::to_string(installed) +
+           ", this pgforeman needs " + known + ": run `pgforeman migrate`";
+  }
+  return "the queue's schema is version " + std::to_string(installed) +
+         ", newer than this pgforeman, which knows up to " + known +
+         ": run a pgforeman at least as new as the one that migrated it";
+}
+
+std::string migration_script(const Migration& migration) {
+  return "-- " + std::string(migration.name) + "\n" + kBegin + ";\n" + kTakeLock + ";\n" +
+         std::string(migration.sql) + record_of(migration) + ";\ncommit;\n";
+}
+
+int migrate(Connection& connection, const std::function<void(const Migration&)>& applied) {
+  const int installed = installed_version(connection);
+  if (installed > latest_version()) throw DatabaseError(Kind::schema, schema_mismatch(installed));
+  int count = 0;
+  for (const Migration& migration : migrations()) {
+    if (migration.version <= installed || !apply(connection, migration)) continue;
+    ++count;
+    if (applied) applied(migration);
+  }
+  return count;
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,45 @@
+#pragma once
+// libpqxx 6.4 and 7.x behind one face.
+
+#include <pqxx/connection>
+#include <pqxx/nontransaction>
+#include <pqxx/result>
+#include <pqxx/version>
+#include <string>
+#include <vector>
+
+namespace pgforeman::compat {
+
+#if PQXX_VERSION_MAJOR < 7
+
+/// libpqxx 6 would open a new session behind our back, without its settings, and mid-transaction.
+inline void forbid_silent_reconnect(pqxx::connection& connection) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  connection.inhibit_reactivation(true);
+#pragma GCC diagnostic pop
+}
+
+inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& sql,
+                                const std::vector<std::string>& params) {
+  return work.exec_params(sql, pqxx::prepare::make_dynamic_params(params));
+}
+
+#else
+
+inline void forbid_silent_reconnect(pqxx::connection&) {}  // libpqxx 7 never does
+
+inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& sql,
+                                const std::vector<std::string>& params) {
+  pqxx::params list;
+  for (const std::string& each : params) list.append(each);
+#if PQXX_VERSION_MAJOR > 7 || PQXX_VERSION_MINOR >= 10
+  return work.exec(sql, list);
+#else
+  return work.exec_params(sql, list);
+#endif
+}
+
+#endif
+
+}  // namespace pgforeman::compat

@@ -1,0 +1,48 @@
+#pragma once
+// Sends messages: the client of pgforeman.send_batch. One call is one statement, one transaction:
+// all of its messages are enqueued or none. Fork: after.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "queue/connection.h"
+
+namespace pgforeman {
+
+struct SendOptions {
+  int priority = 2;            ///< 0 urgent, 1 high, 2 normal, 3 low
+  Millis delay{0};             ///< claimable after that
+  std::string headers = "{}";  ///< a JSON object, for every message of the call
+};
+
+class Producer {
+ public:
+  Producer(Connection& connection, std::string queue)
+      : connection_(connection), queue_(std::move(queue)) {}
+
+  /// JSON texts to ids, in their order. Throws DatabaseError; `rejected` for JSON that PostgreSQL
+  /// does not take, and then find_rejected() says which.
+  std::vector<std::int64_t> send_batch(std::span<const std::string> payloads,
+                                       const SendOptions& options = {});
+  std::int64_t send(const std::string& payload, const SendOptions& options = {});
+
+  /// The first payload that is not JSON to PostgreSQL, and why; nothing is sent.
+  struct Rejected {
+    std::size_t index;
+    std::string why;
+  };
+  std::optional<Rejected> find_rejected(std::span<const std::string> payloads);
+
+ private:
+  std::optional<std::string> why_rejected(std::span<const std::string> payloads);
+
+  Connection& connection_;
+  std::string queue_;
+};
+
+}  // namespace pgforeman

@@ -1,0 +1,166 @@
+#include "queue/queue.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <map>
+#include <pqxx/result>
+
+#include "queue/migrate.h"
+#include "queue/session.h"
+#include "queue/sql_text.h"
+
+namespace pgforeman {
+
+namespace {
+
+using Kind = DatabaseError::Kind;
+using Ids = std::vector<std::int64_t>;
+
+/// How often the rows that a renewal found locked are tried again, waiting 1, 2, 4 ... ms between.
+constexpr int kRenewRounds = 5;
+
+void pause(Millis time) {
+  struct timespec left {};
+  left.tv_nsec = time.count() * 1'000'000;
+  ::nanosleep(&left, nullptr);
+}
+
+const char* outcome_name(Outcome::Kind kind) {
+  switch (kind) {
+    case Outcome::Kind::done:
+      return "done";
+    case Outcome::Kind::retry:
+      return "retry";
+    case Outcome::Kind::dead:
+      return "dead";
+    case Outcome::Kind::released:
+      return "released";
+  }
+  return "released";
+}
+
+Settled settled_of(std::string_view name) {
+  if (name == "done") return Settled::done;
+  if (name == "retried") return Settled::retried;
+  if (name == "dead") return Settled::dead;
+  if (name == "released") return Settled::released;
+  return Settled::lost_lease;
+}
+
+/// PostgreSQL's text has no NUL; a handler's error may be any bytes that form UTF-8.
+std::string without_nul(std::string text) {
+  text.erase(std::remove(text.begin(), text.end(), '\0'), text.end());
+  return text;
+}
+
+void split(std::span<const Lease> leases, Ids& ids, Ids& tokens) {
+  for (const Lease& lease : leases) {
+    ids.push_back(lease.id);
+    tokens.push_back(lease.token);
+  }
+}
+
+}  // namespace
+
+void Queue::check_schema() {
+  const int installed = installed_version(connection_);
+  const int known = latest_version();
+  if (installed == known) return;
+  throw DatabaseError(Kind::schema, schema_mismatch(installed));
+}
+
+std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease) {
+  const pqxx::result rows = connection_.impl().call(
+      "select id, lane, attempt, fence,"
+      " to_char(enqueued_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+      " payload, headers from pgforeman.claim($1, $2::int, $3::bigint, $4::interval)",
+      {name_, std::to_string(limit), std::to_string(token), interval_text(lease)});
+  std::vector<Message> messages;
+  messages.reserve(static_cast<std::size_t>(rows.size()));
+  for (const auto& row : rows) {
+    Message message;
+    message.lease = {row[0].as<std::int64_t>(), token};
+    message.lane = row[1].as<int>();
+    message.attempt = row[2].as<int>();
+    message.fence = row[3].as<std::int64_t>();
+    message.enqueued_at = row[4].c_str();
+    message.payload = row[5].c_str();
+    message.headers = row[6].c_str();
+    messages.push_back(std::move(message));
+  }
+  return messages;
+}
+
+std::vector<Settled> Queue::settle(std::span<const Settlement> settlements, const RetryRule& rule) {
+  std::vector<Settled> settled;
+  if (settlements.empty()) return settled;
+  Ids ids, tokens;
+  std::vector<std::string> outcomes;
+  std::vector<std::optional<std::string>> delays, errors;
+  for (const auto& [lease, outcome] : settlements) {
+    ids.push_back(lease.id);
+    tokens.push_back(lease.token);
+    outcomes.emplace_back(outcome_name(outcome.kind));
+    delays.push_back(outcome.after ? std::optional(interval_text(*outcome.after)) : std::nullopt);
+    errors.push_back(outcome.error.empty() ? std::nullopt
+                                           : std::optional(without_nul(outcome.error)));
+  }
+  const pqxx::result rows = connection_.impl().call(
+      "select settled from pgforeman.settle($1::bigint[], $2::bigint[], $3::text[],"
+      " $4::interval[], $5::text[], $6::int, $7::interval, $8::interval)",
+      {array_text(ids), array_text(tokens), array_text(outcomes), array_text(delays),
+       array_text(errors), std::to_string(rule.max_attempts), interval_text(rule.backoff),
+       interval_text(rule.backoff_max)});
+  settled.reserve(settlements.size());
+  for (const auto& row : rows) settled.push_back(settled_of(row[0].c_str()));
+  return settled;
+}
+
+std::vector<std::int64_t> Queue::renew(std::span<const Lease> leases, Millis lease) {
+  Ids lost;
+  std::vector<Lease> left(leases.begin(), leases.end());
+  for (int round = 0; round < kRenewRounds && !left.empty(); ++round) {
+    if (round > 0) pause(Millis{1 << (round - 1)});
+    Ids ids, tokens;
+    split(left, ids, tokens);
+    const pqxx::result rows = connection_.impl().call(
+        "select renewal from pgforeman.renew($1::bigint[], $2::bigint[], $3::interval)",
+        {array_text(ids), array_text(tokens), interval_text(lease)});
+    std::vector<Lease> skipped;
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      const std::string_view renewal = rows[static_cast<pqxx::result::size_type>(i)][0].c_str();
+      if (renewal == "lost") lost.push_back(left[i].id);
+      if (renewal == "skipped") skipped.push_back(left[i]);
+    }
+    left = std::move(skipped);
+  }
+  // What is still locked by somebody is still ours by its token: the next renewal meets it again.
+  return lost;
+}
+
+std::int64_t Queue::release_token(std::int64_t token) {
+  return connection_.impl()
+      .call("select pgforeman.release_token($1, $2::bigint)", {name_, std::to_string(token)})[0][0]
+      .as<std::int64_t>();
+}
+
+Tick Queue::tick() {
+  const pqxx::result rows = connection_.impl().call(
+      "select promoted, coalesce(next_due_ms, -1), ready, scheduled, running, dead,"
+      " oldest_seconds, capped from pgforeman.tick($1)",
+      {name_});
+  const auto row = rows[0];
+  Tick tick;
+  tick.promoted = row[0].as<std::int64_t>();
+  if (const auto due = row[1].as<std::int64_t>(); due >= 0) tick.next_due = Millis{due};
+  tick.counts.ready = row[2].as<std::int64_t>();
+  tick.counts.scheduled = row[3].as<std::int64_t>();
+  tick.counts.running = row[4].as<std::int64_t>();
+  tick.counts.dead = row[5].as<std::int64_t>();
+  tick.counts.oldest_seconds = row[6].as<double>();
+  tick.counts.capped = row[7].as<bool>();
+  return tick;
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,46 @@
+#pragma once
+// The inside of Connection, for the sources of this directory: the one place that calls libpqxx
+// and turns what it throws into DatabaseError.
+
+#include <pqxx/connection>
+#include <pqxx/result>
+#include <string>
+#include <vector>
+
+#include "queue/connection.h"
+#include "queue/watchdog.h"
+
+namespace pgforeman {
+
+/// Parameters as text, as PostgreSQL reads them; arrays through sql_text.h.
+using SqlParams = std::vector<std::string>;
+
+class Connection::Impl {
+ public:
+  explicit Impl(const ConnectionSettings& settings);
+  ~Impl();
+
+  /// One statement as one READ COMMITTED transaction.
+  pqxx::result call(const std::string& sql, const SqlParams& params = {});
+
+  /// One statement in whatever transaction is open. `run` takes several, without parameters.
+  pqxx::result exec(const std::string& sql, const SqlParams& params = {});
+  void run(const std::string& sql);
+
+  /// Ends an open transaction after an error; what the connection thinks of it does not matter.
+  void rollback() noexcept;
+
+ private:
+  template <typename Call>
+  auto guarded(Call&& call);
+  void look_around(const ConnectionSettings& settings);
+  [[noreturn]] void lost(const std::string& text);
+
+  Watchdog watchdog_;
+  Millis limit_;
+  std::unique_ptr<pqxx::connection> session_;
+  bool wrap_ = false;  ///< the role's default is not READ COMMITTED and could not be set for good
+  bool lost_ = false;
+};
+
+}  // namespace pgforeman

@@ -1,0 +1,50 @@
+#include "queue/sql_text.h"
+
+namespace pgforeman {
+
+namespace {
+
+void append_element(std::string& out, std::string_view value) {
+  if (out.size() > 1) out += ',';
+  out += '"';
+  for (const char c : value) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  out += '"';
+}
+
+}  // namespace
+
+std::string array_text(std::span<const std::int64_t> values) {
+  std::string out = "{";
+  for (const std::int64_t value : values) {
+    if (out.size() > 1) out += ',';
+    out += std::to_string(value);
+  }
+  return out + '}';
+}
+
+std::string array_text(std::span<const std::optional<std::string>> values) {
+  std::string out = "{";
+  for (const auto& value : values) {
+    if (value) {
+      append_element(out, *value);
+    } else {
+      out += out.size() > 1 ? ",NULL" : "NULL";
+    }
+  }
+  return out + '}';
+}
+
+std::string array_text(std::span<const std::string> values) {
+  std::string out = "{";
+  for (const std::string& value : values) append_element(out, value);
+  return out + '}';
+}
+
+std::string interval_text(Millis value) {
+  return std::to_string(value.count()) + " milliseconds";
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,25 @@
+#pragma once
+// Values as the text that PostgreSQL reads them from. Pure.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace pgforeman {
+
+/// "{1,2,3}"
+std::string array_text(std::span<const std::int64_t> values);
+
+/// {"a","b",NULL}: every element quoted, so that none is mistaken for NULL or a nested array.
+std::string array_text(std::span<const std::optional<std::string>> values);
+std::string array_text(std::span<const std::string> values);
+
+/// An interval: "1500 milliseconds".
+std::string interval_text(Millis value);
+
+}  // namespace pgforeman

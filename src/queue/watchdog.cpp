@@ -1,0 +1,88 @@
+#include "queue/watchdog.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace pgforeman {
+
+namespace {
+
+int watchdog_signal() {
+  return SIGRTMIN + 3;
+}
+
+void set_time(timer_t timer, Millis limit) noexcept {
+  struct itimerspec spec {};
+  spec.it_value.tv_sec = limit.count() / 1000;
+  spec.it_value.tv_nsec = (limit.count() % 1000) * 1'000'000;
+  ::timer_settime(timer, 0, &spec, nullptr);
+}
+
+}  // namespace
+
+Watchdog::~Watchdog() {
+  if (thread_ != 0) ::timer_delete(timer_);
+}
+
+void Watchdog::on_signal(int, siginfo_t* info, void*) {
+  if (info->si_code != SI_TIMER) return;
+  const int saved_errno = errno;
+  auto* self = static_cast<Watchdog*>(info->si_value.sival_ptr);
+  const int fd = self->fd_.load(std::memory_order_relaxed);
+  if (fd >= 0) {
+    self->fired_.store(true, std::memory_order_relaxed);
+    ::shutdown(fd, SHUT_RDWR);
+  }
+  errno = saved_errno;
+}
+
+void Watchdog::make_timer() {
+  struct sigaction action {};
+  action.sa_sigaction = &Watchdog::on_signal;
+  action.sa_flags = SA_SIGINFO | SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  ::sigaction(watchdog_signal(), &action, nullptr);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, watchdog_signal());
+  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+
+  // To this thread and no other: then a signal cannot arrive after disarm() returned here, and
+  // never races with the descriptor being closed and its number used again.
+  struct sigevent event {};
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = watchdog_signal();
+  event.sigev_value.sival_ptr = this;
+#ifdef sigev_notify_thread_id
+  event.sigev_notify_thread_id = ::gettid();
+#else
+  event._sigev_un._tid = ::gettid();
+#endif
+  if (::timer_create(CLOCK_MONOTONIC, &event, &timer_) != 0) {
+    throw std::system_error(errno, std::generic_category(), "a timer for the database connection");
+  }
+  thread_ = ::gettid();
+}
+
+void Watchdog::arm(int fd, Millis limit) {
+  fired_.store(false, std::memory_order_relaxed);
+  if (limit.count() <= 0 || fd < 0) return;
+  if (thread_ != ::gettid()) {
+    if (thread_ != 0) ::timer_delete(timer_);
+    thread_ = 0;
+    make_timer();
+  }
+  fd_.store(fd, std::memory_order_relaxed);
+  set_time(timer_, limit);
+}
+
+void Watchdog::disarm() noexcept {
+  if (fd_.load(std::memory_order_relaxed) < 0) return;
+  fd_.store(-1, std::memory_order_relaxed);
+  set_time(timer_, Millis{0});
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,191 @@
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+#include "base/utf8.h"
+#include "supervisor/endpoint.h"
+
+namespace pgforeman {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+// The serializer escapes a label's value but takes any bytes; the format wants UTF-8.
+ClientMetric::Label label(std::string name, std::string_view value) {
+  return {std::move(name), to_valid_utf8(value)};
+}
+
+/// What cannot be known is 0 here, never NaN: one such sample would poison every sum over it.
+double finite(double value) {
+  return std::isfinite(value) ? value : 0.0;
+}
+double not_negative(double value) {
+  return std::max(0.0, finite(value));
+}
+
+class Families {
+ public:
+  void begin(MetricType type, std::string name, std::string help) {
+    families_.push_back({std::move(name), std::move(help), type, {}});
+  }
+
+  /// Adds a sample to the family begun last.
+  void add(Labels labels, double value) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    if (families_.back().type == MetricType::Counter) {
+      metric.counter.value = finite(value);
+    } else {
+      metric.gauge.value = finite(value);
+    }
+    families_.back().metric.push_back(std::move(metric));
+  }
+  void add(Labels labels, std::uint64_t value) {
+    add(std::move(labels), static_cast<double>(value));
+  }
+
+  void gauge(std::string name, std::string help, double value) {
+    begin(MetricType::Gauge, std::move(name), std::move(help));
+    add({}, value);
+  }
+
+  void add_histogram(Labels labels, ClientMetric::Histogram histogram) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.histogram = std::move(histogram);
+    families_.back().metric.push_back(std::move(metric));
+  }
+
+  std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
+
+ private:
+  std::vector<MetricFamily> families_;
+};
+
+std::string slot_name(const SlotView& slot) {
+  return slot.slot < 0 ? "maintenance" : std::to_string(slot.slot);
+}
+
+template <typename Visit>
+void for_each_child(const FleetView& view, Visit visit) {
+  for (const SlotView& slot : view.slots) visit(slot);
+  visit(view.maintenance);
+}
+
+void add_fleet(Families& families, const FleetView& view) {
+  families.begin(MetricType::Gauge, "pgforeman_build_info", "Always 1; the version is a label.");
+  families.add({label("version", view.version)}, 1.0);
+  families.gauge("pgforeman_uptime_seconds", "Seconds since the supervisor started.",
+                 not_negative(view.uptime_seconds));
+  families.gauge("pgforeman_live", "1 when /livez answers 200, else 0.", view.live ? 1.0 : 0.0);
+  families.gauge("pgforeman_ready", "1 when /readyz answers 200, else 0.", view.ready ? 1.0 : 0.0);
+  families.begin(MetricType::Counter, "pgforeman_log_lines_dropped_total",
+                 "Log lines lost because standard output was not read.");
+  families.add({}, view.log_lines_dropped);
+}
+
+void add_children(Families& families, const FleetView& view) {
+  std::array<std::uint64_t, kPhaseCount> by_phase{};
+  std::uint64_t crash_looping = 0;
+  for (const SlotView& slot : view.slots) {
+    const auto phase = static_cast<std::size_t>(slot.phase);
+    if (phase < by_phase.size()) ++by_phase[phase];
+    if (slot.crash_looping) ++crash_looping;
+  }
+  families.begin(MetricType::Gauge, "pgforeman_children",
+                 "Consumer slots by what their process is doing; empty: no process now.");
+  for (std::size_t i = 0; i < by_phase.size(); ++i) {
+    families.add({label("phase", to_string(static_cast<Phase>(i)))}, by_phase[i]);
+  }
+  families.gauge("pgforeman_crash_looping_slots",
+                 "Consumer slots whose processes keep ending before they can work.",
+                 static_cast<double>(crash_looping));
+  families.gauge("pgforeman_maintenance_up", "1 while the maintenance process exists, else 0.",
+                 view.maintenance.pid > 0 ? 1.0 : 0.0);
+  families.begin(MetricType::Gauge, "pgforeman_heartbeat_age_seconds",
+                 "Seconds since the slot's process last reported.");
+  for_each_child(view, [&](const SlotView& slot) {
+    if (slot.pid <= 0) return;
+    families.add({label("slot", slot_name(slot))}, not_negative(slot.heartbeat_age_seconds));
+  });
+  families.begin(MetricType::Counter, "pgforeman_child_restarts_total",
+                 "Processes forked into the slot to replace an ended one.");
+  for_each_child(view, [&](const SlotView& slot) {
+    families.add({label("slot", slot_name(slot))}, slot.restarts);
+  });
+  families.begin(MetricType::Counter, "pgforeman_child_exits_total",
+                 "Ended processes of the fleet by cause.");
+  for (const auto& [cause, count] : view.exits_by_cause) {
+    families.add({label("cause", cause)}, count);
+  }
+}
+
+void add_messages(Families& families, const FleetView& view) {
+  const auto queue = label("queue", view.queue);
+  families.begin(MetricType::Counter, "pgforeman_messages_total",
+                 "Messages this fleet settled, by outcome.");
+  const auto outcome = [&](std::string_view name, std::uint64_t count) {
+    families.add({queue, label("outcome", name)}, count);
+  };
+  outcome("done", view.messages.done);
+  outcome("retry", view.messages.retry);
+  outcome("dead", view.messages.dead);
+  outcome("released", view.messages.released);
+  outcome("lost_lease", view.messages.lost_lease);
+
+  families.begin(MetricType::Histogram, "pgforeman_handler_seconds",
+                 "Seconds a handler took for one message.");
+  ClientMetric::Histogram histogram;
+  for (std::size_t i = 0; i < view.handler_buckets.size(); ++i) {
+    histogram.sample_count += view.handler_buckets[i];
+    if (i < kHandlerSecondsBounds.size()) {
+      histogram.bucket.push_back({histogram.sample_count, kHandlerSecondsBounds[i]});
+    }
+  }
+  histogram.sample_sum = not_negative(view.handler_seconds_sum);
+  families.add_histogram({queue}, std::move(histogram));
+}
+
+void add_queue(Families& families, const FleetView& view) {
+  if (!view.counts) return;  // absent, not 0: nobody has counted
+  const QueueView& counts = *view.counts;
+  const auto queue = label("queue", view.queue);
+  families.begin(MetricType::Gauge, "pgforeman_queue_depth",
+                 "Messages in the queue by state; at least so many where the count was capped.");
+  const auto state = [&](std::string_view name, std::int64_t count) {
+    families.add({queue, label("state", name)}, not_negative(static_cast<double>(count)));
+  };
+  state("ready", counts.ready);
+  state("scheduled", counts.scheduled);
+  state("running", counts.running);
+  state("dead", counts.dead);
+  families.begin(MetricType::Gauge, "pgforeman_queue_oldest_seconds",
+                 "Age in seconds of the oldest message that could be claimed; 0 when none.");
+  families.add({queue}, not_negative(counts.oldest_seconds));
+  families.begin(MetricType::Gauge, "pgforeman_queue_counts_age_seconds",
+                 "Seconds since the queue was counted.");
+  families.add({queue}, not_negative(counts.age_seconds));
+  families.begin(
+      MetricType::Gauge, "pgforeman_queue_counts_capped",
+      "1 when a count stopped at its bound, so that the depth is at least what it says.");
+  families.add({queue}, counts.capped ? 1.0 : 0.0);
+}
+
+}  // namespace
+
+std::string render_metrics(const FleetView& view) {
+  Families families;
+  add_fleet(families, view);
+  add_children(families, view);
+  add_messages(families, view);
+  add_queue(families, view);
+  return families.text();
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,131 @@
+#include <atomic>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "queue/database.h"
+
+using namespace pgforeman;
+using namespace pgforeman::test;
+
+TEST_CASE("Consumers at once never hold the same message, and miss none", "[claim]") {
+  Database db;
+  constexpr int kMessages = 4000;
+  db.sql.query("select count(pgforeman.send('q', to_jsonb(i))) from generate_series(1, " +
+               std::to_string(kMessages) + ") i");
+  std::mutex guard;
+  std::multiset<std::int64_t> claimed;
+  std::atomic<std::int64_t> token{0};
+  std::vector<std::thread> consumers;
+  for (int i = 0; i < 6; ++i) {
+    consumers.emplace_back([&] {
+      Connection connection(settings_for(db.conninfo));
+      Queue queue(connection, "q");
+      int looks_at_nothing = 0;
+      while (looks_at_nothing < 3) {
+        const auto batch = queue.claim(7, ++token, Millis{60000});
+        looks_at_nothing = batch.empty() ? looks_at_nothing + 1 : 0;
+        const std::lock_guard lock(guard);
+        for (const auto& m : batch) claimed.insert(m.lease.id);
+      }
+    });
+  }
+  for (auto& consumer : consumers) consumer.join();
+  CHECK(claimed.size() == kMessages);
+  CHECK(std::set<std::int64_t>(claimed.begin(), claimed.end()).size() == kMessages);
+}
+
+TEST_CASE("A claim takes only its own queue's messages, at most as many as asked", "[claim]") {
+  Database db;
+  db.sql.query("select pgforeman.send('other', '1')");
+  for (int i = 0; i < 5; ++i) db.send();
+  CHECK(db.claim(3).size() == 3);
+  CHECK(db.claim(3).size() == 2);
+  CHECK(db.claim(3).empty());
+}
+
+TEST_CASE("A claimed message is nobody else's until its lease ends, then with a higher fence",
+          "[claim]") {
+  Database db;
+  db.send();
+  const auto first = db.claim(1, Millis{300});
+  REQUIRE(first.size() == 1);
+  CHECK(db.claim().empty());
+  std::vector<Message> second;
+  REQUIRE(eventually([&] { return !(second = db.claim()).empty(); }));
+  CHECK(second[0].lease.id == first[0].lease.id);
+  CHECK(second[0].fence == first[0].fence + 1);
+  CHECK(second[0].attempt == 1);
+  CHECK(second[0].lease.token != first[0].lease.token);
+
+  SECTION("and the old token settles, renews and releases nothing") {
+    for (const Outcome& outcome : {done(), retry(), dead("x"), released()}) {
+      CHECK(db.settle(first[0].lease, outcome) == Settled::lost_lease);
+    }
+    CHECK(db.queue.renew(std::span(&first[0].lease, 1), Millis{1000}) ==
+          std::vector{first[0].lease.id});
+    CHECK(db.queue.release_token(first[0].lease.token) == 0);
+    CHECK(db.claim().empty());
+    CHECK(db.sql.query("select token || ' ' || attempt from pgforeman.message") ==
+          std::to_string(second[0].lease.token) + " 0");
+    CHECK(db.settle(second[0].lease, done()) == Settled::done);
+    CHECK(db.left() == 0);
+  }
+}
+
+TEST_CASE("A token of 0 is no token", "[claim]") {
+  Database db;
+  const auto id = db.send();
+  CHECK_THROWS_AS(db.queue.claim(1, 0, Millis{1000}), DatabaseError);
+  for (const Outcome& outcome : {done(), retry(), dead("x"), released()}) {
+    CHECK(db.settle({id, 0}, outcome) == Settled::lost_lease);
+  }
+  const Lease none{id, 0};
+  CHECK(db.queue.renew(std::span(&none, 1), Millis{1000}) == std::vector{id});
+  CHECK(db.queue.release_token(0) == 0);
+  CHECK(db.claim().size() == 1);
+}
+
+TEST_CASE("A renewed lease outlasts its first end; others' leases are told as lost", "[claim]") {
+  Database db;
+  for (int i = 0; i < 3; ++i) db.send();
+  const auto claimed = db.claim(3, Millis{400});
+  REQUIRE(claimed.size() == 3);
+  db.settle(claimed[1].lease, done());
+  std::vector<Lease> leases;
+  for (const auto& m : claimed) leases.push_back(m.lease);
+  CHECK(db.queue.renew(leases, Millis{3600000}) == std::vector{claimed[1].lease.id});
+  CHECK(db.sql.number("select count(*) from pgforeman.message where visible_at > "
+                      "clock_timestamp() + interval '50 minutes'") == 2);
+  CHECK(db.queue.renew({}, Millis{1000}).empty());
+}
+
+TEST_CASE("A lease whose row somebody has locked is not lost, and is renewed once it can be",
+          "[claim]") {
+  Database db;
+  db.send();
+  const auto claimed = db.claim(1, Millis{60000});
+  Sql other(db.conninfo);
+  other.query("begin; select 1 from pgforeman.message for update");
+  CHECK(db.queue.renew(std::span(&claimed[0].lease, 1), Millis{3600000}).empty());
+  CHECK(db.sql.query("select visible_at < clock_timestamp() + interval '2 minutes' "
+                     "from pgforeman.message") == "t");
+  other.query("rollback");
+  CHECK(db.queue.renew(std::span(&claimed[0].lease, 1), Millis{3600000}).empty());
+  CHECK(db.sql.query("select visible_at > clock_timestamp() + interval '50 minutes' "
+                     "from pgforeman.message") == "t");
+}
+
+TEST_CASE("Releasing a token hands back all it holds, at once and at no attempt", "[claim]") {
+  Database db;
+  for (int i = 0; i < 3; ++i) db.send();
+  const auto held = db.claim(2);
+  const auto others = db.claim(1);
+  CHECK(db.queue.release_token(held[0].lease.token) == 2);
+  const auto again = db.claim(3);
+  REQUIRE(again.size() == 2);
+  CHECK(again[0].attempt == 1);
+  CHECK(again[0].fence == 2);
+  CHECK(again[0].lane == 4);
+  CHECK(db.settle(others[0].lease, done()) == Settled::done);
+}

@@ -1,0 +1,87 @@
+#include "queue/dead_letters.h"
+
+#include "queue/database.h"
+
+using namespace pgforeman;
+using namespace pgforeman::test;
+
+namespace {
+
+/// Sends one message and has it die; its id.
+std::int64_t bury(Database& db, const std::string& payload, const std::string& error) {
+  const auto id = db.send(payload);
+  const auto claimed = db.claim();
+  REQUIRE(claimed.at(0).lease.id == id);
+  REQUIRE(db.settle(claimed[0].lease, dead(error)) == Settled::dead);
+  return id;
+}
+
+}  // namespace
+
+TEST_CASE("Dead letters are listed newest first, of one queue or of all", "[dead_letters]") {
+  Database db;
+  DeadLetters of_queue(db.connection, "q"), of_all(db.connection, std::nullopt);
+  CHECK(of_queue.list(10).empty());
+  const auto first = bury(db, "1", "a");
+  const auto second = bury(db, "2", "b");
+  db.sql.query("update pgforeman.dead_message set queue = 'other' where id = " +
+               std::to_string(first));
+  CHECK(of_queue.list(10).size() == 1);
+  CHECK(of_queue.count() == 1);
+  CHECK(of_all.count() == 2);
+  const auto all = of_all.list(10);
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].id == second);
+  CHECK(all[1].id == first);
+  CHECK(all[1].queue == "other");
+  CHECK(of_all.list(1).size() == 1);
+  CHECK_FALSE(of_queue.show(first).has_value());
+  CHECK(of_all.show(first)->error == "a");
+}
+
+TEST_CASE("A retried dead letter starts over with its id, and its fence goes on growing",
+          "[dead_letters]") {
+  Database db;
+  const auto id = bury(db, "{\"x\":1}", "boom");
+  DeadLetters letters(db.connection, "q");
+  const std::vector<std::int64_t> wanted = {id, 424242};
+  CHECK(letters.retry(wanted) == std::vector{id});
+  CHECK(letters.retry(wanted).empty());
+  CHECK(letters.count() == 0);
+  const auto claimed = db.claim();
+  REQUIRE(claimed.size() == 1);
+  CHECK(claimed[0].lease.id == id);
+  CHECK(claimed[0].attempt == 1);
+  CHECK(claimed[0].fence == 2);
+  CHECK(claimed[0].lane == 5);
+  CHECK(claimed[0].payload == "{\"x\": 1}");
+  CHECK(db.queue.tick().counts.oldest_seconds == 0);
+}
+
+TEST_CASE("All dead letters are retried in batches, but not those that die meanwhile",
+          "[dead_letters]") {
+  Database db;
+  for (int i = 0; i < 25; ++i) bury(db, std::to_string(i), "x");
+  DeadLetters letters(db.connection, "q");
+  const std::string start = letters.now();
+  CHECK(letters.retry_before(start, 10) == 10);
+  for (const auto& m : db.claim(10)) db.settle(m.lease, dead("again"));
+  CHECK(letters.retry_before(start, 10) == 10);
+  CHECK(letters.retry_before(start, 10) == 5);
+  CHECK(letters.retry_before(start, 10) == 0);
+  CHECK(letters.count() == 10);
+  CHECK(db.left() == 15);
+}
+
+TEST_CASE("Purged dead letters are gone for good, of their queue only", "[dead_letters]") {
+  Database db;
+  const auto first = bury(db, "1", "x");
+  for (int i = 0; i < 5; ++i) bury(db, "2", "y");
+  DeadLetters letters(db.connection, "q"), others(db.connection, "other");
+  CHECK(others.purge(std::span(&first, 1)).empty());
+  CHECK(others.purge_before(others.now(), 100) == 0);
+  CHECK(letters.purge(std::span(&first, 1)) == std::vector{first});
+  CHECK(letters.purge_before(letters.now(), 100) == 5);
+  CHECK(letters.count() == 0);
+  CHECK(db.left() == 0);
+}

@@ -1,0 +1,101 @@
+#include "queue/migrate.h"
+
+#include <atomic>
+#include <thread>
+
+#include "queue/database.h"
+
+using namespace pgforeman;
+using namespace pgforeman::test;
+using Catch::Matchers::Contains;
+
+namespace {
+
+DatabaseError error_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const DatabaseError& e) {
+    return e;
+  }
+  FAIL("nothing was thrown");
+  std::abort();
+}
+
+}  // namespace
+
+TEST_CASE("Ten replicas that migrate at once apply each migration once", "[migrate]") {
+  const std::string conninfo = empty_database();
+  std::atomic<int> applied{0}, failed{0};
+  std::vector<std::thread> replicas;
+  for (int i = 0; i < 10; ++i) {
+    replicas.emplace_back([&] {
+      try {
+        Connection connection(settings_for(conninfo));
+        applied += migrate(connection, {});
+      } catch (const std::exception& e) {
+        ++failed;
+      }
+    });
+  }
+  for (auto& replica : replicas) replica.join();
+  CHECK(failed == 0);
+  CHECK(applied == latest_version());
+  Sql sql(conninfo);
+  CHECK(sql.number("select count(*) from pgforeman.schema_version") == latest_version());
+  Connection connection(settings_for(conninfo));
+  CHECK(installed_version(connection) == latest_version());
+  CHECK(migrate(connection, {}) == 0);
+  Queue(connection, "q").check_schema();
+}
+
+TEST_CASE("A database that was not migrated says which command to run", "[migrate]") {
+  Connection connection(settings_for(empty_database()));
+  CHECK(installed_version(connection) == 0);
+  Queue queue(connection, "q");
+  for (const auto& call : std::vector<std::function<void()>>{
+           [&] { queue.check_schema(); }, [&] { queue.claim(1, 1, Millis{1000}); },
+           [&] { queue.tick(); }, [&] { Producer(connection, "q").send("1"); }}) {
+    const DatabaseError error = error_of(call);
+    CHECK(error.kind() == DatabaseError::Kind::schema);
+    CHECK_THAT(error.what(), Contains("pgforeman migrate"));
+  }
+}
+
+TEST_CASE("A schema newer than this binary is refused", "[migrate]") {
+  Database db;
+  db.sql.query("insert into pgforeman.schema_version values (999, 'from the future')");
+  for (const auto& call : std::vector<std::function<void()>>{[&] { db.queue.check_schema(); },
+                                                             [&] { migrate(db.connection, {}); }}) {
+    const DatabaseError error = error_of(call);
+    CHECK(error.kind() == DatabaseError::Kind::schema);
+    CHECK_THAT(error.what(), Contains("999") && Contains("newer"));
+  }
+}
+
+TEST_CASE("The script of a migration does the same through psql's eyes", "[migrate]") {
+  Sql sql(empty_database());
+  for (const Migration& migration : migrations()) sql.query(migration_script(migration));
+  CHECK(sql.number("select max(version) from pgforeman.schema_version") == latest_version());
+  CHECK(sql.number("select pgforeman.send('q', '1')") == 1);
+}
+
+TEST_CASE("A migration that fails leaves nothing behind", "[migrate]") {
+  const std::string conninfo = empty_database();
+  Sql sql(conninfo);
+  sql.query("create schema pgforeman; create table pgforeman.dead_message (x int)");
+  Connection connection(settings_for(conninfo));
+  CHECK_THROWS_AS(migrate(connection, {}), DatabaseError);
+  CHECK(sql.query("select to_regclass('pgforeman.message') is null") == "t");
+  sql.query("drop table pgforeman.dead_message");
+  CHECK(migrate(connection, {}) == latest_version());  // the session is still of use
+}
+
+TEST_CASE("A role that may not look at the schema is told so", "[migrate]") {
+  Database db;
+  db.sql.query("create role nobody_special login");
+  Connection connection(settings_for(db.conninfo + " user=nobody_special"));
+  Queue queue(connection, "q");
+  CHECK(error_of([&] { queue.check_schema(); }).kind() == DatabaseError::Kind::permission);
+  CHECK(error_of([&] { queue.claim(1, 1, Millis{1000}); }).kind() ==
+        DatabaseError::Kind::permission);
+}

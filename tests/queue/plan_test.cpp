@@ -1,0 +1,117 @@
+// The queue keeps its speed. Measured by the server's own counters, which do not depend on the
+// machine, through a session of its own: a session reports its statistics at its end.
+#include "queue/database.h"
+
+using namespace pgforeman;
+using namespace pgforeman::test;
+
+namespace {
+
+struct Counters {
+  std::int64_t entries_read, updated, updated_hot, seq_scans;
+};
+
+Counters counters(const Database& db) {
+  Sql fresh(db.conninfo);
+  const auto row = fresh.rows(
+      "select (select sum(idx_tup_read) from pg_stat_user_indexes where relname = 'message'),"
+      " n_tup_upd, n_tup_hot_upd, seq_scan from pg_stat_user_tables where relname = 'message'");
+  return {std::stoll(row[0][0]), std::stoll(row[0][1]), std::stoll(row[0][2]),
+          std::stoll(row[0][3])};
+}
+
+/// What `work` cost, done in a session that had planned everything while the queue was empty.
+template <typename Work>
+Counters cost_of(Database& db, const std::string& prepare, Work&& work) {
+  auto connection = std::make_unique<Connection>(settings_for(db.conninfo));
+  Queue queue(*connection, "q");
+  const Lease none{1, 1};
+  const Settlement settlement{none, {}};
+  for (int i = 0; i < 7; ++i) {
+    queue.claim(1, 1, Millis{1000});
+    queue.settle(std::span(&settlement, 1), RetryRule{});
+    queue.renew(std::span(&none, 1), Millis{1000});
+    queue.tick();
+  }
+  {
+    Sql sql(db.conninfo);
+    sql.query(prepare);
+  }
+  const std::int64_t expected = counters(db).updated;
+  const Counters before = counters(db);
+  const std::int64_t updates = work(queue);
+  connection.reset();
+  REQUIRE(eventually([&] { return counters(db).updated >= expected + updates; }));
+  const Counters after = counters(db);
+  return {after.entries_read - before.entries_read, after.updated - before.updated,
+          after.updated_hot - before.updated_hot, after.seq_scans - before.seq_scans};
+}
+
+const std::string kScheduled =
+    "insert into pgforeman.message (queue, lane, state, due_at, payload) select 'q', 5, 1, "
+    "clock_timestamp() + '1 hour', '1' from generate_series(1, 100000); ";
+const std::string kReady =
+    "insert into pgforeman.message (queue, lane, payload) select 'q', 5, '{\"n\": 1}' "
+    "from generate_series(1, 5000)";
+
+}  // namespace
+
+TEST_CASE("A claim beside 100,000 scheduled messages reads only what it takes", "[plan]") {
+  Database db;
+  const Counters cost = cost_of(db, kScheduled + kReady, [&](Queue& queue) {
+    std::int64_t taken = 0;
+    for (int i = 1; i <= 20; ++i) {
+      taken += static_cast<std::int64_t>(queue.claim(10, 100 + i, Millis{60000}).size());
+    }
+    return taken;
+  });
+  CHECK(cost.updated == 200);
+  CHECK(cost.seq_scans == 0);
+  CHECK(cost.entries_read <= 20 * 220);  // each claim passes those that earlier ones hold
+}
+
+TEST_CASE("Claims are HOT: they touch no index", "[plan]") {
+  Database db;
+  const Counters cost = cost_of(db, kReady, [&](Queue& queue) {
+    std::int64_t taken = 0;
+    for (int i = 1; i <= 50; ++i) {
+      taken += static_cast<std::int64_t>(queue.claim(100, 100 + i, Millis{60000}).size());
+    }
+    return taken;
+  });
+  CHECK(cost.updated == 5000);
+  CHECK(cost.updated_hot >= 4900);
+}
+
+TEST_CASE("Settling and renewing read only their own rows, however long the queue", "[plan]") {
+  Database db;
+  const Counters cost = cost_of(db, kScheduled + kReady, [&](Queue& queue) {
+    std::vector<Lease> leases;
+    std::vector<Settlement> settlements;
+    for (const auto& m : queue.claim(100, 1000, Millis{60000})) {
+      leases.push_back(m.lease);
+      settlements.push_back({m.lease, leases.size() % 2 == 0 ? done() : retry()});
+    }
+    CHECK(queue.renew(leases, Millis{60000}).empty());
+    CHECK(queue.settle(settlements, RetryRule{}).size() == 100);
+    return 250;
+  });
+  CHECK(cost.updated == 250);
+  CHECK(cost.seq_scans == 0);
+  CHECK(cost.entries_read < 2000);
+}
+
+TEST_CASE("A tick over a long queue reads a bounded part of it", "[plan]") {
+  Database db;
+  const Counters cost =
+      cost_of(db,
+              "insert into pgforeman.message (queue, lane, payload) select 'q', 5, '1' "
+              "from generate_series(1, 100000); " +
+                  kScheduled,
+              [&](Queue& queue) {
+                CHECK(queue.tick().counts.capped);
+                return queue.claim(1, 1000, Millis{1000}).size();
+              });
+  CHECK(cost.seq_scans == 0);
+  CHECK(cost.entries_read < 21000);
+}

@@ -1,0 +1,132 @@
+#include "queue/database.h"
+#include "queue/database_error.h"
+
+using namespace pgforeman;
+using namespace pgforeman::test;
+
+namespace {
+
+std::string why_rejected(Database& db, const std::string& sql) {
+  try {
+    db.sql.query(sql);
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("A sent message is claimed with what was sent", "[send]") {
+  Database db;
+  const auto id =
+      db.send(R"({"b": [1, "zwei \"x\" \\ ü"], "a": null})", {2, Millis{0}, R"({"h":1})"});
+  const auto claimed = db.claim();
+  REQUIRE(claimed.size() == 1);
+  const Message& m = claimed[0];
+  CHECK(m.lease.id == id);
+  CHECK(m.lease.token == db.last_token);
+  CHECK(m.attempt == 1);
+  CHECK(m.fence == 1);
+  CHECK(m.lane == 5);
+  CHECK(m.payload == R"({"a": null, "b": [1, "zwei \"x\" \\ ü"]})");
+  CHECK(m.headers == R"({"h": 1})");
+  CHECK(m.enqueued_at.size() == std::string("2024-01-01T00:00:00.000000Z").size());
+  CHECK(m.enqueued_at.back() == 'Z');
+}
+
+TEST_CASE("A batch keeps its order in ids and in claims", "[send]") {
+  Database db;
+  std::vector<std::string> payloads;
+  for (int i = 0; i < 2500; ++i) payloads.push_back(std::to_string(i));
+  const auto ids = db.producer.send_batch(payloads);
+  REQUIRE(ids.size() == payloads.size());
+  CHECK(std::is_sorted(ids.begin(), ids.end()));
+  const auto claimed = db.claim(2500);
+  REQUIRE(claimed.size() == 2500);
+  for (std::size_t i = 0; i < claimed.size(); ++i) {
+    REQUIRE(claimed[i].payload == payloads[i]);
+    REQUIRE(claimed[i].lease.id == ids[i]);
+  }
+  CHECK(db.producer.send_batch({}).empty());
+}
+
+TEST_CASE("Urgent messages are claimed first, and each priority in its order", "[send]") {
+  Database db;
+  for (const int priority : {3, 2, 1, 0, 2, 0}) {
+    db.send(std::to_string(priority), {priority, Millis{0}, "{}"});
+  }
+  std::string order;
+  for (const auto& m : db.claim(10)) order += m.payload;
+  CHECK(order == "001223");
+}
+
+TEST_CASE("A delayed message is not claimable before its time, and is after", "[send]") {
+  Database db;
+  db.send("1", {2, Millis{150}, "{}"});
+  db.send("2", {2, Millis{3600000}, "{}"});
+  CHECK(db.claim(10).empty());
+  std::vector<Message> claimed;
+  CHECK(eventually([&] {
+    db.queue.tick();
+    claimed = db.claim(10);
+    return !claimed.empty();
+  }));
+  REQUIRE(claimed.size() == 1);
+  CHECK(claimed[0].payload == "1");
+  CHECK(claimed[0].lane == 5);
+  CHECK(db.sql.query(
+            "select clock_timestamp() >= due_at from pgforeman.message where payload = '1'") ==
+        "t");
+}
+
+TEST_CASE("A send in a transaction that rolls back leaves nothing", "[send]") {
+  Database db;
+  db.sql.query("begin; select pgforeman.send('q', '1'); rollback");
+  CHECK(db.left() == 0);
+}
+
+TEST_CASE("What cannot be sent is refused with its name, its value and what is allowed", "[send]") {
+  Database db;
+  const auto refused = [&](const std::string& call) { return why_rejected(db, "select " + call); };
+  using Catch::Matchers::Contains;
+  CHECK_THAT(refused("pgforeman.send('a b', '1')"), Contains("queue name 'a b'"));
+  CHECK_THAT(refused("pgforeman.send('', '1')"), Contains("1 to 63 characters"));
+  CHECK_THAT(refused("pgforeman.send(E'a\\n', '1')"), Contains("queue name"));
+  CHECK_THAT(refused("pgforeman.send(null, '1')"), Contains("queue name NULL"));
+  CHECK_THAT(refused("pgforeman.send(repeat('x', 64), '1')"), Contains("queue name"));
+  CHECK(refused("pgforeman.send(repeat('x', 63), '1')").empty());
+  CHECK_THAT(refused("pgforeman.send('q', '1', 4)"), Contains("priority 4"));
+  CHECK_THAT(refused("pgforeman.send('q', '1', -1)"), Contains("0 (urgent)"));
+  CHECK_THAT(refused("pgforeman.send('q', '1', delay => '-1s')"), Contains("delay -00:00:01"));
+  CHECK_THAT(refused("pgforeman.send('q', null)"), Contains("payload is NULL"));
+  CHECK_THAT(refused("pgforeman.send('q', '1', headers => '[]')"),
+             Contains("headers of type array"));
+  CHECK_THAT(refused("pgforeman.send_batch('q', '{1,NULL}')"), Contains("payload number 2"));
+  CHECK(db.left() == 1);
+}
+
+TEST_CASE("The client says which payload of a batch PostgreSQL does not take", "[send]") {
+  Database db;
+  std::vector<std::string> payloads(100, "{\"ok\":true}");
+  CHECK_FALSE(db.producer.find_rejected(payloads).has_value());
+  payloads[71] = "{\"a\":\"\\u0000\"}";
+  payloads[90] = "nope";
+  try {
+    db.producer.send_batch(payloads);
+    FAIL("it was taken");
+  } catch (const DatabaseError& e) {
+    CHECK(e.kind() == DatabaseError::Kind::rejected);
+  }
+  CHECK(db.left() == 0);
+  auto bad = db.producer.find_rejected(payloads);
+  REQUIRE(bad.has_value());
+  CHECK(bad->index == 71);
+  CHECK(bad->why == "the JSON contains \\u0000, which PostgreSQL's jsonb cannot hold");
+  payloads[71] = "1";
+  CHECK(db.producer.find_rejected(payloads)->index == 90);
+  payloads[3] = std::string("1\0 2", 4);
+  CHECK(db.producer.find_rejected(payloads)->index == 3);
+  payloads[0] = "\"\xff\"";
+  CHECK(db.producer.find_rejected(payloads)->index == 0);
+}

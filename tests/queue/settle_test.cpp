@@ -1,0 +1,132 @@
+#include <cmath>
+
+#include "queue/database.h"
+#include "queue/dead_letters.h"
+
+using namespace pgforeman;
+using namespace pgforeman::test;
+
+TEST_CASE("Each outcome of one settle call is carried out, and told in order", "[settle]") {
+  Database db;
+  for (int i = 0; i < 6; ++i) db.send(std::to_string(i));
+  const auto m = db.claim(6);
+  REQUIRE(m.size() == 6);
+  const std::vector<Settlement> settlements = {
+      {m[3].lease, released()},  {m[0].lease, done()},
+      {m[1].lease, retry("r")},  {{m[4].lease.id, 999}, done()},
+      {m[2].lease, dead("bad")}, {{123456, 7}, retry()},
+      {m[5].lease, done()}};
+  const auto settled = db.queue.settle(settlements, RetryRule{});
+  CHECK(settled == std::vector{Settled::released, Settled::done, Settled::retried,
+                               Settled::lost_lease, Settled::dead, Settled::lost_lease,
+                               Settled::done});
+  CHECK(db.sql.rows("select payload, state, attempt, lane, token <> 0, last_error from "
+                    "pgforeman.message order by payload") ==
+        std::vector<Row>{{"1", "1", "1", "4", "f", "r"},
+                         {"3", "0", "0", "4", "f", "NULL"},
+                         {"4", "0", "0", "5", "t", "NULL"}});
+  CHECK(db.sql.rows("select payload, attempt, reason, error from pgforeman.dead_message") ==
+        std::vector<Row>{{"2", "1", "handler", "bad"}});
+  CHECK(db.queue.settle({}, RetryRule{}).empty());
+}
+
+TEST_CASE("A released message is claimable at once, before fresh ones, at no attempt", "[settle]") {
+  Database db;
+  const auto id = db.send("1");
+  const auto first = db.claim();
+  db.send("2");
+  CHECK(db.settle(first[0].lease, released()) == Settled::released);
+  const auto again = db.claim();
+  REQUIRE(again.size() == 1);
+  CHECK(again[0].lease.id == id);
+  CHECK(again[0].attempt == 1);
+  CHECK(again[0].fence == 2);
+}
+
+TEST_CASE("A retry waits backoff times two per attempt, within 20 % and its maximum", "[settle]") {
+  Database db;
+  double least = 10, most = 0;
+  for (int i = 0; i < 300; ++i) {
+    const int attempt = 1 + i % 6;
+    const double seconds =
+        std::stod(db.sql.query("select extract(epoch from pgforeman.retry_delay(" +
+                               std::to_string(attempt) + ", '100ms', '1s'))"));
+    const double expected = std::min(1.0, 0.1 * std::pow(2, attempt - 1));
+    REQUIRE(seconds >= expected * 0.8 - 1e-6);
+    REQUIRE(seconds <= expected * 1.2 + 1e-6);
+    least = std::min(least, seconds / expected);
+    most = std::max(most, seconds / expected);
+  }
+  CHECK(least < 0.85);  // it does vary
+  CHECK(most > 1.15);
+  CHECK(db.sql.number("select extract(epoch from pgforeman.retry_delay(100000, '1 day', '30 days'))"
+                      "::bigint") <= 36 * 86400);
+
+  for (int i = 0; i < 20; ++i) db.send();
+  std::vector<Settlement> settlements;
+  for (const auto& m : db.claim(20)) settlements.push_back({m.lease, retry()});
+  db.queue.settle(settlements, RetryRule{5, Millis{100000}, Millis{300000}});
+  CHECK(db.sql.number("select count(distinct due_at) from pgforeman.message where state = 1 and "
+                      "due_at - clock_timestamp() between '75s' and '120s'") == 20);
+}
+
+TEST_CASE("The handler's own delay wins over the backoff", "[settle]") {
+  Database db;
+  db.send();
+  db.settle(db.claim()[0].lease, retry("later", Millis{7200000}));
+  CHECK(db.sql.query("select due_at - clock_timestamp() between '7190s' and '7200s' "
+                     "from pgforeman.message") == "t");
+  CHECK(db.claim().empty());
+
+  db.send();
+  const auto now = db.claim();
+  db.settle(now[0].lease, retry("at once", Millis{0}));
+  const auto again = db.claim();
+  REQUIRE(again.size() == 1);
+  CHECK(again[0].lease.id == now[0].lease.id);
+  CHECK(again[0].attempt == 2);
+}
+
+TEST_CASE("A message dies after its last attempt, with the last error", "[settle]") {
+  Database db;
+  const auto id = db.send("{\"a\":1}", {1, Millis{0}, "{\"h\":2}"});
+  const RetryRule rule{3, Millis{1}, Millis{1}};
+  for (int attempt = 1; attempt <= 3; ++attempt) {
+    std::vector<Message> claimed;
+    REQUIRE(eventually([&] {
+      db.queue.tick();
+      return !(claimed = db.claim()).empty();
+    }));
+    CHECK(claimed[0].attempt == attempt);
+    CHECK(claimed[0].fence == attempt);
+    CHECK(db.settle(claimed[0].lease, retry("error " + std::to_string(attempt)), rule) ==
+          (attempt < 3 ? Settled::retried : Settled::dead));
+  }
+  CHECK(db.left() == 0);
+  const auto letter = DeadLetters(db.connection, "q").show(id);
+  REQUIRE(letter.has_value());
+  CHECK(letter->reason == "max_attempts");
+  CHECK(letter->error == "error 3");
+  CHECK(letter->attempts == 3);
+  CHECK(letter->claims == 3);
+  CHECK(letter->priority == 1);
+  CHECK(letter->payload == "{\"a\": 1}");
+  CHECK(letter->headers == "{\"h\": 2}");
+}
+
+TEST_CASE("Errors with quotes, backslashes, braces, NULL and NUL bytes survive settling",
+          "[settle]") {
+  Database db;
+  const std::vector<std::string> errors = {"NULL", "{\"a\\\": 'b'}", "", std::string("a\0b", 3),
+                                           "ü\nline 2"};
+  for (std::size_t i = 0; i < errors.size(); ++i) db.send(std::to_string(i));
+  const auto claimed = db.claim(10);
+  std::vector<Settlement> settlements;
+  for (std::size_t i = 0; i < errors.size(); ++i) {
+    settlements.push_back({claimed[i].lease, dead(errors[i])});
+  }
+  db.queue.settle(settlements, RetryRule{});
+  CHECK(db.sql.rows("select error from pgforeman.dead_message order by id") ==
+        std::vector<Row>{{"NULL"}, {errors[1]}, {"NULL"}, {"ab"}, {errors[4]}});
+  CHECK(db.sql.number("select count(*) from pgforeman.dead_message where error is null") == 1);
+}

@@ -1,0 +1,73 @@
+#include "queue/database.h"
+
+using namespace pgforeman;
+using namespace pgforeman::test;
+
+TEST_CASE("A tick promotes what is due and says when the next is", "[tick]") {
+  Database db;
+  CHECK_FALSE(db.queue.tick().next_due.has_value());
+  db.sql.query("select pgforeman.send('q', '1', delay => '1 hour')");
+  db.sql.query("select pgforeman.send('other', '1', delay => '1 ms')");
+  for (int i = 0; i < 5; ++i) db.send("2", {2, Millis{1}, "{}"});
+  std::int64_t promoted = 0;
+  Tick tick;
+  REQUIRE(eventually([&] {
+    tick = db.queue.tick();
+    promoted += tick.promoted;
+    return promoted >= 5;
+  }));
+  CHECK(promoted == 5);
+  REQUIRE(tick.next_due.has_value());
+  CHECK(*tick.next_due > Millis{3500000});
+  CHECK(*tick.next_due <= Millis{3600000});
+  CHECK(tick.counts.ready == 5);
+  CHECK(tick.counts.scheduled == 1);
+}
+
+TEST_CASE("A tick counts each state of its own queue, and the oldest claimable age", "[tick]") {
+  Database db;
+  CHECK(db.queue.tick().counts.oldest_seconds == 0);
+  for (int i = 0; i < 6; ++i) db.send();
+  db.sql.query("select pgforeman.send('other', '1')");
+  const auto claimed = db.claim(4);
+  db.settle(claimed[0].lease, dead("x"));
+  db.settle(claimed[1].lease, retry());
+  db.sql.query("update pgforeman.message set enqueued_at = now() - interval '1 hour'");
+  const auto counts = db.queue.tick().counts;
+  CHECK(counts.ready == 2);
+  CHECK(counts.running == 2);
+  CHECK(counts.scheduled == 1);
+  CHECK(counts.dead == 1);
+  CHECK_FALSE(counts.capped);
+  CHECK(counts.oldest_seconds == Approx(3600).margin(30));
+}
+
+TEST_CASE("The age of a delayed message counts from when it was due", "[tick]") {
+  Database db;
+  db.send("1", {2, Millis{1}, "{}"});
+  db.sql.query("update pgforeman.message set enqueued_at = now() - interval '1 hour'");
+  REQUIRE(eventually([&] { return db.queue.tick().counts.ready == 1; }));
+  CHECK(db.queue.tick().counts.oldest_seconds < 60);
+}
+
+TEST_CASE("Counts are bounded, and say so", "[tick]") {
+  Database db;
+  db.sql.query("select count(pgforeman.send('q', '1')) from generate_series(1, 10001)");
+  const auto counts = db.queue.tick().counts;
+  CHECK(counts.ready == 10000);
+  CHECK(counts.capped);
+  db.claim(1);
+  db.settle({1, db.last_token}, done());
+  CHECK_FALSE(db.queue.tick().counts.capped);
+}
+
+TEST_CASE("One tick promotes a bounded number", "[tick]") {
+  Database db;
+  db.sql.query(
+      "select count(pgforeman.send('q', '1', delay => '1 ms')) "
+      "from generate_series(1, 10050)");
+  const auto first = db.queue.tick();
+  CHECK(first.promoted == 10000);
+  CHECK(first.next_due == Millis{0});
+  CHECK(db.queue.tick().promoted == 50);
+}

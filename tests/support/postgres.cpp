@@ -1,0 +1,378 @@
+#include "support/postgres.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <system_error>
+
+namespace pgforeman::test {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::chrono::seconds kStartLimit{30};
+
+std::string binary(const std::string& name) {
+  static const std::string newest = [] {
+    std::string best;
+    int best_version = 0;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator("/usr/lib/postgresql", none)) {
+      const int version = std::atoi(entry.path().filename().c_str());
+      if (version > best_version && fs::exists(entry.path() / "bin/initdb")) {
+        best_version = version;
+        best = (entry.path() / "bin/").string();
+      }
+    }
+    return best;
+  }();
+  return newest + name;  // without a folder: execvp looks in PATH
+}
+
+/// Who runs the server: this user, or for root another one.
+const passwd* server_user() {
+  if (::geteuid() != 0) return nullptr;
+  static const passwd* user = [] {
+    const passwd* found = ::getpwnam("postgres");
+    return found != nullptr ? found : ::getpwnam("nobody");
+  }();
+  if (user == nullptr) throw std::runtime_error("root, and no user to run PostgreSQL as");
+  return user;
+}
+
+/// Forks and runs `words` as the server's user, output into `log`. Dies with this process.
+pid_t spawn(const std::vector<std::string>& words, const std::string& log) {
+  std::vector<char*> argv;
+  for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  const passwd* user = server_user();
+  const pid_t parent = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid < 0) throw std::system_error(errno, std::generic_category(), "fork");
+  if (pid > 0) return pid;
+
+  const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  const int in = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ::dup2(in, 0);
+  ::dup2(out, 1);
+  ::dup2(out, 2);
+  if (user != nullptr && (::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 ||
+                          ::setuid(user->pw_uid) != 0)) {
+    ::_exit(126);
+  }
+  ::setpgid(0, 0);                     // a Ctrl-C is for the test, which then stops its server
+  ::prctl(PR_SET_PDEATHSIG, SIGQUIT);  // cleared by setuid, so after it; QUIT: immediate shutdown
+  if (::getppid() != parent) ::_exit(125);
+  ::chdir("/") == 0 ? void() : ::_exit(124);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::execvp(argv[0], argv.data());
+  ::_exit(127);
+}
+
+int wait_for(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path);
+  std::ostringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+/// initdb once a process; every server gets a copy.
+const std::string& template_files() {
+  struct Template {
+    std::string folder;
+    Template() {
+      std::string pattern = (fs::temp_directory_path() / "pgforeman-template-XXXXXX").string();
+      if (::mkdtemp(pattern.data()) == nullptr) {
+        throw std::system_error(errno, std::generic_category(), "mkdtemp");
+      }
+      folder = pattern;
+      if (const passwd* user = server_user()) {
+        if (::chown(folder.c_str(), user->pw_uid, user->pw_gid) != 0) {
+          throw std::system_error(errno, std::generic_category(), "chown");
+        }
+      }
+      const std::string log = folder + "/initdb.log";
+      const pid_t pid = spawn({binary("initdb"), "-D", folder + "/data", "-U", "postgres", "-A",
+                               "trust", "-E", "UTF8", "--locale=C", "--no-sync"},
+                              log);
+      if (wait_for(pid) != 0) {
+        throw std::runtime_error(binary("initdb") + " failed:\n" + read_file(log));
+      }
+    }
+    ~Template() {
+      std::error_code none;
+      fs::remove_all(folder, none);
+    }
+  };
+  static const Template made;
+  return made.folder;
+}
+
+void give_to_server_user(const std::string& folder) {
+  const passwd* user = server_user();
+  if (user == nullptr) return;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (::lchown(entry.path().c_str(), user->pw_uid, user->pw_gid) != 0) {
+      throw std::system_error(errno, std::generic_category(), "chown");
+    }
+  }
+  if (::chown(folder.c_str(), user->pw_uid, user->pw_gid) != 0) {
+    throw std::system_error(errno, std::generic_category(), "chown");
+  }
+}
+
+int free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  const bool ok = fd >= 0 && ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  if (fd >= 0) ::close(fd);
+  if (!ok) throw std::system_error(errno, std::generic_category(), "a free port");
+  return ntohs(address.sin_port);
+}
+
+std::vector<pid_t> children_of(pid_t parent) {
+  std::vector<pid_t> children;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator("/proc", none)) {
+    const pid_t pid = std::atoi(entry.path().filename().c_str());
+    if (pid <= 0) continue;
+    const std::string stat = read_file(entry.path().string() + "/stat");
+    const auto after_name = stat.rfind(')');
+    if (after_name == std::string::npos) continue;
+    int ppid = 0;
+    char state = 0;
+    if (std::sscanf(stat.c_str() + after_name + 1, " %c %d", &state, &ppid) == 2 &&
+        ppid == parent) {
+      children.push_back(pid);
+    }
+  }
+  return children;
+}
+
+}  // namespace
+
+bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  for (;;) {
+    if (condition()) return true;
+    if (std::chrono::steady_clock::now() >= end) return false;
+    ::poll(nullptr, 0, 5);
+  }
+}
+
+ThrowawayPostgres::ThrowawayPostgres(const std::string& settings) {
+  std::string pattern = (fs::temp_directory_path() / "pgforeman-pg-XXXXXX").string();
+  if (::mkdtemp(pattern.data()) == nullptr) {
+    throw std::system_error(errno, std::generic_category(), "mkdtemp");
+  }
+  folder_ = pattern;
+  ::chmod(folder_.c_str(), 0755);  // others connect through the socket in it
+  try {
+    fs::copy(template_files() + "/data", folder_ + "/data", fs::copy_options::recursive);
+    fs::permissions(folder_ + "/data", fs::perms::owner_all);
+    write_config(settings);
+    give_to_server_user(folder_);
+    start();
+  } catch (...) {
+    std::error_code none;
+    fs::remove_all(folder_, none);
+    throw;
+  }
+}
+
+ThrowawayPostgres::~ThrowawayPostgres() {
+  if (pid_ > 0) {
+    const std::vector<pid_t> children = children_of(pid_);
+    ::kill(pid_, SIGKILL);
+    for (const pid_t child : children) ::kill(child, SIGKILL);
+    wait_for(pid_);
+  }
+  std::error_code none;
+  fs::remove_all(folder_, none);
+}
+
+void ThrowawayPostgres::write_config(const std::string& settings) {
+  std::ofstream out(folder_ + "/data/postgresql.conf", std::ios::app);
+  out << "listen_addresses = '127.0.0.1'\nunix_socket_directories = '" << folder_ << "'\n"
+      << "fsync = off\nfull_page_writes = off\nmax_connections = 200\nshared_buffers = 64MB\n"
+      << "max_wal_size = 4GB\nlog_min_messages = warning\nautovacuum_naptime = 5s\n"
+      << "dynamic_shared_memory_type = mmap\n"
+      << settings << "\n";
+}
+
+std::string ThrowawayPostgres::log_tail() const {
+  const std::string log = read_file(folder_ + "/server.log");
+  return log.size() > 4000 ? log.substr(log.size() - 4000) : log;
+}
+
+void ThrowawayPostgres::start() {
+  if (pid_ > 0) return;
+  // Between finding a free port and PostgreSQL binding it somebody else may: then try another. A
+  // restart keeps its port, or clients could not come back.
+  const bool first = port_ == 0;
+  for (int tries = first ? 5 : 1; tries > 0; --tries) {
+    if (first) port_ = free_port();
+    pid_ = spawn({binary("postgres"), "-D", folder_ + "/data", "-p", std::to_string(port_)},
+                 folder_ + "/server.log");
+    try {
+      wait_until_it_answers();
+      return;
+    } catch (const std::runtime_error&) {
+      if (tries == 1) throw;
+    }
+  }
+}
+
+void ThrowawayPostgres::wait_until_it_answers() {
+  const auto end = std::chrono::steady_clock::now() + kStartLimit;
+  const std::string target = conninfo() + " connect_timeout=5";
+  while (PQping(target.c_str()) != PQPING_OK) {
+    int status = 0;
+    if (::waitpid(pid_, &status, WNOHANG) == pid_) {
+      pid_ = -1;
+      throw std::runtime_error("PostgreSQL did not start:\n" + log_tail());
+    }
+    if (std::chrono::steady_clock::now() > end) {
+      throw std::runtime_error("PostgreSQL does not answer:\n" + log_tail());
+    }
+    ::poll(nullptr, 0, 10);
+  }
+}
+
+void ThrowawayPostgres::wait_for_end(pid_t pid, const char* what) {
+  const bool ended =
+      eventually([&] { return ::waitpid(pid, nullptr, WNOHANG) == pid; }, kStartLimit);
+  if (!ended) throw std::runtime_error(std::string("PostgreSQL survived ") + what);
+  pid_ = -1;
+}
+
+void ThrowawayPostgres::stop_fast() {
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGINT);
+  wait_for_end(pid_, "a fast shutdown");
+}
+
+void ThrowawayPostgres::kill9() {
+  if (pid_ <= 0) return;
+  const std::vector<pid_t> children = children_of(pid_);
+  ::kill(pid_, SIGKILL);
+  for (const pid_t child : children) ::kill(child, SIGKILL);
+  wait_for_end(pid_, "SIGKILL");
+  // Orphans are reaped by somebody else; a restart needs them gone.
+  const bool gone = eventually(
+      [&] {
+        return std::none_of(children.begin(), children.end(), [](pid_t child) {
+          const std::string stat = read_file("/proc/" + std::to_string(child) + "/stat");
+          return !stat.empty() && stat.find(") Z ") == std::string::npos;
+        });
+      },
+      kStartLimit);
+  if (!gone) throw std::runtime_error("PostgreSQL's processes survived SIGKILL");
+}
+
+void ThrowawayPostgres::pause() {
+  ::kill(pid_, SIGSTOP);
+  for (const pid_t child : children_of(pid_)) ::kill(child, SIGSTOP);
+}
+
+void ThrowawayPostgres::resume() {
+  for (const pid_t child : children_of(pid_)) ::kill(child, SIGCONT);
+  ::kill(pid_, SIGCONT);
+}
+
+std::string ThrowawayPostgres::conninfo(const std::string& database) const {
+  return "host=" + folder_ + " port=" + std::to_string(port_) + " user=postgres dbname=" + database;
+}
+
+std::string ThrowawayPostgres::tcp_url(const std::string& database) const {
+  return "postgresql://postgres@127.0.0.1:" + std::to_string(port_) + "/" + database;
+}
+
+std::string ThrowawayPostgres::create_database(const std::string& name, const std::string& like) {
+  Sql(conninfo()).query("create database \"" + name + "\" template \"" + like + "\"");
+  return conninfo(name);
+}
+
+ThrowawayPostgres& ThrowawayPostgres::shared() {
+  static ThrowawayPostgres server;
+  return server;
+}
+
+Sql::Sql(const std::string& conninfo) : connection_(PQconnectdb(conninfo.c_str())) {
+  auto* connection = static_cast<PGconn*>(connection_);
+  if (PQstatus(connection) != CONNECTION_OK) {
+    const std::string text = PQerrorMessage(connection);
+    PQfinish(connection);
+    throw std::runtime_error(text);
+  }
+  PQsetNoticeProcessor(
+      connection, [](void*, const char*) {}, nullptr);
+}
+
+Sql::~Sql() {
+  PQfinish(static_cast<PGconn*>(connection_));
+}
+
+std::vector<Row> Sql::rows(const std::string& sql) {
+  PGresult* result = PQexec(static_cast<PGconn*>(connection_), sql.c_str());
+  const ExecStatusType status = PQresultStatus(result);
+  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
+    const std::string text = PQresultErrorMessage(result);
+    PQclear(result);
+    throw std::runtime_error(text.empty() ? "no connection" : text);
+  }
+  std::vector<Row> rows(static_cast<std::size_t>(PQntuples(result)));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (int column = 0; column < PQnfields(result); ++column) {
+      const int row = static_cast<int>(i);
+      rows[i].emplace_back(PQgetisnull(result, row, column) != 0 ? "NULL"
+                                                                 : PQgetvalue(result, row, column));
+    }
+  }
+  PQclear(result);
+  return rows;
+}
+
+std::string Sql::query(const std::string& sql) {
+  const auto all = rows(sql);
+  return all.empty() || all[0].empty() ? "" : all[0][0];
+}
+
+std::int64_t Sql::number(const std::string& sql) {
+  return std::stoll(query(sql));
+}
+
+}  // namespace pgforeman::test

@@ -1,0 +1,82 @@
+#pragma once
+// A private PostgreSQL server for tests: in a temporary folder, on a unix socket there and on a
+// free loopback port; gone with this object, or with this process. Also a way to ask it things that
+// needs no database headers.
+//
+// Run by root, the server runs as another user, since PostgreSQL refuses root.
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace pgforeman::test {
+
+using Row = std::vector<std::string>;  // NULL is "NULL"
+
+/// One session, for tests to look at and change the database. Throws std::runtime_error with the
+/// server's text.
+class Sql {
+ public:
+  explicit Sql(const std::string& conninfo);
+  ~Sql();
+  Sql(const Sql&) = delete;
+  Sql& operator=(const Sql&) = delete;
+
+  /// The first column of the first row of the last statement; "" when there is none.
+  std::string query(const std::string& sql);
+  std::int64_t number(const std::string& sql);
+  std::vector<Row> rows(const std::string& sql);
+
+ private:
+  void* connection_;  // PGconn
+};
+
+class ThrowawayPostgres {
+ public:
+  /// Makes the server's files and starts it; `settings` are further lines of postgresql.conf.
+  /// Throws std::runtime_error with the server's log when it does not come up.
+  explicit ThrowawayPostgres(const std::string& settings = "");
+  ~ThrowawayPostgres();
+  ThrowawayPostgres(const ThrowawayPostgres&) = delete;
+  ThrowawayPostgres& operator=(const ThrowawayPostgres&) = delete;
+
+  /// For superuser "postgres", without a password. Over the unix socket, or over TCP.
+  std::string conninfo(const std::string& database = "postgres") const;
+  std::string tcp_url(const std::string& database = "postgres") const;
+  int port() const { return port_; }
+  const std::string& folder() const { return folder_; }
+
+  /// A new database's conninfo; `name` must be new on this server.
+  std::string create_database(const std::string& name, const std::string& like = "template1");
+
+  void start();      ///< returns when it accepts connections
+  void stop_fast();  ///< like `pg_ctl stop -m fast`: sessions are ended
+  void kill9();      ///< SIGKILL to it and all its processes, waits until they are gone
+  void pause();      ///< SIGSTOP to it and all its processes
+  void resume();
+  bool running() const { return pid_ > 0; }
+  pid_t pid() const { return pid_; }
+
+  /// One server for all tests of this process, started on first use and stopped at its end.
+  static ThrowawayPostgres& shared();
+
+ private:
+  void write_config(const std::string& settings);
+  void wait_until_it_answers();
+  void wait_for_end(pid_t pid, const char* what);
+  std::string log_tail() const;
+
+  std::string folder_;
+  int port_ = 0;
+  pid_t pid_ = -1;
+};
+
+/// Polls until `condition` holds; false when it does not within `limit`. For tests only.
+bool eventually(const std::function<bool()>& condition,
+                std::chrono::milliseconds limit = std::chrono::seconds(10));
+
+}  // namespace pgforeman::test

@@ -1,0 +1,407 @@
+// The supervisor's decisions, by tables and a clock that only moves when told to.
+#include "supervisor/policy.h"
+
+#include <signal.h>
+
+#include <set>
+
+#include "scoreboard/scoreboard.h"
+#include "support/catch.h"
+
+using namespace pgforeman;
+using namespace std::chrono_literals;
+
+namespace {
+
+Options options(int concurrency) {
+  Options o;
+  o.concurrency = concurrency;
+  o.boot_timeout = 30s;
+  o.shutdown_grace = 25s;
+  o.restart_backoff = 100ms;
+  o.restart_backoff_max = 30s;
+  o.crash_loop_count = 5;
+  o.crash_loop_window = 60s;
+  o.poll_interval = 1s;
+  o.handler_timeout = 60s;
+  return o;
+}
+
+ChildExit killed(int signal) {
+  ChildExit exit;
+  exit.signal = signal;
+  return exit;
+}
+ChildExit exited(int code) {
+  ChildExit exit;
+  exit.exit_code = code;
+  return exit;
+}
+
+/// A fleet without processes: what the policy asks for happens at once.
+class Fleet {
+ public:
+  explicit Fleet(int concurrency) : policy(PolicySettings(options(concurrency)), now, 7) {}
+
+  std::vector<Action> tick() {
+    auto actions = policy.tick(now, seen);
+    for (const auto& action : actions) {
+      if (action.kind != Action::Kind::fork) continue;
+      if (fork_works) {
+        policy.on_forked(action.slot, now);
+        seen.erase(action.slot);
+      } else {
+        policy.on_fork_failed(action.slot, now);
+      }
+    }
+    return actions;
+  }
+  /// Ticks as often as the supervisor would, and collects what was asked for.
+  std::vector<Action> pass(Millis time) {
+    std::vector<Action> all;
+    for (const TimePoint end = now + time; now < end;) {
+      now += std::min(Policy::kTick, std::chrono::duration_cast<Millis>(end - now));
+      for (const auto& [slot, state] : policy.slots()) {
+        const bool waits = seen.contains(slot) && seen[slot].beat.phase() == Phase::waiting;
+        if (waits && !silent.contains(slot)) report(slot, Phase::waiting, 1h);
+      }
+      for (auto& action : tick()) all.push_back(action);
+    }
+    return all;
+  }
+  void report(int slot, Phase phase, Millis limit) {
+    const bool waited = seen[slot].reached_waiting || phase == Phase::waiting;
+    seen[slot] = {Beat::make(phase, now + limit), waited};
+  }
+  void all_wait() {
+    for (const auto& [slot, state] : policy.slots()) {
+      if (state.life == SlotState::Life::alive) report(slot, Phase::waiting, 1h);
+    }
+    tick();
+  }
+  ExitVerdict end(int slot, const ChildExit& exit) {
+    const auto verdict = policy.on_exit(slot, exit, seen[slot], now);
+    seen.erase(slot);
+    return verdict;
+  }
+
+  TimePoint now{1000s};
+  bool fork_works = true;
+  std::map<int, Observation> seen;
+  std::set<int> silent;  ///< these do not report again while they wait
+  Policy policy;
+};
+
+int count(const std::vector<Action>& actions, Action::Kind kind, int signal = 0) {
+  int n = 0;
+  for (const auto& a : actions) n += a.kind == kind && a.signal == signal ? 1 : 0;
+  return n;
+}
+
+const SlotState& slot(const Fleet& fleet, int index) {
+  return fleet.policy.slots().at(index);
+}
+
+}  // namespace
+
+TEST_CASE("A start forks every consumer and maintenance once") {
+  Fleet fleet(3);
+  CHECK(count(fleet.tick(), Action::Kind::fork) == 4);
+  CHECK(fleet.tick().empty());
+}
+
+TEST_CASE("A child that had reached waiting is re-forked without a delay") {
+  Fleet fleet(2);
+  fleet.tick();
+  fleet.all_wait();
+  for (int i = 0; i < 100; ++i) {
+    const auto verdict = fleet.end(0, killed(SIGKILL));
+    CHECK(verdict.cause == ExitCause::signal);
+    REQUIRE(verdict.restart_in == Millis{0});
+    CHECK(count(fleet.tick(), Action::Kind::fork) == 1);
+    fleet.all_wait();
+  }
+  CHECK_FALSE(slot(fleet, 0).crash_looping);
+}
+
+TEST_CASE("A child that ends before waiting comes back after min(base * 2^n, cap) +-20 %") {
+  Fleet fleet(1);
+  fleet.tick();
+  for (int n = 0; n < 12; ++n) {
+    const auto verdict = fleet.end(0, exited(1));
+    const double expected = std::min(100.0 * (1 << n), 30000.0);
+    CHECK(static_cast<double>(verdict.restart_in->count()) >= 0.79 * expected);
+    CHECK(static_cast<double>(verdict.restart_in->count()) <= 1.21 * expected);
+    CHECK(count(fleet.tick(), Action::Kind::fork) == 0);
+    fleet.now += *verdict.restart_in;
+    CHECK(count(fleet.tick(), Action::Kind::fork) == 1);
+  }
+}
+
+TEST_CASE("The crash-loop verdict comes after the count within the window and not without") {
+  Fleet fleet(1);
+  fleet.tick();
+  for (int n = 0; n < 5; ++n) {
+    CHECK_FALSE(slot(fleet, 0).crash_looping);
+    const auto verdict = fleet.end(0, exited(1));
+    CHECK(verdict.new_crash_loop == (n == 4));
+    fleet.now = slot(fleet, 0).due_at;
+    fleet.tick();
+  }
+  CHECK(slot(fleet, 0).crash_looping);
+  CHECK(fleet.policy.not_live_reason(fleet.now) == "every slot is crash-looping");
+
+  Fleet slow(1);
+  slow.tick();
+  for (int n = 0; n < 10; ++n) {
+    slow.end(0, exited(1));
+    slow.now = std::max(slot(slow, 0).due_at, slow.now + 20s);
+    slow.tick();
+  }
+  CHECK_FALSE(slot(slow, 0).crash_looping);
+}
+
+TEST_CASE("The verdict clears after 60 s of health while the child is alive") {
+  Fleet fleet(1);
+  fleet.tick();
+  for (int n = 0; n < 5; ++n) {
+    fleet.end(0, exited(1));
+    fleet.now = slot(fleet, 0).due_at;
+    fleet.tick();
+  }
+  REQUIRE(slot(fleet, 0).crash_looping);
+  fleet.all_wait();
+  fleet.pass(59s);
+  CHECK(slot(fleet, 0).crash_looping);
+  fleet.pass(1200ms);
+  CHECK_FALSE(slot(fleet, 0).crash_looping);
+  CHECK(fleet.policy.not_live_reason(fleet.now).empty());
+}
+
+TEST_CASE("One healthy slot keeps the fleet live") {
+  Fleet fleet(2);
+  fleet.tick();
+  fleet.all_wait();
+  for (int n = 0; n < 3; ++n) fleet.tick();
+  fleet.end(0, killed(SIGSEGV));
+  fleet.tick();
+  for (int n = 0; n < 8; ++n) {
+    fleet.end(0, exited(1));
+    fleet.now = slot(fleet, 0).due_at;
+    fleet.report(1, Phase::waiting, 1h);
+    fleet.tick();
+  }
+  CHECK(slot(fleet, 0).crash_looping);
+  CHECK(fleet.policy.not_live_reason(fleet.now).empty());
+}
+
+TEST_CASE("A child that hangs while booting dies at the boot deadline") {
+  Fleet fleet(1);
+  fleet.tick();
+  fleet.report(kMaintenanceSlot, Phase::waiting, 1h);
+  CHECK(count(fleet.pass(30s), Action::Kind::signal, SIGKILL) == 0);
+  const auto actions = fleet.pass(400ms);
+  REQUIRE(count(actions, Action::Kind::signal, SIGKILL) == 1);
+  CHECK(actions.back().why == "missed its booting deadline");
+}
+
+TEST_CASE("Whoever misses its phase's deadline is killed once, the others are left alone") {
+  Fleet fleet(2);
+  fleet.tick();
+  fleet.all_wait();
+  fleet.report(0, Phase::running, 5s);
+  CHECK(count(fleet.pass(5s), Action::Kind::signal, SIGKILL) == 0);
+  const auto actions = fleet.pass(2s);
+  REQUIRE(actions.size() == 1);
+  CHECK(actions[0].slot == 0);
+  CHECK(actions[0].why == "missed its running deadline");
+  const auto verdict = fleet.end(0, killed(SIGKILL));
+  CHECK(verdict.cause == ExitCause::deadline);
+  CHECK(verdict.blame);
+  CHECK(verdict.restart_in == Millis{0});
+}
+
+TEST_CASE("A deadline in the far future is clamped to what the phase may take") {
+  Fleet fleet(1);
+  fleet.tick();
+  fleet.all_wait();
+  fleet.report(kMaintenanceSlot, Phase::waiting, 1h);
+  fleet.report(0, Phase::claiming, 1000h);
+  int kills = 0;
+  for (int i = 0; i < 30; ++i) {
+    fleet.report(kMaintenanceSlot, Phase::waiting, 1h);
+    kills += count(fleet.pass(1s), Action::Kind::signal, SIGKILL);
+  }
+  CHECK(kills == 1);
+}
+
+TEST_CASE("A phase that does not exist counts as no report") {
+  Fleet fleet(1);
+  fleet.tick();
+  fleet.all_wait();
+  fleet.seen[0].beat.word = ~std::uint64_t{0};
+  int kills = 0;
+  for (int i = 0; i < 40; ++i) {
+    fleet.report(kMaintenanceSlot, Phase::waiting, 1h);
+    kills += count(fleet.pass(1s), Action::Kind::signal, SIGKILL);
+  }
+  CHECK(kills == 1);
+}
+
+TEST_CASE("After a pause of the whole fleet nobody is killed before it could report") {
+  Fleet fleet(2);
+  fleet.tick();
+  fleet.report(kMaintenanceSlot, Phase::waiting, 3s);
+  fleet.report(0, Phase::waiting, 3s);
+  fleet.report(1, Phase::waiting, 3s);
+  fleet.silent = {0, 1, kMaintenanceSlot};
+  fleet.tick();
+  fleet.now += 10min;
+  CHECK(count(fleet.tick(), Action::Kind::signal, SIGKILL) == 0);
+  CHECK(count(fleet.pass(1800ms), Action::Kind::signal, SIGKILL) == 0);
+  fleet.silent = {1};
+  fleet.report(0, Phase::waiting, 1h);
+  fleet.report(kMaintenanceSlot, Phase::waiting, 1h);
+  const auto actions = fleet.pass(600ms);
+  REQUIRE(actions.size() == 1);
+  CHECK(actions[0].slot == 1);
+}
+
+TEST_CASE("A kill while connecting is no step towards the crash-loop verdict") {
+  Fleet fleet(1);
+  fleet.tick();
+  for (int i = 0; i < 10; ++i) {
+    fleet.report(0, Phase::connecting, 20s);
+    fleet.tick();
+    const auto verdict = fleet.end(0, killed(SIGKILL));
+    CHECK_FALSE(verdict.new_crash_loop);
+    fleet.now = slot(fleet, 0).due_at;
+    fleet.tick();
+  }
+  CHECK_FALSE(slot(fleet, 0).crash_looping);
+}
+
+TEST_CASE("A drain tells every consumer at once and maintenance after the last of them") {
+  Fleet fleet(3);
+  fleet.tick();
+  fleet.all_wait();
+  fleet.policy.stop(fleet.now);
+  const auto told = fleet.tick();
+  CHECK(count(told, Action::Kind::signal, SIGTERM) == 3);
+  fleet.end(0, exited(0));
+  fleet.end(1, exited(0));
+  CHECK(fleet.tick().empty());
+  fleet.end(2, exited(0));
+  const auto last = fleet.tick();
+  REQUIRE(count(last, Action::Kind::signal, SIGTERM) == 1);
+  CHECK(last[0].slot == kMaintenanceSlot);
+  fleet.end(kMaintenanceSlot, exited(0));
+  CHECK(count(fleet.tick(), Action::Kind::finished) == 1);
+}
+
+TEST_CASE("A second TERM changes nothing, and nothing is forked once stopping") {
+  Fleet fleet(2);
+  fleet.tick();
+  fleet.all_wait();
+  fleet.policy.stop(fleet.now);
+  fleet.tick();
+  fleet.now += 1s;
+  fleet.policy.stop(fleet.now);
+  CHECK(fleet.tick().empty());
+  fleet.end(0, killed(SIGSEGV));
+  CHECK(count(fleet.pass(10s), Action::Kind::fork) == 0);
+}
+
+TEST_CASE("Who does not drain within the grace is killed, and its message is not blamed") {
+  Fleet fleet(2);
+  fleet.tick();
+  fleet.all_wait();
+  fleet.policy.stop(fleet.now);
+  fleet.tick();
+  fleet.end(1, exited(0));
+  CHECK(count(fleet.pass(25s), Action::Kind::signal, SIGKILL) == 0);
+  CHECK(count(fleet.pass(1s), Action::Kind::signal, SIGKILL) == 1);
+  const auto verdict = fleet.end(0, killed(SIGKILL));
+  CHECK(verdict.cause == ExitCause::shutdown);
+  CHECK_FALSE(verdict.blame);
+}
+
+TEST_CASE("An interrupt in a hurry asks every consumer to end its handler now") {
+  Fleet fleet(2);
+  fleet.tick();
+  fleet.all_wait();
+  fleet.policy.stop(fleet.now);
+  fleet.tick();
+  fleet.policy.hurry(fleet.now);
+  CHECK(count(fleet.tick(), Action::Kind::signal, SIGQUIT) == 2);
+  CHECK(count(fleet.pass(1s), Action::Kind::signal, SIGKILL) == 2);
+}
+
+TEST_CASE("A fork that fails is retried with backoff, and given up after the boot timeout") {
+  Fleet fleet(1);
+  fleet.fork_works = false;
+  const auto actions = fleet.pass(29s);
+  const int tries = count(actions, Action::Kind::fork);
+  CHECK(tries > 6);
+  CHECK(tries < 60);
+  CHECK_FALSE(fleet.policy.gave_up());
+  const auto last = fleet.pass(1500ms);
+  CHECK(count(last, Action::Kind::give_up) == 1);
+  CHECK(fleet.policy.gave_up());
+  CHECK(count(last, Action::Kind::finished) > 0);
+}
+
+TEST_CASE("A fork that fails later does not end the fleet") {
+  Fleet fleet(2);
+  fleet.tick();
+  fleet.all_wait();
+  fleet.fork_works = false;
+  fleet.end(0, killed(SIGKILL));
+  for (int i = 0; i < 60; ++i) {
+    fleet.report(1, Phase::waiting, 1h);
+    fleet.report(kMaintenanceSlot, Phase::waiting, 1h);
+    fleet.pass(1s);
+  }
+  CHECK_FALSE(fleet.policy.gave_up());
+  fleet.fork_works = true;
+  CHECK(count(fleet.pass(37s), Action::Kind::fork) >= 1);
+}
+
+TEST_CASE("Shrinking drains the last slot; growing brings it back after it has ended") {
+  Fleet fleet(2);
+  fleet.tick();
+  fleet.all_wait();
+  CHECK(fleet.policy.resize(1, fleet.now) == 1);
+  const auto actions = fleet.tick();
+  REQUIRE(actions.size() == 1);
+  CHECK(actions[0].signal == SIGTERM);
+  CHECK(actions[0].slot == 1);
+  CHECK(fleet.policy.resize(2, fleet.now) == 2);
+  CHECK(count(fleet.tick(), Action::Kind::fork) == 0);
+  fleet.end(1, exited(0));
+  CHECK(count(fleet.tick(), Action::Kind::fork) == 1);
+  CHECK(fleet.policy.resize(0, fleet.now) == 1);
+  CHECK(fleet.policy.resize(5000, fleet.now) == kMaxConsumers);
+}
+
+TEST_CASE("A reload replaces the children one by one, each after the last is back at work") {
+  Fleet fleet(3);
+  fleet.tick();
+  fleet.all_wait();
+  fleet.policy.replace_all(PolicySettings(options(3)), fleet.now);
+  std::vector<int> replaced;
+  for (int i = 0; i < 4; ++i) {
+    const auto told = fleet.tick();
+    REQUIRE(count(told, Action::Kind::signal, SIGTERM) == 1);
+    CHECK(fleet.tick().empty());
+    const int index = told[0].slot;
+    replaced.push_back(index);
+    fleet.end(index, exited(0));
+    CHECK(count(fleet.tick(), Action::Kind::fork) == 1);
+    CHECK(fleet.tick().empty());
+    fleet.report(index, Phase::waiting, 1h);
+  }
+  CHECK(fleet.tick().empty());
+  CHECK(replaced == std::vector<int>{0, 1, 2, kMaintenanceSlot});
+  CHECK_FALSE(fleet.policy.replacing());
+}

@@ -1,0 +1,101 @@
+// Shared memory: what is written is read, and what is hostile is bounded.
+#include "scoreboard/scoreboard.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "support/catch.h"
+
+using namespace pgforeman;
+using namespace std::chrono_literals;
+
+namespace {
+
+Message message(std::int64_t id, std::int64_t token) {
+  Message m;
+  m.lease = {id, token};
+  return m;
+}
+
+}  // namespace
+
+TEST_CASE("A beat carries its phase and deadline in one word") {
+  const TimePoint deadline{123456789ms};
+  const Beat beat = Beat::make(Phase::settling, deadline);
+  CHECK(beat.phase() == Phase::settling);
+  CHECK(beat.deadline() == deadline);
+  CHECK(Beat{~std::uint64_t{0}}.phase() == Phase::empty);
+}
+
+TEST_CASE("What a child writes before it dies is what the parent reads") {
+  Scoreboard board;
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    LedgerWriter ledger(board.ledger(3));
+    ledger.begin_claim(77);
+    const std::vector<Message> claimed = {message(1, 77), message(2, 77), message(3, 77)};
+    ledger.end_claim(claimed);
+    ledger.start(0);
+    Outcome outcome{Outcome::Kind::retry, 5s, "x", ""};
+    ledger.finish(0, outcome);
+    ledger.start(1);
+    ::raise(SIGKILL);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(pid, &status, 0) == pid);
+  sign_ledger(board.ledger(3), true, "consumer killed by SIGKILL");
+  const LedgerReading reading = read_ledger(board.ledger(3));
+  REQUIRE(reading.entries.size() == 3);
+  CHECK(reading.claiming_token == 0);
+  CHECK(reading.entries[0].state == LeaseState::retry);
+  CHECK(reading.entries[0].after_ms == 5000);
+  CHECK(reading.entries[1].state == LeaseState::running);
+  CHECK(reading.entries[2].state == LeaseState::held);
+  CHECK(reading.entries[2].lease.id == 3);
+  CHECK(reading.entries[2].lease.token == 77);
+  CHECK(reading.blame);
+  CHECK(reading.cause == "consumer killed by SIGKILL");
+}
+
+TEST_CASE("A claim whose answer never came leaves its token") {
+  Scoreboard board;
+  LedgerWriter ledger(board.ledger(0));
+  ledger.begin_claim(99);
+  CHECK(read_ledger(board.ledger(0)).claiming_token == 99);
+  CHECK_FALSE(read_ledger(board.ledger(0)).empty());
+  ledger.clear();
+  CHECK(read_ledger(board.ledger(0)).empty());
+}
+
+TEST_CASE("A settled message is no longer in the ledger") {
+  Scoreboard board;
+  LedgerWriter ledger(board.ledger(0));
+  const std::vector<Message> claimed = {message(1, 5), message(2, 5)};
+  ledger.begin_claim(5);
+  ledger.end_claim(claimed);
+  ledger.settled(0);
+  const auto reading = read_ledger(board.ledger(0));
+  REQUIRE(reading.entries.size() == 1);
+  CHECK(reading.entries[0].lease.id == 2);
+}
+
+TEST_CASE("A ledger full of garbage gives a bounded reading") {
+  Scoreboard board;
+  std::memset(static_cast<void*>(&board.ledger(1)), 0xff, sizeof(Ledger));
+  const auto reading = read_ledger(board.ledger(1));
+  CHECK(reading.entries.size() <= kMaxBatch);
+  CHECK(reading.cause.size() < 161);
+  for (const char c : reading.cause) CHECK(c == '?');
+}
+
+TEST_CASE("Handler times fall into the bucket of their bound") {
+  Scoreboard board;
+  SlotWriter writer(board.slot(0));
+  writer.count_handler_time(1ms);
+  writer.count_handler_time(2h);
+  CHECK(board.slot(0).handler_buckets[0].load() == 1);
+  CHECK(board.slot(0).handler_buckets[kHandlerBuckets - 1].load() == 1);
+  CHECK(board.slot(0).handler_us_sum.load() == 7200001000);
+}
