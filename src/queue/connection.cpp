@@ -14,6 +14,8 @@ namespace {
 
 using Kind = DatabaseError::Kind;
 
+constexpr const char* kLost = "the database connection was lost";
+
 /// Disarms however the call ends.
 class Watch {
  public:
@@ -66,20 +68,20 @@ auto Connection::Impl::guarded(Call&& call) {
   try {
     pqxx::nontransaction work(*session_);
     return call(work);
-  } catch (const pqxx::broken_connection& e) {
-    lost(watchdog_.fired() ? silent() : one_line(e.what()));
+  } catch (const pqxx::broken_connection&) {
+    lost(watchdog_.fired() ? silent() : kLost);  // libpqxx's text is about its own next step
   } catch (const pqxx::in_doubt_error& e) {
     lost(one_line(e.what()));
   } catch (const pqxx::transaction_rollback& e) {
     throw to_database_error("40001", e.what());  // deadlock too; libpqxx 6 keeps no SQLSTATE here
   } catch (const pqxx::sql_error& e) {
     if (watchdog_.fired()) lost(silent());
-    const DatabaseError error = to_database_error(e.sqlstate(), e.what());
+    const DatabaseError error = to_database_error(compat::sqlstate_of(e), e.what());
     if (error.kind() == Kind::connection || !session_->is_open()) lost(error.what());
     throw error;
   } catch (const pqxx::failure& e) {
     if (watchdog_.fired()) lost(silent());
-    if (!session_->is_open()) lost(one_line(e.what()));
+    if (!session_->is_open()) lost(kLost);
     throw DatabaseError(Kind::rejected, one_line(e.what()));
   }
 }

@@ -20,11 +20,14 @@ std::string record_of(const Migration& migration) {
          std::to_string(migration.version) + ", '" + std::string(migration.name) + "')";
 }
 
-// In the transaction that is open, if one is.
+// In the transaction that is open, if one is. Asks the catalog's tables: to_regclass() answers from
+// a cache that inside a transaction may not yet know what another replica has just committed.
 int look_up_version(Connection& connection) {
-  const auto there =
-      connection.impl().exec("select to_regclass('pgforeman.schema_version') is null");
-  if (there[0][0].as<bool>()) return 0;
+  const auto there = connection.impl().exec(
+      "select exists (select from pg_catalog.pg_class c"
+      " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+      " where n.nspname = 'pgforeman' and c.relname = 'schema_version')");
+  if (!there[0][0].as<bool>()) return 0;
   return connection.impl()
       .exec("select coalesce(max(version), 0) from pgforeman.schema_version")[0][0]
       .as<int>();

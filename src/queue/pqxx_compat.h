@@ -2,6 +2,7 @@
 // libpqxx 6.4 and 7.x behind one face.
 
 #include <pqxx/connection>
+#include <pqxx/except>
 #include <pqxx/nontransaction>
 #include <pqxx/result>
 #include <pqxx/version>
@@ -20,6 +21,14 @@ inline void forbid_silent_reconnect(pqxx::connection& connection) {
 #pragma GCC diagnostic pop
 }
 
+/// libpqxx 6 drops the SQLSTATE of some errors, which only their type tells then.
+inline std::string sqlstate_of(const pqxx::sql_error& error) {
+  if (!error.sqlstate().empty()) return error.sqlstate();
+  if (dynamic_cast<const pqxx::insufficient_privilege*>(&error) != nullptr) return "42501";
+  if (dynamic_cast<const pqxx::insufficient_resources*>(&error) != nullptr) return "53000";
+  return "";
+}
+
 inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& sql,
                                 const std::vector<std::string>& params) {
   return work.exec_params(sql, pqxx::prepare::make_dynamic_params(params));
@@ -28,6 +37,10 @@ inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& s
 #else
 
 inline void forbid_silent_reconnect(pqxx::connection&) {}  // libpqxx 7 never does
+
+inline std::string sqlstate_of(const pqxx::sql_error& error) {
+  return error.sqlstate();
+}
 
 inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& sql,
                                 const std::vector<std::string>& params) {

@@ -61,6 +61,19 @@ void split(std::span<const Lease> leases, Ids& ids, Ids& tokens) {
   }
 }
 
+/// The six figures of pgforeman.counts, from column `first` on.
+template <typename Row>
+QueueCounts counts_of(const Row& row, int first) {
+  QueueCounts counts;
+  counts.ready = row[first].template as<std::int64_t>();
+  counts.scheduled = row[first + 1].template as<std::int64_t>();
+  counts.running = row[first + 2].template as<std::int64_t>();
+  counts.dead = row[first + 3].template as<std::int64_t>();
+  counts.oldest_seconds = row[first + 4].template as<double>();
+  counts.capped = row[first + 5].template as<bool>();
+  return counts;
+}
+
 }  // namespace
 
 void Queue::check_schema() {
@@ -154,13 +167,15 @@ Tick Queue::tick() {
   Tick tick;
   tick.promoted = row[0].as<std::int64_t>();
   if (const auto due = row[1].as<std::int64_t>(); due >= 0) tick.next_due = Millis{due};
-  tick.counts.ready = row[2].as<std::int64_t>();
-  tick.counts.scheduled = row[3].as<std::int64_t>();
-  tick.counts.running = row[4].as<std::int64_t>();
-  tick.counts.dead = row[5].as<std::int64_t>();
-  tick.counts.oldest_seconds = row[6].as<double>();
-  tick.counts.capped = row[7].as<bool>();
+  tick.counts = counts_of(row, 2);
   return tick;
+}
+
+QueueCounts Queue::counts() {
+  const pqxx::result rows = connection_.impl().call(
+      "select ready, scheduled, running, dead, oldest_seconds, capped from pgforeman.counts($1)",
+      {name_});
+  return counts_of(rows[0], 0);
 }
 
 }  // namespace pgforeman

@@ -71,7 +71,7 @@ class Queue {
   /// Moves due messages to ready, and counts. One statement.
   Tick tick();
 
-  /// Counts without changing anything: for a person who asks. One statement.
+  /// Only counts; changes nothing.
   QueueCounts counts();
 
  private:

@@ -129,8 +129,7 @@ TEST_CASE("A connection that fails says why on one line, without the password", 
   CHECK_THAT(failure.what, Contains("no_such_db"));
   for (const std::string wrong :
        {"postgresql://u:ge/heim@127.0.0.1/d", "postgresql://u:ge@heim@127.0.0.1/d",
-        "postgresql://u:p?geheim=1@127.0.0.1/d", "password=geheim nonsense", "passwort=geheim",
-        "host=127.0.0.1 port=heim"}) {
+        "password=geheim nonsense", "passwort=geheim", "host=127.0.0.1 port=heim"}) {
     failure = failure_of([&] { Connection connection(settings_for(wrong)); });
     CHECK(failure.kind == Kind::connection);
     CHECK_THAT(failure.what, !Contains("heim"));

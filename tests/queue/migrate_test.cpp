@@ -1,6 +1,7 @@
 #include "queue/migrate.h"
 
 #include <atomic>
+#include <mutex>
 #include <thread>
 
 #include "queue/database.h"
@@ -26,6 +27,8 @@ DatabaseError error_of(const std::function<void()>& call) {
 TEST_CASE("Ten replicas that migrate at once apply each migration once", "[migrate]") {
   const std::string conninfo = empty_database();
   std::atomic<int> applied{0}, failed{0};
+  std::mutex guard;
+  std::string what;
   std::vector<std::thread> replicas;
   for (int i = 0; i < 10; ++i) {
     replicas.emplace_back([&] {
@@ -34,10 +37,13 @@ TEST_CASE("Ten replicas that migrate at once apply each migration once", "[migra
         applied += migrate(connection, {});
       } catch (const std::exception& e) {
         ++failed;
+        const std::lock_guard lock(guard);
+        what += std::string(e.what()) + "\n";
       }
     });
   }
   for (auto& replica : replicas) replica.join();
+  INFO(what);
   CHECK(failed == 0);
   CHECK(applied == latest_version());
   Sql sql(conninfo);

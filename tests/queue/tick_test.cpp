@@ -42,6 +42,23 @@ TEST_CASE("A tick counts each state of its own queue, and the oldest claimable a
   CHECK(counts.oldest_seconds == Approx(3600).margin(30));
 }
 
+TEST_CASE("Counting alone gives the same figures and promotes nothing", "[tick]") {
+  Database db;
+  db.sql.query("select pgforeman.send('q', '1', delay => '1 ms')");
+  db.send();
+  db.send();
+  db.claim();
+  REQUIRE(eventually([&] {
+    return db.sql.query("select due_at < clock_timestamp() from pgforeman.message "
+                        "where state = 1") == "t";
+  }));
+  const auto counts = db.queue.counts();
+  CHECK(counts.ready == 1);
+  CHECK(counts.running == 1);
+  CHECK(counts.scheduled == 1);
+  CHECK(db.queue.tick().counts.ready == 2);
+}
+
 TEST_CASE("The age of a delayed message counts from when it was due", "[tick]") {
   Database db;
   db.send("1", {2, Millis{1}, "{}"});
