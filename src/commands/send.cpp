@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -14,9 +14,9 @@
 #include "commands/database_command.h"
 #include "commands/line_input.h"
 #include "commands/text_table.h"
+#include "options/table.h"
 #include "options/value.h"
 #include "queue/database_error.h"
-#include "queue/migrate.h"
 #include "queue/producer.h"
 #include "queue/queue.h"
 
