@@ -39,6 +39,16 @@ bool AskWords::has(std::string_view flag) const {
   return std::any_of(flags.begin(), flags.end(), [&](const auto& f) { return f.name == flag; });
 }
 
+HttpAnswer ask_endpoint(const AskWords& words, const std::string& target) {
+  const Options& options = words.options;
+  if (options.health_port == 0) {
+    throw HttpGetError(
+        "HEALTH_PORT is 0, any free port: say --health-port with the one that the fleet logged");
+  }
+  return http_get(connectable_address(options.health_address),
+                  static_cast<std::uint16_t>(options.health_port), target, words.timeout);
+}
+
 CommandFlag timeout_flag() {
   return {"timeout", true, "how long to wait for the endpoint's answer (default 2s)"};
 }

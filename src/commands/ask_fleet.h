@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/http_get.h"
 #include "options/load.h"
 #include "pgforeman/exit_code.h"
 
@@ -30,6 +31,9 @@ struct AskWords {
 /// Reads a command's words. `flags` must hold `timeout`; `help` is printed before the options.
 AskWords read_ask_words(Command command, std::string_view name, std::span<const char* const> args,
                         std::span<const CommandFlag> flags, std::string_view help);
+
+/// Asks the endpoint for `target`. Throws HttpGetError.
+HttpAnswer ask_endpoint(const AskWords& words, const std::string& target);
 
 /// The flag both take.
 CommandFlag timeout_flag();

@@ -3,7 +3,6 @@
 #include <array>
 #include <cstdio>
 
-#include "base/http_get.h"
 #include "commands/ask_fleet.h"
 #include "commands/commands.h"
 
@@ -32,9 +31,7 @@ ExitCode command_health(Args args) {
   const AskWords words = read_ask_words(Command::health, "health", args, flags, kHelp);
   if (words.finished) return *words.finished;
   try {
-    const HttpAnswer answer =
-        http_get(connectable_address(words.options.health_address),
-                 static_cast<std::uint16_t>(words.options.health_port), "/livez", words.timeout);
+    const HttpAnswer answer = ask_endpoint(words, "/livez");
     fmt::print("{}\n", answer.body);
     return answer.status == 200 ? ExitCode::ok : ExitCode::nothing_found;
   } catch (const HttpGetError& error) {

@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <exception>
 
-#include "base/http_get.h"
 #include "commands/ask_fleet.h"
 #include "commands/commands.h"
 #include "commands/status_text.h"
@@ -39,9 +38,7 @@ void complain(std::string_view text) {
 /// The body of /status; empty, and said why on standard error, when no fleet answers.
 std::string ask_fleet(const AskWords& words) {
   try {
-    HttpAnswer answer =
-        http_get(connectable_address(words.options.health_address),
-                 static_cast<std::uint16_t>(words.options.health_port), "/status", words.timeout);
+    HttpAnswer answer = ask_endpoint(words, "/status");
     if (answer.status != 200) {
       complain(fmt::format("the endpoint answered {}: {}", answer.status, answer.body));
       return {};

@@ -51,7 +51,7 @@ class JsonlHandler final : public Handler {
   void open() override {
     // Reads what is not an answer to anything now, so that no later message is blamed for it.
     if (process_ && !run_ && process_->out.is_open()) process_->out.drain();
-    if (process_ && !run_ && !process_->out.is_open()) retire("closed its stdout");
+    if (process_ && !run_ && !process_->out.is_open()) let_end();
     if (!process_) start_process();
   }
 
@@ -95,6 +95,7 @@ class JsonlHandler final : public Handler {
     if (it == leaving_.end()) return false;
     kill_group(exit.pid);
     (*it)->read_last_words();
+    if ((*it)->left_by_itself) log_end(exit);
     leaving_.erase(it);
     return true;
   }
@@ -137,9 +138,10 @@ class JsonlHandler final : public Handler {
     }
 
     pid_t pid;
-    bool answered = false;  ///< at least once: it is a handler that works
-    bool blamed = false;    ///< counted as a failed start
-    bool exited = false;    ///< reaped: no signal may be sent any more
+    bool answered = false;        ///< at least once: it is a handler that works
+    bool blamed = false;          ///< counted as a failed start
+    bool left_by_itself = false;  ///< ended between messages: its exit is worth a line
+    bool exited = false;          ///< reaped: no signal may be sent any more
     LineSplitter lines{kAnswerBytes};
     TailCapture tail{kStderrTailBytes};  ///< of its stderr since the message began
     StderrLog log;
@@ -239,9 +241,43 @@ class JsonlHandler final : public Handler {
     process->out.drain();
     process->read_last_words();
     process_.reset();
-    if (run_) return finish(outcome_of_exit(*process, exit));
+    if (run_) {
+      if (may_start_over(*process) && start_over()) return;
+      return finish(outcome_of_exit(*process, exit));
+    }
     if (!process->answered) blame_start(*process);
-    log::info("the handler ended between messages: " + exit.explain(), {{"handler_pid", exit.pid}});
+    log_end(exit);
+  }
+
+  static void log_end(const ChildExit& exit) {
+    // Some handlers end after each message, or after so many, on purpose.
+    const bool planned = exit.signal == 0 && exit.exit_code == 0;
+    log::write(planned ? log::Level::debug : log::Level::warn,
+               "the handler ended between messages: " + exit.explain(),
+               {{"handler_pid", exit.pid}});
+  }
+
+  /// Not one byte of the message: its process ended for other reasons.
+  bool read_nothing(const Process& process) const {
+    return process.in.unread() + process.in.unwritten() >= run_->request.size();
+  }
+
+  /// A handler that ends after an answer (some do after each, or after so many) may just not be
+  /// gone yet when the next message is written. One that never answered gets no second try here.
+  bool may_start_over(const Process& process) const {
+    return process.answered && run_->ending == Ending::none && !run_->verdict &&
+           read_nothing(process) && process.lines.partial().empty();
+  }
+
+  bool start_over() {
+    try {
+      start_process();
+    } catch (const std::system_error&) {
+      return false;  // counted, and the message is released
+    }
+    run_->wait_for_exit.cancel();
+    process_->in.write(run_->request);
+    return true;
   }
 
   Outcome outcome_of_exit(Process& process, const ChildExit& exit) {
@@ -249,7 +285,7 @@ class JsonlHandler final : public Handler {
     if (run_->verdict) return retry_outcome(*run_->verdict, process.tail.text());
     if (run_->ending == Ending::shutdown) return released_outcome(explain(run_->ending));
     blame_start(process);
-    if (process.in.unread() + process.in.unwritten() >= run_->request.size()) {
+    if (read_nothing(process)) {
       // Not one byte of the message was read: no attempt of anything.
       Outcome outcome = retry_outcome(
           "the handler " + exit.explain() + " before it read the message", process.tail.text());
@@ -275,15 +311,22 @@ class JsonlHandler final : public Handler {
     ++failed_starts_;
   }
 
-  void retire_unasked() { retire("wrote to its stdout without being asked"); }
-
-  /// Between messages: kills the process; the next open() starts another.
-  void retire(std::string_view why) {
+  /// Between messages, or after the last one's answer: kills the process; the next open() starts
+  /// another.
+  void retire_unasked() {
     if (!process_->exited) {
-      log::warn("the handler " + std::string(why) + ": it is killed and started anew",
+      log::warn("the handler wrote to its stdout without being asked: it is killed",
                 {{"handler_pid", process_->pid}});
       kill_group(process_->pid);
     }
+    blame_start(*process_);
+    let_go();
+  }
+
+  /// It closed its stdout between messages: most likely it is ending, and its exit explains why.
+  void let_end() {
+    process_->left_by_itself = true;
+    process_->ender.kill_after(process_->pid, kWaitForExit);
     blame_start(*process_);
     let_go();
   }

@@ -77,6 +77,7 @@ class Loader {
     const auto config = given_.find("CONFIG");
     if (config == given_.end()) return;
     const std::string path = config->second.value;
+    if (!find_option("CONFIG")->rule.holds(path)) return;  // set() reports it
     ConfigFile file = read_config_file(path);
     for (std::string& text : file.errors) file_mistake(std::move(text));
     for (ConfigLine& line : file.lines) {

@@ -39,7 +39,7 @@ struct Pipe {
 
 }  // namespace
 
-TEST_CASE("A JSON line parses, whatever the text") {
+TEST_CASE("A JSON line parses, whatever the text", "[log]") {
   Pipe pipe;
   log::configure(log::Level::info, log::Format::json, pipe.write.get());
   log::identify("consumer", 3, 2);
@@ -61,7 +61,7 @@ TEST_CASE("A JSON line parses, whatever the text") {
   log::identify("supervisor", -1, 0);
 }
 
-TEST_CASE("A line is at most 4,096 bytes and still parses") {
+TEST_CASE("A line is at most 4,096 bytes and still parses", "[log]") {
   Pipe pipe;
   log::configure(log::Level::info, log::Format::json, pipe.write.get());
   const std::string big(10000, 'x');
@@ -76,7 +76,7 @@ TEST_CASE("A line is at most 4,096 bytes and still parses") {
   CHECK_NOTHROW(nlohmann::json::parse(escaped));
 }
 
-TEST_CASE("A text line quotes what would be ambiguous and stays one line") {
+TEST_CASE("A text line quotes what would be ambiguous and stays one line", "[log]") {
   Pipe pipe;
   log::configure(log::Level::debug, log::Format::text, pipe.write.get());
   log::info("child ended", {{"explain", "killed by SIGKILL\nreally"}, {"pid2", 7}});
@@ -86,14 +86,14 @@ TEST_CASE("A text line quotes what would be ambiguous and stays one line") {
   CHECK(std::count(line.begin(), line.end(), '\n') == 1);
 }
 
-TEST_CASE("Below the level nothing is written") {
+TEST_CASE("Below the level nothing is written", "[log]") {
   Pipe pipe;
   log::configure(log::Level::warn, log::Format::text, pipe.write.get());
   log::info("no");
   CHECK(pipe.drain().empty());
 }
 
-TEST_CASE("A full pipe drops lines, counts them and says so when it is read again") {
+TEST_CASE("A full pipe drops lines, counts them and says so when it is read again", "[log]") {
   Pipe pipe;
   log::configure(log::Level::info, log::Format::text, pipe.write.get());
   const auto before = log::dropped_lines();
@@ -109,7 +109,7 @@ TEST_CASE("A full pipe drops lines, counts them and says so when it is read agai
   CHECK((::fcntl(pipe.write.get(), F_GETFL) & O_NONBLOCK) == 0);
 }
 
-TEST_CASE("A socket that nobody reads never blocks") {
+TEST_CASE("A socket that nobody reads never blocks", "[log]") {
   int fds[2];
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
   const UniqueFd ours(fds[0]);

@@ -104,13 +104,13 @@ const SlotState& slot(const Fleet& fleet, int index) {
 
 }  // namespace
 
-TEST_CASE("A start forks every consumer and maintenance once") {
+TEST_CASE("A start forks every consumer and maintenance once", "[policy]") {
   Fleet fleet(3);
   CHECK(count(fleet.tick(), Action::Kind::fork) == 4);
   CHECK(fleet.tick().empty());
 }
 
-TEST_CASE("A child that had reached waiting is re-forked without a delay") {
+TEST_CASE("A child that had reached waiting is re-forked without a delay", "[policy]") {
   Fleet fleet(2);
   fleet.tick();
   fleet.all_wait();
@@ -124,7 +124,8 @@ TEST_CASE("A child that had reached waiting is re-forked without a delay") {
   CHECK_FALSE(slot(fleet, 0).crash_looping);
 }
 
-TEST_CASE("A child that ends before waiting comes back after min(base * 2^n, cap) +-20 %") {
+TEST_CASE("A child that ends before waiting comes back after min(base * 2^n, cap) +-20 %",
+          "[policy]") {
   Fleet fleet(1);
   fleet.tick();
   for (int n = 0; n < 12; ++n) {
@@ -138,7 +139,8 @@ TEST_CASE("A child that ends before waiting comes back after min(base * 2^n, cap
   }
 }
 
-TEST_CASE("The crash-loop verdict comes after the count within the window and not without") {
+TEST_CASE("The crash-loop verdict comes after the count within the window and not without",
+          "[policy]") {
   Fleet fleet(1);
   fleet.tick();
   for (int n = 0; n < 5; ++n) {
@@ -161,7 +163,7 @@ TEST_CASE("The crash-loop verdict comes after the count within the window and no
   CHECK_FALSE(slot(slow, 0).crash_looping);
 }
 
-TEST_CASE("The verdict clears after 60 s of health while the child is alive") {
+TEST_CASE("The verdict clears after 60 s of health while the child is alive", "[policy]") {
   Fleet fleet(1);
   fleet.tick();
   for (int n = 0; n < 5; ++n) {
@@ -178,7 +180,7 @@ TEST_CASE("The verdict clears after 60 s of health while the child is alive") {
   CHECK(fleet.policy.not_live_reason(fleet.now).empty());
 }
 
-TEST_CASE("One healthy slot keeps the fleet live") {
+TEST_CASE("One healthy slot keeps the fleet live", "[policy]") {
   Fleet fleet(2);
   fleet.tick();
   fleet.all_wait();
@@ -195,7 +197,7 @@ TEST_CASE("One healthy slot keeps the fleet live") {
   CHECK(fleet.policy.not_live_reason(fleet.now).empty());
 }
 
-TEST_CASE("A child that hangs while booting dies at the boot deadline") {
+TEST_CASE("A child that hangs while booting dies at the boot deadline", "[policy]") {
   Fleet fleet(1);
   fleet.tick();
   fleet.report(kMaintenanceSlot, Phase::waiting, 1h);
@@ -205,7 +207,8 @@ TEST_CASE("A child that hangs while booting dies at the boot deadline") {
   CHECK(actions.back().why == "missed its booting deadline");
 }
 
-TEST_CASE("Whoever misses its phase's deadline is killed once, the others are left alone") {
+TEST_CASE("Whoever misses its phase's deadline is killed once, the others are left alone",
+          "[policy]") {
   Fleet fleet(2);
   fleet.tick();
   fleet.all_wait();
@@ -221,7 +224,7 @@ TEST_CASE("Whoever misses its phase's deadline is killed once, the others are le
   CHECK(verdict.restart_in == Millis{0});
 }
 
-TEST_CASE("A deadline in the far future is clamped to what the phase may take") {
+TEST_CASE("A deadline in the far future is clamped to what the phase may take", "[policy]") {
   Fleet fleet(1);
   fleet.tick();
   fleet.all_wait();
@@ -235,7 +238,7 @@ TEST_CASE("A deadline in the far future is clamped to what the phase may take") 
   CHECK(kills == 1);
 }
 
-TEST_CASE("A phase that does not exist counts as no report") {
+TEST_CASE("A phase that does not exist counts as no report", "[policy]") {
   Fleet fleet(1);
   fleet.tick();
   fleet.all_wait();
@@ -248,7 +251,7 @@ TEST_CASE("A phase that does not exist counts as no report") {
   CHECK(kills == 1);
 }
 
-TEST_CASE("After a pause of the whole fleet nobody is killed before it could report") {
+TEST_CASE("After a pause of the whole fleet nobody is killed before it could report", "[policy]") {
   Fleet fleet(2);
   fleet.tick();
   fleet.report(kMaintenanceSlot, Phase::waiting, 3s);
@@ -267,7 +270,7 @@ TEST_CASE("After a pause of the whole fleet nobody is killed before it could rep
   CHECK(actions[0].slot == 1);
 }
 
-TEST_CASE("A kill while connecting is no step towards the crash-loop verdict") {
+TEST_CASE("A kill while connecting is no step towards the crash-loop verdict", "[policy]") {
   Fleet fleet(1);
   fleet.tick();
   for (int i = 0; i < 10; ++i) {
@@ -281,7 +284,8 @@ TEST_CASE("A kill while connecting is no step towards the crash-loop verdict") {
   CHECK_FALSE(slot(fleet, 0).crash_looping);
 }
 
-TEST_CASE("A drain tells every consumer at once and maintenance after the last of them") {
+TEST_CASE("A drain tells every consumer at once and maintenance after the last of them",
+          "[policy]") {
   Fleet fleet(3);
   fleet.tick();
   fleet.all_wait();
@@ -299,7 +303,7 @@ TEST_CASE("A drain tells every consumer at once and maintenance after the last o
   CHECK(count(fleet.tick(), Action::Kind::finished) == 1);
 }
 
-TEST_CASE("A second TERM changes nothing, and nothing is forked once stopping") {
+TEST_CASE("A second TERM changes nothing, and nothing is forked once stopping", "[policy]") {
   Fleet fleet(2);
   fleet.tick();
   fleet.all_wait();
@@ -312,7 +316,8 @@ TEST_CASE("A second TERM changes nothing, and nothing is forked once stopping") 
   CHECK(count(fleet.pass(10s), Action::Kind::fork) == 0);
 }
 
-TEST_CASE("Who does not drain within the grace is killed, and its message is not blamed") {
+TEST_CASE("Who does not drain within the grace is killed, and its message is not blamed",
+          "[policy]") {
   Fleet fleet(2);
   fleet.tick();
   fleet.all_wait();
@@ -326,7 +331,7 @@ TEST_CASE("Who does not drain within the grace is killed, and its message is not
   CHECK_FALSE(verdict.blame);
 }
 
-TEST_CASE("An interrupt in a hurry asks every consumer to end its handler now") {
+TEST_CASE("An interrupt in a hurry asks every consumer to end its handler now", "[policy]") {
   Fleet fleet(2);
   fleet.tick();
   fleet.all_wait();
@@ -337,7 +342,8 @@ TEST_CASE("An interrupt in a hurry asks every consumer to end its handler now") 
   CHECK(count(fleet.pass(1s), Action::Kind::signal, SIGKILL) == 2);
 }
 
-TEST_CASE("A fork that fails is retried with backoff, and given up after the boot timeout") {
+TEST_CASE("A fork that fails is retried with backoff, and given up after the boot timeout",
+          "[policy]") {
   Fleet fleet(1);
   fleet.fork_works = false;
   const auto actions = fleet.pass(29s);
@@ -351,7 +357,7 @@ TEST_CASE("A fork that fails is retried with backoff, and given up after the boo
   CHECK(count(last, Action::Kind::finished) > 0);
 }
 
-TEST_CASE("A fork that fails later does not end the fleet") {
+TEST_CASE("A fork that fails later does not end the fleet", "[policy]") {
   Fleet fleet(2);
   fleet.tick();
   fleet.all_wait();
@@ -367,7 +373,7 @@ TEST_CASE("A fork that fails later does not end the fleet") {
   CHECK(count(fleet.pass(37s), Action::Kind::fork) >= 1);
 }
 
-TEST_CASE("Shrinking drains the last slot; growing brings it back after it has ended") {
+TEST_CASE("Shrinking drains the last slot; growing brings it back after it has ended", "[policy]") {
   Fleet fleet(2);
   fleet.tick();
   fleet.all_wait();
@@ -384,7 +390,8 @@ TEST_CASE("Shrinking drains the last slot; growing brings it back after it has e
   CHECK(fleet.policy.resize(5000, fleet.now) == kMaxConsumers);
 }
 
-TEST_CASE("A reload replaces the children one by one, each after the last is back at work") {
+TEST_CASE("A reload replaces the children one by one, each after the last is back at work",
+          "[policy]") {
   Fleet fleet(3);
   fleet.tick();
   fleet.all_wait();

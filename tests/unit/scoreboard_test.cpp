@@ -21,7 +21,7 @@ Message message(std::int64_t id, std::int64_t token) {
 
 }  // namespace
 
-TEST_CASE("A beat carries its phase and deadline in one word") {
+TEST_CASE("A beat carries its phase and deadline in one word", "[scoreboard]") {
   const TimePoint deadline{123456789ms};
   const Beat beat = Beat::make(Phase::settling, deadline);
   CHECK(beat.phase() == Phase::settling);
@@ -29,7 +29,7 @@ TEST_CASE("A beat carries its phase and deadline in one word") {
   CHECK(Beat{~std::uint64_t{0}}.phase() == Phase::empty);
 }
 
-TEST_CASE("What a child writes before it dies is what the parent reads") {
+TEST_CASE("What a child writes before it dies is what the parent reads", "[scoreboard]") {
   Scoreboard board;
   const pid_t pid = ::fork();
   if (pid == 0) {
@@ -59,7 +59,7 @@ TEST_CASE("What a child writes before it dies is what the parent reads") {
   CHECK(reading.cause == "consumer killed by SIGKILL");
 }
 
-TEST_CASE("A claim whose answer never came leaves its token") {
+TEST_CASE("A claim whose answer never came leaves its token", "[scoreboard]") {
   Scoreboard board;
   LedgerWriter ledger(board.ledger(0));
   ledger.begin_claim(99);
@@ -69,7 +69,7 @@ TEST_CASE("A claim whose answer never came leaves its token") {
   CHECK(read_ledger(board.ledger(0)).empty());
 }
 
-TEST_CASE("A settled message is no longer in the ledger") {
+TEST_CASE("A settled message is no longer in the ledger", "[scoreboard]") {
   Scoreboard board;
   LedgerWriter ledger(board.ledger(0));
   const std::vector<Message> claimed = {message(1, 5), message(2, 5)};
@@ -81,7 +81,7 @@ TEST_CASE("A settled message is no longer in the ledger") {
   CHECK(reading.entries[0].lease.id == 2);
 }
 
-TEST_CASE("A ledger full of garbage gives a bounded reading") {
+TEST_CASE("A ledger full of garbage gives a bounded reading", "[scoreboard]") {
   Scoreboard board;
   std::memset(static_cast<void*>(&board.ledger(1)), 0xff, sizeof(Ledger));
   const auto reading = read_ledger(board.ledger(1));
@@ -90,7 +90,7 @@ TEST_CASE("A ledger full of garbage gives a bounded reading") {
   for (const char c : reading.cause) CHECK(c == '?');
 }
 
-TEST_CASE("Handler times fall into the bucket of their bound") {
+TEST_CASE("Handler times fall into the bucket of their bound", "[scoreboard]") {
   Scoreboard board;
   SlotWriter writer(board.slot(0));
   writer.count_handler_time(1ms);

@@ -1,0 +1,113 @@
+#include "commands/database_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <stdexcept>
+
+#include "options/table.h"
+#include "queue/database_error.h"
+
+namespace pgforeman {
+
+namespace {
+
+using Kind = DatabaseError::Kind;
+
+/// Between the server giving up on a statement and us giving up on the server.
+constexpr Millis kWatchdogMargin{2000};
+
+void print_help(Command command, std::span<const FlagHelp> flags, std::string_view help) {
+  fmt::print("{}", help);
+  if (!flags.empty()) fmt::print("\nFlags:\n");
+  for (const FlagHelp& flag : flags) {
+    const std::string name =
+        fmt::format("--{}{}{}", flag.name, flag.value_name.empty() ? "" : " ", flag.value_name);
+    fmt::print("  {:<21} {}\n", name, flag.help);
+  }
+  fmt::print("\n{}", options_help(command));
+}
+
+}  // namespace
+
+bool CommandWords::has(std::string_view flag) const {
+  return value(flag).has_value();
+}
+
+std::optional<std::string> CommandWords::value(std::string_view flag) const {
+  const auto found = std::find_if(flags.rbegin(), flags.rend(),
+                                  [&](const FoundFlag& each) { return each.name == flag; });
+  if (found == flags.rend()) return std::nullopt;
+  return found->value;
+}
+
+CommandWords read_command_words(Command command, std::span<const char* const> args,
+                                std::span<const FlagHelp> flags, std::string_view help) {
+  CommandWords words;
+  std::vector<CommandFlag> known;
+  for (const FlagHelp& flag : flags) {
+    known.push_back({std::string(flag.name), !flag.value_name.empty(), std::string(flag.help)});
+  }
+  LoadResult loaded = load_options(command, args, known, &words.flags);
+  if (loaded.help) {
+    print_help(command, flags, help);
+    words.finished = ExitCode::ok;
+    return words;
+  }
+  for (const std::string& warning : loaded.warnings) complain(command, "warning: " + warning);
+  for (const std::string& error : loaded.errors) complain(command, error);
+  if (!loaded.errors.empty()) words.finished = ExitCode::config;
+  words.options = std::move(loaded.options);
+  words.positionals = std::move(loaded.positionals);
+  return words;
+}
+
+void complain(Command command, std::string_view text) {
+  fmt::print(stderr, "pgforeman {}: {}\n", to_string(command), text);
+}
+
+ExitCode wrong_usage(Command command, std::string_view text) {
+  complain(command, text);
+  fmt::print(stderr, "See pgforeman {} --help\n", to_string(command));
+  return ExitCode::usage;
+}
+
+ConnectionSettings command_settings(Command command, const Options& options, Millis patience) {
+  ConnectionSettings settings;
+  try {
+    settings.conninfo = resolve_conninfo(options);
+  } catch (const std::runtime_error& error) {
+    throw DatabaseError(Kind::connection, error.what());
+  }
+  settings.application_name = fmt::format("pgforeman {}", to_string(command));
+  settings.statement_timeout = patience;
+  settings.watchdog = patience.count() > 0 ? patience + kWatchdogMargin : Millis{0};
+  return settings;
+}
+
+ExitCode exit_code_of(const DatabaseError& error) {
+  switch (error.kind()) {
+    case Kind::schema:
+      return ExitCode::schema_mismatch;
+    case Kind::rejected:
+      return ExitCode::bad_data;
+    case Kind::connection:
+    case Kind::transient:
+    case Kind::read_only:
+    case Kind::permission:
+      return ExitCode::unavailable;
+  }
+  return ExitCode::internal;
+}
+
+ExitCode with_database_errors(Command command, const std::function<ExitCode()>& work) {
+  try {
+    return work();
+  } catch (const DatabaseError& error) {
+    complain(command, error.what());
+    return exit_code_of(error);
+  }
+}
+
+}  // namespace pgforeman

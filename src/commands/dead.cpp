@@ -1,0 +1,263 @@
+// pgforeman dead: looks at dead letters, puts them back, deletes them.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "commands/commands.h"
+#include "commands/database_command.h"
+#include "commands/text_table.h"
+#include "options/value.h"
+#include "queue/database_error.h"
+#include "queue/dead_letters.h"
+#include "queue/queue.h"
+
+namespace pgforeman {
+
+namespace {
+
+constexpr std::string_view kHelp =
+    "Usage: pgforeman dead list [--limit N] [--json]\n"
+    "       pgforeman dead show ID [--json]\n"
+    "       pgforeman dead retry ID... | --all [--json]\n"
+    "       pgforeman dead purge ID... | --all [--yes] [--json]\n"
+    "\n"
+    "Dead letters are messages that used up their attempts, or that their handler gave up.\n"
+    "  list   those of the queue, newest first\n"
+    "  show   one with its payload, its headers and its last error\n"
+    "  retry  puts them back into the queue with all their attempts; a message keeps its id\n"
+    "  purge  deletes them for good; asks on a terminal, and elsewhere needs --yes\n"
+    "The queue is that of --queue or PGFOREMAN_QUEUE.\n"
+    "\n"
+    "Exit codes:\n"
+    "  0   done\n"
+    "  1   there is no such dead letter, or not all of those named; nothing to list\n"
+    "  64  a word of this command is wrong, or --yes is missing\n"
+    "  69  the database cannot be reached, or refused\n"
+    "  76  the schema is not installed, or not this version's: run `pgforeman migrate`\n"
+    "  78  an option is wrong\n";
+
+constexpr std::array kFlags = {
+    FlagHelp{"all", "", "retry, purge: all of the queue, in batches"},
+    FlagHelp{"limit", "N", "list: at most so many, 1 to 100000 (default 50)"},
+    FlagHelp{"yes", "", "purge: do not ask"}, FlagHelp{"json", "", "print JSON"}};
+
+constexpr int kDefaultLimit = 50;
+constexpr int kMaxLimit = 100'000;
+constexpr int kBatch = 1000;
+constexpr std::size_t kErrorWidth = 60;
+constexpr Millis kPatience{60'000};
+constexpr Command kMe = Command::dead;
+constexpr std::array<std::string_view, 4> kPriorities = {"urgent", "high", "normal", "low"};
+
+std::string quoted(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+/// The payload's own text, not parsed again: a reader's numbers may be smaller than PostgreSQL's.
+std::string to_json(const DeadLetter& letter) {
+  return fmt::format(
+      R"({{"id":{},"queue":{},"priority":{},"attempts":{},"claims":{},"reason":{},"error":{},)"
+      R"("enqueued_at":{},"died_at":{},"payload":{},"headers":{}}})",
+      letter.id, quoted(letter.queue), letter.priority, letter.attempts, letter.claims,
+      quoted(letter.reason), quoted(letter.error), quoted(letter.enqueued_at),
+      quoted(letter.died_at), letter.payload, letter.headers);
+}
+
+std::string ids_text(std::span<const std::int64_t> ids) {
+  return fmt::format("{}", fmt::join(ids, ","));
+}
+
+std::string_view priority_name(int priority) {
+  return priority >= 0 && priority < 4 ? kPriorities[static_cast<std::size_t>(priority)] : "?";
+}
+
+/// "2026-01-02T03:04:05.123456Z" -> "2026-01-02 03:04:05Z".
+std::string short_time(const std::string& iso) {
+  if (iso.size() < 20) return iso;
+  return iso.substr(0, 10) + ' ' + iso.substr(11, 8) + 'Z';
+}
+
+std::optional<std::int64_t> parse_id(std::string_view text) {
+  std::int64_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (error != std::errc() || end != text.data() + text.size() || id < 1) return std::nullopt;
+  return id;
+}
+
+struct Request {
+  std::string action;
+  std::vector<std::int64_t> ids;
+  int limit = kDefaultLimit;
+  bool all = false, yes = false, json = false;
+  std::string queue;
+};
+
+/// What is wrong with the words; empty when `request` has them.
+std::string read_request(const CommandWords& words, Request& request) {
+  if (words.positionals.empty()) return "what to do is missing: list, show, retry or purge";
+  request.action = words.positionals[0];
+  request.all = words.has("all");
+  request.yes = words.has("yes");
+  request.json = words.has("json");
+  request.queue = words.options.queue;
+  for (const std::string& word : std::span(words.positionals).subspan(1)) {
+    const auto id = parse_id(word);
+    if (!id) return fmt::format("'{}' is no id: a whole number from 1", shown(word));
+    request.ids.push_back(*id);
+  }
+  if (const auto text = words.value("limit")) {
+    const auto limit = parse_id(*text);
+    if (!limit || *limit > kMaxLimit) {
+      return fmt::format("--limit '{}' is not valid: 1 to {}", shown(*text), kMaxLimit);
+    }
+    request.limit = static_cast<int>(*limit);
+  }
+  const bool many = request.action == "retry" || request.action == "purge";
+  if (!many && request.action != "list" && request.action != "show") {
+    return fmt::format("'{}' is not known: list, show, retry or purge", shown(request.action));
+  }
+  if (words.has("limit") && request.action != "list") return "--limit goes with list only";
+  if (request.yes && request.action != "purge") return "--yes goes with purge only";
+  if (request.all && !many) return "--all goes with retry and purge only";
+  if (request.action == "list" && !request.ids.empty()) return "list takes no ids; see show";
+  if (request.action == "show" && request.ids.size() != 1) return "show takes one id";
+  if (many && request.all == !request.ids.empty()) {
+    return request.action + " takes ids, or --all";
+  }
+  return {};
+}
+
+ExitCode list(DeadLetters& letters, const Request& request) {
+  const auto found = letters.list(request.limit);
+  if (request.json) {
+    std::string rows;
+    for (const DeadLetter& letter : found) {
+      rows += (rows.empty() ? "\n" : ",\n") + to_json(letter);
+    }
+    fmt::print("[{}]\n", rows + (rows.empty() ? "" : "\n"));
+  } else if (found.empty()) {
+    fmt::print("queue {} has no dead letters\n", request.queue);
+  } else {
+    std::vector<std::vector<std::string>> rows = {
+        {"ID", "DIED", "PRIORITY", "ATTEMPTS", "REASON", "ERROR"}};
+    for (const DeadLetter& letter : found) {
+      rows.push_back({std::to_string(letter.id), short_time(letter.died_at),
+                      std::string(priority_name(letter.priority)), std::to_string(letter.attempts),
+                      letter.reason, printable(letter.error, kErrorWidth)});
+    }
+    fmt::print("{}", text_table(rows));
+    const auto total = letters.count();
+    if (total > static_cast<std::int64_t>(found.size())) {
+      fmt::print("{} of {}; --limit shows more\n", found.size(), with_commas(total));
+    }
+  }
+  return found.empty() ? ExitCode::nothing_found : ExitCode::ok;
+}
+
+ExitCode show(DeadLetters& letters, const Request& request) {
+  const auto letter = letters.show(request.ids[0]);
+  if (!letter) {
+    complain(kMe, fmt::format("queue {} has no dead letter {}", request.queue, request.ids[0]));
+    return ExitCode::nothing_found;
+  }
+  if (request.json) {
+    fmt::print("{}\n", to_json(*letter));
+    return ExitCode::ok;
+  }
+  fmt::print("id        {}\nqueue     {}\npriority  {}\nenqueued  {}\ndied      {}\n", letter->id,
+             letter->queue, priority_name(letter->priority), short_time(letter->enqueued_at),
+             short_time(letter->died_at));
+  fmt::print("attempts  {} (claimed {} times)\nreason    {}\nerror     {}\n", letter->attempts,
+             letter->claims, letter->reason,
+             letter->error.empty() ? "(none given)" : printable(letter->error));
+  fmt::print("headers   {}\npayload   {}\n", letter->headers, letter->payload);
+  return ExitCode::ok;
+}
+
+bool confirmed(DeadLetters& letters, const Request& request) {
+  const auto count = request.all ? letters.count() : static_cast<std::int64_t>(request.ids.size());
+  fmt::print(stderr, "Delete {} of queue {} for good? [y/N] ", counted(count, "dead letter"),
+             request.queue);
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+/// retry or purge of all that were dead when it began.
+std::int64_t change_all(DeadLetters& letters, const Request& request, bool retry) {
+  const std::string before = letters.now();
+  const bool terminal = ::isatty(STDERR_FILENO) != 0;
+  std::int64_t changed = 0;
+  for (;;) {
+    const auto more =
+        retry ? letters.retry_before(before, kBatch) : letters.purge_before(before, kBatch);
+    if (more == 0) break;
+    changed += more;
+    if (terminal) fmt::print(stderr, "\r{}\x1b[K", with_commas(changed));
+  }
+  if (terminal && changed > 0) fmt::print(stderr, "\r\x1b[K");
+  return changed;
+}
+
+ExitCode change(DeadLetters& letters, const Request& request) {
+  const bool retry = request.action == "retry";
+  if (!retry && !request.yes && !confirmed(letters, request)) {
+    fmt::print(stderr, "Nothing was deleted.\n");
+    return ExitCode::nothing_found;
+  }
+  const std::string_view verb = retry ? "retried" : "purged";
+  std::int64_t changed = 0;
+  std::vector<std::int64_t> ids, missing;
+  if (request.all) {
+    changed = change_all(letters, request, retry);
+  } else {
+    ids = retry ? letters.retry(request.ids) : letters.purge(request.ids);
+    changed = static_cast<std::int64_t>(ids.size());
+    for (const auto id : request.ids) {
+      if (std::find(ids.begin(), ids.end(), id) == ids.end()) missing.push_back(id);
+    }
+  }
+  if (request.json) {
+    fmt::print("{{\"queue\":{},\"{}\":{}", quoted(request.queue), verb, changed);
+    if (!request.all) {
+      fmt::print(",\"ids\":[{}],\"not_found\":[{}]", ids_text(ids), ids_text(missing));
+    }
+    fmt::print("}}\n");
+  } else {
+    fmt::print("{} {}\n", verb, counted(changed, "dead letter"));
+  }
+  if (!missing.empty()) {
+    complain(kMe, fmt::format("queue {} has no dead letter {}", request.queue, ids_text(missing)));
+  }
+  return changed == 0 || !missing.empty() ? ExitCode::nothing_found : ExitCode::ok;
+}
+
+}  // namespace
+
+ExitCode command_dead(Args args) {
+  const CommandWords words = read_command_words(kMe, args, kFlags, kHelp);
+  if (words.finished) return *words.finished;
+  Request request;
+  if (const std::string problem = read_request(words, request); !problem.empty()) {
+    return wrong_usage(kMe, problem);
+  }
+  if (request.action == "purge" && !request.yes && ::isatty(STDIN_FILENO) == 0) {
+    return wrong_usage(kMe, "purge deletes for good, and there is nobody to ask: add --yes");
+  }
+  return with_database_errors(kMe, [&] {
+    Connection connection(command_settings(kMe, words.options, kPatience));
+    Queue(connection, request.queue).check_schema();
+    DeadLetters letters(connection, request.queue);
+    if (request.action == "list") return list(letters, request);
+    if (request.action == "show") return show(letters, request);
+    return change(letters, request);
+  });
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,34 @@
+#pragma once
+// Lines of a file descriptor, and whether the next one would have to be waited for: so that a batch
+// is sent when its producer pauses, not when the batch is full.
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+namespace pgforeman {
+
+class LineInput {
+ public:
+  explicit LineInput(int fd) : fd_(fd) {}
+
+  /// The next line without its end, waiting for it; nothing at the end of input. Throws
+  /// std::runtime_error when reading fails or a line is longer than kMaxLine.
+  std::optional<std::string> next();
+
+  /// True when a whole line, or the end, is there within `milliseconds`.
+  bool ready(int milliseconds);
+
+  static constexpr std::size_t kMaxLine = 64 * 1024 * 1024;
+
+ private:
+  bool fill();
+
+  int fd_;
+  std::string buffer_;
+  std::size_t start_ = 0;    ///< of what was not handed out yet
+  std::size_t scanned_ = 0;  ///< no newline before this
+  bool ended_ = false;
+};
+
+}  // namespace pgforeman

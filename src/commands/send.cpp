@@ -1,0 +1,288 @@
+// pgforeman send: puts messages into a queue, from its words or line by line from standard input.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/duration.h"
+#include "commands/commands.h"
+#include "commands/database_command.h"
+#include "commands/line_input.h"
+#include "commands/text_table.h"
+#include "options/value.h"
+#include "queue/database_error.h"
+#include "queue/migrate.h"
+#include "queue/producer.h"
+#include "queue/queue.h"
+
+namespace pgforeman {
+
+namespace {
+
+constexpr std::string_view kHelp =
+    "Usage: pgforeman send QUEUE JSON... [FLAG...]\n"
+    "       pgforeman send QUEUE [-] [FLAG...]  < a JSON document per line\n"
+    "\n"
+    "Puts one message per JSON document into QUEUE, and prints the messages' ids. From its words "
+    "all\n"
+    "are sent, or none. From standard input they are sent in batches of up to 1,000 in the order "
+    "of\n"
+    "the lines; empty lines are skipped; at the first line that is not JSON it stops, having sent\n"
+    "those before it, and says so. JSON is stored as jsonb: the order of keys, duplicate keys and\n"
+    "spaces are not kept, and \\u0000 is refused.\n"
+    "\n"
+    "Examples:\n"
+    "  pgforeman send mail '{\"to\": \"ann@example.com\"}' --priority high --delay 5m\n"
+    "  pgforeman send mail --quiet < messages.jsonl\n"
+    "\n"
+    "Exit codes:\n"
+    "  0   all were sent\n"
+    "  64  a word of this command is wrong\n"
+    "  65  something is not JSON (it is named)\n"
+    "  69  the database cannot be reached, or refused\n"
+    "  76  the schema is not installed, or not this version's: run `pgforeman migrate`\n"
+    "  78  an option is wrong\n";
+
+constexpr std::array kFlags = {
+    FlagHelp{"priority", "PRIORITY", "urgent, high, normal or low, or 0 to 3 (default normal)"},
+    FlagHelp{"delay", "DURATION", "nobody gets them earlier, such as 5s or 10m (default 0s)"},
+    FlagHelp{"headers", "JSON", "an object that goes with each message (default {})"},
+    FlagHelp{"json", "", "print one JSON object with the ids"},
+    FlagHelp{"quiet", "", "print no ids"}};
+
+constexpr std::size_t kBatchMessages = 1000;
+constexpr std::size_t kBatchBytes = 4 * 1024 * 1024;
+constexpr int kPauseMs = 50;  ///< a producer silent for that long has its lines sent
+constexpr Millis kMaxDelay{std::chrono::hours(24 * 366)};
+constexpr Millis kPatience{60'000};
+
+constexpr Command kMe = Command::send;
+
+std::optional<int> parse_priority(std::string_view text) {
+  constexpr std::array<std::string_view, 4> names = {"urgent", "high", "normal", "low"};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (text == names[i] || text == std::to_string(i)) return static_cast<int>(i);
+  }
+  return std::nullopt;
+}
+
+/// What is wrong with the flags and the queue's name; empty when `options` has them.
+std::string read_flags(CommandWords& words, SendOptions& options) {
+  const std::string& queue = words.positionals[0];
+  if (const auto problem = set_value(*find_option("QUEUE"), queue, words.options)) {
+    return fmt::format("QUEUE '{}' {}", shown(queue), *problem);
+  }
+  if (const auto text = words.value("priority")) {
+    const auto priority = parse_priority(*text);
+    if (!priority) {
+      return fmt::format(
+          "--priority '{}' is not valid: urgent (0), high (1), normal (2) or low (3)",
+          shown(*text));
+    }
+    options.priority = *priority;
+  }
+  if (const auto text = words.value("delay")) {
+    const auto delay = parse_duration(*text);
+    if (!delay || *delay.value > kMaxDelay) {
+      return fmt::format("--delay '{}' {}; allowed is 0s to {}", shown(*text),
+                         delay ? "is too long" : delay.problem, format_duration(kMaxDelay));
+    }
+    options.delay = *delay.value;
+  }
+  if (const auto text = words.value("headers")) {
+    if (!nlohmann::json::parse(*text, nullptr, false).is_object()) {
+      return fmt::format("--headers '{}' is not valid: a JSON object, such as {{\"a\": 1}}",
+                         shown(*text));
+    }
+    options.headers = *text;
+  }
+  return {};
+}
+
+/// Where in `text` JSON ends to be JSON, where that is known: PostgreSQL's own word for it quotes
+/// it.
+std::string place_in(const std::string& text) {
+  try {
+    static_cast<void>(nlohmann::json::parse(text));
+  } catch (const nlohmann::json::parse_error& error) {
+    return fmt::format(" (at byte {})", error.byte);
+  } catch (const nlohmann::json::exception&) {
+  }
+  return {};
+}
+
+/// What was sent, told as it happens: ids on standard output, progress on a terminal.
+class Report {
+ public:
+  Report(const CommandWords& words, std::string queue)
+      : queue_(std::move(queue)), json_(words.has("json")), quiet_(words.has("quiet")) {
+    terminal_ = ::isatty(STDERR_FILENO) != 0 && (::isatty(STDOUT_FILENO) == 0 || json_ || quiet_);
+  }
+
+  void add(const std::vector<std::int64_t>& ids) {
+    sent_ += static_cast<std::int64_t>(ids.size());
+    for (const std::int64_t id : ids) {
+      if (json_) {
+        json_ids_ += fmt::format("{}{}", json_ids_.empty() ? "" : ",", id);
+      } else if (!quiet_) {
+        fmt::print("{}\n", id);
+      }
+    }
+    if (!json_ && !quiet_) std::fflush(stdout);
+    if (terminal_) fmt::print(stderr, "\r{} sent ({}/s)\x1b[K", with_commas(sent_), rate());
+  }
+
+  /// Always, also after a failure: whoever reads the output must know what was sent.
+  void finish() const {
+    if (terminal_) {
+      fmt::print(stderr, "\r\x1b[K{} sent to {} in {:.1f} s\n", counted(sent_, "message"), queue_,
+                 seconds());
+    }
+    if (json_) {
+      fmt::print("{{\"queue\":\"{}\",\"sent\":{},\"ids\":[{}]}}\n", queue_, sent_,
+                 quiet_ ? "" : json_ids_);
+    }
+  }
+
+  std::int64_t sent() const { return sent_; }
+
+ private:
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+  std::string rate() const {
+    return with_commas(
+        static_cast<std::int64_t>(static_cast<double>(sent_) / std::max(seconds(), 0.001)));
+  }
+
+  std::string queue_;
+  bool json_, quiet_, terminal_;
+  std::int64_t sent_ = 0;
+  std::string json_ids_;
+  TimePoint start_ = Clock::now();
+};
+
+/// JSON texts, and what to call each of them: "word 2", "line 1041".
+struct Batch {
+  std::vector<std::string> payloads;
+  std::vector<std::int64_t> places;
+  std::size_t bytes = 0;
+
+  void add(std::string payload, std::int64_t place) {
+    bytes += payload.size();
+    payloads.push_back(std::move(payload));
+    places.push_back(place);
+  }
+  bool full() const { return payloads.size() >= kBatchMessages || bytes >= kBatchBytes; }
+};
+
+struct Sender {
+  Producer producer;
+  SendOptions options;
+  Report& report;
+
+  ExitCode send_words(std::span<const std::string> words) {
+    try {
+      report.add(producer.send_batch(words, options));
+      return ExitCode::ok;
+    } catch (const DatabaseError& error) {
+      const auto bad = find_rejected(error, words);
+      if (!bad) throw;
+      complain(kMe, fmt::format("JSON number {}: {}{}; nothing was sent", bad->index + 1, bad->why,
+                                place_in(words[bad->index])));
+      return ExitCode::bad_data;
+    }
+  }
+
+  ExitCode send_lines(LineInput& input) {
+    std::int64_t number = 0;
+    for (bool more = true; more;) {
+      Batch batch;
+      while (!batch.full() && (batch.payloads.empty() || input.ready(kPauseMs))) {
+        auto line = input.next();
+        if (!line) {
+          more = false;
+          break;
+        }
+        ++number;
+        if (line->find_first_not_of(" \t") == std::string::npos) continue;
+        batch.add(std::move(*line), number);
+      }
+      if (batch.payloads.empty()) break;
+      if (!send(batch)) return ExitCode::bad_data;
+    }
+    return ExitCode::ok;
+  }
+
+ private:
+  std::optional<Producer::Rejected> find_rejected(const DatabaseError& error,
+                                                  std::span<const std::string> payloads) {
+    if (error.kind() != DatabaseError::Kind::rejected) return std::nullopt;
+    return producer.find_rejected(payloads);
+  }
+
+  /// False when a line of it was no JSON: those before it were sent.
+  bool send(const Batch& batch) {
+    try {
+      report.add(producer.send_batch(batch.payloads, options));
+      return true;
+    } catch (const DatabaseError& error) {
+      const auto bad = find_rejected(error, batch.payloads);
+      if (!bad) {
+        if (error.kind() != DatabaseError::Kind::connection) throw;
+        throw DatabaseError(error.kind(),
+                            fmt::format("{}; whether lines {} to {} were sent is not known",
+                                        error.what(), batch.places.front(), batch.places.back()));
+      }
+      report.add(producer.send_batch(std::span(batch.payloads).first(bad->index), options));
+      complain(kMe, fmt::format("line {}: {}{}; it and what follows it were not sent",
+                                batch.places[bad->index], bad->why,
+                                place_in(batch.payloads[bad->index])));
+      return false;
+    }
+  }
+};
+
+ExitCode send_all(const CommandWords& words, const SendOptions& options, Report& report) {
+  Connection connection(command_settings(kMe, words.options, kPatience));
+  Queue(connection, words.options.queue).check_schema();
+  Sender sender{Producer(connection, words.options.queue), options, report};
+  const auto documents = std::span(words.positionals).subspan(1);
+  if (!documents.empty() && documents[0] != "-") return sender.send_words(documents);
+  LineInput input(STDIN_FILENO);
+  try {
+    return sender.send_lines(input);
+  } catch (const DatabaseError&) {
+    throw;
+  } catch (const std::runtime_error& error) {
+    complain(kMe, error.what());
+    return ExitCode::bad_data;
+  }
+}
+
+}  // namespace
+
+ExitCode command_send(Args args) {
+  CommandWords words = read_command_words(kMe, args, kFlags, kHelp);
+  if (words.finished) return *words.finished;
+  if (words.positionals.empty()) return wrong_usage(kMe, "the queue's name is missing");
+  if (words.positionals.size() > 2 && words.positionals[1] == "-") {
+    return wrong_usage(kMe, "'-' (standard input) and JSON words exclude each other");
+  }
+  SendOptions options;
+  if (const std::string problem = read_flags(words, options); !problem.empty()) {
+    return wrong_usage(kMe, problem);
+  }
+  Report report(words, words.options.queue);
+  const ExitCode code = with_database_errors(kMe, [&] { return send_all(words, options, report); });
+  report.finish();
+  if (code != ExitCode::ok && report.sent() > 0) {
+    complain(kMe, fmt::format("{} sent before that", counted(report.sent(), "message")));
+  }
+  return code;
+}
+
+}  // namespace pgforeman

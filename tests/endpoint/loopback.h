@@ -1,0 +1,67 @@
+#pragma once
+// An endpoint served by the test itself, and clients on loopback that never block: whoever waits
+// drives the server meanwhile.
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "supervisor/endpoint.h"
+
+namespace pgforeman::test {
+
+/// A fleet of three slots with something in every field.
+FleetView sample_view();
+
+class Server {
+ public:
+  explicit Server(Endpoint::View view = sample_view, const std::string& address = "127.0.0.1");
+
+  /// Runs handlers one by one until `done`; false when that did not come within `limit`.
+  bool drive_until(const std::function<bool()>& done, Millis limit = Millis{10'000});
+  std::uint16_t port() const { return endpoint.port(); }
+  std::uint64_t turns() const { return turns_; }
+
+  boost::asio::io_context io{1};
+  Endpoint endpoint;
+
+ private:
+  std::uint64_t turns_ = 0;
+};
+
+struct Response {
+  int status = 0;
+  std::string head;  ///< status line and fields
+  std::string body;
+  std::string field(std::string_view name) const;  ///< empty: there is none
+};
+
+class Client {
+ public:
+  explicit Client(std::uint16_t port, std::string_view address = "127.0.0.1");
+
+  void send(std::string_view bytes);  ///< as much as the socket takes
+  void end();                         ///< no more from this side
+  bool receive();                     ///< takes what has come; false once the server has closed
+  bool closed() const { return closed_; }
+  const std::string& received() const { return received_; }
+  int fd() const { return fd_.get(); }
+
+  /// Cuts the first complete response off what was received, if it is all there. `head_only`: the
+  /// answer to HEAD.
+  bool take(Response& response, bool head_only = false);
+
+ private:
+  UniqueFd fd_;
+  bool closed_ = false;
+  std::string received_;
+};
+
+/// Sends and waits for one response; fails the test when none comes.
+Response ask(Server& server, Client& client, std::string_view bytes, bool head_only = false);
+Response get(Server& server, const std::string& target);
+
+}  // namespace pgforeman::test

@@ -1,0 +1,173 @@
+#include "base/child_exit.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "handlers/consumer_loop.h"
+#include "support/catch.h"
+
+using namespace pgforeman;
+using namespace pgforeman::test;
+
+namespace {
+
+/// A child that runs `body` and exits with what it returns.
+template <typename Body>
+pid_t fork_child(Body body) {
+  const pid_t pid = ::fork();
+  REQUIRE(pid >= 0);
+  if (pid == 0) ::_exit(body());
+  return pid;
+}
+
+int wait_for_signals() {
+  for (;;) ::pause();
+}
+
+pid_t shell_child(const std::string& script) {
+  return fork_child([&] {
+    ::execl("/bin/sh", "sh", "-c", script.c_str(), static_cast<char*>(nullptr));
+    return 127;
+  });
+}
+
+ChildExit wait_for_exit() {
+  std::optional<ChildExit> exit;
+  REQUIRE(eventually([&] { return (exit = reap_one()).has_value(); }));
+  return *exit;
+}
+
+}  // namespace
+
+TEST_CASE("an exit says its code or its signal", "[child_exit]") {
+  pid_t pid = fork_child([] { return 3; });
+  ChildExit exit = wait_for_exit();
+  CHECK(exit.pid == pid);
+  CHECK(exit.signal == 0);
+  CHECK(exit.exit_code == 3);
+  CHECK(exit.explain() == "exited with code 3");
+  CHECK(exit.peak_rss_kib > 0);
+
+  pid = fork_child(wait_for_signals);
+  ::kill(pid, SIGUSR1);
+  exit = wait_for_exit();
+  CHECK(exit.pid == pid);
+  CHECK(exit.signal == SIGUSR1);
+  CHECK(exit.explain() == "killed by SIGUSR1");
+}
+
+TEST_CASE("an exit by a real-time signal is explained by its number", "[child_exit]") {
+  ChildExit exit;
+  exit.signal = SIGRTMIN + 3;
+  CHECK(exit.explain() == "killed by signal " + std::to_string(SIGRTMIN + 3));
+}
+
+TEST_CASE("a process without children knows it", "[child_exit]") {
+  CHECK_FALSE(has_children());
+  CHECK_FALSE(reap_one());
+  const pid_t pid = fork_child(wait_for_signals);
+  CHECK(has_children());
+  CHECK_FALSE(reap_one());
+  ::kill(pid, SIGKILL);
+  wait_for_exit();
+  CHECK_FALSE(has_children());
+}
+
+TEST_CASE("strangers die with what they started, kept children live", "[child_exit]") {
+  const ConsumerLoop subreaper;
+  const std::string pids = fresh_path("pids");
+  const pid_t kept = fork_child(wait_for_signals);
+  // One in its own session, one orphaned by a double fork, one that ignores TERM.
+  const pid_t stranger =
+      shell_child("setsid sh -c 'echo $$ >>" + pids + "; read x </dev/zero' & (sh -c 'echo $$ >>" +
+                  pids + "; exec tail -f /dev/null' &) ; trap '' TERM; echo $$ >>" + pids +
+                  "; exec tail -f /dev/null");
+  REQUIRE(eventually([&] {
+    const std::string text = read_file(pids);
+    return std::count(text.begin(), text.end(), '\n') == 3;
+  }));
+  REQUIRE(is_alive(stranger));
+
+  const std::vector<pid_t> keep = {kept};
+  CHECK(kill_strangers(keep).empty());
+
+  std::istringstream lines(read_file(pids));
+  for (pid_t pid = 0; lines >> pid;) CHECK_FALSE(is_alive(pid));
+  CHECK(is_alive(kept));
+  ::kill(kept, SIGKILL);
+  wait_for_exit();
+  CHECK_FALSE(has_children());
+}
+
+TEST_CASE("a kept child that ended meanwhile is reported, not lost", "[child_exit]") {
+  const ConsumerLoop subreaper;
+  const pid_t kept = fork_child([] { return 5; });
+  siginfo_t info{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(kept), &info, WEXITED | WNOWAIT) == 0);
+  fork_child(wait_for_signals);
+  const std::vector<pid_t> keep = {kept};
+  const auto exits = kill_strangers(keep);
+  REQUIRE(exits.size() == 1);
+  CHECK(exits[0].pid == kept);
+  CHECK(exits[0].exit_code == 5);
+}
+
+TEST_CASE("strangers in the caller's own group die alone", "[child_exit]") {
+  // fork leaves them in this test's group: a kill of the group would end the test.
+  fork_child(wait_for_signals);
+  fork_child(wait_for_signals);
+  kill_strangers({});
+  CHECK_FALSE(has_children());
+}
+
+TEST_CASE("a hundred strangers that start others while they are killed leave nobody",
+          "[child_exit]") {
+  const ConsumerLoop subreaper;
+  for (int i = 0; i < 100; ++i) {
+    fork_child([] {
+      for (int n = 0; n < 4; ++n) {
+        if (::fork() == 0) ::setsid();
+      }
+      return wait_for_signals();
+    });
+  }
+  CHECK(eventually([] {
+    kill_strangers({});
+    return !has_children();
+  }));
+}
+
+TEST_CASE("the parent-death clean-up leaves no descendant", "[child_exit]") {
+  const ConsumerLoop subreaper;
+  const std::string pids = fresh_path("pids");
+  const pid_t middle = fork_child([&] {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    struct sigaction action {};
+    action.sa_handler = [](int) {
+      kill_all_children_from_signal_handler();
+      ::_exit(0);
+    };
+    ::sigaction(SIGCONT, &action, nullptr);
+    if (::fork() == 0) {
+      const std::string script = "setsid sh -c 'echo $$ >>" + pids +
+                                 "; exec tail -f /dev/null' & echo $$ >>" + pids +
+                                 "; exec tail -f /dev/null";
+      ::execl("/bin/sh", "sh", "-c", script.c_str(), static_cast<char*>(nullptr));
+      ::_exit(127);
+    }
+    return wait_for_signals();
+  });
+  REQUIRE(eventually([&] {
+    const std::string text = read_file(pids);
+    return std::count(text.begin(), text.end(), '\n') == 2;
+  }));
+  ::kill(middle, SIGCONT);
+  CHECK(wait_for_exit().pid == middle);
+  std::istringstream lines(read_file(pids));
+  for (pid_t pid = 0; lines >> pid;) CHECK_FALSE(is_alive(pid));
+}

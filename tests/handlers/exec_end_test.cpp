@@ -1,0 +1,207 @@
+// exec: deadlines, stops, and that nothing is left behind.
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <sstream>
+
+#include "handlers/consumer_loop.h"
+#include "support/catch.h"
+
+using namespace pgforeman;
+using namespace pgforeman::test;
+using Catch::Matchers::Contains;
+using Catch::Matchers::StartsWith;
+using Kind = Outcome::Kind;
+
+namespace {
+
+constexpr Millis kSoon{150};
+constexpr Millis kLong{60000};
+
+bool gone(pid_t pid) {
+  return eventually([&] { return !is_alive(pid); });
+}
+
+}  // namespace
+
+TEST_CASE("at the deadline the group gets TERM and the message is retried", "[exec_end]") {
+  ConsumerLoop loop;
+  loop.exec(settings(shell("echo working >&2; exec tail -f /dev/null"), Millis{500}, kLong));
+  const TimePoint begin = Clock::now();
+  const Outcome outcome = loop.handle(message());
+  CHECK(Clock::now() - begin >= Millis{500});
+  CHECK(outcome.kind == Kind::retry);
+  CHECK(outcome.error == "timed out after 500ms: working");
+}
+
+TEST_CASE("a handler that says done after its time was up did not make it", "[exec_end]") {
+  ConsumerLoop loop;
+  loop.exec(settings(shell("trap 'exit 0' TERM; while :; do read x </dev/zero & wait; done"), kSoon,
+                     kLong));
+  const Outcome outcome = loop.handle(message());
+  CHECK(outcome.kind == Kind::retry);
+  CHECK_THAT(outcome.error, StartsWith("timed out after 150ms"));
+}
+
+TEST_CASE("a handler and its child that ignore TERM are killed after the grace", "[exec_end]") {
+  const std::string pids = fresh_path("pids");
+  ConsumerLoop loop;
+  loop.exec(settings(shell("trap '' TERM; tail -f /dev/null & echo $! $$ >" + pids + "; wait"),
+                     Millis{500}, Millis{200}));
+  const TimePoint begin = Clock::now();
+  loop.start(message());
+  std::istringstream line(wait_for_line(pids));
+  pid_t child = 0;
+  pid_t leader = 0;
+  line >> child >> leader;
+  CHECK(loop.handler->pids() == std::vector<pid_t>{leader});
+  const Outcome outcome = loop.finish();
+  CHECK(Clock::now() - begin >= Millis{700});
+  CHECK_THAT(outcome.error, StartsWith("timed out after 500ms"));
+  CHECK(gone(leader));
+  CHECK(gone(child));
+}
+
+TEST_CASE("a grandchild that holds the pipes delays nobody and is killed", "[exec_end]") {
+  const std::string pid_file = fresh_path("pid");
+  ConsumerLoop loop;
+  loop.exec(settings(shell("(trap '' TERM; exec tail -f /dev/null) & echo $! >" + pid_file +
+                           "; echo answer; exit 0"),
+                     kLong));
+  const TimePoint begin = Clock::now();
+  const Outcome outcome = loop.handle(message());
+  CHECK(outcome.kind == Kind::done);
+  CHECK(outcome.result == "answer");
+  CHECK(Clock::now() - begin < Millis{10000});
+  CHECK(gone(std::stoi(wait_for_line(pid_file))));
+}
+
+TEST_CASE("a grandchild that never stops printing delays nobody", "[exec_end]") {
+  ConsumerLoop loop;
+  loop.exec(settings(shell("setsid yes & echo x; exit 0"), kLong));
+  CHECK(loop.handle(message()).kind == Kind::done);
+  kill_strangers(loop.handler->pids());
+  CHECK_FALSE(has_children());
+}
+
+TEST_CASE("what left the handler's session is re-parented and cleaned up", "[exec_end]") {
+  const std::string pid_file = fresh_path("pid");
+  ConsumerLoop loop;
+  loop.exec(settings(shell("setsid sh -c 'trap \"\" TERM; echo $$ >" + pid_file +
+                           "; exec tail -f /dev/null' & "
+                           "while [ ! -s " +
+                           pid_file + " ]; do :; done"),
+                     kLong));
+  CHECK(loop.handle(message()).kind == Kind::done);
+  const pid_t daemon = std::stoi(wait_for_line(pid_file));
+  CHECK(is_alive(daemon));
+  kill_strangers(loop.handler->pids());
+  CHECK_FALSE(is_alive(daemon));
+  CHECK_FALSE(has_children());
+}
+
+TEST_CASE("a shutdown hands an unfinished message back at no attempt", "[exec_end]") {
+  ConsumerLoop loop;
+  loop.exec(settings(shell("exec tail -f /dev/null"), kLong));
+  loop.start(message());
+  loop.handler->stop(StopReason::shutdown, kLong);
+  CHECK(loop.finish().kind == Kind::released);
+}
+
+TEST_CASE("a handler that ignores the shutdown's TERM is killed after its grace", "[exec_end]") {
+  const std::string ready = fresh_path("ready");
+  ConsumerLoop loop;
+  loop.exec(settings(shell("trap '' TERM; echo >" + ready + "; exec tail -f /dev/null"), kLong));
+  loop.start(message());
+  wait_for_line(ready);
+  const TimePoint begin = Clock::now();
+  loop.handler->stop(StopReason::shutdown, kSoon);
+  CHECK(loop.finish().kind == Kind::released);
+  CHECK(Clock::now() - begin >= kSoon);
+}
+
+TEST_CASE("a handler that finishes within the shutdown's grace is believed", "[exec_end]") {
+  struct Case {
+    const char* code;
+    Kind kind;
+  };
+  for (const Case& c : {Case{"0", Kind::done}, Case{"65", Kind::dead}, Case{"100", Kind::dead},
+                        Case{"1", Kind::released}, Case{"143", Kind::released}}) {
+    const std::string ready = fresh_path("ready");
+    ConsumerLoop loop;
+    loop.exec(settings(shell("trap 'exit " + std::string(c.code) + "' TERM; echo >" + ready +
+                             "; while :; do read x </dev/zero & wait; done"),
+                       kLong));
+    loop.start(message());
+    wait_for_line(ready);
+    loop.handler->stop(StopReason::shutdown, kLong);
+    INFO("exit code " << c.code);
+    CHECK(loop.finish().kind == c.kind);
+  }
+}
+
+TEST_CASE("a lost lease ends the handler, and whatever it says no longer counts", "[exec_end]") {
+  const std::string ready = fresh_path("ready");
+  ConsumerLoop loop;
+  loop.exec(settings(
+      shell("trap 'exit 0' TERM; echo >" + ready + "; while :; do read x </dev/zero & wait; done"),
+      kLong));
+  loop.start(message());
+  wait_for_line(ready);
+  loop.handler->stop(StopReason::lease_lost, kLong);
+  CHECK(loop.finish().kind == Kind::released);
+}
+
+TEST_CASE("a second stop can only hasten the end", "[exec_end]") {
+  const std::string ready = fresh_path("ready");
+  ConsumerLoop loop;
+  loop.exec(settings(shell("trap '' TERM; echo >" + ready + "; exec tail -f /dev/null"), kLong));
+  loop.start(message());
+  wait_for_line(ready);
+  const TimePoint begin = Clock::now();
+  loop.handler->stop(StopReason::shutdown, kSoon);
+  loop.handler->stop(StopReason::shutdown, kLong);
+  CHECK(loop.finish().kind == Kind::released);
+  CHECK(Clock::now() - begin < Millis{15000});
+}
+
+TEST_CASE("a stop without a running message does nothing", "[exec_end]") {
+  ConsumerLoop loop;
+  loop.exec(settings(shell("exit 0")));
+  loop.handler->stop(StopReason::shutdown, kSoon);
+  CHECK(loop.handle(message()).kind == Kind::done);
+  loop.handler->stop(StopReason::lease_lost, kSoon);
+  loop.handler->close();
+}
+
+TEST_CASE("destroying the handler kills what runs and calls nobody", "[exec_end]") {
+  ConsumerLoop loop;
+  loop.exec(settings(shell("trap '' TERM; exec tail -f /dev/null"), kLong));
+  loop.start(message());
+  const pid_t pid = loop.handler->pids().at(0);
+  loop.handler.reset();
+  loop.until([&] { return !is_alive(pid); });
+  loop.io.poll();
+  CHECK_FALSE(loop.finished());
+}
+
+TEST_CASE("the handler dies when its consumer is killed", "[exec_end]") {
+  const std::string pid_file = fresh_path("pid");
+  const ConsumerLoop reaper;  // the handler comes to us when its parent is gone
+  const pid_t consumer = ::fork();
+  REQUIRE(consumer >= 0);
+  if (consumer == 0) {
+    ConsumerLoop loop;
+    loop.exec(settings(shell("trap '' TERM HUP; echo $$ >" + pid_file + "; exec tail -f /dev/null"),
+                       kLong));
+    loop.start(message());
+    for (;;) loop.io.run_one();
+  }
+  const pid_t handler = std::stoi(wait_for_line(pid_file));
+  CHECK(is_alive(handler));
+  ::kill(consumer, SIGKILL);
+  CHECK(gone(handler));
+}

@@ -1,0 +1,169 @@
+#include "options/environment.h"
+
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "options/conninfo.h"
+#include "options_support.h"
+#include "support/catch.h"
+
+using namespace pgforeman;
+using Texts = std::vector<std::string>;
+
+TEST_CASE("PGFOREMAN_ variables are settings; empty ones are unset", "[environment]") {
+  const auto settings =
+      scan_environment({"PATH=/bin", "PGFOREMAN_QUEUE=mail",
+                        "PGFOREMAN_BATCH=", "pgforeman_queue=x", "PGFOREMAN_QUEUE=second"});
+  CHECK(settings.warnings.empty());
+  CHECK(settings.values == StringMap{{"QUEUE", "mail"}});
+}
+
+TEST_CASE("An unknown PGFOREMAN_ variable is warned of with the nearest name", "[environment]") {
+  const auto settings = scan_environment(
+      {"PGFOREMAN_CONCURENCY=secret", "PGFOREMAN_ELEPHANT=secret", "PGFOREMAN_queue=secret",
+       "PGFOREMAN_=secret", "PGFOREMAN_HANDLER_ENV_=secret", "PGFOREMAN_HANDLER_ENV_1A=secret"});
+  CHECK(settings.warnings ==
+        Texts{"PGFOREMAN_CONCURENCY: is no variable of pgforeman and has no effect; did you mean "
+              "PGFOREMAN_CONCURRENCY?",
+              "PGFOREMAN_ELEPHANT: is no variable of pgforeman and has no effect",
+              "PGFOREMAN_queue: is no variable of pgforeman and has no effect; did you mean "
+              "PGFOREMAN_QUEUE?",
+              "PGFOREMAN_: is no variable of pgforeman and has no effect",
+              "PGFOREMAN_HANDLER_ENV_: what follows HANDLER_ENV_ is no name of a variable, so it "
+              "has no effect",
+              "PGFOREMAN_HANDLER_ENV_1A: what follows HANDLER_ENV_ is no name of a variable, so it "
+              "has no effect"});
+}
+
+TEST_CASE("What a handler or Kubernetes finds in an environment is no surprise", "[environment]") {
+  const auto settings = scan_environment(
+      {"PGFOREMAN_MESSAGE_ID=1", "PGFOREMAN_ATTEMPT=1", "PGFOREMAN_FENCE=1",
+       "PGFOREMAN_ENQUEUED_AT=now", "PGFOREMAN_DEADLINE_SECONDS=3",
+       "PGFOREMAN_SERVICE_HOST=10.0.0.1", "PGFOREMAN_SERVICE_PORT=8080",
+       "PGFOREMAN_SERVICE_PORT_HTTP=8080", "PGFOREMAN_PORT=tcp://10.0.0.1:8080",
+       "PGFOREMAN_PORT_8080_TCP=tcp://10.0.0.1:8080", "PGFOREMAN_PORT_8080_TCP_ADDR=10.0.0.1",
+       "PGFOREMAN_WEB_SERVICE_HOST=10.0.0.1", "PGFOREMAN_WEB_PORT_80_TCP_PROTO=tcp"});
+  CHECK(settings.warnings.empty());
+  CHECK(settings.values.empty());
+}
+
+TEST_CASE("A handler inherits everything but our settings and secrets", "[environment]") {
+  const auto environment = make_handler_environment(
+      {"PATH=/bin", "PGPASSWORD=swordfish", "PGFOREMAN_DATABASE_URL=hunter2", "PGFOREMAN_QUEUE=q",
+       "PGFOREMAN_HANDLER_ENV_A=1", "PGFOREMAN_DATABSE_URL=hunter2", "A=old", "TZ=UTC",
+       "E=", "PGHOST=h", "PGPASSWORDX=kept"},
+      {{"A", "1"}, {"DATABASE_URL", "own"}});
+  CHECK(environment == Texts{"PATH=/bin", "TZ=UTC", "E=", "PGHOST=h", "PGPASSWORDX=kept", "A=1",
+                             "DATABASE_URL=own"});
+}
+
+TEST_CASE("Only an address that libpq can read is accepted, and none is ever quoted",
+          "[environment]") {
+  for (const char* text : {"postgresql://u:p@h:5432/d", "postgres://h1:1,h2:2/d", "postgres:///d",
+                           "host=h password='a b'", "service=app", "", "postgres://u:p%40s@h/d",
+                           "postgresql://%2Frun%2Fpg/d?user=u"}) {
+    INFO(text);
+    CHECK_FALSE(conninfo_problem(text));
+  }
+  for (const char* text :
+       {"hunter2", "http://u:hunter2@h/d", "hunter2=x", "host=h password='hunter2",
+        "postgres://u:hunter2@h/d?hunter2=1", "postgres://u:p%zzhunter2@h/d",
+        "postgres://u:hunter2/x@h/d", "host=h port=hunter2", "host=h port=0", "port=70000"}) {
+    INFO(text);
+    const auto problem = conninfo_problem(text);
+    REQUIRE(problem);
+    CHECK_FALSE(test::contains(*problem, "hunter2"));
+  }
+}
+
+TEST_CASE("PGPASSWORD counts only where the address has no password", "[environment]") {
+  CHECK(with_password("", "p") == "password='p'");
+  CHECK(with_password("host=h", "a'b\\c d") == "host='h' password='a\\'b\\\\c d'");
+  CHECK(with_password("postgresql://u@h:1,i:2/d?sslmode=require", "p") ==
+        "user='u' dbname='d' host='h,i' port='1,2' sslmode='require' password='p'");
+  for (const char* own : {"host=h password=x", "host=h password=''", "postgres://u:x@h/d",
+                          "postgres://h/d?password=x"}) {
+    CHECK(with_password(own, "p") == own);
+  }
+  CHECK_FALSE(conninfo_problem(with_password("host=h", "a'b\\c d")));
+  CHECK(with_password(with_password("host=h", "a'b\\c d"), "other") ==
+        with_password("host=h", "a'b\\c d"));
+}
+
+TEST_CASE("An address is read from a file's only line", "[environment]") {
+  const test::TempDir dir;
+  const auto read = [&](const std::string& text) {
+    return read_conninfo_file(dir.write("url", text));
+  };
+  CHECK(*read("postgres://u:p@h/d\n").value == "postgres://u:p@h/d");
+  CHECK(*read("postgres://u:p@h/d\r\n").value == "postgres://u:p@h/d");
+  CHECK(*read("host=h").value == "host=h");
+  CHECK(read("").problem == "is empty; it must hold what DATABASE_URL would");
+  CHECK(read("\n").problem == "is empty; it must hold what DATABASE_URL would");
+  CHECK(read("host=h\n\n").problem == "holds more than one line");
+  CHECK(read(std::string("host=\0h", 7)).problem == "holds a NUL byte");
+  CHECK(test::contains(read("hunter2").problem, "is neither a postgresql:// URL nor"));
+  CHECK_FALSE(test::contains(read("hunter2").problem, "hunter2"));
+  CHECK(read(std::string(70'000, 'x')).problem == "is longer than 65536 bytes");
+  CHECK(read_conninfo_file(dir.path() + "/none").problem ==
+        "cannot be read: No such file or directory");
+}
+
+TEST_CASE("The database's address is resolved as of now", "[environment]") {
+  const test::TempDir dir;
+  Options options;
+  CHECK(resolve_conninfo(options).empty());
+  options.database_url = "host=h";
+  CHECK(resolve_conninfo(options) == "host=h");
+  options.database_url.clear();
+  options.database_url_file = dir.write("url", "host=before\n");
+  CHECK(resolve_conninfo(options) == "host=before");
+  dir.write("url", "host=after\n");
+  CHECK(resolve_conninfo(options) == "host=after");
+  dir.write("url", "hunter2\n");
+  try {
+    resolve_conninfo(options);
+    FAIL("a file that holds no address was accepted");
+  } catch (const std::runtime_error& error) {
+    CHECK(test::contains(error.what(), dir.path() + "/url: "));
+    CHECK_FALSE(test::contains(error.what(), "hunter2"));
+  }
+}
+
+// Hidden: it needs the environment that CTest starts it with, and changes the process for good.
+TEST_CASE("Secrets leave the environment, also as /proc shows it", "[.capture_secrets]") {
+  const auto shown_environment = [] {
+    std::ifstream in("/proc/self/environ", std::ios::binary);
+    return std::string{std::istreambuf_iterator<char>(in), {}};
+  };
+  REQUIRE(test::contains(shown_environment(), "hunter2"));
+  REQUIRE(test::contains(shown_environment(), "swordfish"));
+
+  for (int time = 0; time < 2; ++time) {  // a second call must not forget what the first one took
+    capture_secrets();
+    CHECK_FALSE(test::contains(shown_environment(), "hunter2"));
+    CHECK_FALSE(test::contains(shown_environment(), "swordfish"));
+    CHECK(test::contains(shown_environment(), "PGHOST=kept"));
+    for (char** entry = ::environ; *entry != nullptr; ++entry) {
+      CHECK(std::string(*entry).find("PGPASSWORD") != 0);
+      CHECK(std::string(*entry).find("PGFOREMAN_DATABASE_URL") != 0);
+    }
+  }
+
+  for (int time = 0; time < 2; ++time) {  // at the start, and again at HUP
+    const test::Words args = {"--handler", "/bin/cat"};
+    const LoadResult result = load_options(Command::run, args);
+    CHECK(result.errors.empty());
+    CHECK(result.options.database_url == "postgresql://w:hunter2@db/app");
+    CHECK(resolve_conninfo(result.options) == "postgresql://w:hunter2@db/app");
+    for (const std::string& entry : result.options.handler_environment) {
+      CHECK_FALSE(test::contains(entry, "hunter2"));
+      CHECK_FALSE(test::contains(entry, "swordfish"));
+    }
+  }
+  Options without_password;
+  without_password.database_url = "host=h";
+  CHECK(resolve_conninfo(without_password) == "host='h' password='swordfish'");
+}

@@ -1,0 +1,81 @@
+#include "options/handler_command.h"
+
+#include <unistd.h>
+
+#include "options_support.h"
+#include "support/catch.h"
+
+using namespace pgforeman;
+using Texts = std::vector<std::string>;
+
+TEST_CASE("The handler's program is looked up in PATH, its arguments stay", "[handler_command]") {
+  const test::TempDir dir;
+  const std::string first = dir.write("one/tool", "#!/bin/sh\n", 0755);
+  dir.write("two/tool", "#!/bin/sh\n", 0755);
+  const std::string plain = dir.write("plain/tool", "#!/bin/sh\n", 0644);
+  const std::string path =
+      dir.path() + "/none:" + dir.path() + "/plain:" + dir.path() + "/one:" + dir.path() + "/two";
+  const auto argv = resolve_handler("tool 'a b' $c", path);
+  REQUIRE(argv);
+  CHECK(*argv.value == Texts{first, "a b", "$c"});
+  CHECK(resolve_handler("tool", dir.path() + "/plain").problem ==
+        "'" + plain + "' is not executable by this user (chmod +x helps)");
+  CHECK(resolve_handler("nothing-of-that-name x", path).problem ==
+        "there is no program 'nothing-of-that-name' in PATH");
+}
+
+TEST_CASE("A path is taken as it is", "[handler_command]") {
+  const test::TempDir dir;
+  const std::string tool = dir.write("a tool", "#!/bin/sh\n", 0755);
+  const auto argv = resolve_handler("'" + tool + "' x", "");
+  REQUIRE(argv);
+  CHECK(*argv.value == Texts{tool, "x"});
+  CHECK(resolve_handler("/bin/cat", "").value->front() == "/bin/cat");
+}
+
+TEST_CASE("What exec would refuse is refused at the start, by name", "[handler_command]") {
+  const test::TempDir dir;
+  const auto problem_of = [&](const std::string& name, const std::string& text, mode_t mode) {
+    const std::string path = dir.write(name, text, mode);
+    const std::string problem = resolve_handler(path, "").problem;
+    INFO(problem);
+    CHECK(problem.find("'" + path + "' ") == 0);
+    return problem.substr(std::min(problem.size(), path.size() + 3));
+  };
+  CHECK(problem_of("plain", "#!/bin/sh\n", 0644) ==
+        "is not executable by this user (chmod +x helps)");
+  CHECK(problem_of("empty", "", 0755) == "is empty");
+  CHECK(problem_of("bare", "echo hello\n", 0755) ==
+        "is a script without a first line such as #!/bin/sh, so the system cannot start it");
+  CHECK(problem_of("lost", "#! /no/such/thing -x\n", 0755) ==
+        "names the interpreter '/no/such/thing', which does not exist");
+  CHECK(problem_of("crlf", "#!/bin/sh\r\necho\r\n", 0755) ==
+        "has Windows line ends, so the system cannot find its interpreter");
+  CHECK(problem_of("hollow", "#!\n", 0755) == "has no interpreter after its #!");
+
+  CHECK(resolve_handler(dir.path() + "/none x", "").problem ==
+        "'" + dir.path() + "/none' does not exist");
+  CHECK(resolve_handler(dir.path(), "").problem == "'" + dir.path() + "' is a directory");
+  CHECK(resolve_handler(dir.path() + "/plain/x", "").problem ==
+        "'" + dir.path() + "/plain/x' does not exist");
+  CHECK(resolve_handler("/dev/null", "").problem == "'/dev/null' is no regular file");
+}
+
+TEST_CASE("A script whose first line has blanks and arguments is accepted", "[handler_command]") {
+  const test::TempDir dir;
+  CHECK(resolve_handler(dir.write("a", "#! \t/usr/bin/env python3\n", 0755), ""));
+  CHECK(resolve_handler(dir.write("b", "#!/bin/sh", 0755), ""));
+}
+
+TEST_CASE("A command line without a program is refused", "[handler_command]") {
+  CHECK(resolve_handler("", "/bin").problem == "names no program");
+  CHECK(resolve_handler("  ", "/bin").problem == "names no program");
+  CHECK(resolve_handler("'' x", "/bin").problem == "names no program");
+  CHECK(resolve_handler("'cat", "/bin").problem == "has a single quote that is never closed");
+}
+
+TEST_CASE("Words that only a shell understands are noticed", "[handler_command]") {
+  CHECK(shell_operator_in({"cat", ">", "/tmp/x"}) == ">");
+  CHECK(shell_operator_in({"a", "&&", "b"}) == "&&");
+  CHECK(shell_operator_in({"sh", "-c", "a | b"}).empty());
+}
