@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstdio>
 
 #include "commands/ask_fleet.h"
 #include "commands/commands.h"
+#include "commands/text_table.h"
 
 namespace pgforeman {
 namespace {
@@ -27,15 +27,15 @@ constexpr std::string_view kHelp =
 }  // namespace
 
 ExitCode command_health(Args args) {
-  const std::array flags = {timeout_flag()};
-  const AskWords words = read_ask_words(Command::health, "health", args, flags, kHelp);
+  const std::array flags = {kTimeoutFlag};
+  const AskWords words = read_ask_words(Command::health, args, flags, kHelp);
   if (words.finished) return *words.finished;
   try {
     const HttpAnswer answer = ask_endpoint(words, "/livez");
-    fmt::print("{}\n", answer.body);
+    fmt::print("{}\n", printable(answer.body));
     return answer.status == 200 ? ExitCode::ok : ExitCode::nothing_found;
   } catch (const HttpGetError& error) {
-    fmt::print(stderr, "pgforeman health: {}\n", error.what());
+    complain(Command::health, error.what());
     return ExitCode::unavailable;
   }
 }

@@ -108,7 +108,7 @@ std::string read_flags(CommandWords& words, SendOptions& options) {
 /// it.
 std::string place_in(const std::string& text) {
   try {
-    static_cast<void>(nlohmann::json::parse(text));
+    [[maybe_unused]] const auto json = nlohmann::json::parse(text);
   } catch (const nlohmann::json::parse_error& error) {
     return fmt::format(" (at byte {})", error.byte);
   } catch (const nlohmann::json::exception&) {

@@ -1,12 +1,14 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstdio>
-#include <exception>
+#include <optional>
+#include <stdexcept>
+#include <string>
 
 #include "commands/ask_fleet.h"
 #include "commands/commands.h"
 #include "commands/status_text.h"
+#include "commands/text_table.h"
 #include "queue/connection.h"
 #include "queue/database_error.h"
 #include "queue/queue.h"
@@ -31,32 +33,33 @@ constexpr std::string_view kHelp =
     "  76  the database has no schema of pgforeman, or another version's\n"
     "  78  an option is wrong\n";
 
-void complain(std::string_view text) {
-  fmt::print(stderr, "pgforeman status: {}\n", text);
-}
+constexpr std::array kFlags = {
+    FlagHelp{"json", "", "print one JSON object"},
+    FlagHelp{"queue-only", "", "do not ask the fleet; count the queue in the database"},
+    kTimeoutFlag};
+
+// Long enough for a count that is bounded in the database.
+constexpr Millis kPatience{10'000};
 
 /// The body of /status; empty, and said why on standard error, when no fleet answers.
 std::string ask_fleet(const AskWords& words) {
   try {
     HttpAnswer answer = ask_endpoint(words, "/status");
-    if (answer.status != 200) {
-      complain(fmt::format("the endpoint answered {}: {}", answer.status, answer.body));
-      return {};
+    if (answer.status == 200) {
+      figures_of(answer.body);  // throws when it is something else that answers there
+      return std::move(answer.body);
     }
-    figures_of(answer.body);  // throws when it is something else that answers there
-    return std::move(answer.body);
+    complain(Command::status, fmt::format("the endpoint answered {}: {}", answer.status,
+                                          printable(answer.body, 200)));
   } catch (const std::runtime_error& error) {
-    complain(error.what());
-    return {};
+    complain(Command::status, error.what());
   }
+  return {};
 }
 
-/// Throws DatabaseError, or std::runtime_error for a DATABASE_URL_FILE that cannot be read.
+/// Throws DatabaseError.
 QueueFigures ask_database(const Options& options) {
-  ConnectionSettings settings;
-  settings.conninfo = resolve_conninfo(options);
-  settings.application_name = "pgforeman status";
-  Connection connection(settings);
+  Connection connection(command_settings(Command::status, options, kPatience));
   Queue queue(connection, options.queue);
   queue.check_schema();
   const QueueCounts counts = queue.counts();
@@ -71,45 +74,27 @@ QueueFigures ask_database(const Options& options) {
   return figures;
 }
 
-void print_text(const std::string& fleet, const std::optional<QueueFigures>& queue) {
-  std::string text;
-  if (!fleet.empty()) text = fleet_text(fleet) + "\n";
-  text += queue ? queue_text(*queue) : "queue: not counted yet\n";
-  fmt::print("{}", text);
+void print_answer(const std::string& fleet, const std::optional<QueueFigures>& queue, bool json) {
+  if (json) {
+    const std::string_view source = fleet.empty() ? "database" : "fleet";
+    fmt::print("{}", joined_json(fleet, queue ? queue_json(*queue, source) : std::string()));
+    return;
+  }
+  if (!fleet.empty()) fmt::print("{}\n", fleet_text(fleet));
+  fmt::print("{}", queue ? queue_text(*queue) : "queue: not counted yet\n");
 }
 
 }  // namespace
 
 ExitCode command_status(Args args) {
-  const std::array flags = {
-      CommandFlag{"json", false, "print one JSON object"},
-      CommandFlag{"queue-only", false, "do not ask the fleet; count the queue in the database"},
-      timeout_flag()};
-  const AskWords words = read_ask_words(Command::status, "status", args, flags, kHelp);
+  const AskWords words = read_ask_words(Command::status, args, kFlags, kHelp);
   if (words.finished) return *words.finished;
   const std::string fleet = words.has("queue-only") ? std::string() : ask_fleet(words);
-  std::optional<QueueFigures> queue;
-  if (!fleet.empty()) {
-    queue = figures_of(fleet);
-  } else {
-    try {
-      queue = ask_database(words.options);
-    } catch (const DatabaseError& error) {
-      complain(error.what());
-      return error.kind() == DatabaseError::Kind::schema ? ExitCode::schema_mismatch
-                                                         : ExitCode::unavailable;
-    } catch (const std::runtime_error& error) {
-      complain(error.what());
-      return ExitCode::unavailable;
-    }
-  }
-  if (words.has("json")) {
-    const std::string_view source = fleet.empty() ? "database" : "fleet";
-    fmt::print("{}", joined_json(fleet, queue ? queue_json(*queue, source) : std::string()));
-  } else {
-    print_text(fleet, queue);
-  }
-  return ExitCode::ok;
+  return with_database_errors(Command::status, [&] {
+    const auto queue = fleet.empty() ? ask_database(words.options) : figures_of(fleet);
+    print_answer(fleet, queue, words.has("json"));
+    return ExitCode::ok;
+  });
 }
 
 }  // namespace pgforeman

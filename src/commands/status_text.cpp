@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "commands/text_table.h"
+
 namespace pgforeman {
 namespace {
 
@@ -39,15 +41,11 @@ bool flag(const Json& object, const char* key) {
   return found != object.end() && found->is_boolean() && found->get<bool>();
 }
 
-/// A string for a terminal: what a dead handler left in it must not move the cursor.
-std::string printable(const Json& object, const char* key) {
+/// A string for a terminal; empty when it is missing or no string.
+std::string words(const Json& object, const char* key) {
   const auto found = object.find(key);
-  if (found == object.end() || !found->is_string()) return {};
-  auto text = found->get<std::string>();
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
-  }
-  return text;
+  return found != object.end() && found->is_string() ? printable(found->get<std::string>())
+                                                     : std::string();
 }
 
 Json member(const Json& object, const char* key) {
@@ -55,46 +53,11 @@ Json member(const Json& object, const char* key) {
   return found != object.end() && found->is_object() ? *found : Json::object();
 }
 
-std::string in_thousands(long long value) {
-  std::string digits = std::to_string(value);
-  const int first = digits[0] == '-' ? 1 : 0;
-  for (int at = static_cast<int>(digits.size()) - 3; at > first; at -= 3) {
-    digits.insert(static_cast<std::size_t>(at), 1, ',');
-  }
-  return digits;
-}
-
-/// How many columns a terminal needs, near enough: characters, not bytes.
-std::size_t width(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  }));
-}
-
-std::string table(const std::vector<Row>& rows) {
-  std::vector<std::size_t> widths;
-  for (const Row& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      line += row[i];
-      if (i + 1 < row.size()) line.append(widths[i] - width(row[i]) + 2, ' ');
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
-}
-
 std::string phase_cell(const Json& slot) {
   if (const double wait = number(slot, "restart_in_seconds"); wait > 0) {
     return "restarts in " + human_seconds(wait);
   }
-  std::string phase = printable(slot, "phase");
+  std::string phase = words(slot, "phase");
   if (phase == "empty") return "no process";
   return phase + " " + human_seconds(number(slot, "phase_seconds"));
 }
@@ -117,7 +80,7 @@ std::string last_exit_cell(const Json& slot) {
   const Json exit = member(slot, "last_exit");
   if (exit.empty()) return flag(slot, "crash_looping") ? "CRASH LOOP" : "-";
   return fmt::format("{}{}, {} ago", flag(slot, "crash_looping") ? "CRASH LOOP: " : "",
-                     printable(exit, "explain"), human_seconds(number(exit, "seconds_ago")));
+                     words(exit, "explain"), human_seconds(number(exit, "seconds_ago")));
 }
 
 Row slot_row(const Json& slot) {
@@ -133,14 +96,14 @@ Row slot_row(const Json& slot) {
           : flag(slot, "connected") ? "yes"
                                     : "no",
           message_cell(slot),
-          in_thousands(integer(member(slot, "messages"), "done")),
-          in_thousands(integer(slot, "restarts")),
+          with_commas(integer(member(slot, "messages"), "done")),
+          with_commas(integer(slot, "restarts")),
           last_exit_cell(slot)};
 }
 
 std::string verdict(const Json& status, const char* key, const char* reason_key) {
   if (flag(status, key)) return "yes";
-  const std::string reason = printable(status, reason_key);
+  const std::string reason = words(status, reason_key);
   return reason.empty() ? "NO" : "NO: " + reason;
 }
 
@@ -154,26 +117,26 @@ std::string header(const Json& status) {
                                                            {"released", "released"},
                                                            {"lost_lease", "lost lease"}}}) {
     totals += fmt::format("{}{} {}", totals.empty() ? "" : ", ",
-                          in_thousands(integer(messages, key)), label);
+                          with_commas(integer(messages, key)), label);
   }
   std::string exits;
   const Json causes = member(status, "exits_by_cause");
   for (const auto& cause : causes.items()) {
     exits += fmt::format("{}{} {}", exits.empty() ? "" : ", ", integer(causes, cause.key().c_str()),
-                         cause.key());
+                         printable(cause.key()));
   }
   std::vector<Row> rows = {
-      {"fleet", fmt::format("{}, up {}, pid {}, pgforeman {}", printable(status, "state"),
+      {"fleet", fmt::format("{}, up {}, pid {}, pgforeman {}", words(status, "state"),
                             human_seconds(number(status, "uptime_seconds")), integer(status, "pid"),
-                            printable(status, "version"))},
+                            words(status, "version"))},
       {"live", verdict(status, "live", "not_live_reason")},
       {"ready", verdict(status, "ready", "not_ready_reason")},
       {"messages", totals},
       {"exits", exits.empty() ? "none" : exits}};
   if (const auto lost = integer(status, "log_lines_dropped"); lost > 0) {
-    rows.push_back({"log", in_thousands(lost) + " lines dropped: nobody read them"});
+    rows.push_back({"log", with_commas(lost) + " lines dropped: nobody read them"});
   }
-  return table(rows);
+  return text_table(rows);
 }
 
 }  // namespace
@@ -201,7 +164,7 @@ std::string fleet_text(std::string_view json) {
   if (const Json maintenance = member(status, "maintenance"); !maintenance.empty()) {
     rows.push_back(slot_row(maintenance));
   }
-  return header(status) + "\n" + table(rows);
+  return header(status) + "\n" + text_table(rows);
 }
 
 std::string queue_text(const QueueFigures& figures) {
@@ -210,8 +173,8 @@ std::string queue_text(const QueueFigures& figures) {
                           : std::string();
   return fmt::format(
       "queue '{}': {}{} ready, {} scheduled, {} running, {} dead; oldest ready {}{}\n",
-      figures.name, figures.capped ? "at least " : "", in_thousands(figures.ready),
-      in_thousands(figures.scheduled), in_thousands(figures.running), in_thousands(figures.dead),
+      figures.name, figures.capped ? "at least " : "", with_commas(figures.ready),
+      with_commas(figures.scheduled), with_commas(figures.running), with_commas(figures.dead),
       figures.ready > 0 ? human_seconds(figures.oldest_seconds) : "-", age);
 }
 
@@ -233,7 +196,7 @@ std::optional<QueueFigures> figures_of(std::string_view json) {
   const Json counts = member(status, "queue_counts");
   if (counts.empty()) return std::nullopt;
   QueueFigures figures;
-  figures.name = printable(status, "queue");
+  figures.name = words(status, "queue");
   figures.ready = integer(counts, "ready");
   figures.scheduled = integer(counts, "scheduled");
   figures.running = integer(counts, "running");

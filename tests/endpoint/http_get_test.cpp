@@ -8,9 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <memory>
-
 #include "base/socket_address.h"
 #include "loopback.h"
 #include "support/catch.h"
@@ -19,38 +16,6 @@ using namespace pgforeman;
 using namespace pgforeman::test;
 
 namespace {
-
-/// The endpoint in a process of its own, so that a blocking client can ask it.
-class ServerProcess {
- public:
-  explicit ServerProcess(const Endpoint::View& view = sample_view) {
-    std::array<int, 2> fds{};
-    REQUIRE(::pipe(fds.data()) == 0);
-    const UniqueFd reader(fds[0]);
-    const UniqueFd writer(fds[1]);
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      // Made here, not before: two processes must not share an epoll set.
-      ::alarm(60);
-      Server server(view);
-      const std::uint16_t bound = server.port();
-      (void)!::write(writer.get(), &bound, sizeof bound);
-      server.io.run();
-      ::_exit(0);
-    }
-    REQUIRE(::read(reader.get(), &port, sizeof port) == sizeof port);
-  }
-  ~ServerProcess() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-  ServerProcess(const ServerProcess&) = delete;
-  ServerProcess& operator=(const ServerProcess&) = delete;
-  std::uint16_t port = 0;
-
- private:
-  pid_t pid_ = -1;
-};
 
 /// A listener that accepts one connection in a child process and says `answer`, then waits for the
 /// client's end if `hold`.

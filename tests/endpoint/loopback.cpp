@@ -1,7 +1,10 @@
 #include "loopback.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <cctype>
@@ -66,6 +69,29 @@ bool Server::drive_until(const std::function<bool()>& done, Millis limit) {
     turns_ += io.run_one_for(std::chrono::milliseconds(1));
   }
   return true;
+}
+
+ServerProcess::ServerProcess(const Endpoint::View& view) {
+  std::array<int, 2> fds{};
+  REQUIRE(::pipe(fds.data()) == 0);
+  const UniqueFd reader(fds[0]);
+  const UniqueFd writer(fds[1]);
+  pid_ = ::fork();
+  if (pid_ == 0) {
+    // Made here, not before: two processes must not share an epoll set.
+    ::alarm(60);
+    Server server(view);
+    const std::uint16_t bound = server.port();
+    (void)!::write(writer.get(), &bound, sizeof bound);
+    server.io.run();
+    ::_exit(0);
+  }
+  REQUIRE(::read(reader.get(), &port, sizeof port) == sizeof port);
+}
+
+ServerProcess::~ServerProcess() {
+  ::kill(pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
 }
 
 std::string Response::field(std::string_view name) const {

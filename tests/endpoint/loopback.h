@@ -2,6 +2,8 @@
 // An endpoint served by the test itself, and clients on loopback that never block: whoever waits
 // drives the server meanwhile.
 
+#include <sys/types.h>
+
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <string>
@@ -30,6 +32,19 @@ class Server {
 
  private:
   std::uint64_t turns_ = 0;
+};
+
+/// The endpoint in a process of its own, so that a blocking client can ask it.
+class ServerProcess {
+ public:
+  explicit ServerProcess(const Endpoint::View& view = sample_view);
+  ~ServerProcess();
+  ServerProcess(const ServerProcess&) = delete;
+  ServerProcess& operator=(const ServerProcess&) = delete;
+  std::uint16_t port = 0;
+
+ private:
+  pid_t pid_ = -1;
 };
 
 struct Response {

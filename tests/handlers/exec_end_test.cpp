@@ -39,7 +39,7 @@ TEST_CASE("at the deadline the group gets TERM and the message is retried", "[ex
 
 TEST_CASE("a handler that says done after its time was up did not make it", "[exec_end]") {
   ConsumerLoop loop;
-  loop.exec(settings(shell("trap 'exit 0' TERM; while :; do read x </dev/zero & wait; done"), kSoon,
+  loop.exec(settings(shell("trap 'exit 0' TERM; while :; do tail -f /dev/null & wait; done"), kSoon,
                      kLong));
   const Outcome outcome = loop.handle(message());
   CHECK(outcome.kind == Kind::retry);
@@ -133,7 +133,7 @@ TEST_CASE("a handler that finishes within the shutdown's grace is believed", "[e
     const std::string ready = fresh_path("ready");
     ConsumerLoop loop;
     loop.exec(settings(shell("trap 'exit " + std::string(c.code) + "' TERM; echo >" + ready +
-                             "; while :; do read x </dev/zero & wait; done"),
+                             "; while :; do tail -f /dev/null & wait; done"),
                        kLong));
     loop.start(message());
     wait_for_line(ready);
@@ -147,7 +147,7 @@ TEST_CASE("a lost lease ends the handler, and whatever it says no longer counts"
   const std::string ready = fresh_path("ready");
   ConsumerLoop loop;
   loop.exec(settings(
-      shell("trap 'exit 0' TERM; echo >" + ready + "; while :; do read x </dev/zero & wait; done"),
+      shell("trap 'exit 0' TERM; echo >" + ready + "; while :; do tail -f /dev/null & wait; done"),
       kLong));
   loop.start(message());
   wait_for_line(ready);

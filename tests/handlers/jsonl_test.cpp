@@ -160,7 +160,7 @@ TEST_CASE("an answer after the deadline came too late", "[jsonl]") {
   loop.jsonl(
       settings({"/bin/sh", "-c",
                 "read line; trap 'echo \"{\\\"id\\\":7,\\\"status\\\":\\\"done\\\"}\"; exit' TERM; "
-                "while :; do read x </dev/zero & wait; done"},
+                "while :; do tail -f /dev/null & wait; done"},
                kSoon, kLong));
   const Outcome outcome = loop.handle(message(7));
   CHECK(outcome.kind == Kind::retry);
@@ -179,7 +179,7 @@ TEST_CASE("a shutdown believes an answer that comes in its grace", "[jsonl]") {
   const std::string ready = fresh_path("ready");
   ConsumerLoop loop;
   loop.jsonl(settings(answering("trap " + ("'" + quoted_for_trap(kDone) + "'") + " TERM; echo >" +
-                                ready + "; while :; do read x </dev/zero & wait; done"),
+                                ready + "; while :; do tail -f /dev/null & wait; done"),
                       kLong));
   loop.start(message());
   wait_for_line(ready);
@@ -194,7 +194,7 @@ TEST_CASE("after a lost lease an answer no longer counts", "[jsonl]") {
   ConsumerLoop loop;
   loop.jsonl(
       settings(answering("trap " + ("'" + quoted_for_trap(kDone) + "; exit'") + " TERM; echo >" +
-                         ready + "; while :; do read x </dev/zero & wait; done"),
+                         ready + "; while :; do tail -f /dev/null & wait; done"),
                kLong));
   loop.start(message());
   wait_for_line(ready);
