@@ -1,7 +1,7 @@
 #pragma once
 // Stops each new child of a process at its birth, before it runs one instruction of its own (ptrace
-// with TRACEFORK), and then does to it what a test wants: a child that hangs or dies while it boots,
-// for real and every time.
+// with TRACEFORK), and then does to it what a test wants: a child that hangs or dies while it
+// boots, for real and every time.
 
 #include <sys/types.h>
 

@@ -132,9 +132,8 @@ TEST_CASE("A slot that crashes at boot is forked again after growing delays", "[
 TEST_CASE("A crash loop costs next to nothing, and its verdict clears while the child lives",
           "[clears]") {
   Bed bed;
-  Fleet fleet(bed.settings({{"CONCURRENCY", "8"},
-                            {"RESTART_BACKOFF_MAX", "5s"},
-                            {"CRASH_LOOP_COUNT", "3"}}));
+  Fleet fleet(bed.settings(
+      {{"CONCURRENCY", "8"}, {"RESTART_BACKOFF_MAX", "5s"}, {"CRASH_LOOP_COUNT", "3"}}));
   BirthTracer tracer(fleet.pid(), BirthTracer::Fate::die);
   kill_consumers(fleet);
   REQUIRE(fleet.wait_for_status(every_slot_loops, 20s));

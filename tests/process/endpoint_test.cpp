@@ -171,17 +171,15 @@ TEST_CASE("A full pipe at stdout stops neither endpoint nor work", "[endpoint]")
   REQUIRE(::pipe2(pipe_ends, O_CLOEXEC) == 0);
   const int port = free_port();
   Fleet fleet(bed.settings({{"LOG_LEVEL", "trace"}, {"HEALTH_PORT", std::to_string(port)}}),
-              Fleet::Wait::nothing, [&](Launch& what) {
-                what.out = "/proc/self/fd/" + std::to_string(pipe_ends[1]);
-              });
+              Fleet::Wait::nothing,
+              [&](Launch& what) { what.out = "/proc/self/fd/" + std::to_string(pipe_ends[1]); });
   REQUIRE(eventually([&] { return http_get(port, "/readyz").status == 200; }));
   // Each message is some lines; nobody reads them.
   bed.send(2000);
   Watch watch(port);
   CHECK(bed.wait_until_empty(60s));
-  REQUIRE(eventually([&] {
-    return sample(fleet.metrics(), "pgforeman_log_lines_dropped_total") > 0;
-  }));
+  REQUIRE(
+      eventually([&] { return sample(fleet.metrics(), "pgforeman_log_lines_dropped_total") > 0; }));
   const auto seen = watch.finish();
   INFO(seen.text());
   CHECK(seen.problems.empty());

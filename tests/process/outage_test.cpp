@@ -52,8 +52,7 @@ void check_calm(const Fleet& fleet, Watch& watch, const std::vector<pid_t>& chil
 
 }  // namespace
 
-TEST_CASE("An idle fleet outlives PostgreSQL and works within a second of its return",
-          "[outage]") {
+TEST_CASE("An idle fleet outlives PostgreSQL and works within a second of its return", "[outage]") {
   for (const auto& outage : outages()) {
     INFO(outage.name);
     Bed bed;
@@ -96,8 +95,8 @@ TEST_CASE("A busy fleet outlives PostgreSQL, and its handlers run through it", "
         " s after it was back");
     CHECK(took <= 1.0);
     Sql sql(bed.conninfo);
-    REQUIRE(eventually(
-        [&] { return sql.number("select count(*) from pgforeman.message") == 0; }, 30s));
+    REQUIRE(
+        eventually([&] { return sql.number("select count(*) from pgforeman.message") == 0; }, 30s));
     CHECK(bed.runs().size() == 204);
     CHECK(distinct(bed.runs()) == 204);
     REQUIRE(fleet.wait_ready());
@@ -145,8 +144,8 @@ TEST_CASE("Nothing is lost or run twice when PostgreSQL restarts again and again
     server.start();
   }
   Sql sql(bed.conninfo);
-  REQUIRE(eventually([&] { return sql.number("select count(*) from pgforeman.message") == 0; },
-                     60s));
+  REQUIRE(
+      eventually([&] { return sql.number("select count(*) from pgforeman.message") == 0; }, 60s));
   const auto runs = bed.runs();
   CHECK(distinct(runs) == 3000);
   CHECK(runs.size() == 3000);

@@ -68,9 +68,8 @@ TEST_CASE("A due retry is started in time also where polling is slow", "[queue]"
 
 TEST_CASE("The delay that a handler asks for wins", "[queue]") {
   Bed bed;
-  Fleet fleet(bed.settings({{"RETRY_BACKOFF", "60s"},
-                            {"HANDLER_MODE", "jsonl"},
-                            {"POLL_INTERVAL", "100ms"}}));
+  Fleet fleet(bed.settings(
+      {{"RETRY_BACKOFF", "60s"}, {"HANDLER_MODE", "jsonl"}, {"POLL_INTERVAL", "100ms"}}));
   bed.send(1, R"({"do": "after", "after": "700ms"})");
   REQUIRE(bed.wait_for_runs(3, 15s));
   for (const double gap : gaps(bed.runs())) {
@@ -107,9 +106,8 @@ TEST_CASE("A consumer resumed after its lease moved changes nothing", "[queue]")
   for (const bool finished : {false, true}) {
     INFO("finished: " << finished);
     Bed bed;
-    const Settings settings{{"CONCURRENCY", "1"},
-                            {"VISIBILITY_TIMEOUT", "1s"},
-                            {"POLL_INTERVAL", "50ms"}};
+    const Settings settings{
+        {"CONCURRENCY", "1"}, {"VISIBILITY_TIMEOUT", "1s"}, {"POLL_INTERVAL", "50ms"}};
     Fleet first(bed.settings(settings));
     bed.send(1, R"({"do": "hold"})");
     REQUIRE(bed.wait_for_runs(1));
@@ -127,8 +125,8 @@ TEST_CASE("A consumer resumed after its lease moved changes nothing", "[queue]")
     const auto row = bed.sql.rows("select token, attempt, claims from pgforeman.message");
     first.signal(SIGCONT);
     ::kill(consumer, SIGCONT);
-    const auto line = first.wait_for_log(
-        "lease lost: somebody else holds the message, nothing was changed");
+    const auto line =
+        first.wait_for_log("lease lost: somebody else holds the message, nothing was changed");
     REQUIRE(line);
     CHECK(first.wait_for_status(
         [](const Status& status) { return status.messages.at("lost_lease") == 1; }));

@@ -20,9 +20,8 @@ std::set<pid_t> pids(const Status& status) {
 
 bool connected(const Status& status, std::size_t count) {
   return status.slots.size() == count &&
-         std::all_of(status.slots.begin(), status.slots.end(), [](const SlotStatus& slot) {
-           return slot.pid > 0 && slot.connected;
-         });
+         std::all_of(status.slots.begin(), status.slots.end(),
+                     [](const SlotStatus& slot) { return slot.pid > 0 && slot.connected; });
 }
 
 /// A fleet whose options stand in a file, and the file.
@@ -41,9 +40,7 @@ struct Reloadable {
     for (const auto& [name, value] : options) text += name + "=" + value + "\n";
     bed.folder.write("pgforeman.conf", text);
   }
-  Settings settings() const {
-    return {{"CONFIG", path}, {"DATABASE_URL", bed.conninfo}};
-  }
+  Settings settings() const { return {{"CONFIG", path}, {"DATABASE_URL", bed.conninfo}}; }
 };
 
 }  // namespace
@@ -59,9 +56,8 @@ TEST_CASE("TTIN adds a child, TTOU takes one away when its message is done", "[s
   REQUIRE(fleet.wait_for_log("concurrency changed",
                              [](const LogLine& line) { return line["to"] == "2"; }));
   // It still runs its message.
-  REQUIRE(fleet.wait_for_status([](const Status& s) {
-    return s.slots.size() == 3 && s.slots[2].phase == "draining";
-  }));
+  REQUIRE(fleet.wait_for_status(
+      [](const Status& s) { return s.slots.size() == 3 && s.slots[2].phase == "draining"; }));
   bed.go();
   CHECK(bed.wait_until_empty(10s));
   CHECK(fleet.wait_for_status([](const Status& s) { return connected(s, 2); }));

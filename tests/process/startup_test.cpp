@@ -92,9 +92,8 @@ std::string locked_role(const std::string& password) {
 TEST_CASE("Every mistake of a start is named, and nothing is started", "[startup]") {
   for (const auto& mistake : mistakes()) {
     INFO(mistake.name);
-    Settings settings{{"HANDLER", "/bin/true"},
-                      {"HEALTH_PORT", "0"},
-                      {"DATABASE_URL", "host=127.0.0.1 port=1"}};
+    Settings settings{
+        {"HANDLER", "/bin/true"}, {"HEALTH_PORT", "0"}, {"DATABASE_URL", "host=127.0.0.1 port=1"}};
     for (const auto& [name, value] : mistake.settings) settings[name] = value;
     std::vector<std::string> words{"run"};
     words.insert(words.end(), mistake.words.begin(), mistake.words.end());
@@ -131,8 +130,7 @@ TEST_CASE("A port that is taken ends the start with a code of its own", "[startu
   CHECK(result.out.find("child forked") == std::string::npos);
 }
 
-TEST_CASE("A refused password is said once, tried again, and works when it is right",
-          "[startup]") {
+TEST_CASE("A refused password is said once, tried again, and works when it is right", "[startup]") {
   Bed bed;
   const auto name = bed.sql.query("select current_database()");
   const std::string role = locked_role("right");
@@ -184,8 +182,7 @@ TEST_CASE("A refused password is said once, tried again, and works when it is ri
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A schema that is not installed is said with the command that installs it",
-          "[startup]") {
+TEST_CASE("A schema that is not installed is said with the command that installs it", "[startup]") {
   const std::string conninfo = ThrowawayPostgres::shared().create_database("not_migrated");
   const TempFolder folder;
   Fleet fleet({{"DATABASE_URL", conninfo}, {"HANDLER", "/bin/true"}, {"CONCURRENCY", "2"}},
@@ -226,12 +223,12 @@ TEST_CASE("Without a database URL libpq's own variables say where it is", "[star
 TEST_CASE("A handler gets no secret, not even from its parent's environment", "[startup]") {
   Bed bed;
   const std::string out = bed.folder.file("seen");
-  const std::string script = bed.folder.write(
-      "look.sh",
-      "#!/bin/sh\n{ env; tr '\\0' '\\n' < /proc/$PPID/environ; tr '\\0' '\\n' < "
-      "/proc/$PPID/cmdline; } > " +
-          out + ".new && mv " + out + ".new " + out,
-      0755);
+  const std::string script =
+      bed.folder.write("look.sh",
+                       "#!/bin/sh\n{ env; tr '\\0' '\\n' < /proc/$PPID/environ; tr '\\0' '\\n' < "
+                       "/proc/$PPID/cmdline; } > " +
+                           out + ".new && mv " + out + ".new " + out,
+                       0755);
   Fleet fleet(bed.settings({{"HANDLER", script},
                             {"DATABASE_URL", bed.conninfo + " password=s3cret"},
                             {"CONCURRENCY", "1"}}));

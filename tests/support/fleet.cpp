@@ -58,7 +58,7 @@ std::string text_of(const json& value) {
 }  // namespace
 
 std::string binary_path() {
-  return other != nullptr ? other : PGFOREMAN_BINARY_PATH;
+  return PGFOREMAN_BINARY_PATH;
 }
 
 Status parse_status(const std::string& text) {
