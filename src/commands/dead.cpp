@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
@@ -190,7 +191,7 @@ bool confirmed(DeadLetters& letters, const Request& request) {
 }
 
 /// retry or purge of all that were dead when it began.
-std::int64_t change_all(DeadLetters& letters, const Request& request, bool retry) {
+std::int64_t change_all(DeadLetters& letters, bool retry) {
   const std::string before = letters.now();
   const bool terminal = ::isatty(STDERR_FILENO) != 0;
   std::int64_t changed = 0;
@@ -215,7 +216,7 @@ ExitCode change(DeadLetters& letters, const Request& request) {
   std::int64_t changed = 0;
   std::vector<std::int64_t> ids, missing;
   if (request.all) {
-    changed = change_all(letters, request, retry);
+    changed = change_all(letters, retry);
   } else {
     ids = retry ? letters.retry(request.ids) : letters.purge(request.ids);
     changed = static_cast<std::int64_t>(ids.size());

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -14,9 +14,9 @@
 #include "commands/database_command.h"
 #include "commands/line_input.h"
 #include "commands/text_table.h"
+#include "options/table.h"
 #include "options/value.h"
 #include "queue/database_error.h"
-#include "queue/migrate.h"
 #include "queue/producer.h"
 #include "queue/queue.h"
 
@@ -108,7 +108,7 @@ std::string read_flags(CommandWords& words, SendOptions& options) {
 /// it.
 std::string place_in(const std::string& text) {
   try {
-    static_cast<void>(nlohmann::json::parse(text));
+    [[maybe_unused]] const auto json = nlohmann::json::parse(text);
   } catch (const nlohmann::json::parse_error& error) {
     return fmt::format(" (at byte {})", error.byte);
   } catch (const nlohmann::json::exception&) {

@@ -19,6 +19,10 @@ constexpr Millis kTick{1000};
 constexpr Millis kSoonestTick{20};
 // Maintenance probes the database for the whole fleet, so it alone is quick.
 constexpr Millis kReconnectCap{500};
+// Looks for the rows of an unheard claim: at once, then after 5, 10, 20 ... ms; the last one is
+// later than the server's statement timeout, when nothing can be under way any more.
+constexpr Millis kFirstLook{5};
+constexpr Millis kLastLook{20000};
 
 Outcome outcome_of(const LedgerReading::Entry& entry, const LedgerReading& ledger) {
   using Kind = Outcome::Kind;
@@ -68,6 +72,7 @@ void Maintenance::run() {
         if (!session_.connect()) break;
       }
       rescue_all();
+      release_unheard();
       if (Clock::now() >= next_tick_) tick();
       wait_for_work();
     } catch (const DatabaseError& error) {
@@ -75,7 +80,10 @@ void Maintenance::run() {
     }
   }
   try {
-    if (session_.connected() || session_.try_connect()) rescue_all();
+    if (session_.connected() || session_.try_connect()) {
+      rescue_all();
+      release_unheard();
+    }
   } catch (const DatabaseError& error) {
     session_.drop(error);  // what is left ends by the visibility timeout
   }
@@ -90,30 +98,56 @@ void Maintenance::rescue_all() {
 void Maintenance::rescue(int index) {
   loop_.enter(Phase::settling);
   const LedgerReading ledger = read_ledger(context_.scoreboard->ledger(index));
-  std::vector<Settlement> settlements;
-  settlements.reserve(ledger.entries.size());
-  for (const auto& entry : ledger.entries) {
-    settlements.push_back({entry.lease, outcome_of(entry, ledger)});
-  }
-  const Options& options = *context_.options;
-  const RetryRule rule{options.max_attempts, options.retry_backoff, options.retry_backoff_max};
-  std::vector<Settled> settled;
-  if (!settlements.empty()) settled = session_.queue().settle(settlements, rule);
-  std::int64_t unheard = 0;
-  if (ledger.claiming_token != 0) {
-    unheard = session_.queue().release_token(ledger.claiming_token);
-  }
+  const auto settled = settle_entries(ledger);
   session_.worked();
   for (std::size_t i = 0; i < settled.size(); ++i) {
     count_settled(loop_.slot().slot(), settled[i]);
-    const log::MessageScope scope(settlements[i].lease.id, 0);
+    const log::MessageScope scope(ledger.entries[i].lease.id, ledger.entries[i].attempt);
     log::info("message rescued", {{"as", to_string(settled[i])}, {"cause", ledger.cause}});
   }
-  if (unheard > 0) {
-    log::info("claim without an answer released", {{"messages", unheard}, {"cause", ledger.cause}});
+  if (ledger.claiming_token != 0) {
+    unheard_.push_back({ledger.claiming_token, kFirstLook, Clock::now()});
   }
   context_.scoreboard->ledger_use(index).store(LedgerUse::free);
-  wake_idle(static_cast<std::int64_t>(settled.size()) + unheard);
+  wake_idle(static_cast<std::int64_t>(settled.size()));
+}
+
+std::vector<Settled> Maintenance::settle_entries(const LedgerReading& ledger) {
+  std::vector<Settlement> settlements;
+  for (const auto& entry : ledger.entries) {
+    settlements.push_back({entry.lease, outcome_of(entry, ledger)});
+  }
+  if (settlements.empty()) return {};
+  const Options& options = *context_.options;
+  const RetryRule rule{options.max_attempts, options.retry_backoff, options.retry_backoff_max};
+  auto settled = session_.queue().settle(settlements, rule);
+  for (std::size_t i = 0; i < settled.size(); ++i) {
+    // A finished message that is not held any more was told by its consumer, which died before it
+    // heard the answer and counted.
+    if (settled[i] != Settled::lost_lease) continue;
+    if (ledger.entries[i].state == LeaseState::done) settled[i] = Settled::done;
+    if (ledger.entries[i].state == LeaseState::retry) settled[i] = Settled::retried;
+    if (ledger.entries[i].state == LeaseState::dead) settled[i] = Settled::dead;
+    if (ledger.entries[i].state == LeaseState::released) settled[i] = Settled::released;
+  }
+  return settled;
+}
+
+void Maintenance::release_unheard() {
+  const TimePoint now = Clock::now();
+  for (auto& claim : unheard_) {
+    if (now < claim.next_look) continue;
+    loop_.enter(Phase::settling);
+    const auto messages = session_.queue().release_token(claim.token);
+    claim.next_look = now + claim.wait;
+    claim.wait *= 2;
+    if (messages == 0) continue;
+    claim.wait = kLastLook;  // a claim commits once: that was all of it
+    loop_.slot().slot().released.fetch_add(static_cast<std::uint64_t>(messages));
+    log::info("claim without an answer released", {{"messages", messages}});
+    wake_idle(messages);
+  }
+  std::erase_if(unheard_, [](const UnheardClaim& claim) { return claim.wait >= kLastLook; });
 }
 
 void Maintenance::tick() {
@@ -165,7 +199,9 @@ void Maintenance::wait_for_work() {
                         eventfd_t calls = 0;
                         if (!error) rescue = ::eventfd_read(context_.rescue_fd, &calls) == 0;
                       });
-  loop_.run_until([&] { return rescue; }, next_tick_);
+  TimePoint until = next_tick_;
+  for (const auto& claim : unheard_) until = std::min(until, claim.next_look);
+  loop_.run_until([&] { return rescue; }, until);
   rescues_.cancel();
   loop_.io().poll();
 }

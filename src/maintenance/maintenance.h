@@ -7,6 +7,7 @@
 // Fork: after.
 
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <vector>
 
 #include "child/child_loop.h"
 #include "child/session.h"
@@ -27,15 +28,26 @@ class Maintenance {
  private:
   void rescue_all();
   void rescue(int ledger);
+  std::vector<Settled> settle_entries(const LedgerReading& ledger);
+  void release_unheard();
   void tick();
   void publish(const QueueCounts& counts);
   void wake_idle(std::int64_t messages);
   void wait_for_work();
 
+  /// A claim whose consumer died before it heard the answer. The server may still be working on
+  /// it, so that its rows can turn up after the first look.
+  struct UnheardClaim {
+    std::int64_t token;
+    Millis wait;  ///< until the look after the next
+    TimePoint next_look;
+  };
+
   const ChildContext& context_;
   ChildLoop loop_;
   Session session_;
   boost::asio::posix::stream_descriptor rescues_;
+  std::vector<UnheardClaim> unheard_;
   TimePoint next_tick_;
   bool announced_ = false;  ///< this session was told to the consumers that look for one
 };

@@ -36,15 +36,19 @@ Kind kind_of(std::string_view state) {
 
 std::string one_line(std::string_view text) {
   std::string out;
+  bool space = false, line = false;
   for (const char c : text) {
-    const bool space = c == '\n' || c == '\r' || c == '\t' || c == ' ';
-    if (!space) {
-      out += c;
-    } else if (!out.empty() && out.back() != ' ') {
+    space = space || c == ' ' || c == '\t' || c == '\r';
+    line = line || c == '\n';
+    if (c == '\n' || c == '\r' || c == '\t' || c == ' ') continue;
+    if (!out.empty() && line) {
+      out += "; ";
+    } else if (!out.empty() && space) {
       out += ' ';
     }
+    out += c;
+    space = line = false;
   }
-  while (!out.empty() && out.back() == ' ') out.pop_back();
   return out;
 }
 

@@ -14,7 +14,7 @@ DatabaseError::Kind kind_of(std::string_view sqlstate);
 /// may quote a payload), and what to do about it where that is known.
 DatabaseError to_database_error(std::string_view sqlstate, std::string_view server_text);
 
-/// A server's or libpq's text as one line.
+/// A server's or libpq's text as one line, its lines joined by semicolons.
 std::string one_line(std::string_view text);
 
 }  // namespace pgforeman

@@ -15,6 +15,7 @@ void LedgerWriter::end_claim(std::span<const Message> messages) {
     LedgerEntry& entry = ledger_.entries[i];
     entry.id.store(messages[i].lease.id, std::memory_order_relaxed);
     entry.token.store(messages[i].lease.token, std::memory_order_relaxed);
+    entry.attempt.store(messages[i].attempt, std::memory_order_relaxed);
     entry.after_ms.store(-1, std::memory_order_relaxed);
     entry.state.store(LeaseState::held, std::memory_order_relaxed);
   }
@@ -72,8 +73,10 @@ LedgerReading read_ledger(const Ledger& ledger) {
     const LedgerEntry& entry = ledger.entries[i];
     const auto state = entry.state.load();
     if (state == LeaseState::none || state > LeaseState::released) continue;
-    reading.entries.push_back(
-        {{entry.id.load(), entry.token.load()}, state, entry.after_ms.load()});
+    reading.entries.push_back({{entry.id.load(), entry.token.load()},
+                               state,
+                               entry.attempt.load(),
+                               entry.after_ms.load()});
   }
   return reading;
 }

@@ -24,6 +24,7 @@ enum class LeaseState : std::uint32_t { none, held, running, done, retry, dead, 
 struct LedgerEntry {
   std::atomic<std::int64_t> id, token;
   std::atomic<LeaseState> state;
+  std::atomic<std::int32_t> attempt;
   std::atomic<std::int64_t> after_ms;  ///< retry: the handler's own delay; -1: none
 };
 
@@ -60,6 +61,7 @@ struct LedgerReading {
   struct Entry {
     Lease lease;
     LeaseState state;
+    int attempt;
     std::int64_t after_ms;
   };
   std::vector<Entry> entries;

@@ -25,7 +25,8 @@ Scoreboard::~Scoreboard() {
 void SlotWriter::enter(Phase phase, TimePoint now, Millis limit) {
   slot_.phase_since_ms.store(to_ms(now), std::memory_order_relaxed);
   slot_.beat.store(Beat::make(phase, now + limit).word);
-  if (phase == Phase::waiting) {
+  // One that finds a full queue runs before it ever waits: it got as far as one that found none.
+  if (phase == Phase::waiting || phase == Phase::running) {
     slot_.waiting_epoch.store(slot_.epoch.load(std::memory_order_relaxed));
   }
 }

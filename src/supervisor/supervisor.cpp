@@ -35,6 +35,15 @@ UniqueFd make_eventfd(int flags) {
   return fd;
 }
 
+const char* role_of(int slot) {
+  return slot == kMaintenanceSlot ? "maintenance" : "consumer";
+}
+
+/// As /status and the log show it: maintenance has no place among the consumers.
+int shown_slot(int slot) {
+  return slot == kMaintenanceSlot ? -1 : slot;
+}
+
 struct ForkArguments {
   ChildContext context;
   FleetMains::Main main;
@@ -190,15 +199,16 @@ void Supervisor::fork_into(int slot) {
   if (pid < 0) {
     const int error = errno;
     policy_.on_fork_failed(slot, Clock::now());
-    log::error("fork failed, will try again",
-               {{"for_slot", slot}, {"error", std::generic_category().message(error)}});
+    log::error("fork failed, will try again", {{"child", role_of(slot)},
+                                               {"child_slot", shown_slot(slot)},
+                                               {"error", std::generic_category().message(error)}});
     return;
   }
   child.pid = pid;
   child.epoch = epoch;
   policy_.on_forked(slot, Clock::now());
-  log::info("child forked", {{"child", maintenance ? "maintenance" : "consumer"},
-                             {"child_slot", slot},
+  log::info("child forked", {{"child", role_of(slot)},
+                             {"child_slot", shown_slot(slot)},
                              {"child_pid", pid},
                              {"child_epoch", epoch}});
 }
@@ -208,7 +218,8 @@ void Supervisor::signal_child(const Action& action) {
   // Safe against a reused number: only reap() frees it, and it runs in this thread.
   if (child.pid > 0) ::kill(child.pid, action.signal);
   if (action.why.empty()) return;
-  log::warn("child killed", {{"child_slot", action.slot},
+  log::warn("child killed", {{"child", role_of(action.slot)},
+                             {"child_slot", shown_slot(action.slot)},
                              {"child_pid", child.pid},
                              {"child_epoch", child.epoch},
                              {"why", action.why}});
@@ -253,8 +264,8 @@ void Supervisor::on_exit(int slot, const ChildExit& exit) {
   child.exited_at = now;
   const bool expected = verdict.cause == ExitCause::drained;
   log::write(expected ? log::Level::info : log::Level::warn, "child ended",
-             {{"child", slot == kMaintenanceSlot ? "maintenance" : "consumer"},
-              {"child_slot", slot},
+             {{"child", role_of(slot)},
+              {"child_slot", shown_slot(slot)},
               {"child_pid", exit.pid},
               {"child_epoch", child.epoch},
               {"cause", cause},
@@ -262,7 +273,9 @@ void Supervisor::on_exit(int slot, const ChildExit& exit) {
               {"peak_rss_kib", exit.peak_rss_kib},
               {"restart_in_ms", verdict.restart_in ? verdict.restart_in->count() : -1}});
   if (verdict.new_crash_loop) {
-    log::error("slot is crash-looping", {{"child_slot", slot}, {"explain", verdict.explain}});
+    log::error(
+        "slot is crash-looping",
+        {{"child", role_of(slot)}, {"child_slot", shown_slot(slot)}, {"explain", verdict.explain}});
   }
   hand_over_ledger(child, verdict);
   Slot& shared = scoreboard_->slot(slot);

@@ -14,7 +14,9 @@
 
 namespace pgforeman::test {
 
-/// `sh -c script`, which may use any other program.
+/// `sh -c script`, which may use any other program. One that shall hang until it is killed is
+/// `tail -f /dev/null 3>&1 >/dev/null`: it holds the pipe, but not as the stdout with whose reader
+/// tail would end.
 std::vector<std::string> shell(const std::string& script);
 /// Without it dash and others would not find programs.
 std::vector<std::string> path_only();

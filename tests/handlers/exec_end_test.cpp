@@ -29,7 +29,8 @@ bool gone(pid_t pid) {
 
 TEST_CASE("at the deadline the group gets TERM and the message is retried", "[exec_end]") {
   ConsumerLoop loop;
-  loop.exec(settings(shell("echo working >&2; exec tail -f /dev/null"), Millis{500}, kLong));
+  loop.exec(settings(shell("echo working >&2; exec tail -f /dev/null 3>&1 >/dev/null"), Millis{500},
+                     kLong));
   const TimePoint begin = Clock::now();
   const Outcome outcome = loop.handle(message());
   CHECK(Clock::now() - begin >= Millis{500});
@@ -39,8 +40,9 @@ TEST_CASE("at the deadline the group gets TERM and the message is retried", "[ex
 
 TEST_CASE("a handler that says done after its time was up did not make it", "[exec_end]") {
   ConsumerLoop loop;
-  loop.exec(settings(shell("trap 'exit 0' TERM; while :; do read x </dev/zero & wait; done"), kSoon,
-                     kLong));
+  loop.exec(settings(
+      shell("trap 'exit 0' TERM; while :; do tail -f /dev/null 3>&1 >/dev/null & wait; done"),
+      kSoon, kLong));
   const Outcome outcome = loop.handle(message());
   CHECK(outcome.kind == Kind::retry);
   CHECK_THAT(outcome.error, StartsWith("timed out after 150ms"));
@@ -49,8 +51,9 @@ TEST_CASE("a handler that says done after its time was up did not make it", "[ex
 TEST_CASE("a handler and its child that ignore TERM are killed after the grace", "[exec_end]") {
   const std::string pids = fresh_path("pids");
   ConsumerLoop loop;
-  loop.exec(settings(shell("trap '' TERM; tail -f /dev/null & echo $! $$ >" + pids + "; wait"),
-                     Millis{500}, Millis{200}));
+  loop.exec(settings(
+      shell("trap '' TERM; tail -f /dev/null 3>&1 >/dev/null & echo $! $$ >" + pids + "; wait"),
+      Millis{500}, Millis{200}));
   const TimePoint begin = Clock::now();
   loop.start(message());
   std::istringstream line(wait_for_line(pids));
@@ -68,8 +71,8 @@ TEST_CASE("a handler and its child that ignore TERM are killed after the grace",
 TEST_CASE("a grandchild that holds the pipes delays nobody and is killed", "[exec_end]") {
   const std::string pid_file = fresh_path("pid");
   ConsumerLoop loop;
-  loop.exec(settings(shell("(trap '' TERM; exec tail -f /dev/null) & echo $! >" + pid_file +
-                           "; echo answer; exit 0"),
+  loop.exec(settings(shell("(trap '' TERM; exec tail -f /dev/null 3>&1 >/dev/null) & echo $! >" +
+                           pid_file + "; echo answer; exit 0"),
                      kLong));
   const TimePoint begin = Clock::now();
   const Outcome outcome = loop.handle(message());
@@ -91,7 +94,7 @@ TEST_CASE("what left the handler's session is re-parented and cleaned up", "[exe
   const std::string pid_file = fresh_path("pid");
   ConsumerLoop loop;
   loop.exec(settings(shell("setsid sh -c 'trap \"\" TERM; echo $$ >" + pid_file +
-                           "; exec tail -f /dev/null' & "
+                           "; exec tail -f /dev/null 3>&1 >/dev/null' & "
                            "while [ ! -s " +
                            pid_file + " ]; do :; done"),
                      kLong));
@@ -105,7 +108,7 @@ TEST_CASE("what left the handler's session is re-parented and cleaned up", "[exe
 
 TEST_CASE("a shutdown hands an unfinished message back at no attempt", "[exec_end]") {
   ConsumerLoop loop;
-  loop.exec(settings(shell("exec tail -f /dev/null"), kLong));
+  loop.exec(settings(shell("exec tail -f /dev/null 3>&1 >/dev/null"), kLong));
   loop.start(message());
   loop.handler->stop(StopReason::shutdown, kLong);
   CHECK(loop.finish().kind == Kind::released);
@@ -114,7 +117,8 @@ TEST_CASE("a shutdown hands an unfinished message back at no attempt", "[exec_en
 TEST_CASE("a handler that ignores the shutdown's TERM is killed after its grace", "[exec_end]") {
   const std::string ready = fresh_path("ready");
   ConsumerLoop loop;
-  loop.exec(settings(shell("trap '' TERM; echo >" + ready + "; exec tail -f /dev/null"), kLong));
+  loop.exec(settings(
+      shell("trap '' TERM; echo >" + ready + "; exec tail -f /dev/null 3>&1 >/dev/null"), kLong));
   loop.start(message());
   wait_for_line(ready);
   const TimePoint begin = Clock::now();
@@ -133,7 +137,7 @@ TEST_CASE("a handler that finishes within the shutdown's grace is believed", "[e
     const std::string ready = fresh_path("ready");
     ConsumerLoop loop;
     loop.exec(settings(shell("trap 'exit " + std::string(c.code) + "' TERM; echo >" + ready +
-                             "; while :; do read x </dev/zero & wait; done"),
+                             "; while :; do tail -f /dev/null 3>&1 >/dev/null & wait; done"),
                        kLong));
     loop.start(message());
     wait_for_line(ready);
@@ -146,9 +150,9 @@ TEST_CASE("a handler that finishes within the shutdown's grace is believed", "[e
 TEST_CASE("a lost lease ends the handler, and whatever it says no longer counts", "[exec_end]") {
   const std::string ready = fresh_path("ready");
   ConsumerLoop loop;
-  loop.exec(settings(
-      shell("trap 'exit 0' TERM; echo >" + ready + "; while :; do read x </dev/zero & wait; done"),
-      kLong));
+  loop.exec(settings(shell("trap 'exit 0' TERM; echo >" + ready +
+                           "; while :; do tail -f /dev/null 3>&1 >/dev/null & wait; done"),
+                     kLong));
   loop.start(message());
   wait_for_line(ready);
   loop.handler->stop(StopReason::lease_lost, kLong);
@@ -158,7 +162,8 @@ TEST_CASE("a lost lease ends the handler, and whatever it says no longer counts"
 TEST_CASE("a second stop can only hasten the end", "[exec_end]") {
   const std::string ready = fresh_path("ready");
   ConsumerLoop loop;
-  loop.exec(settings(shell("trap '' TERM; echo >" + ready + "; exec tail -f /dev/null"), kLong));
+  loop.exec(settings(
+      shell("trap '' TERM; echo >" + ready + "; exec tail -f /dev/null 3>&1 >/dev/null"), kLong));
   loop.start(message());
   wait_for_line(ready);
   const TimePoint begin = Clock::now();
@@ -179,7 +184,7 @@ TEST_CASE("a stop without a running message does nothing", "[exec_end]") {
 
 TEST_CASE("destroying the handler kills what runs and calls nobody", "[exec_end]") {
   ConsumerLoop loop;
-  loop.exec(settings(shell("trap '' TERM; exec tail -f /dev/null"), kLong));
+  loop.exec(settings(shell("trap '' TERM; exec tail -f /dev/null 3>&1 >/dev/null"), kLong));
   loop.start(message());
   const pid_t pid = loop.handler->pids().at(0);
   loop.handler.reset();
@@ -195,7 +200,8 @@ TEST_CASE("the handler dies when its consumer is killed", "[exec_end]") {
   REQUIRE(consumer >= 0);
   if (consumer == 0) {
     ConsumerLoop loop;
-    loop.exec(settings(shell("trap '' TERM HUP; echo $$ >" + pid_file + "; exec tail -f /dev/null"),
+    loop.exec(settings(shell("trap '' TERM HUP; echo $$ >" + pid_file +
+                             "; exec tail -f /dev/null 3>&1 >/dev/null"),
                        kLong));
     loop.start(message());
     for (;;) loop.io.run_one();

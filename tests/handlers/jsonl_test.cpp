@@ -138,10 +138,11 @@ TEST_CASE("two hundred restarts leak no descriptor and no process", "[jsonl]") {
 TEST_CASE("at the deadline the process is ended and the next message gets a new one", "[jsonl]") {
   const std::string pids = fresh_path("pids");
   ConsumerLoop loop;
-  loop.jsonl(settings(answering("case $id in 1) echo stuck >&2; trap '' TERM; tail -f /dev/null & "
-                                "echo $! >" +
-                                pids + "; wait;; esac; " + kDone),
-                      Millis{500}, kSoon));
+  loop.jsonl(settings(
+      answering("case $id in 1) echo stuck >&2; trap '' TERM; tail -f /dev/null 3>&1 >/dev/null & "
+                "echo $! >" +
+                pids + "; wait;; esac; " + kDone),
+      Millis{500}, kSoon));
   loop.start(message(1));
   const pid_t grandchild = std::stoi(wait_for_line(pids));
   const pid_t leader = handler_pid(loop);
@@ -160,7 +161,7 @@ TEST_CASE("an answer after the deadline came too late", "[jsonl]") {
   loop.jsonl(
       settings({"/bin/sh", "-c",
                 "read line; trap 'echo \"{\\\"id\\\":7,\\\"status\\\":\\\"done\\\"}\"; exit' TERM; "
-                "while :; do read x </dev/zero & wait; done"},
+                "while :; do tail -f /dev/null 3>&1 >/dev/null & wait; done"},
                kSoon, kLong));
   const Outcome outcome = loop.handle(message(7));
   CHECK(outcome.kind == Kind::retry);
@@ -169,7 +170,7 @@ TEST_CASE("an answer after the deadline came too late", "[jsonl]") {
 
 TEST_CASE("a shutdown releases a message that is not answered in its grace", "[jsonl]") {
   ConsumerLoop loop;
-  loop.jsonl(settings(answering("trap '' TERM; exec tail -f /dev/null"), kLong));
+  loop.jsonl(settings(answering("trap '' TERM; exec tail -f /dev/null 3>&1 >/dev/null"), kLong));
   loop.start(message());
   loop.handler->stop(StopReason::shutdown, kSoon);
   CHECK(loop.finish().kind == Kind::released);
@@ -178,9 +179,10 @@ TEST_CASE("a shutdown releases a message that is not answered in its grace", "[j
 TEST_CASE("a shutdown believes an answer that comes in its grace", "[jsonl]") {
   const std::string ready = fresh_path("ready");
   ConsumerLoop loop;
-  loop.jsonl(settings(answering("trap " + ("'" + quoted_for_trap(kDone) + "'") + " TERM; echo >" +
-                                ready + "; while :; do read x </dev/zero & wait; done"),
-                      kLong));
+  loop.jsonl(
+      settings(answering("trap " + ("'" + quoted_for_trap(kDone) + "'") + " TERM; echo >" + ready +
+                         "; while :; do tail -f /dev/null 3>&1 >/dev/null & wait; done"),
+               kLong));
   loop.start(message());
   wait_for_line(ready);
   loop.handler->stop(StopReason::shutdown, Millis{1000});
@@ -194,7 +196,7 @@ TEST_CASE("after a lost lease an answer no longer counts", "[jsonl]") {
   ConsumerLoop loop;
   loop.jsonl(
       settings(answering("trap " + ("'" + quoted_for_trap(kDone) + "; exit'") + " TERM; echo >" +
-                         ready + "; while :; do read x </dev/zero & wait; done"),
+                         ready + "; while :; do tail -f /dev/null 3>&1 >/dev/null & wait; done"),
                kLong));
   loop.start(message());
   wait_for_line(ready);
@@ -214,7 +216,7 @@ TEST_CASE("close() ends a process that ends with its input, without a signal", "
 
 TEST_CASE("close() kills a process that does not end with its input", "[jsonl]") {
   ConsumerLoop loop;
-  loop.jsonl(settings(shell("trap '' TERM; exec tail -f /dev/null"), kLong, kSoon));
+  loop.jsonl(settings(shell("trap '' TERM; exec tail -f /dev/null 3>&1 >/dev/null"), kLong, kSoon));
   loop.handler->open();
   loop.handler->close();
   loop.until([&] { return loop.handler->pids().empty(); });
@@ -222,7 +224,7 @@ TEST_CASE("close() kills a process that does not end with its input", "[jsonl]")
 
 TEST_CASE("destroying the jsonl handler kills its process and calls nobody", "[jsonl]") {
   ConsumerLoop loop;
-  loop.jsonl(settings(answering("exec tail -f /dev/null"), kLong));
+  loop.jsonl(settings(answering("exec tail -f /dev/null 3>&1 >/dev/null"), kLong));
   loop.start(message());
   const pid_t pid = handler_pid(loop);
   loop.handler.reset();
@@ -237,7 +239,8 @@ TEST_CASE("the jsonl process and what it started die when its consumer is killed
   REQUIRE(consumer >= 0);
   if (consumer == 0) {
     ConsumerLoop loop;
-    loop.jsonl(settings(shell("echo $$ >" + pid_file + "; exec tail -f /dev/null"), kLong));
+    loop.jsonl(settings(shell("echo $$ >" + pid_file + "; exec tail -f /dev/null 3>&1 >/dev/null"),
+                        kLong));
     loop.handler->open();
     for (;;) loop.io.run_one_for(Millis{1000});
   }

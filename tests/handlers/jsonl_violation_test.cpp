@@ -82,7 +82,8 @@ TEST_CASE("a closed stdout is named", "[jsonl_violation]") {
 
 TEST_CASE("a closed stdin is named when the message does not fit the pipe", "[jsonl_violation]") {
   ConsumerLoop loop;
-  loop.jsonl(settings(shell("head -c 10 >/dev/null; exec <&-; exec tail -f /dev/null")));
+  loop.jsonl(
+      settings(shell("head -c 10 >/dev/null; exec <&-; exec tail -f /dev/null 3>&1 >/dev/null")));
   const Outcome outcome = loop.handle(message(1, "\"" + std::string(1U << 20U, 'x') + "\""));
   CHECK(outcome.kind == Kind::retry);
   CHECK(outcome.error == "the handler closed its stdin before the message's end");
@@ -97,8 +98,8 @@ TEST_CASE("an exit or a crash without an answer is named", "[jsonl_violation]") 
 
 TEST_CASE("an answer before the whole message was read is named", "[jsonl_violation]") {
   ConsumerLoop loop;
-  loop.jsonl(settings(
-      shell(R"(head -c 10 >/dev/null; echo '{"id":1,"status":"done"}'; exec tail -f /dev/null)")));
+  loop.jsonl(settings(shell(
+      R"(head -c 10 >/dev/null; echo '{"id":1,"status":"done"}'; exec tail -f /dev/null 3>&1 >/dev/null)")));
   const Outcome outcome = loop.handle(message(1, "\"" + std::string(1U << 20U, 'x') + "\""));
   CHECK(outcome.kind == Kind::retry);
   CHECK_THAT(outcome.error, Contains("before it had read the whole message"));
@@ -107,9 +108,9 @@ TEST_CASE("an answer before the whole message was read is named", "[jsonl_violat
 TEST_CASE("a violation kills the handler's whole group at once", "[jsonl_violation]") {
   const std::string pid_file = fresh_path("pid");
   ConsumerLoop loop;
-  loop.jsonl(settings(
-      answering("trap '' TERM; tail -f /dev/null & echo $! >" + pid_file + "; echo garbage; wait"),
-      Millis{20000}, Millis{60000}));
+  loop.jsonl(settings(answering("trap '' TERM; tail -f /dev/null 3>&1 >/dev/null & echo $! >" +
+                                pid_file + "; echo garbage; wait"),
+                      Millis{20000}, Millis{60000}));
   CHECK(loop.handle(message(1)).kind == Kind::retry);
   const pid_t grandchild = std::stoi(wait_for_line(pid_file));
   CHECK(eventually([&] { return !is_alive(grandchild); }));
@@ -153,7 +154,8 @@ TEST_CASE("output nobody asked for never becomes an answer", "[jsonl_violation]"
 TEST_CASE("a banner at the start is output nobody asked for", "[jsonl_violation]") {
   const std::string printed = fresh_path("printed");
   ConsumerLoop loop;
-  loop.jsonl(settings(shell("echo Ready; echo >" + printed + "; exec tail -f /dev/null")));
+  loop.jsonl(
+      settings(shell("echo Ready; echo >" + printed + "; exec tail -f /dev/null 3>&1 >/dev/null")));
   loop.handler->open();
   const pid_t first = loop.handler->pids().at(0);
   wait_for_line(printed);

@@ -49,8 +49,9 @@ TEST_CASE("Counting alone gives the same figures and promotes nothing", "[tick]"
   db.send();
   db.claim();
   REQUIRE(eventually([&] {
-    return db.sql.query("select due_at < clock_timestamp() from pgforeman.message "
-                        "where state = 1") == "t";
+    return db.sql.query(
+               "select due_at < clock_timestamp() from pgforeman.message "
+               "where state = 1") == "t";
   }));
   const auto counts = db.queue.counts();
   CHECK(counts.ready == 1);

@@ -29,6 +29,15 @@ TEST_CASE("A beat carries its phase and deadline in one word", "[scoreboard]") {
   CHECK(Beat{~std::uint64_t{0}}.phase() == Phase::empty);
 }
 
+TEST_CASE("A child is healthy once it waits, or has work at once", "[scoreboard]") {
+  const Phase phase = GENERATE(Phase::connecting, Phase::claiming, Phase::waiting, Phase::running);
+  Scoreboard board;
+  board.slot(0).epoch.store(7);
+  SlotWriter(board.slot(0)).enter(phase, Clock::now(), 1s);
+  const bool healthy = phase == Phase::waiting || phase == Phase::running;
+  CHECK(board.slot(0).waiting_epoch.load() == (healthy ? 7U : 0U));
+}
+
 TEST_CASE("What a child writes before it dies is what the parent reads", "[scoreboard]") {
   Scoreboard board;
   const pid_t pid = ::fork();

@@ -1,0 +1,68 @@
+#pragma once
+// What a fleet under test works on: a migrated database of its own on the server that this test
+// process shares, a queue "q" in it, and a handler that writes down each of its runs.
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "support/catch.h"
+#include "support/fleet.h"
+#include "support/postgres.h"
+
+namespace pgforeman::test {
+
+struct Run {
+  std::int64_t id = 0;
+  int attempt = 0;
+  std::int64_t fence = 0;
+  double time = 0;  ///< seconds since the epoch
+  pid_t pid = 0;
+};
+
+class Bed {
+ public:
+  Bed();
+
+  /// "exec" or "jsonl": tests/process/test_handler.cpp.
+  std::string handler(const std::string& mode = "exec") const;
+  /// Database and handler, and whatever a test adds.
+  Settings settings(const Settings& more = {}) const;
+
+  void send(int count = 1, const std::string& payload = "{}");
+  std::int64_t left() { return sql.number("select count(*) from pgforeman.message"); }
+  std::int64_t dead() { return sql.number("select count(*) from pgforeman.dead_message"); }
+  /// Could be claimed now.
+  std::int64_t claimable();
+  bool wait_until_empty(std::chrono::milliseconds limit);
+
+  std::vector<Run> runs() const;
+  bool wait_for_runs(std::size_t count, std::chrono::milliseconds limit = 15s) const;
+  /// Lets handlers that hold go on.
+  void go() const { folder.write("runs.go", ""); }
+  void hold_again() const;
+
+  TempFolder folder;
+  std::string conninfo;
+  Sql sql;
+};
+
+/// Different ids among `runs`.
+std::size_t distinct(const std::vector<Run>& runs);
+
+/// Now as the log writes it: seconds since the epoch.
+double wall_now();
+double monotonic_now();
+
+struct Figures {
+  double median = 0, worst = 0;
+};
+Figures figures(std::vector<double> values);
+
+/// A line of the test's output that docs/promises.md quotes.
+void say(const std::string& line);
+
+/// Ends the fleet by TERM; nothing of it may be left.
+void stop_cleanly(Fleet& fleet, std::chrono::milliseconds limit = 30s);
+
+}  // namespace pgforeman::test

@@ -1,0 +1,154 @@
+// TERM, INT and QUIT: the fleet ends in time, and what it held can be claimed at once.
+
+#include <csignal>
+
+#include "process/bed.h"
+#include "support/watch.h"
+
+using namespace pgforeman::test;
+
+namespace {
+
+void check_all_claimable(Bed& bed, int count, int attempts) {
+  CHECK(bed.left() == count);
+  CHECK(bed.claimable() == count);
+  CHECK(bed.sql.number("select count(*) from pgforeman.message where attempt = " +
+                       std::to_string(attempts)) == count);
+}
+
+}  // namespace
+
+TEST_CASE("TERM with handlers that need a minute ends the fleet within its grace", "[drain]") {
+  for (const std::string mode : {"exec", "jsonl"}) {
+    INFO(mode);
+    Bed bed;
+    bed.send(4, R"({"do": "sleep", "ms": 60000})");
+    Fleet fleet(bed.settings({{"SHUTDOWN_GRACE", "3s"}, {"HANDLER_MODE", mode}}));
+    Watch watch(fleet.port());
+    REQUIRE(bed.wait_for_runs(4));
+    const double start = monotonic_now();
+    fleet.signal(SIGTERM);
+    REQUIRE(fleet.wait_for_log("fleet drains"));
+    CHECK(fleet.status().state == "draining");
+    CHECK(fleet.get("/livez").status == 200);
+    CHECK(fleet.get("/readyz").status == 503);
+    CHECK(watch.finish().problems.empty());
+    const auto end = fleet.wait_end(10s);
+    const double took = monotonic_now() - start;
+    REQUIRE(end);
+    CHECK(end->code == 0);
+    CHECK(end->signal == 0);
+    say("drain of 4 " + mode + " handlers that need 60 s, grace 3 s: gone after " +
+        std::to_string(took) + " s");
+    CHECK(took >= 2.9);
+    CHECK(took <= 4.0);
+    CHECK(fleet.processes().empty());
+    check_all_claimable(bed, 4, 0);
+  }
+}
+
+TEST_CASE("TERM lets handlers that end in time finish their messages", "[drain]") {
+  Bed bed;
+  bed.send(4, R"({"do": "sleep", "ms": 700})");
+  Fleet fleet(bed.settings());
+  REQUIRE(bed.wait_for_runs(4));
+  bed.send(10);
+  stop_cleanly(fleet);
+  CHECK(bed.runs().size() == 4);
+  check_all_claimable(bed, 10, 0);
+}
+
+TEST_CASE("TERM in the middle of a batch hands back what was not started", "[drain]") {
+  Bed bed;
+  bed.send(3);
+  bed.send(7, R"({"do": "hold"})");
+  Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"BATCH", "10"}}));
+  REQUIRE(bed.wait_for_runs(4));
+  fleet.signal(SIGTERM);
+  REQUIRE(fleet.wait_for_log("fleet drains"));
+  bed.go();
+  const auto end = fleet.wait_end(10s);
+  REQUIRE(end);
+  CHECK(end->code == 0);
+  CHECK(fleet.processes().empty());
+  CHECK(bed.runs().size() == 4);
+  check_all_claimable(bed, 6, 0);
+}
+
+TEST_CASE("INT twice does not wait for handlers, TERM twice does", "[drain]") {
+  Bed bed;
+  bed.send(4, R"({"do": "hold"})");
+  {
+    Fleet fleet(bed.settings({{"SHUTDOWN_GRACE", "60s"}}));
+    REQUIRE(bed.wait_for_runs(4));
+    fleet.signal(SIGTERM);
+    fleet.signal(SIGTERM);
+    fleet.signal(SIGINT);
+    REQUIRE(fleet.wait_for_log("fleet drains"));
+    fleet.signal(SIGTERM);
+    CHECK_FALSE(fleet.wait_end(1s));
+    CHECK(fleet.log("fleet drains").size() == 1);
+    const double start = monotonic_now();
+    fleet.signal(SIGINT);
+    const auto end = fleet.wait_end(10s);
+    REQUIRE(end);
+    CHECK(end->code == 0);
+    say("INT twice: gone after " + std::to_string(monotonic_now() - start) + " s");
+    CHECK(monotonic_now() - start < 1.5);
+    CHECK(fleet.processes().empty());
+  }
+  check_all_claimable(bed, 4, 0);
+}
+
+TEST_CASE("QUIT ends handlers at once", "[drain]") {
+  Bed bed;
+  bed.send(4, R"({"do": "crowd"})");
+  Fleet fleet(bed.settings({{"SHUTDOWN_GRACE", "60s"}}));
+  REQUIRE(bed.wait_for_runs(4));
+  const double start = monotonic_now();
+  fleet.signal(SIGQUIT);
+  const auto end = fleet.wait_end(10s);
+  REQUIRE(end);
+  CHECK(end->code == 0);
+  CHECK(monotonic_now() - start < 1.5);
+  CHECK(fleet.processes().empty());
+  check_all_claimable(bed, 4, 0);
+}
+
+TEST_CASE("TERM right after the start ends the fleet, whatever it was doing", "[drain]") {
+  Bed bed;
+  bed.send(100);
+  double worst = 0;
+  for (int i = 0; i < 20; ++i) {
+    Fleet fleet(bed.settings({{"CONCURRENCY", "8"}}), Fleet::Wait::nothing);
+    // From before the first fork until all of them connect. The signal is blocked from before the
+    // first line of the log, and default before that.
+    REQUIRE(fleet.wait_for_log("fleet starts"));
+    REQUIRE(eventually([&] {
+      return children_of(fleet.pid()).size() >= static_cast<std::size_t>(i % 10) || i % 10 == 9;
+    }));
+    const double start = monotonic_now();
+    fleet.signal(SIGTERM);
+    const auto end = fleet.wait_end(10s);
+    REQUIRE(end);
+    CHECK(end->code == 0);
+    worst = std::max(worst, monotonic_now() - start);
+    CHECK(fleet.processes().empty());
+  }
+  say("TERM while starting, 20 trials: gone after at most " + std::to_string(worst) + " s");
+  CHECK(worst < 2.0);
+  // Whatever a child had claimed was done or handed back, at no attempt.
+  check_all_claimable(bed, 100 - static_cast<int>(distinct(bed.runs())), 0);
+}
+
+TEST_CASE("A drain without a database ends in time", "[drain]") {
+  Fleet fleet({{"DATABASE_URL", "host=127.0.0.1 port=1 user=x dbname=x"},
+               {"HANDLER", "/bin/true"},
+               {"CONCURRENCY", "4"},
+               {"SHUTDOWN_GRACE", "10s"}},
+              Fleet::Wait::port);
+  REQUIRE(fleet.wait_for_log("database session failed, will keep trying"));
+  const double start = monotonic_now();
+  stop_cleanly(fleet);
+  CHECK(monotonic_now() - start < 2.0);
+}

@@ -1,0 +1,158 @@
+// PostgreSQL goes and comes back: nobody is killed for it, and work goes on.
+
+#include <algorithm>
+#include <csignal>
+
+#include "process/bed.h"
+#include "support/watch.h"
+
+using namespace pgforeman::test;
+
+namespace {
+
+struct Outage {
+  std::string name;
+  void (ThrowawayPostgres::*end)();
+  std::chrono::milliseconds lasts;
+};
+
+const std::vector<Outage>& outages() {
+  static const std::vector<Outage> all = {
+      {"restarted", &ThrowawayPostgres::stop_fast, 0ms},
+      {"killed", &ThrowawayPostgres::kill9, 0ms},
+      {"gone for some seconds", &ThrowawayPostgres::stop_fast, 6000ms},
+  };
+  return all;
+}
+
+/// Ends the server, waits until the fleet has noticed and the outage is over, starts it. When it
+/// accepts connections again, in the fleet's own time.
+double suffer(const Outage& outage, const Watch& watch) {
+  auto& server = ThrowawayPostgres::shared();
+  const double start = monotonic_now();
+  (server.*outage.end)();
+  REQUIRE(eventually([&] { return watch.report().readyz.back() == 503; }));
+  REQUIRE(eventually(
+      [&] { return monotonic_now() - start > std::chrono::duration<double>(outage.lasts).count(); },
+      20s));
+  server.start();
+  return monotonic_now();
+}
+
+void check_calm(const Fleet& fleet, Watch& watch, const std::vector<pid_t>& children) {
+  const auto seen = watch.finish();
+  INFO(seen.text());
+  CHECK(seen.problems.empty());
+  CHECK(seen.livez == std::vector<int>{200});
+  CHECK(seen.readyz == std::vector<int>{200, 503, 200});
+  CHECK(seen.worst_ms() < 500);
+  CHECK(children_of(fleet.pid()) == children);
+  CHECK(fleet.status().exits.empty());
+}
+
+}  // namespace
+
+TEST_CASE("An idle fleet outlives PostgreSQL and works within a second of its return", "[outage]") {
+  for (const auto& outage : outages()) {
+    INFO(outage.name);
+    Bed bed;
+    Fleet fleet(bed.settings());
+    Watch watch(fleet.port());
+    const auto children = children_of(fleet.pid());
+    REQUIRE(eventually([&] { return watch.report().readyz == std::vector<int>{200}; }));
+    const double back = suffer(outage, watch);
+    Sql(bed.conninfo).query("select pgforeman.send('q', '{}')");
+    REQUIRE(bed.wait_for_runs(1));
+    const double took = monotonic_now() - back;
+    say("P30 idle, PostgreSQL " + outage.name + ": a message ran " + std::to_string(took) +
+        " s after it was back");
+    CHECK(took <= 1.0);
+    REQUIRE(fleet.wait_ready());
+    REQUIRE(eventually([&] { return watch.report().readyz.back() == 200; }));
+    check_calm(fleet, watch, children);
+    stop_cleanly(fleet);
+  }
+}
+
+TEST_CASE("A busy fleet outlives PostgreSQL, and its handlers run through it", "[outage]") {
+  for (const auto& outage : outages()) {
+    INFO(outage.name);
+    Bed bed;
+    bed.send(4, R"({"do": "hold"})");
+    Fleet fleet(bed.settings({{"VISIBILITY_TIMEOUT", "30s"}}));
+    Watch watch(fleet.port());
+    REQUIRE(bed.wait_for_runs(4));
+    bed.send(200);
+    const auto children = children_of(fleet.pid());
+    REQUIRE(eventually([&] { return watch.report().readyz == std::vector<int>{200}; }));
+    const double back = suffer(outage, watch);
+    // Two end while the session is being opened again, the others were ended by nobody.
+    for (const auto& run : bed.runs()) CHECK(alive(run.pid));
+    bed.go();
+    REQUIRE(bed.wait_for_runs(5));
+    const double took = monotonic_now() - back;
+    say("P30 busy, PostgreSQL " + outage.name + ": the next message ran " + std::to_string(took) +
+        " s after it was back");
+    CHECK(took <= 1.0);
+    Sql sql(bed.conninfo);
+    REQUIRE(
+        eventually([&] { return sql.number("select count(*) from pgforeman.message") == 0; }, 30s));
+    CHECK(bed.runs().size() == 204);
+    CHECK(distinct(bed.runs()) == 204);
+    REQUIRE(fleet.wait_ready());
+    REQUIRE(eventually([&] { return watch.report().readyz.back() == 200; }));
+    check_calm(fleet, watch, children);
+    stop_cleanly(fleet);
+  }
+}
+
+TEST_CASE("Handlers that end while PostgreSQL is away are not run again", "[outage]") {
+  Bed bed;
+  bed.send(4, R"({"do": "hold"})");
+  Fleet fleet(bed.settings());
+  Watch watch(fleet.port());
+  REQUIRE(bed.wait_for_runs(4));
+  auto& server = ThrowawayPostgres::shared();
+  server.kill9();
+  bed.go();
+  REQUIRE(eventually([&] {
+    const auto runs = bed.runs();
+    return std::none_of(runs.begin(), runs.end(), [](const Run& run) { return alive(run.pid); });
+  }));
+  REQUIRE(fleet.wait_for_status([](const Status& status) {
+    return std::all_of(status.slots.begin(), status.slots.end(),
+                       [](const SlotStatus& slot) { return slot.phase == "connecting"; });
+  }));
+  server.start();
+  Sql sql(bed.conninfo);
+  REQUIRE(eventually([&] { return sql.number("select count(*) from pgforeman.message") == 0; }));
+  CHECK(bed.runs().size() == 4);
+  CHECK(fleet.wait_for_status([](const Status& s) { return s.messages.at("done") == 4; }));
+  CHECK(watch.finish().problems.empty());
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("Nothing is lost or run twice when PostgreSQL restarts again and again", "[outage]") {
+  Bed bed;
+  bed.send(3000);
+  Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"BATCH", "10"}}));
+  Watch watch(fleet.port());
+  auto& server = ThrowawayPostgres::shared();
+  for (std::size_t i = 1; i <= 4; ++i) {
+    REQUIRE(bed.wait_for_runs(i * 300, 20s));
+    i % 2 == 0 ? server.kill9() : server.stop_fast();
+    server.start();
+  }
+  Sql sql(bed.conninfo);
+  REQUIRE(
+      eventually([&] { return sql.number("select count(*) from pgforeman.message") == 0; }, 60s));
+  const auto runs = bed.runs();
+  CHECK(distinct(runs) == 3000);
+  CHECK(runs.size() == 3000);
+  CHECK(fleet.status().exits.empty());
+  const auto seen = watch.finish();
+  INFO(seen.text());
+  CHECK(seen.problems.empty());
+  CHECK(seen.livez == std::vector<int>{200});
+  stop_cleanly(fleet);
+}

@@ -1,0 +1,242 @@
+// What a start says and does when something is wrong with its options, its port, its database.
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+
+#include "process/bed.h"
+#include "support/watch.h"
+
+using namespace pgforeman::test;
+
+namespace {
+
+struct Mistake {
+  std::string name;
+  Settings settings;  ///< beside a handler and a database that is not there
+  std::vector<std::string> words;
+  std::vector<std::string> said;  ///< all of it on stderr
+};
+
+const std::vector<Mistake>& mistakes() {
+  static const std::vector<Mistake> all = {
+      {"no handler", {{"HANDLER", ""}}, {}, {"HANDLER"}},
+      {"a handler that is not there", {{"HANDLER", "/no/such"}}, {}, {"HANDLER", "/no/such"}},
+      {"a handler that is no program", {{"HANDLER", "/etc/passwd"}}, {}, {"/etc/passwd"}},
+      {"an unknown flag", {}, {"--conkurrency=3"}, {"--conkurrency"}},
+      {"a word too many", {}, {"now"}, {"now"}},
+      {"CONCURRENCY 0", {{"CONCURRENCY", "0"}}, {}, {"CONCURRENCY", "0", "1024"}},
+      {"CONCURRENCY abc", {{"CONCURRENCY", "abc"}}, {}, {"CONCURRENCY", "abc"}},
+      {"CONCURRENCY 5000", {{"CONCURRENCY", "5000"}}, {}, {"CONCURRENCY", "5000", "1024"}},
+      {"CONCURRENCY by flag", {}, {"--concurrency=-1"}, {"--concurrency", "-1", "1024"}},
+      {"HEALTH_PORT 70000", {{"HEALTH_PORT", "70000"}}, {}, {"HEALTH_PORT", "70000", "65535"}},
+      {"HEALTH_ADDRESS", {{"HEALTH_ADDRESS", "localhost"}}, {}, {"HEALTH_ADDRESS", "localhost"}},
+      {"HANDLER_TIMEOUT NaN", {{"HANDLER_TIMEOUT", "NaN"}}, {}, {"HANDLER_TIMEOUT", "NaN"}},
+      {"HANDLER_TIMEOUT -1s", {{"HANDLER_TIMEOUT", "-1s"}}, {}, {"HANDLER_TIMEOUT", "-1s"}},
+      {"a unit of length",
+       {{"HANDLER_TIMEOUT", "5 parsecs"}},
+       {},
+       {"HANDLER_TIMEOUT", "5 parsecs"}},
+      {"HANDLER_MODE", {{"HANDLER_MODE", "http"}}, {}, {"HANDLER_MODE", "http", "exec", "jsonl"}},
+      {"a config file that is not there", {{"CONFIG", "/no/such.conf"}}, {}, {"/no/such.conf"}},
+      {"two mistakes",
+       {{"CONCURRENCY", "abc"}, {"HANDLER_TIMEOUT", "NaN"}},
+       {},
+       {"CONCURRENCY", "abc", "HANDLER_TIMEOUT", "NaN"}},
+  };
+  return all;
+}
+
+/// Somebody who holds a port.
+class PortHolder {
+ public:
+  PortHolder() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), port(free_port()) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(fd_, 1) == 0);
+  }
+  ~PortHolder() { ::close(fd_); }
+  PortHolder(const PortHolder&) = delete;
+  PortHolder& operator=(const PortHolder&) = delete;
+
+ private:
+  int fd_;
+
+ public:
+  const int port;
+};
+
+/// A role that must give its password, over TCP.
+std::string locked_role(const std::string& password) {
+  auto& server = ThrowawayPostgres::shared();
+  const std::string hba = server.folder() + "/data/pg_hba.conf";
+  const std::string before = read_file(hba);
+  if (before.find("locked") == std::string::npos) {
+    std::ofstream(hba) << "host all locked 127.0.0.1/32 scram-sha-256\n" << before;
+  }
+  Sql sql(server.conninfo());
+  sql.query("create role locked superuser login password '" + password + "'");
+  sql.query("select pg_reload_conf()");
+  return "host=127.0.0.1 port=" + std::to_string(server.port()) + " user=locked password=";
+}
+
+}  // namespace
+
+TEST_CASE("Every mistake of a start is named, and nothing is started", "[startup]") {
+  for (const auto& mistake : mistakes()) {
+    INFO(mistake.name);
+    Settings settings{
+        {"HANDLER", "/bin/true"}, {"HEALTH_PORT", "0"}, {"DATABASE_URL", "host=127.0.0.1 port=1"}};
+    for (const auto& [name, value] : mistake.settings) settings[name] = value;
+    std::vector<std::string> words{"run"};
+    words.insert(words.end(), mistake.words.begin(), mistake.words.end());
+    const auto result = run_command(words, settings);
+    INFO(result.err);
+    CHECK(result.code == 78);
+    for (const auto& part : mistake.said) {
+      INFO(part);
+      CHECK(result.err.find(part) != std::string::npos);
+    }
+    // No log line: the fleet never was.
+    CHECK(result.out.empty());
+  }
+}
+
+TEST_CASE("A database URL with a mistake in it is not printed", "[startup]") {
+  const auto result = run_command({"run"}, {{"HANDLER", "/bin/true"},
+                                            {"CONCURRENCY", "abc"},
+                                            {"DATABASE_URL", "postgresql://u:s3cret@h:port/x"}});
+  CHECK(result.code == 78);
+  CHECK(result.err.find("s3cret") == std::string::npos);
+}
+
+TEST_CASE("A port that is taken ends the start with a code of its own", "[startup]") {
+  const PortHolder holder;
+  const auto result = run_command({"run"}, {{"HANDLER", "/bin/true"},
+                                            {"HEALTH_ADDRESS", "127.0.0.1"},
+                                            {"HEALTH_PORT", std::to_string(holder.port)},
+                                            {"DATABASE_URL", "host=127.0.0.1 port=1"}});
+  INFO(result.err);
+  CHECK(result.code == 74);
+  CHECK(result.err.find(std::to_string(holder.port)) != std::string::npos);
+  CHECK(result.err.find("in use") != std::string::npos);
+  CHECK(result.out.find("child forked") == std::string::npos);
+}
+
+TEST_CASE("A refused password is said once, tried again, and works when it is right", "[startup]") {
+  Bed bed;
+  const auto name = bed.sql.query("select current_database()");
+  const std::string role = locked_role("right");
+  const auto url = [&](const std::string& password) {
+    return role + password + " dbname=" + name + "\n";
+  };
+  const std::string file = bed.folder.write("url", url("wr0ng"));
+  Settings settings = bed.settings({{"CONCURRENCY", "2"}, {"DATABASE_URL_FILE", file}});
+  settings.erase("DATABASE_URL");
+  Fleet fleet(settings, Fleet::Wait::port);
+  Watch watch(fleet.port());
+  // Each of the three processes says it.
+  const auto failures = [&] { return fleet.log("database session failed, will keep trying"); };
+  REQUIRE(eventually([&] { return failures().size() >= 3; }));
+  CHECK(failures()[0]["reason"].find("password authentication failed") != std::string::npos);
+  CHECK(fleet.get("/livez").status == 200);
+  CHECK(fleet.get("/readyz").status == 503);
+  const auto status = fleet.status();
+  CHECK(status.live);
+  CHECK_FALSE(status.ready);
+  CHECK(status.not_ready_reason == "no consumer has a working database session");
+  // It keeps trying: the server sees more attempts than there were lines.
+  const auto attempts = [] {
+    const std::string log = read_file(ThrowawayPostgres::shared().folder() + "/server.log");
+    int count = 0;
+    for (auto at = log.find("authentication failed"); at != std::string::npos;
+         at = log.find("authentication failed", at + 1)) {
+      ++count;
+    }
+    return count;
+  };
+  REQUIRE(eventually([&] { return attempts() >= 9; }, 15s));
+  CHECK(failures().size() == 3);
+  CHECK(fleet.log_text().find("wr0ng") == std::string::npos);
+
+  bed.folder.write("url", url("right"));
+  const double start = monotonic_now();
+  REQUIRE(fleet.wait_ready());
+  say("a corrected password works after " + std::to_string(monotonic_now() - start) + " s");
+  CHECK(fleet.get("/readyz").status == 200);
+  bed.send(4);
+  CHECK(bed.wait_until_empty(10s));
+  CHECK(fleet.status().exits.empty());
+  const auto seen = watch.finish();
+  INFO(seen.text());
+  CHECK(seen.problems.empty());
+  CHECK(seen.livez == std::vector<int>{200});
+  CHECK(seen.readyz == std::vector<int>{503, 200});
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A schema that is not installed is said with the command that installs it", "[startup]") {
+  const std::string conninfo = ThrowawayPostgres::shared().create_database("not_migrated");
+  const TempFolder folder;
+  Fleet fleet({{"DATABASE_URL", conninfo}, {"HANDLER", "/bin/true"}, {"CONCURRENCY", "2"}},
+              Fleet::Wait::port);
+  const auto line = fleet.wait_for_log("database session failed, will keep trying");
+  REQUIRE(line);
+  INFO((*line)["reason"]);
+  CHECK((*line)["reason"].find("pgforeman migrate") != std::string::npos);
+  CHECK(fleet.get("/livez").status == 200);
+  CHECK(fleet.get("/readyz").status == 503);
+
+  const auto migrated = run_command({"migrate"}, {{"DATABASE_URL", conninfo}});
+  INFO(migrated.err);
+  REQUIRE(migrated.code == 0);
+  REQUIRE(fleet.wait_ready());
+  Sql sql(conninfo);
+  sql.query("select pgforeman.send('q', '{}')");
+  CHECK(eventually([&] { return sql.number("select count(*) from pgforeman.message") == 0; }));
+  CHECK(fleet.status().exits.empty());
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("Without a database URL libpq's own variables say where it is", "[startup]") {
+  Bed bed;
+  Settings settings = bed.settings({{"CONCURRENCY", "1"}});
+  settings.erase("DATABASE_URL");
+  auto& server = ThrowawayPostgres::shared();
+  settings["PGHOST"] = server.folder();
+  settings["PGPORT"] = std::to_string(server.port());
+  settings["PGUSER"] = "postgres";
+  settings["PGDATABASE"] = bed.sql.query("select current_database()");
+  Fleet fleet(settings);
+  bed.send();
+  CHECK(bed.wait_until_empty(10s));
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A handler gets no secret, not even from its parent's environment", "[startup]") {
+  Bed bed;
+  const std::string out = bed.folder.file("seen");
+  const std::string script =
+      bed.folder.write("look.sh",
+                       "#!/bin/sh\n{ env; tr '\\0' '\\n' < /proc/$PPID/environ; tr '\\0' '\\n' < "
+                       "/proc/$PPID/cmdline; } > " +
+                           out + ".new && mv " + out + ".new " + out,
+                       0755);
+  Fleet fleet(bed.settings({{"HANDLER", script},
+                            {"DATABASE_URL", bed.conninfo + " password=s3cret"},
+                            {"CONCURRENCY", "1"}}));
+  bed.send();
+  REQUIRE(bed.wait_until_empty(10s));
+  const std::string seen = read_file(out);
+  CHECK(seen.find("PGFOREMAN_MESSAGE_ID=") != std::string::npos);
+  CHECK(seen.find("s3cret") == std::string::npos);
+  CHECK(fleet.log_text().find("s3cret") == std::string::npos);
+  stop_cleanly(fleet);
+}

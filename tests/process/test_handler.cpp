@@ -1,0 +1,115 @@
+// A handler for tests. `test_handler exec FILE` handles the message on its stdin, `test_handler
+// jsonl FILE` one a line. Each run appends one line to FILE:
+//   id attempt fence seconds-since-the-epoch pid
+// The payload says what comes then (spaces as PostgreSQL prints jsonb):
+//   {"do": "sleep", "ms": 100}       takes that long
+//   {"do": "hold"}                   waits until FILE.go exists
+//   {"do": "fail", "code": 3}        exec: says "it broke" on stderr and exits so; jsonl: retry
+//   {"do": "after", "after": "2s"}   jsonl: retry after that
+//   {"do": "crowd"}                  leaves processes behind in sessions of their own, then holds
+// Anything else is done at once.
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <iostream>
+#include <iterator>
+#include <string>
+
+namespace {
+
+std::string file;
+
+/// The value of the first `"key": ` in `text`, without quotes; "" when absent.
+std::string value_of(const std::string& text, const std::string& key) {
+  auto at = text.find("\"" + key + "\":");
+  if (at == std::string::npos) return "";
+  at = text.find_first_not_of(" \"", at + key.size() + 3);
+  return text.substr(at, text.find_first_of(",\"}", at) - at);
+}
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "?";
+}
+
+void record(const std::string& id, const std::string& attempt, const std::string& fence) {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  char line[200];
+  const int size = std::snprintf(line, sizeof line, "%s %s %s %lld.%06ld %d\n", id.c_str(),
+                                 attempt.c_str(), fence.c_str(), static_cast<long long>(now.tv_sec),
+                                 now.tv_nsec / 1000, static_cast<int>(::getpid()));
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  // One write of O_APPEND: lines of many processes never mix.
+  if (fd < 0 || ::write(fd, line, static_cast<std::size_t>(size)) != size) std::_Exit(99);
+  ::close(fd);
+}
+
+void pause_ms(int ms) {
+  ::poll(nullptr, 0, ms);
+}
+
+void hold() {
+  while (::access((file + ".go").c_str(), F_OK) != 0) pause_ms(5);
+}
+
+/// Out of the group, out of the session, orphaned, and one that ignores TERM.
+void leave_a_crowd() {
+  for (int i = 0; i < 3; ++i) {
+    if (::fork() != 0) continue;
+    ::setsid();
+    if (i == 2) std::signal(SIGTERM, SIG_IGN);
+    if (i > 0 && ::fork() != 0) ::_exit(0);
+    for (;;) ::pause();
+  }
+}
+
+void act(const std::string& payload) {
+  const std::string what = value_of(payload, "do");
+  if (what == "sleep") pause_ms(std::atoi(value_of(payload, "ms").c_str()));
+  if (what == "crowd") leave_a_crowd();
+  if (what == "hold" || what == "crowd") hold();
+}
+
+int exec() {
+  const std::string payload{std::istreambuf_iterator<char>(std::cin), {}};
+  record(variable("PGFOREMAN_MESSAGE_ID"), variable("PGFOREMAN_ATTEMPT"),
+         variable("PGFOREMAN_FENCE"));
+  act(payload);
+  if (value_of(payload, "do") != "fail") return 0;
+  std::fprintf(stderr, "it broke\n");
+  return std::atoi(value_of(payload, "code").c_str());
+}
+
+int jsonl() {
+  for (std::string line; std::getline(std::cin, line);) {
+    const std::string id = value_of(line, "id");
+    record(id, value_of(line, "attempt"), value_of(line, "fence"));
+    const std::string payload = line.substr(line.find("\"payload\":") + 10);
+    act(payload);
+    const std::string what = value_of(payload, "do");
+    std::string answer = "\"status\":\"done\"";
+    if (what == "fail") answer = R"("status":"retry","error":"it broke")";
+    if (what == "after") {
+      answer = R"("status":"retry","after":")" + value_of(payload, "after") + "\"";
+    }
+    std::printf("{\"id\":%s,%s}\n", id.c_str(), answer.c_str());
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 3) return 98;
+  file = argv[2];
+  return std::strcmp(argv[1], "jsonl") == 0 ? jsonl() : exec();
+}

@@ -1,0 +1,113 @@
+// Messages are handled: each once when nothing fails, each at least once when children die.
+
+#include <poll.h>
+
+#include <csignal>
+#include <random>
+
+#include "process/bed.h"
+#include "support/watch.h"
+
+using namespace pgforeman::test;
+
+namespace {
+
+/// Kills a random consumer every 0.3 to 1 s until the queue is empty; how many it killed.
+int kill_at_random(Fleet& fleet, Bed& bed, std::chrono::milliseconds limit) {
+  std::minstd_rand random{std::random_device{}()};
+  int kills = 0;
+  const double end = monotonic_now() + std::chrono::duration<double>(limit).count();
+  while (monotonic_now() < end) {
+    const auto pause = std::chrono::milliseconds(300 + random() % 700);
+    if (bed.wait_until_empty(pause)) return kills;
+    const auto slots = fleet.status().slots;
+    const pid_t victim = slots[random() % slots.size()].pid;
+    if (victim > 0 && ::kill(victim, SIGKILL) == 0) ++kills;
+  }
+  return -1;
+}
+
+void each_handled_exactly_once(const std::string& mode, int count, const Settings& more) {
+  Bed bed;
+  bed.send(count);
+  Settings settings = more;
+  settings["HANDLER_MODE"] = mode;
+  const double start = monotonic_now();
+  Fleet fleet(bed.settings(settings));
+  Watch watch(fleet.port());
+  REQUIRE(bed.wait_until_empty(120s));
+  const double took = monotonic_now() - start;
+  const auto runs = bed.runs();
+  CHECK(runs.size() == static_cast<std::size_t>(count));
+  CHECK(distinct(runs) == static_cast<std::size_t>(count));
+  CHECK(bed.dead() == 0);
+  CHECK(fleet.wait_for_status([&](const Status& s) { return s.messages.at("done") == count; }));
+  CHECK(fleet.status().exits.empty());
+  const auto seen = watch.finish();
+  INFO(seen.text());
+  CHECK(seen.problems.empty());
+  say(std::to_string(count) + " messages through " + mode + " in " + std::to_string(took) +
+      " s, each once; " + seen.text());
+  stop_cleanly(fleet);
+}
+
+void none_lost_to_kills(const std::string& mode, int count, const Settings& more) {
+  Bed bed;
+  bed.send(count, R"({"do": "sleep", "ms": 2})");
+  Settings settings = more;
+  settings["HANDLER_MODE"] = mode;
+  settings["RETRY_BACKOFF"] = "10ms";
+  settings["MAX_ATTEMPTS"] = "100";
+  Fleet fleet(bed.settings(settings));
+  Watch watch(fleet.port());
+  const int kills = kill_at_random(fleet, bed, 120s);
+  REQUIRE(kills > 0);
+  const auto runs = bed.runs();
+  const auto extra = runs.size() - static_cast<std::size_t>(count);
+  say(std::to_string(count) + " messages through " + mode + " with " + std::to_string(kills) +
+      " children killed: none lost, " + std::to_string(extra) + " run again");
+  CHECK(distinct(runs) == static_cast<std::size_t>(count));
+  CHECK(bed.dead() == 0);
+  // A dead child's running message runs again, and nothing else does.
+  CHECK(extra <= static_cast<std::size_t>(kills));
+  const auto seen = watch.finish();
+  INFO(seen.text());
+  CHECK(seen.problems.empty());
+  CHECK(seen.livez == std::vector<int>{200});
+  CHECK(fleet.status().exits.at("signal") == kills);
+  stop_cleanly(fleet);
+}
+
+}  // namespace
+
+TEST_CASE("2,000 messages through exec are each handled exactly once", "[work]") {
+  each_handled_exactly_once("exec", 2000, {});
+}
+
+TEST_CASE("20,000 messages through jsonl are each handled exactly once", "[work]") {
+  each_handled_exactly_once("jsonl", 20000, {{"BATCH", "10"}});
+}
+
+TEST_CASE("A child killed at random loses no message through exec", "[kills]") {
+  none_lost_to_kills("exec", 2000, {});
+}
+
+TEST_CASE("A child killed at random loses no message through jsonl in batches", "[kills]") {
+  none_lost_to_kills("jsonl", 10000, {{"BATCH", "10"}});
+}
+
+TEST_CASE("A message sent to an idle fleet is handled within the poll interval", "[work]") {
+  Bed bed;
+  Fleet fleet(bed.settings({{"POLL_INTERVAL", "1s"}}));
+  REQUIRE(fleet.wait_for_status([](const Status& status) {
+    for (const auto& slot : status.slots) {
+      if (slot.phase != "waiting") return false;
+    }
+    return true;
+  }));
+  const double sent = monotonic_now();
+  bed.send();
+  CHECK(bed.wait_until_empty(10s));
+  CHECK(monotonic_now() - sent < 1.5);
+  stop_cleanly(fleet);
+}

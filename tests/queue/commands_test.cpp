@@ -1,0 +1,222 @@
+// The commands migrate, send and dead as a user has them: the real binary, a real database.
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "queue/database.h"
+
+using namespace pgforeman;
+using namespace pgforeman::test;
+using Catch::Matchers::Contains;
+
+namespace {
+
+struct Ended {
+  int code = -1;
+  std::string out, err;
+};
+
+std::string read_all(int fd) {
+  std::string text;
+  char chunk[4096];
+  ::lseek(fd, 0, SEEK_SET);
+  for (ssize_t size; (size = ::read(fd, chunk, sizeof chunk)) > 0;) {
+    text.append(chunk, static_cast<std::size_t>(size));
+  }
+  return text;
+}
+
+int temporary_file(const std::string& text = "") {
+  std::FILE* file = std::tmpfile();
+  const int fd = ::dup(::fileno(file));
+  std::fclose(file);
+  if (::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) std::abort();
+  ::lseek(fd, 0, SEEK_SET);
+  return fd;
+}
+
+/// Runs the binary to its end with `input` as a file on standard input.
+Ended run(const std::string& database_url, std::vector<std::string> words,
+          const std::string& input = "") {
+  const int in = temporary_file(input), out = temporary_file(), err = temporary_file();
+  words.insert(words.begin(), PGFOREMAN_BINARY);
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  std::string url = "PGFOREMAN_DATABASE_URL=" + database_url, queue = "PGFOREMAN_QUEUE=q";
+  std::vector<char*> environment = {url.data(), queue.data(), nullptr};
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::dup2(in, 0);
+    ::dup2(out, 1);
+    ::dup2(err, 2);
+    ::execve(argv[0], argv.data(), environment.data());
+    ::_exit(127);
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  Ended ended{WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_all(out), read_all(err)};
+  for (const int fd : {in, out, err}) ::close(fd);
+  return ended;
+}
+
+/// Has message `id` die of `error`.
+void bury(Database& db, const std::string& error) {
+  const auto claimed = db.claim();
+  REQUIRE(claimed.size() == 1);
+  db.settle(claimed[0].lease, dead(error));
+}
+
+}  // namespace
+
+TEST_CASE("migrate installs the schema once, shows it before, and says when there is nothing to do",
+          "[commands]") {
+  const std::string url = empty_database();
+  const Ended dry = run(url, {"migrate", "--dry-run"});
+  CHECK(dry.code == 0);
+  CHECK_THAT(dry.out, Contains("create table pgforeman.message") && Contains("commit;"));
+  CHECK(run(url, {"send", "q", "1"}).code == 76);
+  CHECK_THAT(run(url, {"dead", "list"}).err, Contains("run `pgforeman migrate`"));
+  CHECK_THAT(run(url, {"migrate"}).out, Contains("applied 0001_queue"));
+  CHECK_THAT(run(url, {"migrate"}).out, Contains("nothing to do"));
+  CHECK_THAT(run(url, {"migrate", "--dry-run"}).out, Contains("nothing to do"));
+  Sql(url).query("insert into pgforeman.schema_version values (999, 'from the future')");
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"migrate"}, {"migrate", "--dry-run"}, {"send", "q", "1"}, {"dead", "list"}}) {
+    const Ended ended = run(url, words);
+    CHECK(ended.code == 76);
+    CHECK_THAT(ended.err, Contains("999") && Contains("newer"));
+  }
+  CHECK(run(url, {"migrate", "now"}).code == 64);
+}
+
+TEST_CASE("send takes its words as JSON, all or none, and prints the ids", "[commands]") {
+  Database db;
+  const Ended sent = run(db.conninfo, {"send", "q", R"({"a": "ü"})", "-2", "null"});
+  CHECK(sent.code == 0);
+  CHECK(sent.out == "1\n2\n3\n");
+  CHECK(sent.err.empty());
+  const Ended bad = run(db.conninfo, {"send", "q", "1", "{\"a\":", "2"});
+  CHECK(bad.code == 65);
+  CHECK(bad.out.empty());
+  CHECK_THAT(bad.err, Contains("JSON number 2") && Contains("nothing was sent"));
+  CHECK(db.left() == 3);
+  const Ended json = run(db.conninfo, {"send", "q", "5", "--json", "--priority", "urgent",
+                                       "--headers", "{\"h\": 1}", "--delay=1h"});
+  CHECK(json.out == "{\"queue\":\"q\",\"sent\":1,\"ids\":[4]}\n");
+  CHECK(db.sql.rows("select lane, state, headers from pgforeman.message where id = 4") ==
+        std::vector<Row>{{"1", "1", "{\"h\": 1}"}});
+  CHECK(run(db.conninfo, {"send", "q", "6", "--quiet"}).out.empty());
+}
+
+TEST_CASE("send takes a document per line of standard input", "[commands]") {
+  Database db;
+  std::string input = "\r\n\n";
+  for (int i = 0; i < 2300; ++i) input += "{\"n\": " + std::to_string(i) + "}\n";
+  input += "\"no newline at the end\"";
+  const Ended sent = run(db.conninfo, {"send", "q", "--json"}, input);
+  CHECK(sent.code == 0);
+  CHECK_THAT(sent.out, Contains("\"sent\":2301"));
+  CHECK(db.left() == 2301);
+  CHECK(db.sql.number("select payload->>'n' from pgforeman.message where id = 2300") == 2299);
+  CHECK(run(db.conninfo, {"send", "q", "-"}, "").code == 0);
+}
+
+TEST_CASE("send stops at the first line that is not JSON, and says which and what was sent",
+          "[commands]") {
+  Database db;
+  std::string input;
+  for (int i = 0; i < 1500; ++i) input += std::to_string(i) + "\n";
+  const Ended ended = run(db.conninfo, {"send", "q", "--quiet"}, input + "\n{oops}\n7\n");
+  CHECK(ended.code == 65);
+  CHECK_THAT(ended.err, Contains("line 1502") && Contains("1,500 messages sent before that"));
+  CHECK(db.left() == 1500);
+}
+
+TEST_CASE("send names what is wrong with its words", "[commands]") {
+  Database db;
+  const auto error = [&](std::vector<std::string> words) {
+    const Ended ended = run(db.conninfo, std::move(words));
+    CHECK(ended.code == 64);
+    return ended.err;
+  };
+  CHECK_THAT(error({"send"}), Contains("queue's name is missing"));
+  CHECK_THAT(error({"send", "q q", "1"}), Contains("'q q'") && Contains("1 to 63"));
+  CHECK_THAT(error({"send", "q", "1", "--priority", "9"}), Contains("'9'") && Contains("urgent"));
+  CHECK_THAT(error({"send", "q", "1", "--delay", "5 parsecs"}), Contains("5 parsecs"));
+  CHECK_THAT(error({"send", "q", "1", "--headers", "[1]"}), Contains("[1]"));
+  CHECK_THAT(error({"send", "q", "-", "1"}), Contains("exclude"));
+  CHECK(db.left() == 0);
+}
+
+TEST_CASE("A database that cannot be reached is one clear line and its own exit code",
+          "[commands]") {
+  const std::string url = "postgresql://u:geheim@127.0.0.1:1/d";
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"migrate"}, {"send", "q", "1"}, {"dead", "list"}}) {
+    const Ended ended = run(url, words);
+    CHECK(ended.code == 69);
+    CHECK(std::count(ended.err.begin(), ended.err.end(), '\n') == 1);
+    CHECK_THAT(ended.err, Contains("refused") && !Contains("geheim"));
+  }
+}
+
+TEST_CASE("dead lists, shows, retries and purges", "[commands]") {
+  Database db;
+  Ended ended = run(db.conninfo, {"dead", "list"});
+  CHECK(ended.code == 1);
+  CHECK_THAT(ended.out, Contains("no dead letters"));
+  CHECK(run(db.conninfo, {"dead", "list", "--json"}).out == "[]\n");
+  for (int i = 1; i <= 4; ++i) {
+    db.send("{\"n\": 12345678901234567890123}");
+    bury(db, "boom\x1b[31m \"" + std::to_string(i) + "\"");
+  }
+  ended = run(db.conninfo, {"dead", "list", "--limit", "2"});
+  CHECK(ended.code == 0);
+  CHECK_THAT(ended.out, Contains("boom [31m \"4\"") && Contains("\"3\"") && !Contains("\"2\"") &&
+                            Contains("2 of 4") && !Contains("\x1b"));
+  CHECK_THAT(run(db.conninfo, {"dead", "show", "1"}).out, Contains("12345678901234567890123"));
+  CHECK_THAT(run(db.conninfo, {"dead", "show", "1", "--json"}).out,
+             Contains(R"("error":"boom\u001b[31m \"1\"")") &&
+                 Contains(R"("payload":{"n": 12345678901234567890123})"));
+  CHECK(run(db.conninfo, {"dead", "show", "77"}).code == 1);
+
+  ended = run(db.conninfo, {"dead", "retry", "1", "77"});
+  CHECK(ended.code == 1);
+  CHECK_THAT(ended.out, Contains("retried 1 dead letter\n"));
+  CHECK_THAT(ended.err, Contains("no dead letter 77"));
+  CHECK(db.left() == 1);
+  ended = run(db.conninfo, {"dead", "purge", "2"});
+  CHECK(ended.code == 64);
+  CHECK_THAT(ended.err, Contains("--yes"));
+  CHECK(run(db.conninfo, {"dead", "purge", "2", "--yes"}).code == 0);
+  CHECK(run(db.conninfo, {"dead", "retry", "--all", "--json"}).out ==
+        "{\"queue\":\"q\",\"retried\":2}\n");
+  CHECK(db.left() == 3);
+  CHECK(run(db.conninfo, {"dead", "purge", "--all", "--yes"}).code == 1);
+  CHECK(run(db.conninfo, {"dead", "list", "--queue", "other"}).code == 1);
+}
+
+TEST_CASE("dead names what is wrong with its words", "[commands]") {
+  Database db;
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"dead"},
+                                             {"dead", "lost"},
+                                             {"dead", "show"},
+                                             {"dead", "show", "1", "2"},
+                                             {"dead", "show", "x"},
+                                             {"dead", "list", "1"},
+                                             {"dead", "retry"},
+                                             {"dead", "retry", "1", "--all"},
+                                             {"dead", "list", "--limit", "0"},
+                                             {"dead", "list", "--all"},
+                                             {"dead", "retry", "1", "--limit", "5"},
+                                             {"dead", "retry", "1", "--yes"}}) {
+    CHECK(run(db.conninfo, words).code == 64);
+  }
+  CHECK(run(db.conninfo, {"dead", "list", "--jsn"}).code == 78);
+}
