@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "base/utf8.h"
+
 namespace pgforeman {
 namespace {
 
@@ -13,39 +15,13 @@ bool is_continuation(char c) {
   return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U;
 }
 
-/// Bytes of the well-formed character at the start of `text` (RFC 3629); 0 when there is none.
-std::size_t character_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead == 0) return 0;
-  if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if (!is_continuation(text[i])) return 0;
-  }
-  // Overlong forms, surrogates, and what lies above U+10FFFF.
-  if (lead == 0xE0 && byte(1) < 0xA0) return 0;
-  if (lead == 0xED && byte(1) > 0x9F) return 0;
-  if (lead == 0xF0 && byte(1) < 0x90) return 0;
-  if (lead == 0xF4 && byte(1) > 0x8F) return 0;
-  return length;
-}
-
 }  // namespace
 
 std::string clean_text(std::string_view raw) {
-  std::string clean;
-  clean.reserve(raw.size());
-  while (!raw.empty()) {
-    const std::size_t length = character_length(raw);
-    if (length == 0) {
-      clean += kReplacement;
-      raw.remove_prefix(1);
-    } else {
-      clean += raw.substr(0, length);
-      raw.remove_prefix(length);
-    }
+  std::string clean = to_valid_utf8(raw);
+  // Valid UTF-8, but nothing that a PostgreSQL text can hold.
+  for (std::size_t at = clean.find('\0'); at != std::string::npos; at = clean.find('\0', at)) {
+    clean.replace(at, 1, kReplacement);
   }
   return clean;
 }

@@ -136,6 +136,7 @@ bool Client::receive() {
       break;
     } else {
       closed_ = true;
+      was_reset_ = n < 0;
     }
   }
   return !closed_;

@@ -11,7 +11,6 @@
 
 using namespace pgforeman;
 using namespace pgforeman::test;
-using Catch::Matchers::Contains;
 using Kind = Outcome::Kind;
 
 namespace {
@@ -50,7 +49,7 @@ void check_jsonl_example(ConsumerLoop& loop) {
     const Outcome done = loop.handle(message(id, payload(file)));
     INFO(done.error);
     CHECK(done.kind == Kind::done);
-    CHECK_THAT(done.result, Contains("words") && Contains("1234"));
+    CHECK_THAT(done.result, contains("words") && contains("1234"));
   }
   const auto pids = loop.handler->pids();
   const Outcome retry = loop.handle(message(6, payload("/no/such/file")));
@@ -62,7 +61,7 @@ void check_jsonl_example(ConsumerLoop& loop) {
   CHECK_FALSE(directory.after);
   const Outcome dead = loop.handle(message(8, "[1, 2]"));
   CHECK(dead.kind == Kind::dead);
-  CHECK_THAT(dead.error, Contains("the payload must be"));
+  CHECK_THAT(dead.error, contains("the payload must be"));
   CHECK(loop.handle(message(9, "null")).kind == Kind::dead);
   // All of that by one process, which ends by itself when its input does.
   CHECK(loop.handler->pids() == pids);
@@ -78,7 +77,7 @@ TEST_CASE("the shell example counts words", "[examples]") {
   const Outcome done = loop.handle(message(1, quoted(file_of_words(321))));
   INFO(done.error);
   CHECK(done.kind == Kind::done);
-  CHECK_THAT(done.result, Contains("321"));
+  CHECK_THAT(done.result, contains("321"));
   const Outcome retry = loop.handle(message(2, quoted("/no/such/file")));
   CHECK(retry.kind == Kind::retry);
   CHECK(retry.error == "exited with code 1: attempt 2: cannot read /no/such/file");

@@ -12,7 +12,6 @@
 
 using namespace pgforeman;
 using namespace pgforeman::test;
-using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 using Kind = Outcome::Kind;
 

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <optional>
 #include <sstream>
 
 #include "handlers/consumer_loop.h"
@@ -11,7 +12,6 @@
 
 using namespace pgforeman;
 using namespace pgforeman::test;
-using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 using Kind = Outcome::Kind;
 
@@ -47,7 +47,7 @@ TEST_CASE("exit 65 and 100 are dead, every other code is a retry", "[exec]") {
 TEST_CASE("death by a signal is a retry that names it", "[exec]") {
   const Outcome outcome = run_shell("echo about to crash >&2; kill -SEGV $$");
   CHECK(outcome.kind == Kind::retry);
-  CHECK_THAT(outcome.error, StartsWith("killed by SIGSEGV") && Contains("about to crash"));
+  CHECK_THAT(outcome.error, StartsWith("killed by SIGSEGV") && contains("about to crash"));
   CHECK_THAT(run_shell("kill -KILL $$").error, StartsWith("killed by SIGKILL"));
 }
 
@@ -78,7 +78,7 @@ TEST_CASE("the error ends with the last lines of stderr, from a line's start", "
       run_shell("i=0; while [ $i -lt 5000 ]; do echo line $i >&2; i=$((i+1)); done; exit 3");
   CHECK(outcome.kind == Kind::retry);
   CHECK_THAT(outcome.error, StartsWith("exited with code 3: line "));
-  CHECK_THAT(outcome.error, Contains("line 4998\nline 4999"));
+  CHECK_THAT(outcome.error, contains("line 4998\nline 4999"));
   CHECK(outcome.error.size() <= kStderrTailBytes + 30);
   CHECK(outcome.error.size() > kStderrTailBytes / 2);
 }
@@ -121,7 +121,7 @@ TEST_CASE("a program that cannot be started costs the message nothing", "[exec]"
   for (int n = 1; n <= 3; ++n) {
     const Outcome outcome = loop.handle(message());
     CHECK(outcome.kind == Kind::released);
-    CHECK_THAT(outcome.error, Contains("/no/such/handler") && Contains("No such file"));
+    CHECK_THAT(outcome.error, contains("/no/such/handler") && contains("No such file"));
     CHECK(loop.handler->failed_starts() == n);
   }
   // What failed to exec is left to the reaper.
@@ -137,6 +137,23 @@ TEST_CASE("two hundred messages leak no descriptor and no process", "[exec]") {
   CHECK(open_descriptors() == before);
   CHECK(loop.handler->pids().empty());
   CHECK_FALSE(has_children());
+}
+
+TEST_CASE("what a handler wrote right before its end is not lost", "[exec]") {
+  ConsumerLoop loop;
+  loop.exec(settings(shell("echo last; echo words >&2; exit 65")));
+  loop.start(message());
+  // The exit comes first, as it may: the loop has read nothing yet.
+  std::optional<ChildExit> exit;
+  REQUIRE(eventually([&] { return (exit = reap_one()).has_value(); }));
+  CHECK(loop.handler->on_exit(*exit));
+  CHECK(loop.finish().error == "exited with code 65: words");
+
+  loop.exec(settings(shell("echo last; exit 0")));
+  loop.start(message());
+  REQUIRE(eventually([&] { return (exit = reap_one()).has_value(); }));
+  CHECK(loop.handler->on_exit(*exit));
+  CHECK(loop.finish().result == "last");
 }
 
 TEST_CASE("an exit of somebody else's process is not the handler's", "[exec]") {

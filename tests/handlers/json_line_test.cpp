@@ -7,7 +7,7 @@
 #include "support/catch.h"
 
 using namespace pgforeman;
-using Catch::Matchers::Contains;
+using pgforeman::test::contains;
 
 namespace {
 
@@ -80,36 +80,36 @@ TEST_CASE("a bad after is named", "[json_line]") {
   for (const std::string bad : {"\"5 parsecs\"", "\"5\"", "\"\"", "-1", "\"-1s\"", "1e300", "true",
                                 "{}", "\"99999h\"", "99999999999"}) {
     const std::string text = problem(R"({"id":7,"status":"retry","after":)" + bad + "}");
-    CHECK_THAT(text, Contains("\"after\""));
-    CHECK_THAT(text, Contains("allowed are"));
+    CHECK_THAT(text, contains("\"after\""));
+    CHECK_THAT(text, contains("allowed are"));
   }
 }
 
 TEST_CASE("what is not an answer is named with its beginning", "[json_line]") {
-  CHECK_THAT(problem("Ready!"), Contains("not JSON") && Contains("Ready!"));
-  CHECK_THAT(problem(""), Contains("not JSON"));
-  CHECK_THAT(problem(R"({"id":7,"status":"done")"), Contains("not JSON"));
-  CHECK_THAT(problem(R"({"id":7,"status":"done"} extra)"), Contains("not JSON"));
-  CHECK_THAT(problem("{\"id\":7,\"status\":\"\xFF\"}"), Contains("not JSON"));
-  CHECK_THAT(problem(std::string("\0\0", 2)), Contains("not JSON"));
-  CHECK_THAT(problem("[7]"), Contains("not a JSON object"));
-  CHECK_THAT(problem("7"), Contains("not a JSON object"));
+  CHECK_THAT(problem("Ready!"), contains("not JSON") && contains("Ready!"));
+  CHECK_THAT(problem(""), contains("not JSON"));
+  CHECK_THAT(problem(R"({"id":7,"status":"done")"), contains("not JSON"));
+  CHECK_THAT(problem(R"({"id":7,"status":"done"} extra)"), contains("not JSON"));
+  CHECK_THAT(problem("{\"id\":7,\"status\":\"\xFF\"}"), contains("not JSON"));
+  CHECK_THAT(problem(std::string("\0\0", 2)), contains("not JSON"));
+  CHECK_THAT(problem("[7]"), contains("not a JSON object"));
+  CHECK_THAT(problem("7"), contains("not a JSON object"));
   CHECK(problem(std::string(500000, 'x')).size() < 300);
 }
 
 TEST_CASE("a wrong or missing id is named", "[json_line]") {
-  CHECK_THAT(problem(R"({"status":"done"})"), Contains("no \"id\""));
-  CHECK_THAT(problem(R"({"id":8,"status":"done"})"), Contains("wrong \"id\" \"8\" instead of 7"));
+  CHECK_THAT(problem(R"({"status":"done"})"), contains("no \"id\""));
+  CHECK_THAT(problem(R"({"id":8,"status":"done"})"), contains("wrong \"id\" \"8\" instead of 7"));
   for (const std::string bad : {"\"7\"", "7.0", "7.5", "[7]", "1e99", "18446744073709551615"}) {
-    CHECK_THAT(problem(R"({"status":"done","id":)" + bad + "}"), Contains("wrong \"id\""));
+    CHECK_THAT(problem(R"({"status":"done","id":)" + bad + "}"), contains("wrong \"id\""));
   }
 }
 
 TEST_CASE("an unknown status is named with what is allowed", "[json_line]") {
-  CHECK_THAT(problem(R"({"id":7})"), Contains("no \"status\"") && Contains("\"done\""));
+  CHECK_THAT(problem(R"({"id":7})"), contains("no \"status\"") && contains("\"done\""));
   for (const std::string bad : {"\"ok\"", "\"Done\"", "1", "[]"}) {
     CHECK_THAT(problem(R"({"id":7,"status":)" + bad + "}"),
-               Contains("unknown \"status\"") && Contains("\"retry\""));
+               contains("unknown \"status\"") && contains("\"retry\""));
   }
 }
 
@@ -130,12 +130,12 @@ TEST_CASE("an error is bounded text without NUL", "[json_line]") {
   CHECK(answer(R"({"id":7,"status":"dead","error":"a\u0000b"})").error ==
         "a\xEF\xBF\xBD"
         "b");
-  CHECK_THAT(problem(R"({"id":7,"status":"dead","error":5})"), Contains("\"error\""));
+  CHECK_THAT(problem(R"({"id":7,"status":"dead","error":5})"), contains("\"error\""));
 }
 
 TEST_CASE("an answer nested without end is refused, not followed", "[json_line]") {
   const std::string deep(500000, '[');
-  CHECK_THAT(problem(R"({"id":7,"status":"done","result":)" + deep), Contains("nested too deeply"));
+  CHECK_THAT(problem(R"({"id":7,"status":"done","result":)" + deep), contains("nested too deeply"));
   const std::string fine = std::string(50, '[') + std::string(50, ']');
   CHECK(answer(R"({"id":7,"status":"done","result":)" + fine + "}").result == fine);
 }

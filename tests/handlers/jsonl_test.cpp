@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 
 #include "base/log.h"
@@ -16,7 +17,6 @@
 
 using namespace pgforeman;
 using namespace pgforeman::test;
-using Catch::Matchers::Contains;
 using Kind = Outcome::Kind;
 
 namespace {
@@ -86,8 +86,8 @@ TEST_CASE("the environment is the given one alone", "[jsonl]") {
   s.environment.push_back("FOO=bar");
   loop.jsonl(s);
   const std::string result = loop.handle(message()).result;
-  CHECK_THAT(result, Contains("FOO=bar"));
-  CHECK_THAT(result, !Contains("PGFOREMAN"));
+  CHECK_THAT(result, contains("FOO=bar"));
+  CHECK_THAT(result, !contains("PGFOREMAN"));
 }
 
 TEST_CASE("open() starts the process once, and again after it ended", "[jsonl]") {
@@ -114,6 +114,17 @@ TEST_CASE("a process that ended a moment ago is not given a message", "[jsonl]")
   ::waitid(P_PID, static_cast<id_t>(handler_pid(loop)), &info, WEXITED | WNOWAIT);
   CHECK(loop.handle(message(2)).kind == Kind::done);
   loop.until([&] { return loop.handler->pids().size() == 1; });
+}
+
+TEST_CASE("an answer right before the process's end counts", "[jsonl]") {
+  ConsumerLoop loop;
+  loop.jsonl(settings(answering(std::string(kDone) + "; exit 1")));
+  loop.start(message());
+  std::optional<ChildExit> exit;
+  REQUIRE(eventually([&] { return (exit = reap_one()).has_value(); }));
+  CHECK(loop.handler->on_exit(*exit));
+  CHECK(loop.finish().kind == Kind::done);
+  CHECK(loop.handler->failed_starts() == 0);
 }
 
 TEST_CASE("a handler may answer one message and exit", "[jsonl]") {
@@ -165,7 +176,7 @@ TEST_CASE("an answer after the deadline came too late", "[jsonl]") {
                kSoon, kLong));
   const Outcome outcome = loop.handle(message(7));
   CHECK(outcome.kind == Kind::retry);
-  CHECK_THAT(outcome.error, Contains("timed out"));
+  CHECK_THAT(outcome.error, contains("timed out"));
 }
 
 TEST_CASE("a shutdown releases a message that is not answered in its grace", "[jsonl]") {
@@ -277,8 +288,8 @@ TEST_CASE("stderr goes to the log line by line, bounded", "[jsonl]") {
   }
   REQUIRE(texts.size() > 100);
   CHECK(texts.size() < 2000);
-  CHECK_THAT(texts.at(0), Contains("starting"));
-  CHECK_THAT(texts.at(1), Contains("xxxxx"));
-  CHECK_THAT(texts.at(2), Contains("noise 0"));
+  CHECK_THAT(texts.at(0), contains("starting"));
+  CHECK_THAT(texts.at(1), contains("xxxxx"));
+  CHECK_THAT(texts.at(2), contains("noise 0"));
   CHECK(static_cast<std::int64_t>(texts.size()) + left_out == 3003);
 }

@@ -3,13 +3,15 @@
 
 #include <signal.h>
 
+#include <optional>
+#include <system_error>
+
 #include "handlers/consumer_loop.h"
 #include "handlers/jsonl_scripts.h"
 #include "support/catch.h"
 
 using namespace pgforeman;
 using namespace pgforeman::test;
-using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 using Kind = Outcome::Kind;
 
@@ -44,9 +46,9 @@ std::string error_of(const std::string& misdeed) {
 TEST_CASE("garbage is named with an excerpt", "[jsonl_violation]") {
   CHECK(error_of("echo 'Traceback: oh no'; read x") ==
         "the handler printed a line that is not JSON: \"Traceback: oh no\"");
-  CHECK_THAT(error_of("printf '\\377\\376\\n'; read x"), Contains("not JSON"));
-  CHECK_THAT(error_of("echo; read x"), Contains("not JSON"));
-  CHECK_THAT(error_of("echo '[]'; read x"), Contains("not a JSON object"));
+  CHECK_THAT(error_of("printf '\\377\\376\\n'; read x"), contains("not JSON"));
+  CHECK_THAT(error_of("echo; read x"), contains("not JSON"));
+  CHECK_THAT(error_of("echo '[]'; read x"), contains("not a JSON object"));
 }
 
 TEST_CASE("the error of a violation ends with the last lines of stderr", "[jsonl_violation]") {
@@ -56,24 +58,24 @@ TEST_CASE("the error of a violation ends with the last lines of stderr", "[jsonl
 
 TEST_CASE("a wrong id, an unknown status and a bad after are named", "[jsonl_violation]") {
   CHECK_THAT(error_of(R"(echo '{"id":9,"status":"done"}'; read x)"),
-             Contains("wrong \"id\" \"9\" instead of 1"));
+             contains("wrong \"id\" \"9\" instead of 1"));
   CHECK_THAT(error_of(R"(echo '{"id":1,"status":"okay"}'; read x)"),
-             Contains("unknown \"status\"") && Contains("okay"));
+             contains("unknown \"status\"") && contains("okay"));
   CHECK_THAT(error_of(R"(echo '{"id":1,"status":"retry","after":"soon"}'; read x)"),
-             Contains("\"after\"") && Contains("soon"));
+             contains("\"after\"") && contains("soon"));
 }
 
 TEST_CASE("half a line and the end is named", "[jsonl_violation]") {
   CHECK_THAT(error_of(R"(printf '{"id":1,"sta'; exit 0)"),
-             Contains("exited with code 0 after half a line") && Contains("sta"));
+             contains("exited with code 0 after half a line") && contains("sta"));
   CHECK_THAT(error_of(R"(printf '{"id":1,"sta'; exec >&-; read x)"),
-             Contains("closed its stdout after half a line"));
+             contains("closed its stdout after half a line"));
 }
 
 TEST_CASE("a line over a megabyte is named and not kept", "[jsonl_violation]") {
-  CHECK_THAT(error_of("tr '\\0' x </dev/zero"), Contains("a line longer than 1 MiB"));
+  CHECK_THAT(error_of("tr '\\0' x </dev/zero"), contains("a line longer than 1 MiB"));
   CHECK_THAT(error_of("head -c 1048577 /dev/zero | tr '\\0' x; echo; read x"),
-             Contains("a line longer than 1 MiB"));
+             contains("a line longer than 1 MiB"));
 }
 
 TEST_CASE("a closed stdout is named", "[jsonl_violation]") {
@@ -93,7 +95,7 @@ TEST_CASE("an exit or a crash without an answer is named", "[jsonl_violation]") 
   CHECK(error_of("echo why >&2; exit 3") ==
         "the handler exited with code 3 without an answer: why");
   CHECK_THAT(error_of("kill -SEGV $$"),
-             StartsWith("the handler killed by SIGSEGV") || Contains("SIGSEGV"));
+             StartsWith("the handler killed by SIGSEGV") || contains("SIGSEGV"));
 }
 
 TEST_CASE("an answer before the whole message was read is named", "[jsonl_violation]") {
@@ -102,7 +104,7 @@ TEST_CASE("an answer before the whole message was read is named", "[jsonl_violat
       R"(head -c 10 >/dev/null; echo '{"id":1,"status":"done"}'; exec tail -f /dev/null 3>&1 >/dev/null)")));
   const Outcome outcome = loop.handle(message(1, "\"" + std::string(1U << 20U, 'x') + "\""));
   CHECK(outcome.kind == Kind::retry);
-  CHECK_THAT(outcome.error, Contains("before it had read the whole message"));
+  CHECK_THAT(outcome.error, contains("before it had read the whole message"));
 }
 
 TEST_CASE("a violation kills the handler's whole group at once", "[jsonl_violation]") {
@@ -182,7 +184,7 @@ TEST_CASE("so does one that dies before a message larger than the pipe", "[jsonl
   loop.jsonl(settings(shell("exit 1")));
   const Outcome outcome = loop.handle(message(1, "\"" + std::string(1U << 20U, 'x') + "\""));
   CHECK(outcome.kind == Kind::released);
-  CHECK_THAT(outcome.error, Contains("before it read the message"));
+  CHECK_THAT(outcome.error, contains("before it read the message"));
 }
 
 TEST_CASE("a program that cannot be started costs a jsonl message nothing", "[jsonl_violation]") {
@@ -196,6 +198,6 @@ TEST_CASE("a program that cannot be started costs a jsonl message nothing", "[js
   CHECK_FALSE(outcome);  // never from within run()
   loop.until([&] { return outcome.has_value(); });
   CHECK(outcome->kind == Kind::released);
-  CHECK_THAT(outcome->error, Contains("/no/such/handler"));
+  CHECK_THAT(outcome->error, contains("/no/such/handler"));
   CHECK(loop.handler->failed_starts() == 2);
 }

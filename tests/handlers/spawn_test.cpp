@@ -13,7 +13,6 @@
 
 using namespace pgforeman;
 using namespace pgforeman::test;
-using Catch::Matchers::Contains;
 
 namespace {
 
@@ -39,7 +38,7 @@ int error_of_spawning(const std::vector<std::string>& argv) {
   try {
     spawn(argv, {});
   } catch (const std::system_error& error) {
-    CHECK_THAT(error.what(), Contains("exec") && Contains(argv.front()));
+    CHECK_THAT(error.what(), contains("exec") && contains(argv.front()));
     code = error.code().value();
     int status = 0;
     CHECK(::waitpid(-1, &status, 0) > 0);
