@@ -11,6 +11,9 @@
 namespace pgforeman {
 namespace {
 
+// A maintenance process that was just forked knows nothing of the database yet.
+constexpr Millis kFirstSession{1000};
+
 double seconds(Clock::duration d) {
   return std::chrono::duration<double>(d).count();
 }
@@ -116,7 +119,9 @@ void Supervisor::judge_readiness(FleetView& view) const {
   const bool works = std::any_of(view.slots.begin(), view.slots.end(), [](const SlotView& slot) {
     return slot.pid > 0 && slot.connected;
   });
-  const bool veto = view.maintenance.pid > 0 && !view.maintenance.connected &&
+  const SlotState& state = policy_.slots().at(kMaintenanceSlot);
+  const bool knows = state.reached_waiting || Clock::now() - state.forked_at > kFirstSession;
+  const bool veto = view.maintenance.pid > 0 && knows && !view.maintenance.connected &&
                     view.maintenance.phase == Phase::connecting;
   if (policy_.stopping()) {
     view.not_ready_reason = "the fleet drains";
