@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 
 #include "process/bed.h"
@@ -271,6 +272,11 @@ TEST_CASE("What a careless parent leaves behind does not harm a fleet", "[startu
         [&](Launch& what) { what.argv = {"/bin/sh", "-c", how, "sh", binary_path(), "run"}; });
     REQUIRE(eventually([&] { return http_get(port, "/readyz").status == 200; }));
     REQUIRE(fleet.wait_ready());
+    // Nothing of the fleet's own where something may write for a person to read.
+    for (const std::string fd : {"0", "1", "2"}) {
+      const auto path = "/proc/" + std::to_string(fleet.pid()) + "/fd/" + fd;
+      CHECK(std::filesystem::read_symlink(path).string().rfind("anon_inode", 0) != 0);
+    }
     bed.send(8);
     CHECK(bed.wait_until_empty(10s));
     ::kill(fleet.status().slots[0].pid, SIGKILL);
