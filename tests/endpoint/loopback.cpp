@@ -136,10 +136,16 @@ bool Client::receive() {
       break;
     } else {
       closed_ = true;
-      was_reset_ = n < 0;
     }
   }
   return !closed_;
+}
+
+bool Client::was_reset() const {
+  int error = 0;
+  socklen_t size = sizeof error;
+  ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  return error != 0;
 }
 
 bool Client::take(Response& response, bool head_only) {

@@ -64,7 +64,7 @@ class Client {
   bool closed() const { return closed_; }
   /// The server's end was a reset: where a router or the peer's kernel takes that as leave to throw
   /// away what has not been read, an answer is lost.
-  bool was_reset() const { return was_reset_; }
+  bool was_reset() const;
   const std::string& received() const { return received_; }
   int fd() const { return fd_.get(); }
 
@@ -75,7 +75,6 @@ class Client {
  private:
   UniqueFd fd_;
   bool closed_ = false;
-  bool was_reset_ = false;
   std::string received_;
 };
 
