@@ -100,8 +100,8 @@ TEST_CASE("an exit or a crash without an answer is named", "[jsonl_violation]") 
 
 TEST_CASE("an answer before the whole message was read is named", "[jsonl_violation]") {
   ConsumerLoop loop;
-  loop.jsonl(settings(shell(
-      R"(head -c 10 >/dev/null; echo '{"id":1,"status":"done"}'; exec tail -f /dev/null 3>&1 >/dev/null)")));
+  loop.jsonl(settings(shell(R"(head -c 10 >/dev/null; echo '{"id":1,"status":"done"}'; )"
+                            "exec tail -f /dev/null 3>&1 >/dev/null")));
   const Outcome outcome = loop.handle(message(1, "\"" + std::string(1U << 20U, 'x') + "\""));
   CHECK(outcome.kind == Kind::retry);
   CHECK_THAT(outcome.error, contains("before it had read the whole message"));
