@@ -1,7 +1,9 @@
 // pgforeman's entry. Start reading here: the commands are in src/commands, the fleet's loop in
 // src/supervisor/supervisor.cpp, a consumer's life in src/consumer/consumer.cpp.
 
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdio>
@@ -69,9 +71,18 @@ int dispatch(Args args) {
   return to_int(ExitCode::usage);
 }
 
+/// A standard descriptor that is closed would be given to the next thing that is opened: a log line
+/// would then be written into an eventfd, and wake the fleet for ever.
+void open_standard_descriptors() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDWR));
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_descriptors();
   // Whoever started us may have had SIGCHLD ignored, and that is inherited: children would vanish
   // unreaped. A reader that goes away (`pgforeman dead list | head`) is an error, not a death.
   ::signal(SIGCHLD, SIG_DFL);

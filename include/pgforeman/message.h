@@ -9,8 +9,8 @@
 
 namespace pgforeman {
 
-/// The right to settle one message: the row's id and the token its claim wrote. A settle whose token
-/// is no longer the row's changes nothing.
+/// The right to settle one message: the row's id and the token its claim wrote. A settle whose
+/// token is no longer the row's changes nothing.
 struct Lease {
   std::int64_t id = 0;
   std::int64_t token = 0;
@@ -19,8 +19,8 @@ struct Lease {
 /// One claimed row. Owned by the consumer until it is settled.
 struct Message {
   Lease lease;
-  int lane = 0;             ///< 2*priority + 1 fresh, 2*priority redelivered; claims run in its order
-  int attempt = 1;          ///< what the handler is told: starts at 1
+  int lane = 0;     ///< 2*priority + 1 fresh, 2*priority redelivered; claims run in its order
+  int attempt = 1;  ///< what the handler is told: starts at 1
   std::int64_t fence = 0;   ///< grows with every claim of this message, also one at no attempt
   std::string enqueued_at;  ///< ISO 8601 in UTC
   std::string payload;      ///< JSON text as PostgreSQL prints jsonb

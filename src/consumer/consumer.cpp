@@ -239,6 +239,10 @@ void Consumer::settle() {
       held.outcome.reset();
       ledger_.settled(indexes[i]);
     }
+    // Maintenance finds out when a retry is due; unless called it looks once a second.
+    if (std::find(settled.begin(), settled.end(), Settled::retried) != settled.end()) {
+      ::eventfd_write(context_.call_fd, 1);
+    }
   }
   const bool all_told = std::all_of(batch_.begin(), batch_.end(), [](const Held& held) {
     return held.lost || (held.started && !held.outcome);

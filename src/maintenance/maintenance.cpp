@@ -62,7 +62,7 @@ Maintenance::Maintenance(const ChildContext& context)
     : context_(context),
       loop_(context),
       session_(context, loop_, "pgforeman maintenance " + context.options->queue, kReconnectCap),
-      rescues_(loop_.io(), ::fcntl(context.rescue_fd, F_DUPFD_CLOEXEC, 0)) {}
+      calls_(loop_.io(), ::fcntl(context.call_fd, F_DUPFD_CLOEXEC, 0)) {}
 
 void Maintenance::run() {
   while (!loop_.check_signals()) {
@@ -109,6 +109,7 @@ void Maintenance::rescue(int index) {
     unheard_.push_back({ledger.claiming_token, kFirstLook, Clock::now()});
   }
   context_.scoreboard->ledger_use(index).store(LedgerUse::free);
+  tick_soon();  // what is to be retried may be due before the next tick
   wake_idle(static_cast<std::int64_t>(settled.size()));
 }
 
@@ -150,8 +151,14 @@ void Maintenance::release_unheard() {
   std::erase_if(unheard_, [](const UnheardClaim& claim) { return claim.wait >= kLastLook; });
 }
 
+/// Somebody scheduled a message: look when it is due, but not more often than kSoonestTick.
+void Maintenance::tick_soon() {
+  next_tick_ = std::min(next_tick_, ticked_at_ + kSoonestTick);
+}
+
 void Maintenance::tick() {
   loop_.enter(Phase::claiming);
+  ticked_at_ = Clock::now();
   const Tick tick = session_.queue().tick();
   session_.worked();
   publish(tick.counts);
@@ -193,17 +200,18 @@ void Maintenance::wake_idle(std::int64_t messages) {
 
 void Maintenance::wait_for_work() {
   loop_.enter(Phase::waiting);
-  bool rescue = false;
-  rescues_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                      [&](const boost::system::error_code& error) {
-                        eventfd_t calls = 0;
-                        if (!error) rescue = ::eventfd_read(context_.rescue_fd, &calls) == 0;
-                      });
+  bool called = false;
+  calls_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                    [&](const boost::system::error_code& error) {
+                      eventfd_t count = 0;
+                      if (!error) called = ::eventfd_read(context_.call_fd, &count) == 0;
+                    });
   TimePoint until = next_tick_;
   for (const auto& claim : unheard_) until = std::min(until, claim.next_look);
-  loop_.run_until([&] { return rescue; }, until);
-  rescues_.cancel();
+  loop_.run_until([&] { return called; }, until);
+  calls_.cancel();
   loop_.io().poll();
+  if (called) tick_soon();
 }
 
 }  // namespace pgforeman

@@ -31,6 +31,7 @@ class Maintenance {
   std::vector<Settled> settle_entries(const LedgerReading& ledger);
   void release_unheard();
   void tick();
+  void tick_soon();
   void publish(const QueueCounts& counts);
   void wake_idle(std::int64_t messages);
   void wait_for_work();
@@ -46,9 +47,9 @@ class Maintenance {
   const ChildContext& context_;
   ChildLoop loop_;
   Session session_;
-  boost::asio::posix::stream_descriptor rescues_;
+  boost::asio::posix::stream_descriptor calls_;
   std::vector<UnheardClaim> unheard_;
-  TimePoint next_tick_;
+  TimePoint next_tick_, ticked_at_;
   bool announced_ = false;  ///< this session was told to the consumers that look for one
 };
 

@@ -19,7 +19,7 @@ struct ChildContext {
   std::uint32_t epoch = 0;
   std::uint64_t fleet_id = 0;  ///< random, one a supervisor: makes claim tokens unique
   int wake_fd = -1;            ///< eventfd semaphore: maintenance wakes idle consumers
-  int rescue_fd = -1;          ///< eventfd: the supervisor tells maintenance of an orphaned ledger
+  int call_fd = -1;  ///< eventfd: calls maintenance (an orphaned ledger, a message scheduled)
 };
 
 }  // namespace pgforeman

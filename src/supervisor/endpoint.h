@@ -1,6 +1,7 @@
 #pragma once
 // The fleet's HTTP endpoint: /livez /readyz /status /metrics, answered from memory in the
-// supervisor's own loop. Fork: before; a child must never touch it (its descriptors are closed there).
+// supervisor's own loop. Fork: before; a child must never touch it (its descriptors are closed
+// there).
 //
 // Bounded: connections (the oldest idle one is evicted), header size, time per request; a reserve
 // descriptor keeps accepting at EMFILE.

@@ -25,10 +25,10 @@ struct LastExit {
 };
 
 struct SlotView {
-  int slot = 0;              ///< -1 for maintenance
-  std::string role;          ///< "consumer" or "maintenance"
-  int pid = 0;               ///< 0: no process now
-  std::uint32_t epoch = 0;   ///< processes that have lived here
+  int slot = 0;             ///< -1 for maintenance
+  std::string role;         ///< "consumer" or "maintenance"
+  int pid = 0;              ///< 0: no process now
+  std::uint32_t epoch = 0;  ///< processes that have lived here
   Phase phase = Phase::empty;
   double phase_seconds = 0;          ///< how long in it
   double deadline_in_seconds = 0;    ///< until it must have left it (negative: overdue)

@@ -19,6 +19,11 @@ constexpr Millis kGraceAfterPause{2000};
 // SIGKILL is not refused, only delayed (uninterruptible sleep): after this long it is no delay.
 constexpr Millis kUnkillable{10000};
 
+void forget_boot_failures(SlotState& slot) {
+  slot.boot_failures = 0;
+  slot.boot_failure_times.clear();
+}
+
 bool boot_phase(Phase phase) {
   return phase == Phase::empty || phase == Phase::booting;
 }
@@ -77,8 +82,7 @@ std::vector<Action> Policy::tick(TimePoint now, const std::map<int, Observation>
       }
       if (slot.crash_looping && slot.healthy_since && now - *slot.healthy_since >= kHealthClears) {
         slot.crash_looping = false;
-        slot.boot_failures = 0;
-        slot.boot_failure_times.clear();
+        forget_boot_failures(slot);
       }
       enforce_deadline(index, slot, now, actions);
     } else if (slot.life == SlotState::Life::due && !stopping() && slot.due_at <= now) {
@@ -101,6 +105,15 @@ std::vector<Action> Policy::tick(TimePoint now, const std::map<int, Observation>
   return actions;
 }
 
+TimePoint Policy::next_tick(TimePoint now) const {
+  TimePoint next = now + kTick;
+  if (stopping()) return next;
+  for (const auto& [index, slot] : slots_) {
+    if (slot.life == SlotState::Life::due) next = std::min(next, slot.due_at);
+  }
+  return std::max(next, now);
+}
+
 void Policy::observe(SlotState& slot, const Observation& seen, TimePoint now) const {
   if (seen.beat.word != slot.beat.word) {
     slot.beat = seen.beat;
@@ -111,7 +124,7 @@ void Policy::observe(SlotState& slot, const Observation& seen, TimePoint now) co
     slot.reached_waiting = true;
     slot.healthy_since = now;
     slot.fork_failures = 0;
-    if (!slot.crash_looping) slot.boot_failures = 0;
+    if (!slot.crash_looping) forget_boot_failures(slot);
   }
 }
 
@@ -185,7 +198,7 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
   const bool failed_boot = !slot.reached_waiting && verdict.cause != ExitCause::drained && !told;
   if (slot.crash_looping && slot.healthy_since && now - *slot.healthy_since >= kHealthClears) {
     slot.crash_looping = false;
-    slot.boot_failures = 0;
+    forget_boot_failures(slot);
   }
   slot.life = slot.wanted ? SlotState::Life::due : SlotState::Life::absent;
   slot.due_at = now;

@@ -95,6 +95,8 @@ class Policy {
   /// Looks at the clock and at what the children report. Call at least every kTick.
   std::vector<Action> tick(TimePoint now, const std::map<int, Observation>& observed);
   static constexpr Millis kTick{200};
+  /// When to call tick() next: after kTick, or earlier for a slot that is due before.
+  TimePoint next_tick(TimePoint now) const;
 
   void on_forked(int slot, TimePoint now);
   void on_fork_failed(int slot, TimePoint now);

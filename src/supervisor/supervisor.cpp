@@ -62,7 +62,7 @@ Supervisor::Supervisor(Options options, FleetMains mains)
       scoreboard_(std::make_unique<Scoreboard>()),
       ledgers_(*scoreboard_),
       wake_fd_(make_eventfd(EFD_SEMAPHORE)),
-      rescue_fd_(make_eventfd(0)),
+      call_fd_(make_eventfd(0)),
       policy_(PolicySettings(options_), Clock::now(), std::random_device{}()),
       fleet_id_(random_id()),
       started_at_(Clock::now()),
@@ -84,7 +84,6 @@ ExitCode Supervisor::run() {
                              {"health_address", options_.health_address},
                              {"health_port", endpoint_->port()}});
   wait_for_signals();
-  wait_for_tick();
   step();
   while (!finished_) {
     // Callbacks only set flags: forking happens here, at top level, never inside one.
@@ -111,11 +110,9 @@ void Supervisor::wait_for_signals() {
 }
 
 void Supervisor::wait_for_tick() {
-  tick_.expires_after(Policy::kTick);
+  tick_.expires_at(policy_.next_tick(Clock::now()));
   tick_.async_wait([this](const boost::system::error_code& error) {
-    if (error) return;
-    tick_due_ = true;
-    wait_for_tick();
+    if (!error) tick_due_ = true;
   });
 }
 
@@ -161,6 +158,7 @@ void Supervisor::handle_signal(const SignalInfo& signal) {
 
 void Supervisor::step() {
   for (const auto& action : policy_.tick(Clock::now(), observe())) apply(action);
+  wait_for_tick();
 }
 
 void Supervisor::apply(const Action& action) {
@@ -192,9 +190,9 @@ void Supervisor::fork_into(int slot) {
   shared.phase_since_ms.store(to_ms(Clock::now()));
   shared.beat.store(Beat::make(Phase::booting, Clock::now() + options_.boot_timeout).word);
   ForkArguments arguments{{&options_, scoreboard_.get(), slot, child.ledger, epoch, fleet_id_,
-                           wake_fd_.get(), rescue_fd_.get()},
+                           wake_fd_.get(), call_fd_.get()},
                           maintenance ? mains_.maintenance : mains_.consumer};
-  const std::array keep = {wake_fd_.get(), rescue_fd_.get(), log::descriptor()};
+  const std::array keep = {wake_fd_.get(), call_fd_.get(), log::descriptor()};
   const pid_t pid = fork_child(child_main, &arguments, keep, kBlockedInChildren);
   if (pid < 0) {
     const int error = errno;
@@ -290,7 +288,7 @@ void Supervisor::hand_over_ledger(Child& child, const ExitVerdict& verdict) {
     ledgers_.give_back(child.ledger);
   } else {
     ledgers_.orphan(child.ledger, verdict.blame, "consumer " + verdict.explain);
-    ::eventfd_write(rescue_fd_.get(), 1);
+    ::eventfd_write(call_fd_.get(), 1);
   }
   child.ledger = -1;
 }

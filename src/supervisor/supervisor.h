@@ -85,7 +85,7 @@ class Supervisor {
   FleetMains mains_;
   std::unique_ptr<Scoreboard> scoreboard_;
   LedgerPool ledgers_;
-  UniqueFd wake_fd_, rescue_fd_;
+  UniqueFd wake_fd_, call_fd_;
   Policy policy_;
   std::map<int, Child> children_;
   std::map<std::string, std::uint64_t> exits_by_cause_;
@@ -93,7 +93,7 @@ class Supervisor {
   TimePoint started_at_;
   int interrupts_ = 0;
   bool finished_ = false;
-  bool tick_due_ = true;
+  bool tick_due_ = false;
   bool signal_due_ = false;
 
   boost::asio::io_context io_;

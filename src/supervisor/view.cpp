@@ -11,6 +11,9 @@
 namespace pgforeman {
 namespace {
 
+// A maintenance process that was just forked knows nothing of the database yet.
+constexpr Millis kFirstSession{1000};
+
 double seconds(Clock::duration d) {
   return std::chrono::duration<double>(d).count();
 }
@@ -22,9 +25,14 @@ double age(std::int64_t since_ms, TimePoint now, TimePoint started_at) {
   return static_cast<double>(to_ms(now) - value) / 1000.0;
 }
 
+/// Shared memory may hold anything: sums over all slots must not wrap.
+std::uint64_t count(const std::atomic<std::uint64_t>& counter) {
+  return counter.load(std::memory_order_relaxed) & ((std::uint64_t{1} << 48U) - 1);
+}
+
 MessageCounters counters(const Slot& slot) {
-  return {slot.done.load(), slot.retry.load(), slot.dead.load(), slot.released.load(),
-          slot.lost_lease.load()};
+  return {count(slot.done), count(slot.retry), count(slot.dead), count(slot.released),
+          count(slot.lost_lease)};
 }
 
 void add(MessageCounters& sum, const MessageCounters& one) {
@@ -85,9 +93,9 @@ FleetView Supervisor::view() const {
     add(view.messages, slot.messages);
     const Slot& shared = scoreboard_->slot(index);
     for (std::size_t i = 0; i < kHandlerBuckets; ++i) {
-      view.handler_buckets[i] += shared.handler_buckets[i].load(std::memory_order_relaxed);
+      view.handler_buckets[i] += count(shared.handler_buckets[i]);
     }
-    view.handler_seconds_sum += static_cast<double>(shared.handler_us_sum.load()) / 1e6;
+    view.handler_seconds_sum += static_cast<double>(count(shared.handler_us_sum)) / 1e6;
     if (index == kMaintenanceSlot) {
       view.maintenance = std::move(slot);
     } else if (state.wanted || slot.pid > 0) {
@@ -116,7 +124,9 @@ void Supervisor::judge_readiness(FleetView& view) const {
   const bool works = std::any_of(view.slots.begin(), view.slots.end(), [](const SlotView& slot) {
     return slot.pid > 0 && slot.connected;
   });
-  const bool veto = view.maintenance.pid > 0 && !view.maintenance.connected &&
+  const SlotState& state = policy_.slots().at(kMaintenanceSlot);
+  const bool knows = state.reached_waiting || Clock::now() - state.forked_at > kFirstSession;
+  const bool veto = view.maintenance.pid > 0 && knows && !view.maintenance.connected &&
                     view.maintenance.phase == Phase::connecting;
   if (policy_.stopping()) {
     view.not_ready_reason = "the fleet drains";

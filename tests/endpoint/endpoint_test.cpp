@@ -160,6 +160,7 @@ TEST_CASE("a request with a body is refused without losing the refusal", "[endpo
       client.end();
       REQUIRE(server.drive_until([&] { return !client.receive(); }));
       CHECK(client.received().empty());
+      CHECK_FALSE(client.was_reset());
     }
   }
 }

@@ -141,6 +141,13 @@ bool Client::receive() {
   return !closed_;
 }
 
+bool Client::was_reset() const {
+  int error = 0;
+  socklen_t size = sizeof error;
+  ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  return error != 0;
+}
+
 bool Client::take(Response& response, bool head_only) {
   const auto end = received_.find("\r\n\r\n");
   if (end == std::string::npos) return false;

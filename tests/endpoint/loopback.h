@@ -62,6 +62,9 @@ class Client {
   void end();                         ///< no more from this side
   bool receive();                     ///< takes what has come; false once the server has closed
   bool closed() const { return closed_; }
+  /// The server's end was a reset: where a router or the peer's kernel takes that as leave to throw
+  /// away what has not been read, an answer is lost.
+  bool was_reset() const;
   const std::string& received() const { return received_; }
   int fd() const { return fd_.get(); }
 

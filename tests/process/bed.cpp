@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 #include <sstream>
@@ -97,6 +98,14 @@ Figures figures(std::vector<double> values) {
   if (values.empty()) return {};
   std::sort(values.begin(), values.end());
   return {values[values.size() / 2], values.back()};
+}
+
+std::string in_ms(const std::vector<double>& seconds) {
+  const Figures all = figures(seconds);
+  std::ostringstream text;
+  text << "median " << std::round(all.median * 1e4) / 10 << " ms, worst "
+       << std::round(all.worst * 1e4) / 10 << " ms";
+  return text.str();
 }
 
 void say(const std::string& line) {

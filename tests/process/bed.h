@@ -58,6 +58,8 @@ struct Figures {
   double median = 0, worst = 0;
 };
 Figures figures(std::vector<double> values);
+/// "median 2.5 ms, worst 14 ms" of so many seconds.
+std::string in_ms(const std::vector<double>& seconds);
 
 /// A line of the test's output that docs/promises.md quotes.
 void say(const std::string& line);

@@ -25,6 +25,10 @@ BirthTracer::BirthTracer(pid_t supervisor, Fate fate) : fate_(fate) {
 }
 
 BirthTracer::~BirthTracer() {
+  end();
+}
+
+void BirthTracer::end() {
   stop_ = true;
   if (thread_.joinable()) thread_.join();  // its end lets go of all tracees
 }
@@ -57,11 +61,12 @@ void BirthTracer::on_stop(pid_t pid, int status, pid_t supervisor) {
     ::ptrace(PTRACE_CONT, pid, nullptr, signal);
     return;
   }
+  const Fate fate = fate_;  // before anybody hears of the child, and changes it
   {
     const std::lock_guard lock(mutex_);
     born_.push_back(pid);
   }
-  switch (fate_.load()) {
+  switch (fate) {
     case Fate::live:
       ::ptrace(PTRACE_DETACH, pid, nullptr, nullptr);
       break;

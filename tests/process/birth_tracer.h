@@ -25,6 +25,8 @@ class BirthTracer {
 
   /// For children born from now on.
   void set(Fate fate) { fate_ = fate; }
+  /// Lets go of everything. Before the supervisor ends: its exit would be the tracer's to see.
+  void end();
   /// Children seen so far.
   std::vector<pid_t> born() const;
 

@@ -187,5 +187,6 @@ TEST_CASE("health says that every slot is crash-looping", "[commands]") {
   const auto health = command(bed, {"health"}, "", at);
   CHECK(health.code == 1);
   CHECK(health.out.find("crash-looping") != std::string::npos);
+  tracer.end();
   stop_cleanly(fleet);
 }

@@ -132,6 +132,86 @@ TEST_CASE("Handlers that end while PostgreSQL is away are not run again", "[outa
   stop_cleanly(fleet);
 }
 
+TEST_CASE("A consumer that dies while PostgreSQL is away has its message rescued at its return",
+          "[outage]") {
+  Bed bed;
+  bed.send(4, R"({"do": "hold"})");
+  Fleet fleet(bed.settings({{"RETRY_BACKOFF", "1ms"}, {"VISIBILITY_TIMEOUT", "60s"}}));
+  REQUIRE(bed.wait_for_runs(4));
+  auto& server = ThrowawayPostgres::shared();
+  server.kill9();
+  for (const auto& slot : fleet.status().slots) ::kill(slot.pid, SIGKILL);
+  REQUIRE(fleet.wait_for_status([](const Status& status) {
+    return std::all_of(status.slots.begin(), status.slots.end(), [](const SlotStatus& slot) {
+      return slot.epoch == 2 && slot.phase == "connecting";
+    });
+  }));
+  server.start();
+  const double back = monotonic_now();
+  bed.go();
+  REQUIRE(bed.wait_for_runs(8));
+  const double took = monotonic_now() - back;
+  say("messages of consumers that died in an outage: running again " + std::to_string(took) +
+      " s after it");
+  CHECK(took <= 2.0);
+  CHECK(distinct(bed.runs()) == 4);
+  Sql sql(bed.conninfo);
+  CHECK(eventually([&] { return sql.number("select count(*) from pgforeman.message") == 0; }));
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A drain while PostgreSQL is away ends in time", "[outage]") {
+  Bed bed;
+  bed.send(4, R"({"do": "hold"})");
+  Fleet fleet(bed.settings({{"SHUTDOWN_GRACE", "2s"}}));
+  REQUIRE(bed.wait_for_runs(4));
+  auto& server = ThrowawayPostgres::shared();
+  server.kill9();
+  const double start = monotonic_now();
+  fleet.signal(SIGTERM);
+  const auto end = fleet.wait_end(10s);
+  REQUIRE(end);
+  CHECK(end->code == 0);
+  CHECK(monotonic_now() - start <= 3.0);
+  CHECK(fleet.processes().empty());
+  server.start();
+  Sql sql(bed.conninfo);
+  CHECK(sql.number("select count(*) from pgforeman.message where attempt = 0") == 4);
+}
+
+TEST_CASE("A server that falls silent costs a reconnect, not a child", "[long]") {
+  Bed bed;
+  bed.send(2, R"({"do": "hold"})");
+  Fleet fleet(bed.settings());
+  Watch watch(fleet.port());
+  REQUIRE(bed.wait_for_runs(2));
+  auto& server = ThrowawayPostgres::shared();
+  const auto children = children_of(fleet.pid());
+  const double start = monotonic_now();
+  server.pause();
+  // An unanswered call loses its socket after 12 s, before the child's deadline of 20 s.
+  const bool noticed =
+      fleet.wait_for_log("database session failed, will keep trying", {}, 20s).has_value();
+  const double noticed_after = monotonic_now() - start;
+  // Nobody may be killed for it later either.
+  const bool waited = eventually([&] { return monotonic_now() - start > 24; }, 30s);
+  server.resume();
+  CHECK(noticed);
+  CHECK(waited);
+  say("a silent PostgreSQL was noticed after " + std::to_string(noticed_after) + " s");
+  bed.go();
+  bed.send(10);
+  CHECK(bed.wait_until_empty(15s));
+  CHECK(bed.runs().size() == 12);
+  CHECK(children_of(fleet.pid()) == children);
+  CHECK(fleet.status().exits.empty());
+  const auto seen = watch.finish();
+  INFO(seen.text());
+  CHECK(seen.problems.empty());
+  CHECK(seen.livez == std::vector<int>{200});
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("Nothing is lost or run twice when PostgreSQL restarts again and again", "[outage]") {
   Bed bed;
   bed.send(3000);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 
 #include "process/bed.h"
@@ -239,4 +240,51 @@ TEST_CASE("A handler gets no secret, not even from its parent's environment", "[
   CHECK(seen.find("s3cret") == std::string::npos);
   CHECK(fleet.log_text().find("s3cret") == std::string::npos);
   stop_cleanly(fleet);
+}
+
+TEST_CASE("The default is a child for each CPU, each with one named connection", "[startup]") {
+  Bed bed;
+  Settings settings = bed.settings();
+  settings.erase("CONCURRENCY");
+  settings["CONCURENCY"] = "7";
+  Fleet fleet(settings);
+  const auto children = fleet.status().slots.size();
+  CHECK(children >= 1);
+  CHECK(children <= static_cast<std::size_t>(::sysconf(_SC_NPROCESSORS_ONLN)));
+  CHECK(bed.sql.number("select count(*) from pg_stat_activity where application_name like "
+                       "'pgforeman consumer % q'") == static_cast<std::int64_t>(children));
+  CHECK(bed.sql.number("select count(*) from pg_stat_activity where application_name = "
+                       "'pgforeman maintenance q'") == 1);
+  // A slip in a name is no mistake, but said.
+  CHECK(fleet.errors().find("PGFOREMAN_CONCURENCY") != std::string::npos);
+  CHECK(fleet.errors().find("PGFOREMAN_CONCURRENCY") != std::string::npos);
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("What a careless parent leaves behind does not harm a fleet", "[startup]") {
+  for (const std::string how : {"trap '' CHLD TERM HUP; exec \"$@\"", "exec \"$@\" 0<&- 2>&-",
+                                "exec \"$@\" 0<&- 1>&- 2>&-", "ulimit -n 64; exec \"$@\""}) {
+    INFO(how);
+    Bed bed;
+    const int port = free_port();
+    Fleet fleet(
+        bed.settings({{"HEALTH_PORT", std::to_string(port)}}), Fleet::Wait::nothing,
+        [&](Launch& what) { what.argv = {"/bin/sh", "-c", how, "sh", binary_path(), "run"}; });
+    REQUIRE(eventually([&] { return http_get(port, "/readyz").status == 200; }));
+    REQUIRE(fleet.wait_ready());
+    // Nothing of the fleet's own where something may write for a person to read.
+    for (const std::string fd : {"0", "1", "2"}) {
+      const auto path = "/proc/" + std::to_string(fleet.pid()) + "/fd/" + fd;
+      CHECK(std::filesystem::read_symlink(path).string().rfind("anon_inode", 0) != 0);
+    }
+    bed.send(8);
+    CHECK(bed.wait_until_empty(10s));
+    ::kill(fleet.status().slots[0].pid, SIGKILL);
+    CHECK(fleet.wait_for_status(
+        [](const Status& status) { return status.slots[0].epoch == 2 && status.ready; }));
+    fleet.signal(SIGHUP);
+    CHECK(fleet.wait_for_status(
+        [](const Status& status) { return status.slots[3].epoch == 2 && status.ready; }));
+    stop_cleanly(fleet);
+  }
 }

@@ -6,6 +6,7 @@
 //   {"do": "hold"}                   waits until FILE.go exists
 //   {"do": "fail", "code": 3}        exec: says "it broke" on stderr and exits so; jsonl: retry
 //   {"do": "after", "after": "2s"}   jsonl: retry after that
+//   {"do": "murder"}                 kills its consumer, then holds
 //   {"do": "crowd"}                  leaves processes behind in sessions of their own, then holds
 // Anything else is done at once.
 
@@ -75,7 +76,8 @@ void act(const std::string& payload) {
   const std::string what = value_of(payload, "do");
   if (what == "sleep") pause_ms(std::atoi(value_of(payload, "ms").c_str()));
   if (what == "crowd") leave_a_crowd();
-  if (what == "hold" || what == "crowd") hold();
+  if (what == "murder") ::kill(::getppid(), SIGKILL);
+  if (what == "hold" || what == "crowd" || what == "murder") hold();
 }
 
 int exec() {

@@ -111,3 +111,21 @@ TEST_CASE("A message sent to an idle fleet is handled within the poll interval",
   CHECK(monotonic_now() - sent < 1.5);
   stop_cleanly(fleet);
 }
+
+TEST_CASE("An idle fleet costs next to nothing", "[work]") {
+  Bed bed;
+  Fleet fleet(bed.settings({{"CONCURRENCY", "8"}}));
+  const auto cpu = [&] {
+    double sum = 0;
+    for (const pid_t pid : fleet.processes()) sum += process_state(pid).cpu_seconds;
+    return sum;
+  };
+  REQUIRE(eventually([&] { return fleet.processes().size() == 10; }));
+  const double before = cpu();
+  const double start = monotonic_now();
+  REQUIRE(eventually([&] { return monotonic_now() - start > 4; }));
+  const double share = (cpu() - before) / (monotonic_now() - start);
+  say("an idle fleet of 8 takes " + std::to_string(share * 100) + " % of a core");
+  CHECK(share < 0.05);
+  stop_cleanly(fleet);
+}

@@ -23,7 +23,7 @@ void Watch::run(std::chrono::milliseconds every) {
   for (std::size_t round = 0; !stop_; ++round) {
     probe("/livez", report_.livez);
     probe("/readyz", report_.readyz);
-    if (round % 4 == 0) {
+    if (round % 2 == 0) {
       scrape("/status");
       scrape("/metrics");
       const std::lock_guard lock(mutex_);

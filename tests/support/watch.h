@@ -24,7 +24,7 @@ class Watch {
     std::string text() const;
   };
 
-  /// Probes every `every`; scrapes at each fourth.
+  /// Probes every `every`; scrapes at each second one.
   explicit Watch(int port, std::chrono::milliseconds every = std::chrono::milliseconds(20));
   ~Watch();
   Watch(const Watch&) = delete;
