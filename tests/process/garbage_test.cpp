@@ -82,7 +82,7 @@ TEST_CASE("Garbage over all shared memory neither ends the supervisor nor stops 
                               {"RETRY_BACKOFF", "10ms"},
                               {"MAX_ATTEMPTS", "100"},
                               {"HANDLER_TIMEOUT", "1s"}}));
-    bed.send(200, R"({"do": "sleep", "ms": 5})");
+    bed.send(400, R"({"do": "sleep", "ms": 10})");
     REQUIRE(bed.wait_for_runs(20));
     const auto memory = shared_memory(fleet.pid());
     REQUIRE_FALSE(memory.empty());
@@ -91,7 +91,7 @@ TEST_CASE("Garbage over all shared memory neither ends the supervisor nor stops 
     const double start = monotonic_now();
     // The worst: a child killed at a phase's deadline of 20 s, as the supervisor clamps it.
     CHECK(bed.wait_until_empty(40s));
-    CHECK(distinct(bed.runs()) == 200);
+    CHECK(distinct(bed.runs()) == 400);
     REQUIRE(fleet.wait_ready(30s));
     say("P12 " + pattern.name + ": all messages handled " +
         std::to_string(monotonic_now() - start) + " s after garbage over " +

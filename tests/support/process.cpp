@@ -161,13 +161,12 @@ ProcessState process_state(pid_t pid) {
   const std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat");
   const auto name_end = stat.rfind(')');
   if (name_end == std::string::npos) return result;
-  unsigned long user = 0, system = 0;
-  if (std::sscanf(stat.c_str() + name_end + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-                  &result.state, &result.parent, &user, &system) != 4) {
+  if (std::sscanf(stat.c_str() + name_end + 1, " %c %d", &result.state, &result.parent) != 2) {
     return {};
   }
-  result.cpu_seconds =
-      static_cast<double>(user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  // Exact, where the times in `stat` may be counted in ticks of 10 ms. The first thread's.
+  const std::string schedule = read_file("/proc/" + std::to_string(pid) + "/schedstat");
+  result.cpu_seconds = std::strtod(schedule.c_str(), nullptr) / 1e9;
   return result;
 }
 
