@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <functional>
 #include <system_error>
 
 #include "base/backoff.h"
@@ -23,8 +24,6 @@ constexpr Millis kReconnectCap{5000};
 constexpr Millis kReconnectWhileRunning{1000};
 constexpr Millis kHandlerBackoff{100};
 constexpr Millis kHandlerBackoffMax{30000};
-// How often a long pause is reported to the scoreboard.
-constexpr Millis kLongestSilence{500};
 
 std::string session_name(const ChildContext& context) {
   // pg_stat_activity cuts names at 63 bytes: the slot comes before the queue.
@@ -109,17 +108,25 @@ void Consumer::claim() {
 }
 
 void Consumer::wait() {
-  loop_.enter(Phase::waiting);
   bool woken = false;
-  wake_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                   [&](const boost::system::error_code& error) {
-                     // Every idle consumer sees the semaphore; one unit wakes one of them.
-                     eventfd_t unit = 0;
-                     if (!error) woken = ::eventfd_read(wake_.native_handle(), &unit) == 0;
-                   });
+  // Every idle consumer sees the semaphore; one unit wakes one of them.
+  const std::function<void()> listen = [&] {
+    wake_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                     [&](const boost::system::error_code& error) {
+                       eventfd_t unit = 0;
+                       if (error) return;
+                       woken = ::eventfd_read(wake_.native_handle(), &unit) == 0;
+                       if (!woken) listen();
+                     });
+  };
+  listen();
   const auto poll = static_cast<double>(options_.poll_interval.count());
   const Millis jittered{static_cast<Millis::rep>(poll * (0.8 + 0.4 * loop_.random()))};
-  loop_.run_until([&] { return woken; }, Clock::now() + jittered);
+  const TimePoint until = Clock::now() + jittered;
+  while (!woken && !loop_.draining() && Clock::now() < until) {
+    loop_.enter(Phase::waiting);
+    loop_.run_until([&] { return woken; }, std::min(until, Clock::now() + kLongestSilence));
+  }
   wake_.cancel();
   loop_.io().poll();
 }

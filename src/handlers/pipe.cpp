@@ -14,9 +14,10 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::size_t kChunkBytes = 64 * 1024;  // a pipe's usual capacity: one read empties it
+constexpr std::size_t kChunkBytes =
+    std::size_t{64} * 1024;  // a pipe's usual capacity: one read empties it
 // What a pipe can hold at most for an unprivileged user is 1 MiB.
-constexpr std::size_t kDrainBytes = 4 * 1024 * 1024;
+constexpr std::size_t kDrainBytes = std::size_t{4} * 1024 * 1024;
 
 asio::posix::stream_descriptor watch(asio::io_context& io, UniqueFd fd) {
   asio::posix::stream_descriptor stream(io);

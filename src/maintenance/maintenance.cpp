@@ -159,9 +159,14 @@ void Maintenance::tick_soon() {
 void Maintenance::tick() {
   loop_.enter(Phase::claiming);
   ticked_at_ = Clock::now();
-  const Tick tick = session_.queue().tick();
+  // Retries may call for a tick fifty times a second; what they need is the promotion alone.
+  const bool counting = ticked_at_ >= next_count_;
+  const Tick tick = session_.queue().tick(counting);
   session_.worked();
-  publish(tick.counts);
+  if (counting) {
+    next_count_ = ticked_at_ + kTick;
+    publish(tick.counts);
+  }
   if (!announced_) {
     announced_ = true;
     context_.scoreboard->fleet().database_up.fetch_add(1);
@@ -169,7 +174,7 @@ void Maintenance::tick() {
   // Due messages between two ticks would wait for the next one: come back when the next is due.
   const Millis next = std::clamp(tick.next_due.value_or(kTick), kSoonestTick, kTick);
   next_tick_ = Clock::now() + next;
-  wake_idle(tick.counts.ready);
+  wake_idle(counting ? tick.counts.ready : tick.promoted);
 }
 
 void Maintenance::publish(const QueueCounts& counts) {

@@ -49,7 +49,7 @@ class Maintenance {
   Session session_;
   boost::asio::posix::stream_descriptor calls_;
   std::vector<UnheardClaim> unheard_;
-  TimePoint next_tick_, ticked_at_;
+  TimePoint next_tick_, ticked_at_, next_count_;
   bool announced_ = false;  ///< this session was told to the consumers that look for one
 };
 

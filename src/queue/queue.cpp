@@ -158,16 +158,16 @@ std::int64_t Queue::release_token(std::int64_t token) {
       .as<std::int64_t>();
 }
 
-Tick Queue::tick() {
+Tick Queue::tick(bool with_counts) {
   const pqxx::result rows = connection_.impl().call(
       "select promoted, coalesce(next_due_ms, -1), ready, scheduled, running, dead,"
-      " oldest_seconds, capped from pgforeman.tick($1)",
-      {name_});
+      " oldest_seconds, capped from pgforeman.tick($1, $2::boolean)",
+      {name_, with_counts ? "true" : "false"});
   const auto row = rows[0];
   Tick tick;
   tick.promoted = row[0].as<std::int64_t>();
   if (const auto due = row[1].as<std::int64_t>(); due >= 0) tick.next_due = Millis{due};
-  tick.counts = counts_of(row, 2);
+  if (with_counts) tick.counts = counts_of(row, 2);
   return tick;
 }
 

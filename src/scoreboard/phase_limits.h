@@ -2,6 +2,7 @@
 // How long a child may stay in each phase. The child publishes deadlines from this table; the
 // supervisor clamps what it reads by the same table, so that a hostile value wins nothing.
 
+#include <algorithm>
 #include <array>
 
 #include "base/clock.h"
@@ -20,6 +21,8 @@ inline constexpr Millis kHandlerKillGrace{2000};
 /// child is killed: Kubernetes' 30 s must hold for the default grace of 25 s.
 inline constexpr Millis kDrainKillGrace{300};
 inline constexpr Millis kDrainSlack{600};
+/// How often a child that has nothing to do says so.
+inline constexpr Millis kLongestSilence{2000};
 
 class PhaseLimits {
  public:
@@ -27,8 +30,8 @@ class PhaseLimits {
     using enum Phase;
     at(booting) = options.boot_timeout;
     at(connecting) = kDatabasePhase;
-    // A poll may be late by its jitter, and a loaded machine by a little more.
-    at(waiting) = options.poll_interval * 2 + Millis{2000};
+    // Whoever waits reports at least every kLongestSilence, whatever its poll interval.
+    at(waiting) = std::min(options.poll_interval, kLongestSilence) * 2 + Millis{2000};
     at(claiming) = kDatabasePhase;
     // Its lease is renewed meanwhile: an outage there must not be blamed on the message.
     at(running) = options.handler_timeout + kHandlerKillGrace + kDatabasePhase;

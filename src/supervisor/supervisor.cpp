@@ -302,6 +302,7 @@ void Supervisor::resize(int by) {
 }
 
 void Supervisor::reload() {
+  if (policy_.stopping()) return;
   LoadResult loaded = mains_.reload();
   if (!loaded.errors.empty()) {
     for (const auto& error : loaded.errors) log::error("not reloaded", {{"error", error}});

@@ -70,7 +70,8 @@ TEST_CASE("the handler reads the whole line, however long", "[jsonl]") {
 import json, sys
 for line in sys.stdin:
     m = json.loads(line)
-    print(json.dumps({"id": m["id"], "status": "done", "result": len(m["payload"]["x"])}), flush=True)
+    size = len(m["payload"]["x"])
+    print(json.dumps({"id": m["id"], "status": "done", "result": size}), flush=True)
 )"}));
   for (const std::size_t size : {10UL, 65536UL, 3UL << 20U, 1UL}) {
     const Outcome outcome = loop.handle(message(7, R"({"x": ")" + std::string(size, 'x') + "\"}"));

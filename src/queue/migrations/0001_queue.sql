@@ -436,8 +436,10 @@ begin
 end
 $$;
 
--- One statement a tick: makes due messages claimable, says when the next will be due, and counts.
-create function pgforeman.tick(queue text, max_promoted int default 10000)
+-- One statement a tick: makes due messages claimable, says when the next will be due, and counts
+-- unless told not to (the counts are null then).
+create function pgforeman.tick(
+  queue text, with_counts boolean default true, max_promoted int default 10000)
 returns table (
   promoted bigint, next_due_ms bigint, ready bigint, scheduled bigint, running bigint, dead bigint,
   oldest_seconds double precision, capped boolean)
@@ -469,9 +471,11 @@ begin
   order by s.queue, s.due_at
   limit 1;
 
-  select c.ready, c.scheduled, c.running, c.dead, c.oldest_seconds, c.capped
-  into ready, scheduled, running, dead, oldest_seconds, capped
-  from pgforeman.counts(tick.queue) c;
+  if tick.with_counts then
+    select c.ready, c.scheduled, c.running, c.dead, c.oldest_seconds, c.capped
+    into ready, scheduled, running, dead, oldest_seconds, capped
+    from pgforeman.counts(tick.queue) c;
+  end if;
   return next;
 end
 $$;
