@@ -61,6 +61,9 @@ Figures figures(std::vector<double> values);
 /// "median 2.5 ms, worst 14 ms" of so many seconds.
 std::string in_ms(const std::vector<double>& seconds);
 
+/// What a promise allows; a build with sanitizers is some times slower.
+double allowed(double seconds);
+
 /// A line of the test's output that docs/promises.md quotes.
 void say(const std::string& line);
 

@@ -57,6 +57,8 @@ auto as_lonely_user(long processes) {
   return [processes](Launch& what) {
     if (::geteuid() == 0) what.user = lonely_user();
     what.processes = processes;
+    // The leak check of a sanitized build would itself fork.
+    what.environment["ASAN_OPTIONS"] = "detect_leaks=0";
   };
 }
 

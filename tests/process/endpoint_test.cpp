@@ -71,9 +71,9 @@ TEST_CASE("The endpoint answers from the start, without any database", "[endpoin
   const auto all = figures(trials);
   say("P40 first answer after exec, 10 trials: median " + std::to_string(all.median * 1000) +
       " ms, worst " + std::to_string(all.worst * 1000) + " ms");
-  CHECK(all.median <= 0.100);
+  CHECK(all.median <= allowed(0.100));
   // A noisy machine may take longer to load a program once.
-  CHECK(all.worst <= 0.500);
+  CHECK(all.worst <= allowed(0.500));
 }
 
 TEST_CASE("Five hundred slow clients and busy children do not delay a probe", "[endpoint]") {
@@ -94,7 +94,7 @@ TEST_CASE("Five hundred slow clients and busy children do not delay a probe", "[
   say("P40 500 slow clients, busy children, 500 probes: median " + std::to_string(took[250]) +
       " ms, p99 " + std::to_string(took[495]) + " ms, worst " + std::to_string(took.back()) +
       " ms");
-  CHECK(took[495] < 50);
+  CHECK(took[495] < allowed(50));
   CHECK(bed.left() > 0);  // they were busy all the time
   stop_cleanly(fleet);
 }
@@ -185,7 +185,7 @@ TEST_CASE("A full pipe at stdout stops neither endpoint nor work", "[endpoint]")
   const auto seen = watch.finish();
   INFO(seen.text());
   CHECK(seen.problems.empty());
-  CHECK(seen.percentile_ms(0.99) < 50);
+  CHECK(seen.percentile_ms(0.99) < allowed(50));
   fleet.signal(SIGTERM);
   const auto end = fleet.wait_end();
   REQUIRE(end);

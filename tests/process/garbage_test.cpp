@@ -38,18 +38,23 @@ std::vector<Mapping> shared_memory(pid_t pid) {
 
 using Word = std::uint32_t (*)(std::minstd_rand&);
 
-void overwrite(pid_t pid, const Mapping& mapping, Word word) {
+/// False when the process ended meanwhile.
+bool overwrite(pid_t pid, const Mapping& mapping, Word word) {
   const std::string path = "/proc/" + std::to_string(pid) + "/mem";
   const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   REQUIRE(fd >= 0);
   std::minstd_rand random{12345};
   std::vector<std::uint32_t> block(1U << 18U);
+  std::uint64_t done = 0;
   for (auto at = mapping.from; at < mapping.to; at += block.size() * 4) {
     for (auto& one : block) one = word(random);
     const auto size = std::min<std::uint64_t>(block.size() * 4, mapping.to - at);
-    REQUIRE(::pwrite(fd, block.data(), size, static_cast<off_t>(at)) == static_cast<ssize_t>(size));
+    const auto written = ::pwrite(fd, block.data(), size, static_cast<off_t>(at));
+    if (written != static_cast<ssize_t>(size)) break;
+    done += size;
   }
   ::close(fd);
+  return done == mapping.to - mapping.from;
 }
 
 struct Pattern {
@@ -87,7 +92,11 @@ TEST_CASE("Garbage over all shared memory neither ends the supervisor nor stops 
     const auto memory = shared_memory(fleet.pid());
     REQUIRE_FALSE(memory.empty());
     Watch watch(fleet.port());
-    for (const auto& mapping : memory) overwrite(fleet.pid(), mapping, pattern.word);
+    for (const auto& mapping : memory) {
+      const bool done = overwrite(fleet.pid(), mapping, pattern.word);
+      INFO(fleet.errors());  // a sanitizer's last words
+      REQUIRE(done);
+    }
     const double start = monotonic_now();
     // The worst: a child killed at a phase's deadline of 20 s, as the supervisor clamps it.
     CHECK(bed.wait_until_empty(40s));
@@ -96,6 +105,7 @@ TEST_CASE("Garbage over all shared memory neither ends the supervisor nor stops 
     say("P12 " + pattern.name + ": all messages handled " +
         std::to_string(monotonic_now() - start) + " s after garbage over " +
         std::to_string((memory[0].to - memory[0].from) >> 20U) + " MiB");
+    INFO(fleet.errors());
     CHECK(alive(fleet.pid()));
     const auto seen = watch.finish();
     INFO(seen.text());
