@@ -159,6 +159,23 @@ TEST_CASE("Failed boots with a healthy child between them are no crash loop", "[
   stop_cleanly(fleet);
 }
 
+TEST_CASE("TERM ends a fleet at once whose slots all wait for their next try", "[boot]") {
+  Bed bed;
+  Fleet fleet(bed.settings(
+      {{"CONCURRENCY", "2"}, {"RESTART_BACKOFF", "30s"}, {"RESTART_BACKOFF_MAX", "30s"}}));
+  BirthTracer tracer(fleet.pid(), BirthTracer::Fate::die);
+  kill_consumers(fleet);
+  REQUIRE(fleet.wait_for_status([](const Status& status) {
+    return std::all_of(status.slots.begin(), status.slots.end(), [](const SlotStatus& slot) {
+      return slot.pid == 0 && slot.restart_in_seconds > 20;
+    });
+  }));
+  tracer.end();
+  const double start = monotonic_now();
+  stop_cleanly(fleet);
+  CHECK(monotonic_now() - start < 1.0);
+}
+
 TEST_CASE("A crash loop costs next to nothing, and its verdict clears while the child lives",
           "[clears]") {
   Bed bed;
