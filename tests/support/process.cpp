@@ -166,7 +166,9 @@ ProcessState process_state(pid_t pid) {
   }
   // Exact, where the times in `stat` may be counted in ticks of 10 ms. The first thread's.
   const std::string schedule = read_file("/proc/" + std::to_string(pid) + "/schedstat");
-  result.cpu_seconds = std::strtod(schedule.c_str(), nullptr) / 1e9;
+  char* rest = nullptr;
+  result.cpu_seconds = std::strtod(schedule.c_str(), &rest) / 1e9;
+  result.kept_waiting_seconds = std::strtod(rest, nullptr) / 1e9;
   return result;
 }
 
