@@ -68,6 +68,7 @@ void Session::failed(const DatabaseError& error) {
   using Kind = DatabaseError::Kind;
   ++failures_;
   report(error.what());
+  loop_.slot().set_connected(false);  // until a call works again, whatever the session says
   if (error.kind() != Kind::transient && error.kind() != Kind::rejected) close();
   loop_.enter(Phase::connecting);
   wait_before_retry();

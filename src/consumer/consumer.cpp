@@ -313,6 +313,7 @@ void Consumer::hand_back() {
     } catch (const DatabaseError& error) {
       session_.drop(error);
       if (Clock::now() >= loop_.drain_deadline()) return;
+      loop_.pause(Millis{50});
     }
   }
   ledger_.clear();

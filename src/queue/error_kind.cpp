@@ -61,7 +61,7 @@ DatabaseError to_database_error(std::string_view sqlstate, std::string_view serv
   std::string what = one_line(primary);
   const Kind kind = kind_of(sqlstate);
   if (sqlstate == "22P05") {
-    what = "the JSON contains \\u0000, which PostgreSQL's jsonb cannot hold";
+    what += " (jsonb cannot hold \\u0000, and a database that is not in UTF8 not every character)";
   } else if (sqlstate == "57014") {
     what = "the database canceled a statement: " + what;
   } else if (kind == Kind::schema) {

@@ -54,6 +54,13 @@ std::string without_nul(std::string text) {
   return text;
 }
 
+/// What a database of any encoding can hold.
+std::string ascii(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) > 0x7e; }, '?');
+  return text;
+}
+
 void split(std::span<const Lease> leases, Ids& ids, Ids& tokens) {
   for (const Lease& lease : leases) {
     ids.push_back(lease.id);
@@ -106,8 +113,22 @@ std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease) {
 }
 
 std::vector<Settled> Queue::settle(std::span<const Settlement> settlements, const RetryRule& rule) {
+  if (settlements.empty()) return {};
+  try {
+    return settle_as_given(settlements, rule);
+  } catch (const DatabaseError& error) {
+    if (error.kind() != Kind::rejected) throw;
+  }
+  // Nothing but the errors' texts came from outside: a database that is not in UTF8 may be unable
+  // to hold them, and a message must not stay unsettled for that.
+  std::vector<Settlement> plain(settlements.begin(), settlements.end());
+  for (auto& settlement : plain) settlement.outcome.error = ascii(settlement.outcome.error);
+  return settle_as_given(plain, rule);
+}
+
+std::vector<Settled> Queue::settle_as_given(std::span<const Settlement> settlements,
+                                            const RetryRule& rule) {
   std::vector<Settled> settled;
-  if (settlements.empty()) return settled;
   Ids ids, tokens;
   std::vector<std::string> outcomes;
   std::vector<std::optional<std::string>> delays, errors;

@@ -75,6 +75,9 @@ class Queue {
   QueueCounts counts();
 
  private:
+  std::vector<Settled> settle_as_given(std::span<const Settlement> settlements,
+                                       const RetryRule& rule);
+
   Connection& connection_;
   std::string name_;
 };

@@ -122,7 +122,7 @@ TEST_CASE("The client says which payload of a batch PostgreSQL does not take", "
   auto bad = db.producer.find_rejected(payloads);
   REQUIRE(bad.has_value());
   CHECK(bad->index == 71);
-  CHECK(bad->why == "the JSON contains \\u0000, which PostgreSQL's jsonb cannot hold");
+  CHECK(bad->why.find("jsonb cannot hold \\u0000") != std::string::npos);
   payloads[71] = "1";
   CHECK(db.producer.find_rejected(payloads)->index == 90);
   payloads[3] = std::string("1\0 2", 4);

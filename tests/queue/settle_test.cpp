@@ -130,3 +130,20 @@ TEST_CASE("Errors with quotes, backslashes, braces, NULL and NUL bytes survive s
         std::vector<Row>{{"NULL"}, {errors[1]}, {"NULL"}, {"ab"}, {errors[4]}});
   CHECK(db.sql.number("select count(*) from pgforeman.dead_message where error is null") == 1);
 }
+
+TEST_CASE("An error that the database's encoding cannot hold does not keep its message unsettled",
+          "[settle]") {
+  auto& server = ThrowawayPostgres::shared();
+  Sql(server.conninfo())
+      .query("create database latin1 encoding 'LATIN1' template template0 locale 'C'");
+  Connection connection(settings_for(server.conninfo("latin1")));
+  migrate(connection, {});
+  Producer(connection, "q").send("1");
+  Queue queue(connection, "q");
+  const auto message = queue.claim(1, 7, Millis{60000});
+  REQUIRE(message.size() == 1);
+  const Settlement one{message[0].lease, dead("kaputt \u2192")};
+  CHECK(queue.settle(std::span(&one, 1), RetryRule{}).at(0) == Settled::dead);
+  CHECK(Sql(server.conninfo("latin1")).query("select error from pgforeman.dead_message") ==
+        "kaputt ???");
+}
