@@ -190,6 +190,12 @@ bool has_children() {
   return rc == 0 || errno != ECHILD;
 }
 
+std::vector<pid_t> children_now() {
+  std::vector<pid_t> children;
+  for_each_child([&](pid_t pid) { children.push_back(pid); });
+  return children;
+}
+
 std::vector<ChildExit> kill_strangers(std::span<const pid_t> keep) {
   std::vector<ChildExit> kept_exits;
   const auto kept = [&](pid_t pid) {

@@ -29,6 +29,9 @@ std::optional<ChildExit> reap_one();
 /// False when this process has no child at all, running or ended: a cheap check before a scan.
 bool has_children();
 
+/// The children there are: what an entrypoint started before it became this process.
+std::vector<pid_t> children_now();
+
 /// Kills (SIGKILL) every child of this process that is not in `keep`, with its process group where
 /// that is not the caller's own, and reaps what ends; orphans that re-parent to the caller
 /// meanwhile are included, to a fixpoint bounded in time (50 ms; what is left then dies alone or at

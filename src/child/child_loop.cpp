@@ -1,6 +1,7 @@
 #include "child/child_loop.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <random>
@@ -15,7 +16,8 @@ ChildLoop::ChildLoop(const ChildContext& context)
       writer_(context.scoreboard->slot(context.slot)),
       io_(1),
       signals_(io_, open_signalfd({SIGTERM, SIGQUIT, SIGCHLD}).release()),
-      timer_(io_) {
+      timer_(io_),
+      supervisor_(::getppid()) {
   wait_for_signals();
 }
 
@@ -30,6 +32,9 @@ void ChildLoop::wait_for_signals() {
 
 void ChildLoop::read_signals() {
   while (const auto signal = read_signal(signals_.native_handle())) {
+    // A TERM to the whole group (systemd, timeout) reaches us, too, but the supervisor tells each
+    // child when: maintenance last.
+    if (signal->sender != supervisor_) continue;
     const TimePoint now = Clock::now();
     if (signal->number == SIGTERM && !drain_deadline_) {
       drain_deadline_ = now + context_.options->shutdown_grace;

@@ -1,6 +1,7 @@
 #include "child/session.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/backoff.h"
 #include "base/log.h"
@@ -11,8 +12,6 @@ namespace {
 constexpr Millis kFirstRetry{50};
 // How often a child that backs off looks whether maintenance has found the database again.
 constexpr Millis kLook{100};
-// The same reason is not repeated before.
-constexpr std::chrono::minutes kSayAgain{1};
 
 }  // namespace
 
@@ -59,7 +58,6 @@ void Session::worked() {
   if (!down_since_) return;
   const auto outage = Clock::now() - *down_since_;
   down_since_.reset();
-  reported_.clear();
   log::info("database session works again",
             {{"after_seconds", std::chrono::duration<double>(outage).count()}});
 }
@@ -97,10 +95,13 @@ void Session::wait_before_retry() {
 void Session::report(const std::string& reason) {
   const TimePoint now = Clock::now();
   if (!down_since_) down_since_ = now;
-  if (reason == reported_ && now - reported_at_ < kSayAgain) return;
-  reported_ = reason;
-  reported_at_ = now;
-  log::warn("database session failed, will keep trying", {{"reason", reason}});
+  // The whole fleet loses its database at once: one line a minute and reason, not one for each.
+  const std::uint64_t hash = std::hash<std::string>{}(reason);
+  const auto minute = static_cast<std::uint64_t>(to_ms(now) / 60000);
+  auto& said = context_.scoreboard->fleet().said;
+  const bool news = said[hash % said.size()].exchange(hash ^ minute) != (hash ^ minute);
+  log::write(news ? log::Level::warn : log::Level::debug,
+             "database session failed, will keep trying", {{"reason", reason}});
 }
 
 void Session::close() {

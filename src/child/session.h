@@ -46,8 +46,6 @@ class Session {
   std::optional<Queue> queue_;
   int failures_ = 0;
   std::optional<TimePoint> down_since_;
-  std::string reported_;
-  TimePoint reported_at_;
 };
 
 }  // namespace pgforeman

@@ -28,6 +28,21 @@ inline void count_settled(Slot& slot, Settled settled) {
   }
 }
 
+/// What a settle of this kind comes to when it was done before and only its answer was lost.
+constexpr Settled as_told_before(Outcome::Kind kind) {
+  switch (kind) {
+    case Outcome::Kind::done:
+      return Settled::done;
+    case Outcome::Kind::retry:
+      return Settled::retried;
+    case Outcome::Kind::dead:
+      return Settled::dead;
+    case Outcome::Kind::released:
+      return Settled::released;
+  }
+  return Settled::lost_lease;
+}
+
 constexpr std::string_view to_string(Settled settled) {
   switch (settled) {
     case Settled::done:

@@ -9,10 +9,12 @@
 #include <exception>
 #include <functional>
 #include <system_error>
+#include <utility>
 
 #include "base/backoff.h"
 #include "base/log.h"
 #include "child/settled.h"
+#include "consumer/settle_log.h"
 
 namespace pgforeman {
 namespace {
@@ -22,6 +24,9 @@ namespace {
 constexpr Millis kReconnectCap{5000};
 // While a handler runs without a session, how often a new one is tried for the next renewal.
 constexpr Millis kReconnectWhileRunning{1000};
+constexpr Millis kHandBackPatience{1000};
+constexpr Millis kHandBackRetry{50};
+constexpr Millis kHandBackRetryMax{1000};
 constexpr Millis kHandlerBackoff{100};
 constexpr Millis kHandlerBackoffMax{30000};
 
@@ -104,7 +109,7 @@ void Consumer::claim() {
   ledger_.end_claim(messages);
   open_claim_ = 0;
   session_.worked();
-  for (auto& message : messages) batch_.push_back({std::move(message), false, false, {}});
+  for (auto& message : messages) batch_.emplace_back().message = std::move(message);
 }
 
 void Consumer::wait() {
@@ -158,6 +163,9 @@ void Consumer::run_one(std::size_t index) {
   held.outcome = handle(index);
   loop_.slot().count_handler_time(Clock::now() - started_at);
   ledger_.finish(index, *held.outcome);
+  if (held.outcome->kind == Outcome::Kind::released && handler_->failed_starts() > 0) {
+    log::error("the handler cannot be started", {{"error", held.outcome->error}});
+  }
   clean_up_strangers();
 }
 
@@ -190,7 +198,11 @@ Outcome Consumer::handle(std::size_t index) {
 /// whether the message is still ours.
 void Consumer::keep_lease_while_running(std::size_t index) {
   try {
-    if (!session_.connected() && !session_.try_connect()) return;
+    if (!session_.connected()) {
+      // Whatever the connect takes must not be held against the message.
+      loop_.enter(Phase::running);
+      if (!session_.try_connect()) return;
+    }
     renew(index);
   } catch (const DatabaseError& error) {
     session_.drop(error);
@@ -221,7 +233,7 @@ void Consumer::lease_lost(Held& held) {
   if (held.lost) return;
   held.lost = true;
   count_settled(loop_.slot().slot(), Settled::lost_lease);
-  log_settled(held, Settled::lost_lease);
+  log_settled(held.message, held.outcome, Settled::lost_lease);
 }
 
 /// Tells the queue every outcome it does not know yet, and forgets a batch that is all told.
@@ -237,12 +249,19 @@ void Consumer::settle() {
   }
   if (!settlements.empty()) {
     loop_.enter(Phase::settling);
-    const auto settled = session_.queue().settle(settlements, retry_rule());
+    std::vector<bool> asked_before;
+    for (const std::size_t i : indexes) {
+      asked_before.push_back(std::exchange(batch_[i].asked, true));
+    }
+    auto settled = session_.queue().settle(settlements, retry_rule());
     session_.worked();
     for (std::size_t i = 0; i < indexes.size(); ++i) {
       Held& held = batch_[indexes[i]];
+      if (settled[i] == Settled::lost_lease && asked_before[i]) {
+        settled[i] = as_told_before(held.outcome->kind);
+      }
       count_settled(loop_.slot().slot(), settled[i]);
-      log_settled(held, settled[i]);
+      log_settled(held.message, held.outcome, settled[i]);
       held.outcome.reset();
       ledger_.settled(indexes[i]);
     }
@@ -260,29 +279,6 @@ void Consumer::settle() {
   loop_.slot().clear_message();
 }
 
-void Consumer::log_settled(const Held& held, Settled settled) const {
-  const log::MessageScope scope(held.message.lease.id, held.message.attempt);
-  const std::string error = held.outcome ? held.outcome->error : "";
-  switch (settled) {
-    case Settled::done:
-      log::debug("message done", {{"result", held.outcome->result}});
-      break;
-    case Settled::retried:
-      log::warn("message failed, will be retried", {{"error", error}});
-      break;
-    case Settled::dead:
-      log::error("message is a dead letter", {{"error", error}});
-      break;
-    case Settled::released:
-      log::info("message released at no attempt");
-      break;
-    case Settled::lost_lease:
-      log::warn("lease lost: somebody else holds the message, nothing was changed",
-                {{"fence", held.message.fence}});
-      break;
-  }
-}
-
 /// What never started goes back at no attempt, with the next settle.
 void Consumer::release_unstarted() {
   for (std::size_t i = 0; i < batch_.size(); ++i) {
@@ -295,26 +291,28 @@ void Consumer::release_unstarted() {
 }
 
 /// The end of a drain. What the database cannot be told in time stands in the ledger, for
-/// maintenance.
+/// maintenance. Results are worth the wait for a database that is away: untold, they run again.
 void Consumer::hand_back() {
   release_unstarted();
-  while (!batch_.empty() || open_claim_ != 0) {
+  const bool untold = std::any_of(batch_.begin(), batch_.end(), [](const Held& held) {
+    return held.outcome && held.outcome->kind != Outcome::Kind::released;
+  });
+  const TimePoint patience =
+      untold ? loop_.drain_deadline()
+             : std::min(loop_.drain_deadline(), Clock::now() + kHandBackPatience);
+  for (int failures = 0; !batch_.empty() || open_claim_ != 0; ++failures) {
     try {
-      if (!session_.connected() && !session_.try_connect()) {
-        if (Clock::now() >= loop_.drain_deadline()) return;
-        loop_.pause(Millis{50});
+      if (session_.connected() || session_.try_connect()) {
+        if (open_claim_ != 0) session_.queue().release_token(open_claim_);
+        open_claim_ = 0;
+        settle();
         continue;
       }
-      if (open_claim_ != 0) {
-        session_.queue().release_token(open_claim_);
-        open_claim_ = 0;
-      }
-      settle();
     } catch (const DatabaseError& error) {
       session_.drop(error);
-      if (Clock::now() >= loop_.drain_deadline()) return;
-      loop_.pause(Millis{50});
     }
+    if (Clock::now() >= patience) return;
+    loop_.pause(backoff_delay(failures, kHandBackRetry, kHandBackRetryMax, loop_.random()));
   }
   ledger_.clear();
 }
@@ -347,7 +345,15 @@ bool Consumer::open_handler() {
 
 void Consumer::close_handler() {
   handler_->close();
-  loop_.run_until([this] { return handler_->pids().empty(); }, Clock::now() + kDrainKillGrace);
+  const auto gone = [this] { return handler_->pids().empty(); };
+  const TimePoint now = Clock::now();
+  const TimePoint patience = now + kHandlerKillGrace;
+  while (!gone() && Clock::now() < patience) {
+    // Less only where the fleet's own grace is over; a QUIT may move that while we wait.
+    const TimePoint until = std::max(loop_.drain_deadline(), now) + kDrainKillGrace;
+    if (Clock::now() >= until) break;
+    loop_.run_until(gone, std::min(until, patience));
+  }
   handler_.reset();
   kill_strangers({});
 }

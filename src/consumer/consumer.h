@@ -34,6 +34,7 @@ class Consumer {
     bool started = false;
     bool lost = false;
     std::optional<Outcome> outcome;  ///< not yet told to the queue
+    bool asked = false;              ///< told, but the answer was never seen: it may have been done
   };
 
   void work();
@@ -46,7 +47,6 @@ class Consumer {
   void renew(std::size_t from);
   void lease_lost(Held& held);
   void settle();
-  void log_settled(const Held& held, Settled settled) const;
   void release_unstarted();
   void hand_back();
   void close_handler();

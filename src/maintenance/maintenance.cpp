@@ -125,11 +125,11 @@ std::vector<Settled> Maintenance::settle_entries(const LedgerReading& ledger) {
   for (std::size_t i = 0; i < settled.size(); ++i) {
     // A finished message that is not held any more was told by its consumer, which died before it
     // heard the answer and counted.
-    if (settled[i] != Settled::lost_lease) continue;
-    if (ledger.entries[i].state == LeaseState::done) settled[i] = Settled::done;
-    if (ledger.entries[i].state == LeaseState::retry) settled[i] = Settled::retried;
-    if (ledger.entries[i].state == LeaseState::dead) settled[i] = Settled::dead;
-    if (ledger.entries[i].state == LeaseState::released) settled[i] = Settled::released;
+    const auto state = ledger.entries[i].state;
+    const bool finished = state != LeaseState::held && state != LeaseState::running;
+    if (settled[i] == Settled::lost_lease && finished) {
+      settled[i] = as_told_before(settlements[i].outcome.kind);
+    }
   }
   return settled;
 }

@@ -3,6 +3,7 @@
 #include <libpq-fe.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -68,6 +69,37 @@ std::string quoted(const std::string& value) {
   return out + '\'';
 }
 
+const std::string* find(const Values& values, const Values& environment, const char* key) {
+  for (const Values* where : {&values, &environment}) {
+    if (const auto found = where->find(key); found != where->end()) return &found->second;
+  }
+  return nullptr;
+}
+
+/// The user's timeout or ours, but a try over all hosts ends within the watchdog's time, where
+/// there is one: who connects for longer is taken for stuck. libpq counts in seconds, for each host
+/// anew, takes 1 for 2 and 0 for ever.
+void bound_connect_time(Values& values, const Values& environment,
+                        const ConnectionSettings& settings) {
+  std::int64_t seconds = (settings.connect_timeout.count() + 999) / 1000;
+  if (const std::string* given = find(values, environment, "connect_timeout")) {
+    seconds = std::strtoll(given->c_str(), nullptr, 10);
+  }
+  if (settings.watchdog > Millis{0}) {
+    std::int64_t hosts = 1;
+    for (const char* key : {"host", "hostaddr"}) {
+      const std::string* list = find(values, environment, key);
+      if (list != nullptr) {
+        hosts = std::max<std::int64_t>(hosts, 1 + std::count(list->begin(), list->end(), ','));
+      }
+    }
+    const std::int64_t most = settings.watchdog.count() / 1000 / hosts;
+    if (seconds <= 0 || seconds > most) seconds = most;
+    seconds = std::max<std::int64_t>(2, seconds);
+  }
+  values["connect_timeout"] = std::to_string(seconds);
+}
+
 }  // namespace
 
 std::string complete_conninfo(const ConnectionSettings& settings) {
@@ -76,12 +108,7 @@ std::string complete_conninfo(const ConnectionSettings& settings) {
   const OptionList from_environment(PQconndefaults());
   const Values environment = values_of(from_environment.get());
 
-  const auto unless_given = [&](const char* key, const std::string& value) {
-    if (environment.count(key) == 0) values.emplace(key, value);
-  };
-  // libpq counts in seconds, and takes 1 for 2.
-  const auto seconds = std::max<std::int64_t>(2, (settings.connect_timeout.count() + 999) / 1000);
-  unless_given("connect_timeout", std::to_string(seconds));
+  bound_connect_time(values, environment, settings);
   values.emplace("keepalives_idle", "10");
   values.emplace("keepalives_interval", "5");
   values.emplace("keepalives_count", "3");

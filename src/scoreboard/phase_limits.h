@@ -15,6 +15,9 @@ namespace pgforeman {
 /// kDatabasePhase: a silent server gives a reconnect, never a kill.
 inline constexpr Millis kDatabaseWatchdog{12000};
 inline constexpr Millis kDatabasePhase{20000};
+/// A try to connect has a timeout for each address, but names with many addresses and dead name
+/// servers have no bound of ours; who has no session holds nothing, so patience costs nothing.
+inline constexpr Millis kConnectPhase{60000};
 /// Between TERM and KILL of a handler whose time is up.
 inline constexpr Millis kHandlerKillGrace{2000};
 /// The same once the fleet's own grace is used up, and how much later than that grace a draining
@@ -29,7 +32,7 @@ class PhaseLimits {
   explicit PhaseLimits(const Options& options) {
     using enum Phase;
     at(booting) = options.boot_timeout;
-    at(connecting) = kDatabasePhase;
+    at(connecting) = kConnectPhase;
     // Whoever waits reports at least every kLongestSilence, whatever its poll interval.
     at(waiting) = std::min(options.poll_interval, kLongestSilence) * 2 + Millis{2000};
     at(claiming) = kDatabasePhase;

@@ -24,6 +24,8 @@ struct alignas(64) FleetBoard {
   std::atomic<std::int64_t> counted_at_ms;  ///< 0: never
   std::atomic<std::int64_t> ready, scheduled, running, dead, oldest_ms;
   std::atomic<std::uint32_t> capped;
+  /// Reasons of an outage that somebody has logged in this minute (hashes): one says it for all.
+  std::array<std::atomic<std::uint64_t>, 8> said;
 };
 
 class Scoreboard {

@@ -24,6 +24,10 @@ void forget_boot_failures(SlotState& slot) {
   slot.boot_failure_times.clear();
 }
 
+// A fork takes milliseconds: the rest of a large fleet follows after the loop had its turn, so that
+// probes are answered meanwhile.
+constexpr std::size_t kActionsPerTick = 16;
+
 bool boot_phase(Phase phase) {
   return phase == Phase::empty || phase == Phase::booting;
 }
@@ -74,22 +78,13 @@ std::vector<Action> Policy::tick(TimePoint now, const std::map<int, Observation>
   std::vector<Action> actions;
   if (now - last_tick_ > kLateTick) no_kill_before_ = now + kGraceAfterPause;
   last_tick_ = now;
-  bool all_forked_once = true;
+  // Maintenance first: it must not be the one that finds no session or no process left.
+  look_at(kMaintenanceSlot, slots_[kMaintenanceSlot], now, observed, actions);
   for (auto& [index, slot] : slots_) {
-    if (slot.life == SlotState::Life::alive) {
-      if (const auto seen = observed.find(index); seen != observed.end()) {
-        observe(slot, seen->second, now);
-      }
-      if (slot.crash_looping && slot.healthy_since && now - *slot.healthy_since >= kHealthClears) {
-        slot.crash_looping = false;
-        forget_boot_failures(slot);
-      }
-      enforce_deadline(index, slot, now, actions);
-    } else if (slot.life == SlotState::Life::due && !stopping() && slot.due_at <= now) {
-      actions.push_back({Action::Kind::fork, index, 0, ""});
-    }
-    all_forked_once = all_forked_once && slot.ever_forked;
+    if (index != kMaintenanceSlot) look_at(index, slot, now, observed, actions);
   }
+  const bool all_forked_once = std::all_of(
+      slots_.begin(), slots_.end(), [](const auto& item) { return item.second.ever_forked; });
   if (all_forked_once) first_fleet_forked_ = true;
   if (!first_fleet_forked_ && !stopping() && now - started_at_ >= settings_.boot_timeout) {
     gave_up_ = true;
@@ -103,6 +98,24 @@ std::vector<Action> Policy::tick(TimePoint now, const std::map<int, Observation>
     replace_next(now, actions);
   }
   return actions;
+}
+
+/// What the clock and its own report mean for one slot.
+void Policy::look_at(int index, SlotState& slot, TimePoint now,
+                     const std::map<int, Observation>& observed, std::vector<Action>& actions) {
+  if (slot.life == SlotState::Life::alive) {
+    if (const auto seen = observed.find(index); seen != observed.end()) {
+      observe(slot, seen->second, now);
+    }
+    if (slot.crash_looping && slot.healthy_since && now - *slot.healthy_since >= kHealthClears) {
+      slot.crash_looping = false;
+      forget_boot_failures(slot);
+    }
+    enforce_deadline(index, slot, now, actions);
+  } else if (slot.life == SlotState::Life::due && !stopping() && slot.due_at <= now &&
+             actions.size() < kActionsPerTick) {
+    actions.push_back({Action::Kind::fork, index, 0, ""});
+  }
 }
 
 TimePoint Policy::next_tick(TimePoint now) const {

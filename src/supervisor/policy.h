@@ -122,6 +122,8 @@ class Policy {
 
  private:
   void want(int slot, TimePoint now);
+  void look_at(int index, SlotState& slot, TimePoint now,
+               const std::map<int, Observation>& observed, std::vector<Action>& actions);
   void observe(SlotState& slot, const Observation& seen, TimePoint now) const;
   std::optional<TimePoint> deadline_of(int index, const SlotState& slot) const;
   void enforce_deadline(int index, SlotState& slot, TimePoint now, std::vector<Action>& actions);

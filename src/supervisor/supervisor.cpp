@@ -59,6 +59,7 @@ void child_main(void* arguments) noexcept {
 Supervisor::Supervisor(Options options, FleetMains mains)
     : options_(std::move(options)),
       mains_(std::move(mains)),
+      inherited_(children_now()),
       scoreboard_(std::make_unique<Scoreboard>()),
       ledgers_(*scoreboard_),
       wake_fd_(make_eventfd(EFD_SEMAPHORE)),
@@ -233,6 +234,7 @@ int Supervisor::slot_of(pid_t pid) const {
 void Supervisor::reap() {
   std::vector<std::pair<int, ChildExit>> ended;
   const auto take = [&](const ChildExit& exit) {
+    std::erase(inherited_, exit.pid);
     const int slot = slot_of(exit.pid);
     if (slot < 0) return;
     ended.emplace_back(slot, exit);
@@ -241,7 +243,7 @@ void Supervisor::reap() {
   while (const auto exit = reap_one()) take(*exit);
   for (std::size_t done = 0; done < ended.size();) {
     // What a dead consumer left comes to us; it must be gone before its message runs again.
-    std::vector<pid_t> keep;
+    std::vector<pid_t> keep = inherited_;
     for (const auto& [slot, child] : children_) {
       if (child.pid > 0) keep.push_back(child.pid);
     }

@@ -83,6 +83,7 @@ class Supervisor {
 
   Options options_;
   FleetMains mains_;
+  std::vector<pid_t> inherited_;  ///< children from before the fleet: not ours to end
   std::unique_ptr<Scoreboard> scoreboard_;
   LedgerPool ledgers_;
   UniqueFd wake_fd_, call_fd_;

@@ -152,3 +152,19 @@ TEST_CASE("A drain without a database ends in time", "[drain]") {
   stop_cleanly(fleet);
   CHECK(monotonic_now() - start < 2.0);
 }
+
+TEST_CASE("TERM to the whole group lets maintenance hand back what a killed consumer held",
+          "[drain]") {
+  Bed bed;
+  bed.send(1, R"({"do": "hold"})");
+  Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"SHUTDOWN_GRACE", "20s"}}));
+  REQUIRE(bed.wait_for_runs(1));
+  const pid_t consumer = fleet.status().slots.at(0).pid;
+  for (const pid_t child : children_of(fleet.pid())) ::kill(child, SIGTERM);
+  fleet.signal(SIGTERM);
+  REQUIRE(fleet.wait_for_log("fleet drains"));
+  ::kill(consumer, SIGKILL);
+  const auto ended = fleet.wait_end();
+  REQUIRE(ended.has_value());
+  CHECK(bed.sql.number("select count(*) from pgforeman.message where token = 0") == 1);
+}

@@ -123,3 +123,25 @@ TEST_CASE("A child that does not end in the drain is killed, and said to be", "[
                  line["explain"] == "killed by SIGKILL: missed its draining deadline";
         }) == 1);
 }
+
+TEST_CASE("What ran before the fleet is not the fleet's to end", "[exits]") {
+  Bed bed;
+  // An entrypoint that starts a helper of its own, then becomes pgforeman.
+  const std::string helper = bed.folder.file("helper");
+  Fleet fleet(bed.settings(), Fleet::Wait::ready, [&](Launch& what) {
+    std::vector<std::string> argv = {
+        "/bin/sh", "-c", "tail -f /dev/null & echo $! > " + helper + "; exec \"$@\"", "sh"};
+    argv.insert(argv.end(), what.argv.begin(), what.argv.end());
+    what.argv = argv;
+  });
+  const pid_t pid = static_cast<pid_t>(std::stol(read_file(helper)));
+  const pid_t consumer = fleet.status().slots.at(0).pid;
+  ::kill(consumer, SIGKILL);
+  REQUIRE(fleet.wait_for_log("child ended"));
+  REQUIRE(fleet.wait_for_status(
+      [&](const Status& status) { return status.slots.at(0).restarts == 1; }));
+  CHECK(::kill(pid, 0) == 0);
+  CHECK(fleet.stop() == 0);
+  CHECK(::kill(pid, 0) == 0);
+  ::kill(pid, SIGKILL);
+}

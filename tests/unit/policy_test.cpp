@@ -110,6 +110,18 @@ TEST_CASE("A start forks every consumer and maintenance once", "[policy]") {
   CHECK(fleet.tick().empty());
 }
 
+TEST_CASE("A large fleet is forked in portions, maintenance first", "[policy]") {
+  Fleet fleet(100);
+  const auto first = fleet.tick();
+  REQUIRE(count(first, Action::Kind::fork) == 16);
+  CHECK(first[0].slot == kMaintenanceSlot);
+  CHECK(fleet.policy.next_tick(fleet.now) == fleet.now);
+  int forked = 16;
+  for (int i = 0; i < 6; ++i) forked += count(fleet.tick(), Action::Kind::fork);
+  CHECK(forked == 101);
+  CHECK(fleet.policy.next_tick(fleet.now) == fleet.now + Policy::kTick);
+}
+
 TEST_CASE("A child that had reached waiting is re-forked without a delay", "[policy]") {
   Fleet fleet(2);
   fleet.tick();

@@ -1,0 +1,36 @@
+#include "consumer/settle_log.h"
+
+#include <string>
+
+#include "base/log.h"
+
+namespace pgforeman {
+
+void log_settled(const Message& message, const std::optional<Outcome>& outcome, Settled settled) {
+  const log::MessageScope scope(message.lease.id, message.attempt);
+  const std::string error = outcome ? outcome->error : "";
+  switch (settled) {
+    case Settled::done:
+      log::debug("message done", {{"result", outcome ? outcome->result : ""}});
+      break;
+    case Settled::retried:
+      log::warn("message failed, will be retried", {{"error", error}});
+      break;
+    case Settled::dead:
+      log::error("message is a dead letter", {{"error", error}});
+      break;
+    case Settled::released:
+      if (error.empty()) {
+        log::info("message released at no attempt");
+      } else {
+        log::warn("message released at no attempt", {{"error", error}});
+      }
+      break;
+    case Settled::lost_lease:
+      log::warn("lease lost: somebody else holds the message, nothing was changed",
+                {{"fence", message.fence}});
+      break;
+  }
+}
+
+}  // namespace pgforeman
