@@ -110,10 +110,20 @@ std::string quoted(std::string_view text) {
   return literal;
 }
 
+/// Text of a handler must not steer a terminal or fake a line: control characters become spaces.
+std::string plain(std::string_view text) {
+  std::string out(shorten(text));
+  for (char& c : out) {
+    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = ' ';
+  }
+  return out;
+}
+
 bool needs_quotes(std::string_view text) {
   if (text.empty()) return true;
   for (const char c : text) {
-    if (static_cast<unsigned char>(c) <= ' ' || c == '"' || c == '=' || c == '\\') return true;
+    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f || c == '"' || c == '=' || c == '\\')
+      return true;
   }
   return false;
 }
@@ -130,7 +140,7 @@ std::string value_text(const Field& field, Format format) {
 class LineBuilder {
  public:
   LineBuilder(Format format, std::string_view text) : format_(format) {
-    line_ = format == Format::json ? "\"message\":" + quoted(text) : std::string(shorten(text));
+    line_ = format == Format::json ? "\"message\":" + quoted(text) : plain(text);
   }
   void add(const Field& field) {
     const std::string value = value_text(field, format_);

@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include "options/options.h"
 #include "queue/queue.h"
 #include "scoreboard/slot.h"
 
@@ -26,6 +27,10 @@ inline void count_settled(Slot& slot, Settled settled) {
       slot.lost_lease.fetch_add(1);
       break;
   }
+}
+
+inline RetryRule retry_rule(const Options& options) {
+  return {options.max_attempts, options.retry_backoff, options.retry_backoff_max};
 }
 
 /// What a settle of this kind comes to when it was done before and only its answer was lost.

@@ -19,9 +19,8 @@ constexpr std::string_view kHelp =
     "\n"
     "Exit codes:\n"
     "  0   live\n"
-    "  1   it answers that it is not live; the reason is printed\n"
+    "  1   it is not live, or does not answer in time; the reason is printed\n"
     "  64  a word of this command is wrong\n"
-    "  69  nothing answers at the health address and port, or not in time\n"
     "  78  an option is wrong\n";
 
 }  // namespace
@@ -36,7 +35,7 @@ ExitCode command_health(Args args) {
     return answer.status == 200 ? ExitCode::ok : ExitCode::nothing_found;
   } catch (const HttpGetError& error) {
     complain(Command::health, error.what());
-    return ExitCode::unavailable;
+    return ExitCode::nothing_found;
   }
 }
 

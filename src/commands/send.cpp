@@ -201,23 +201,35 @@ struct Sender {
     std::int64_t number = 0;
     for (bool more = true; more;) {
       Batch batch;
-      while (!batch.full() && (batch.payloads.empty() || input.ready(kPauseMs))) {
-        auto line = input.next();
-        if (!line) {
-          more = false;
-          break;
-        }
-        ++number;
-        if (line->find_first_not_of(" \t") == std::string::npos) continue;
-        batch.add(std::move(*line), number);
+      std::string trouble;
+      try {
+        more = read(input, batch, number);
+      } catch (const std::runtime_error& error) {  // too long a line, or the input broke
+        trouble = error.what();
       }
-      if (batch.payloads.empty()) break;
-      if (!send(batch)) return ExitCode::bad_data;
+      if (!batch.payloads.empty() && !send(batch)) return ExitCode::bad_data;
+      if (!trouble.empty()) {
+        complain(kMe, fmt::format("line {}: {}; it and what follows it were not sent", number + 1,
+                                  trouble));
+        return ExitCode::bad_data;
+      }
     }
     return ExitCode::ok;
   }
 
  private:
+  /// Fills the batch, or as much of it as comes without a pause. False at the input's end.
+  static bool read(LineInput& input, Batch& batch, std::int64_t& number) {
+    while (!batch.full() && (batch.payloads.empty() || input.ready(kPauseMs))) {
+      auto line = input.next();
+      if (!line) return false;
+      ++number;
+      if (line->find_first_not_of(" \t") == std::string::npos) continue;
+      batch.add(std::move(*line), number);
+    }
+    return true;
+  }
+
   std::optional<Producer::Rejected> find_rejected(const DatabaseError& error,
                                                   std::span<const std::string> payloads) {
     if (error.kind() != DatabaseError::Kind::rejected) return std::nullopt;

@@ -147,7 +147,7 @@ std::string human_seconds(double seconds) {
   if (seconds < 0.9995) return fmt::format("{:.0f}ms", seconds * 1000);
   if (seconds < 9.95) return fmt::format("{:.1f}s", seconds);
   // More than any clock has seen, and still within an integer.
-  const auto whole = static_cast<long long>(std::min(seconds, 1e15) + 0.5);
+  const auto whole = std::llround(std::min(seconds, 1e15));
   if (whole < 60) return fmt::format("{}s", whole);
   if (whole < 3600) return fmt::format("{}m {}s", whole / 60, whole % 60);
   if (whole < 86400) return fmt::format("{}h {}m", whole / 3600, whole % 3600 / 60);

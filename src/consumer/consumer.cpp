@@ -13,6 +13,7 @@
 
 #include "base/backoff.h"
 #include "base/log.h"
+#include "child/child_main.h"
 #include "child/settled.h"
 #include "consumer/settle_log.h"
 
@@ -45,14 +46,7 @@ std::unique_ptr<Handler> make_handler(boost::asio::io_context& io, const Options
 }  // namespace
 
 void consumer_main(const ChildContext& context) noexcept {
-  log::identify("consumer", context.slot, context.epoch);
-  try {
-    Consumer(context).run();
-  } catch (const std::exception& error) {
-    log::error("consumer ends: this is a bug", {{"error", error.what()}});
-    std::abort();
-  }
-  ::_exit(EXIT_SUCCESS);
+  run_child("consumer", context.slot, context, [&] { Consumer(context).run(); });
 }
 
 Consumer::Consumer(const ChildContext& context)
@@ -250,10 +244,11 @@ void Consumer::settle() {
   if (!settlements.empty()) {
     loop_.enter(Phase::settling);
     std::vector<bool> asked_before;
+    asked_before.reserve(indexes.size());
     for (const std::size_t i : indexes) {
       asked_before.push_back(std::exchange(batch_[i].asked, true));
     }
-    auto settled = session_.queue().settle(settlements, retry_rule());
+    auto settled = session_.queue().settle(settlements, retry_rule(options_));
     session_.worked();
     for (std::size_t i = 0; i < indexes.size(); ++i) {
       Held& held = batch_[indexes[i]];
@@ -375,10 +370,6 @@ std::int64_t Consumer::next_token() {
   x = (x ^ (x >> 27U)) * 0x94d049bb133111ebU;
   const auto token = static_cast<std::int64_t>((x ^ (x >> 31U)) >> 1U);
   return token == 0 ? 1 : token;
-}
-
-RetryRule Consumer::retry_rule() const {
-  return {options_.max_attempts, options_.retry_backoff, options_.retry_backoff_max};
 }
 
 }  // namespace pgforeman

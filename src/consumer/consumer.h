@@ -53,7 +53,6 @@ class Consumer {
   bool open_handler();
   void clean_up_strangers();
   std::int64_t next_token();
-  RetryRule retry_rule() const;
 
   const ChildContext& context_;
   const Options& options_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "child/child_main.h"
 #include "child/settled.h"
 
 namespace pgforeman {
@@ -48,14 +49,7 @@ Outcome outcome_of(const LedgerReading::Entry& entry, const LedgerReading& ledge
 }  // namespace
 
 void maintenance_main(const ChildContext& context) noexcept {
-  log::identify("maintenance", -1, context.epoch);
-  try {
-    Maintenance(context).run();
-  } catch (const std::exception& error) {
-    log::error("maintenance ends: this is a bug", {{"error", error.what()}});
-    std::abort();
-  }
-  ::_exit(EXIT_SUCCESS);
+  run_child("maintenance", -1, context, [&] { Maintenance(context).run(); });
 }
 
 Maintenance::Maintenance(const ChildContext& context)
@@ -91,7 +85,10 @@ void Maintenance::run() {
 
 void Maintenance::rescue_all() {
   for (int i = 0; i < kLedgers; ++i) {
-    if (context_.scoreboard->ledger_use(i).load() == LedgerUse::orphaned) rescue(i);
+    if (context_.scoreboard->ledger_use(i).load() != LedgerUse::orphaned) continue;
+    const bool known = std::any_of(unheard_.begin(), unheard_.end(),
+                                   [i](const UnheardClaim& claim) { return claim.ledger == i; });
+    if (!known) rescue(i);
   }
 }
 
@@ -106,9 +103,11 @@ void Maintenance::rescue(int index) {
     log::info("message rescued", {{"as", to_string(settled[i])}, {"cause", ledger.cause}});
   }
   if (ledger.claiming_token != 0) {
-    unheard_.push_back({ledger.claiming_token, kFirstLook, Clock::now()});
+    unheard_.push_back(
+        {index, ledger.claiming_token, ledger.blame, ledger.cause, kFirstLook, Clock::now()});
+  } else {
+    context_.scoreboard->ledger_use(index).store(LedgerUse::free);
   }
-  context_.scoreboard->ledger_use(index).store(LedgerUse::free);
   tick_soon();  // what is to be retried may be due before the next tick
   wake_idle(static_cast<std::int64_t>(settled.size()));
 }
@@ -119,9 +118,7 @@ std::vector<Settled> Maintenance::settle_entries(const LedgerReading& ledger) {
     settlements.push_back({entry.lease, outcome_of(entry, ledger)});
   }
   if (settlements.empty()) return {};
-  const Options& options = *context_.options;
-  const RetryRule rule{options.max_attempts, options.retry_backoff, options.retry_backoff_max};
-  auto settled = session_.queue().settle(settlements, rule);
+  auto settled = session_.queue().settle(settlements, retry_rule(*context_.options));
   for (std::size_t i = 0; i < settled.size(); ++i) {
     // A finished message that is not held any more was told by its consumer, which died before it
     // heard the answer and counted.
@@ -139,7 +136,10 @@ void Maintenance::release_unheard() {
   for (auto& claim : unheard_) {
     if (now < claim.next_look) continue;
     loop_.enter(Phase::settling);
-    const auto messages = session_.queue().release_token(claim.token);
+    const auto messages =
+        claim.blame ? session_.queue().blame_token(claim.token, retry_rule(*context_.options),
+                                                   claim.cause + " while it claimed this message")
+                    : session_.queue().release_token(claim.token);
     claim.next_look = now + claim.wait;
     claim.wait *= 2;
     if (messages == 0) continue;
@@ -148,7 +148,11 @@ void Maintenance::release_unheard() {
     log::info("claim without an answer released", {{"messages", messages}});
     wake_idle(messages);
   }
-  std::erase_if(unheard_, [](const UnheardClaim& claim) { return claim.wait >= kLastLook; });
+  std::erase_if(unheard_, [this](const UnheardClaim& claim) {
+    if (claim.wait < kLastLook) return false;
+    context_.scoreboard->ledger_use(claim.ledger).store(LedgerUse::free);
+    return true;
+  });
 }
 
 /// Somebody scheduled a message: look when it is due, but not more often than kSoonestTick.

@@ -7,6 +7,7 @@
 // Fork: after.
 
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <string>
 #include <vector>
 
 #include "child/child_loop.h"
@@ -39,7 +40,10 @@ class Maintenance {
   /// A claim whose consumer died before it heard the answer. The server may still be working on
   /// it, so that its rows can turn up after the first look.
   struct UnheardClaim {
+    int ledger;  ///< stays orphaned until the last look: whoever replaces us starts over
     std::int64_t token;
+    bool blame;
+    std::string cause;
     Millis wait;  ///< until the look after the next
     TimePoint next_look;
   };

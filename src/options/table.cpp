@@ -93,6 +93,7 @@ const std::array kTable = {
            .value_name = "NAME",
            .default_text = "default",
            .rule = kQueueRule,
+           .needs_restart = true,
            .commands = kQueue,
            .help = "The queue to work on. A queue exists as soon as something is sent to it."},
     Option{.name = "VISIBILITY_TIMEOUT",
@@ -121,19 +122,20 @@ const std::array kTable = {
            .help = "How many messages a child claims at once. They are worked on one after the "
                    "other, in order. More than one saves round trips when handlers take "
                    "milliseconds; with slow handlers it keeps messages from idle siblings."},
-    Option{.name = "POLL_INTERVAL",
-           .group = kQueueGroup,
-           .target = &Options::poll_interval,
-           .value_name = "DURATION",
-           .default_text = "1s",
-           .least = 10,
-           .most = kHour,
-           .limits_because = "A hundred looks a second are no polling any more; after an hour "
-                             "nobody expects a message to start.",
-           .commands = kRun,
-           .help =
-               "How often an idle fleet looks for work that nobody announced to it: the longest "
-               "a message waits where notifications do not arrive, as behind PgBouncer."},
+    Option{
+        .name = "POLL_INTERVAL",
+        .group = kQueueGroup,
+        .target = &Options::poll_interval,
+        .value_name = "DURATION",
+        .default_text = "1s",
+        .least = 10,
+        .most = kHour,
+        .limits_because = "A hundred looks a second are no polling any more; after an hour "
+                          "nobody expects a message to start.",
+        .commands = kRun,
+        .help =
+            "How often an idle consumer looks for work by itself. The fleet's maintenance process "
+            "looks once a second for all of them and wakes as many as there is work for."},
     Option{.name = "HANDLER",
            .group = kHandlerGroup,
            .target = &Options::handler,
@@ -284,11 +286,12 @@ const std::array kTable = {
            .default_text = "60s",
            .least = kSecond,
            .most = kHour,
-           .limits_because = "Less than a second of health proves nothing; after an hour of it "
-                             "nobody speaks of a loop.",
+           .limits_because = "Two starts within less than a second are hardly possible; an hour "
+                             "apart they are no loop.",
            .commands = kRun,
-           .help = "How long a child must have been healthy for earlier ends of its slot to be "
-                   "forgotten and a verdict of crash-looping to be taken back."},
+           .help =
+               "The time within which CRASH_LOOP_COUNT failed starts make a slot crash-looping. "
+               "The verdict is taken back when a child of the slot has been healthy for 60 s."},
     Option{.name = "HEALTH_ADDRESS",
            .group = kHealthGroup,
            .target = &Options::health_address,

@@ -179,6 +179,16 @@ std::int64_t Queue::release_token(std::int64_t token) {
       .as<std::int64_t>();
 }
 
+std::int64_t Queue::blame_token(std::int64_t token, const RetryRule& rule,
+                                const std::string& error) {
+  return connection_.impl()
+      .call(
+          "select pgforeman.release_token($1, $2::bigint, $3, $4::int, $5::interval, $6::interval)",
+          {name_, std::to_string(token), ascii(error), std::to_string(rule.max_attempts),
+           interval_text(rule.backoff), interval_text(rule.backoff_max)})[0][0]
+      .as<std::int64_t>();
+}
+
 Tick Queue::tick(bool with_counts) {
   const pqxx::result rows = connection_.impl().call(
       "select promoted, coalesce(next_due_ms, -1), ready, scheduled, running, dead,"

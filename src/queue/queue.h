@@ -68,6 +68,10 @@ class Queue {
   /// seen.
   std::int64_t release_token(std::int64_t token);
 
+  /// The same after the claimer died of something that may be the message's doing: one that was
+  /// claimed much more often than it was ever run counts an attempt with `error`.
+  std::int64_t blame_token(std::int64_t token, const RetryRule& rule, const std::string& error);
+
   /// Moves due messages to ready, and counts if asked to (it is the costly part). One statement.
   Tick tick(bool with_counts = true);
 

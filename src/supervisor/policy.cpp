@@ -34,22 +34,6 @@ bool boot_phase(Phase phase) {
 
 }  // namespace
 
-std::string_view to_string(ExitCause cause) {
-  switch (cause) {
-    case ExitCause::drained:
-      return "drained";
-    case ExitCause::exit_code:
-      return "exit_code";
-    case ExitCause::signal:
-      return "signal";
-    case ExitCause::deadline:
-      return "deadline";
-    case ExitCause::shutdown:
-      return "shutdown";
-  }
-  return "unknown";
-}
-
 PolicySettings::PolicySettings(const Options& options)
     : concurrency(options.concurrency),
       boot_timeout(options.boot_timeout),
@@ -74,7 +58,7 @@ void Policy::want(int slot, TimePoint now) {
   state.due_at = now;
 }
 
-std::vector<Action> Policy::tick(TimePoint now, const std::map<int, Observation>& observed) {
+std::vector<Action> Policy::tick(TimePoint now, const Observations& observed) {
   std::vector<Action> actions;
   if (now - last_tick_ > kLateTick) no_kill_before_ = now + kGraceAfterPause;
   last_tick_ = now;
@@ -101,8 +85,8 @@ std::vector<Action> Policy::tick(TimePoint now, const std::map<int, Observation>
 }
 
 /// What the clock and its own report mean for one slot.
-void Policy::look_at(int index, SlotState& slot, TimePoint now,
-                     const std::map<int, Observation>& observed, std::vector<Action>& actions) {
+void Policy::look_at(int index, SlotState& slot, TimePoint now, const Observations& observed,
+                     std::vector<Action>& actions) {
   if (slot.life == SlotState::Life::alive) {
     if (const auto seen = observed.find(index); seen != observed.end()) {
       observe(slot, seen->second, now);
@@ -323,12 +307,6 @@ void Policy::replace_all(const PolicySettings& settings, TimePoint now) {
   for (auto& [index, slot] : slots_) {
     if (slot.life == SlotState::Life::alive) slot.stale = true;
   }
-}
-
-bool Policy::replacing() const {
-  return std::any_of(slots_.begin(), slots_.end(), [](const auto& item) {
-    return item.second.life == SlotState::Life::alive && item.second.stale && item.second.wanted;
-  });
 }
 
 Millis Policy::backoff(int failures) {

@@ -18,12 +18,9 @@
 #include "base/clock.h"
 #include "scoreboard/phase_limits.h"
 #include "scoreboard/slot.h"
+#include "supervisor/exit_cause.h"
 
 namespace pgforeman {
-
-/// Why a child ended: the `cause` label of pgforeman_child_exits_total.
-enum class ExitCause { drained, exit_code, signal, deadline, shutdown };
-std::string_view to_string(ExitCause cause);
 
 struct PolicySettings {
   int concurrency = 1;
@@ -79,6 +76,8 @@ struct SlotState {
   bool ever_forked = false;
 };
 
+using Observations = std::map<int, Observation>;  ///< by slot
+
 /// The verdict on one exit.
 struct ExitVerdict {
   ExitCause cause = ExitCause::exit_code;
@@ -93,7 +92,7 @@ class Policy {
   Policy(const PolicySettings& settings, TimePoint now, unsigned seed);
 
   /// Looks at the clock and at what the children report. Call at least every kTick.
-  std::vector<Action> tick(TimePoint now, const std::map<int, Observation>& observed);
+  std::vector<Action> tick(TimePoint now, const Observations& observed);
   static constexpr Millis kTick{200};
   /// When to call tick() next: after kTick, or earlier for a slot that is due before.
   TimePoint next_tick(TimePoint now) const;
@@ -114,7 +113,6 @@ class Policy {
   int concurrency() const { return settings_.concurrency; }
   /// New limits; every child is replaced, one at a time.
   void replace_all(const PolicySettings& settings, TimePoint now);
-  bool replacing() const;
 
   const std::map<int, SlotState>& slots() const { return slots_; }
   /// Nothing but a restart of the pod would help; empty while the fleet is live.
@@ -122,8 +120,8 @@ class Policy {
 
  private:
   void want(int slot, TimePoint now);
-  void look_at(int index, SlotState& slot, TimePoint now,
-               const std::map<int, Observation>& observed, std::vector<Action>& actions);
+  void look_at(int index, SlotState& slot, TimePoint now, const Observations& observed,
+               std::vector<Action>& actions);
   void observe(SlotState& slot, const Observation& seen, TimePoint now) const;
   std::optional<TimePoint> deadline_of(int index, const SlotState& slot) const;
   void enforce_deadline(int index, SlotState& slot, TimePoint now, std::vector<Action>& actions);

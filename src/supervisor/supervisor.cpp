@@ -315,6 +315,7 @@ void Supervisor::reload() {
   for (const auto& name : needs_restart) {
     log::warn("not changed: this option needs a restart", {{"option", name}});
   }
+  loaded.options.queue = options_.queue;
   loaded.options.health_address = options_.health_address;
   loaded.options.health_port = options_.health_port;
   // A file read again at each reconnect may have new content under the same name, and so may the
@@ -332,8 +333,8 @@ Observation Supervisor::observe(int slot, const Child& child) const {
   return {Beat{shared.beat.load()}, shared.waiting_epoch.load() == child.epoch};
 }
 
-std::map<int, Observation> Supervisor::observe() const {
-  std::map<int, Observation> all;
+Observations Supervisor::observe() const {
+  Observations all;
   for (const auto& [slot, child] : children_) {
     if (child.pid > 0) all.emplace(slot, observe(slot, child));
   }

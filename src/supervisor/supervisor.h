@@ -75,7 +75,7 @@ class Supervisor {
   void reload();
   void resize(int by);
 
-  std::map<int, Observation> observe() const;
+  Observations observe() const;
   Observation observe(int slot, const Child& child) const;
   FleetView view() const;
   SlotView slot_view(int index, const SlotState& state, TimePoint now) const;

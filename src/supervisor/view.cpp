@@ -87,6 +87,9 @@ FleetView Supervisor::view() const {
   view.pid = ::getpid();
   view.uptime_seconds = seconds(now - started_at_);
   view.exits_by_cause = exits_by_cause_;
+  // Also those that never happened: a rate() of a series that begins with its first event misses
+  // it.
+  for (const ExitCause cause : kExitCauses) view.exits_by_cause.emplace(to_string(cause), 0);
   view.log_lines_dropped = log::dropped_lines();
   for (const auto& [index, state] : policy_.slots()) {
     SlotView slot = slot_view(index, state, now);

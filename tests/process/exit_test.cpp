@@ -77,20 +77,23 @@ TEST_CASE("Every exit is explained in the log, in the status and in a counter", 
     return all;
   }();
   ::kill(pids[0], SIGSEGV);
-  ::kill(pids[1], SIGTERM);
   bed.folder.write("exit_now", std::to_string(pids[2]));
-  ::kill(pids[3], SIGSTOP);
+  ::kill(pids[1], SIGSTOP);
+  fleet.signal(SIGTTOU);  // drains slot 3
+  REQUIRE(fleet.wait_for_log("concurrency changed"));
+  fleet.signal(SIGTTIN);
   REQUIRE(fleet.wait_for_status([](const Status& status) {
-    return std::all_of(status.slots.begin(), status.slots.end(), [](const SlotStatus& slot) {
-      return !slot.last_cause.empty() && slot.connected;
-    });
+    return status.slots.size() == 4 &&
+           std::all_of(status.slots.begin(), status.slots.end(), [](const SlotStatus& slot) {
+             return !slot.last_cause.empty() && slot.connected;
+           });
   }));
   const Status status = fleet.status();
   const std::vector<std::pair<std::string, std::string>> expected = {
       {"signal", "killed by SIGSEGV"},
-      {"drained", "exited with code 0"},
+      {"deadline", "killed by SIGKILL: missed its "},
       {"exit_code", "exited with code 7"},
-      {"deadline", "killed by SIGKILL: missed its "}};
+      {"drained", "exited with code 0"}};
   const std::string metrics = fleet.metrics();
   for (std::size_t i = 0; i < 4; ++i) {
     const auto& [cause, explain] = expected[i];

@@ -143,9 +143,9 @@ TEST_CASE("A refused password is said once, tried again, and works when it is ri
   settings.erase("DATABASE_URL");
   Fleet fleet(settings, Fleet::Wait::port);
   Watch watch(fleet.port());
-  // Each of the three processes says it.
+  // One of the three processes says it for all.
   const auto failures = [&] { return fleet.log("database session failed, will keep trying"); };
-  REQUIRE(eventually([&] { return failures().size() >= 3; }));
+  REQUIRE(eventually([&] { return !failures().empty(); }));
   CHECK(failures()[0]["reason"].find("password authentication failed") != std::string::npos);
   CHECK(fleet.get("/livez").status == 200);
   CHECK(fleet.get("/readyz").status == 503);
@@ -164,7 +164,7 @@ TEST_CASE("A refused password is said once, tried again, and works when it is ri
     return count;
   };
   REQUIRE(eventually([&] { return attempts() >= 9; }, 15s));
-  CHECK(failures().size() == 3);
+  CHECK(failures().size() <= 2);  // again after a minute began
   CHECK(fleet.log_text().find("wr0ng") == std::string::npos);
 
   bed.folder.write("url", url("right"));

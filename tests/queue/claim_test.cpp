@@ -126,6 +126,28 @@ TEST_CASE("Releasing a token hands back all it holds, at once and at no attempt"
   REQUIRE(again.size() == 2);
   CHECK(again[0].attempt == 1);
   CHECK(again[0].fence == 2);
-  CHECK(again[0].lane == 4);
+  CHECK(again[0].lane == 5);
   CHECK(db.settle(others[0].lease, done()) == Settled::done);
+}
+
+TEST_CASE("A message that is claimed again and again and never run uses up its attempts",
+          "[claim]") {
+  Database db;
+  const auto id = db.send();
+  const RetryRule rule{2, Millis{0}, Millis{0}};
+  for (int i = 0; i < 11; ++i) {
+    const auto held = db.claim();
+    REQUIRE(held.size() == 1);
+    CHECK(held[0].attempt == 1);
+    CHECK(db.queue.blame_token(held[0].lease.token, rule, "killed while it claimed") == 1);
+  }
+  CHECK(db.sql.query("select attempt from pgforeman.message") == "1");
+  db.queue.tick();
+  auto held = db.claim();
+  REQUIRE(held.size() == 1);
+  CHECK(held[0].attempt == 2);
+  db.queue.blame_token(held[0].lease.token, rule, "killed while it claimed");
+  CHECK(db.left() == 0);
+  CHECK(db.sql.rows("select id, error from pgforeman.dead_message") ==
+        std::vector<Row>{{std::to_string(id), "killed while it claimed"}});
 }

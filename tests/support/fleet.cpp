@@ -71,6 +71,7 @@ Status parse_status(const std::string& text) {
   status.not_ready_reason = text_of(all.at("not_ready_reason"));
   status.messages = all.at("messages").get<std::map<std::string, std::int64_t>>();
   status.exits = all.at("exits_by_cause").get<std::map<std::string, std::int64_t>>();
+  std::erase_if(status.exits, [](const auto& cause) { return cause.second == 0; });
   for (const json& slot : all.at("slots")) status.slots.push_back(parse_slot(slot));
   status.maintenance = parse_slot(all.at("maintenance"));
   return status;

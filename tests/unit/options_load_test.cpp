@@ -258,7 +258,7 @@ TEST_CASE("A reload names what changed, and what needs a restart", "[load]") {
   CHECK(changed_options(before, after, &restart) == Texts{"DATABASE_URL", "QUEUE", "HANDLER_MODE",
                                                           "BOOT_TIMEOUT", "HEALTH_ADDRESS",
                                                           "HEALTH_PORT", "HANDLER_ENV_*"});
-  CHECK(restart == Texts{"HEALTH_ADDRESS", "HEALTH_PORT"});
+  CHECK(restart == Texts{"QUEUE", "HEALTH_ADDRESS", "HEALTH_PORT"});
   CHECK(changed_options(before, after, nullptr).size() == 7);
   Options moved = before;
   moved.handler_argv = {"/usr/bin/cat"};

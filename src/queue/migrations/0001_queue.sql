@@ -364,8 +364,13 @@ begin
 end
 $$;
 
--- Hands back, at no attempt, whatever is held under a token: for a claim whose answer was lost.
-create function pgforeman.release_token(queue text, token bigint)
+-- Hands back, at no attempt, whatever is held under a token: for a claim whose answer was lost. The
+-- lane stays, so that a message which kills whoever claims it does not come before all others.
+-- With `error` the claimer died of what may be the message's doing: one that was claimed more than
+-- ten times oftener than it ran counts an attempt, so that it cannot cycle for ever.
+create function pgforeman.release_token(
+  queue text, token bigint, error text default null, max_attempts int default null,
+  backoff interval default null, backoff_max interval default null)
 returns bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -375,14 +380,29 @@ set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
+  suspects bigint[] := '{}';
+  size     int[];
   released bigint;
 begin
+  if release_token.error is not null then
+    select coalesce(array_agg(m.id), '{}') into suspects
+    from pgforeman.message m
+    where m.queue = release_token.queue and m.state = 0 and m.token = release_token.token
+      and release_token.token <> 0 and m.claims > m.attempt + 10;
+    size := array[cardinality(suspects)];
+    if cardinality(suspects) > 0 then
+      perform pgforeman.settle(
+        suspects, array_fill(release_token.token, size), array_fill('retry'::text, size),
+        array_fill(null::interval, size), array_fill(release_token.error, size),
+        release_token.max_attempts, release_token.backoff, release_token.backoff_max);
+    end if;
+  end if;
   update pgforeman.message m
-  set lane = m.lane / 2 * 2, token = 0, visible_at = '-infinity'
+  set token = 0, visible_at = '-infinity'
   where m.queue = release_token.queue and m.state = 0 and m.token = release_token.token
     and release_token.token <> 0;
   get diagnostics released = row_count;
-  return released;
+  return released + cardinality(suspects);
 end
 $$;
 

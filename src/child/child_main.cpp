@@ -1,0 +1,28 @@
+#include "child/child_main.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <exception>
+#include <new>
+
+#include "base/log.h"
+
+namespace pgforeman {
+
+void run_child(std::string_view role, int slot, const ChildContext& context,
+               const std::function<void()>& body) noexcept {
+  log::identify(role, slot, context.epoch);
+  try {
+    body();
+  } catch (const std::bad_alloc&) {
+    log::error("child ends: out of memory");
+    std::abort();
+  } catch (const std::exception& error) {
+    log::error("child ends: this is a bug", {{"error", error.what()}});
+    std::abort();
+  }
+  ::_exit(EXIT_SUCCESS);
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,30 @@
+#pragma once
+// Why a child ended: the `cause` label of pgforeman_child_exits_total.
+
+#include <array>
+#include <string_view>
+
+namespace pgforeman {
+
+enum class ExitCause { drained, exit_code, signal, deadline, shutdown };
+inline constexpr std::array kExitCauses = {ExitCause::drained, ExitCause::exit_code,
+                                           ExitCause::signal, ExitCause::deadline,
+                                           ExitCause::shutdown};
+
+constexpr std::string_view to_string(ExitCause cause) {
+  switch (cause) {
+    case ExitCause::drained:
+      return "drained";
+    case ExitCause::exit_code:
+      return "exit_code";
+    case ExitCause::signal:
+      return "signal";
+    case ExitCause::deadline:
+      return "deadline";
+    case ExitCause::shutdown:
+      return "shutdown";
+  }
+  return "unknown";
+}
+
+}  // namespace pgforeman
