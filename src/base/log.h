@@ -15,7 +15,7 @@
 
 namespace pgforeman::log {
 
-enum class Level { trace, debug, info, warn, error };
+enum class Level { debug, info, warn, error };
 enum class Format { text, json };
 
 /// One key=value of a line. The views must live until the call returns.

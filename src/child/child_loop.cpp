@@ -1,7 +1,6 @@
 #include "child/child_loop.h"
 
 #include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <random>
@@ -15,9 +14,8 @@ ChildLoop::ChildLoop(const ChildContext& context)
       limits_(*context.options),
       writer_(context.scoreboard->slot(context.slot)),
       io_(1),
-      signals_(io_, open_signalfd({SIGTERM, SIGQUIT, SIGCHLD}).release()),
-      timer_(io_),
-      supervisor_(::getppid()) {
+      signals_(io_, open_signalfd({kDrainSignal, kHurrySignal, SIGCHLD}).release()),
+      timer_(io_) {
   wait_for_signals();
 }
 
@@ -32,13 +30,10 @@ void ChildLoop::wait_for_signals() {
 
 void ChildLoop::read_signals() {
   while (const auto signal = read_signal(signals_.native_handle())) {
-    // A TERM to the whole group (systemd, timeout) reaches us, too, but the supervisor tells each
-    // child when: maintenance last.
-    if (signal->sender != supervisor_) continue;
     const TimePoint now = Clock::now();
-    if (signal->number == SIGTERM && !drain_deadline_) {
+    if (signal->number == kDrainSignal && !drain_deadline_) {
       drain_deadline_ = now + context_.options->shutdown_grace;
-    } else if (signal->number == SIGQUIT) {
+    } else if (signal->number == kHurrySignal) {
       drain_deadline_ = drain_deadline_ ? std::min(*drain_deadline_, now) : now;
     }
   }

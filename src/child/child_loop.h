@@ -54,7 +54,6 @@ class ChildLoop {
   boost::asio::io_context io_;
   boost::asio::posix::stream_descriptor signals_;
   boost::asio::steady_timer timer_;
-  pid_t supervisor_;
   std::optional<TimePoint> drain_deadline_;
   std::function<void(const ChildExit&)> on_child_exit_;
 };

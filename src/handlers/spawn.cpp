@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/signals.h"
+
 namespace pgforeman {
 namespace {
 
@@ -32,12 +34,6 @@ struct ChildPlan {
 
 /// The parent's handlers must be gone before the mask is lifted, or one could run here, in the
 /// parent's memory; and what the parent ignores would stay ignored across exec.
-void reset_signals() {
-  struct sigaction action {};
-  action.sa_handler = SIG_DFL;
-  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &action, nullptr);
-}
-
 [[noreturn]] void become_program(ChildPlan& plan) {
   // Done here alone: the parent is suspended until exec, so it never sees a child without its
   // group.
@@ -45,7 +41,7 @@ void reset_signals() {
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) fail(plan, "prctl(PR_SET_PDEATHSIG)");
   // The parent may have been killed before the line above; then no signal comes any more.
   if (::getppid() != plan.parent) ::_exit(127);
-  reset_signals();
+  reset_signal_dispositions();
   for (int fd = 0; fd < 3; ++fd) {
     if (::dup2(plan.streams[static_cast<std::size_t>(fd)], fd) < 0) fail(plan, "dup2");
   }

@@ -4,7 +4,10 @@
 // the one who will read it later. Connections and SQL live in src/queue.
 #include <libpq-fe.h>
 
+#include <fmt/format.h>
+
 #include <charconv>
+#include <cstring>
 #include <memory>
 #include <string_view>
 
@@ -32,6 +35,10 @@ const char* value_of(const Parts& parts, std::string_view keyword) {
     if (part->keyword == keyword) return part->val;
   }
   return nullptr;
+}
+
+bool is_url(std::string_view conninfo) {
+  return conninfo.rfind("postgresql://", 0) == 0 || conninfo.rfind("postgres://", 0) == 0;
 }
 
 /// Ports are one for each host, or one for all; an empty one is the default.
@@ -74,6 +81,18 @@ std::optional<std::string> conninfo_problem(const std::string& conninfo) {
   if (ports != nullptr && !are_ports(ports)) {
     return "has a port that is no number from 1 to 65535 (its value is not shown; in a URL, "
            "special characters of a password must be percent-encoded)";
+  }
+  // An @ in it makes the rest of the password a host, or all behind its slash a database.
+  for (const char* keyword : {"host", "dbname"}) {
+    const char* value = value_of(parts, keyword);
+    const bool strayed = value != nullptr && std::strchr(value, '@') != nullptr;
+    const bool abstract_socket = strayed && value[0] == '@';
+    if (strayed && !abstract_socket && is_url(conninfo)) {
+      return fmt::format(
+          "has an @ in its {} (its value is not shown; in a URL, special characters of a password "
+          "must be percent-encoded)",
+          keyword);
+    }
   }
   return std::nullopt;
 }

@@ -27,7 +27,7 @@ constexpr Commands kAll = kDatabase | kHealth;
 
 constexpr std::array<std::string_view, 2> kHandlerModes = {"exec", "jsonl"};
 constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
-constexpr std::array<std::string_view, 5> kLogLevels = {"trace", "debug", "info", "warn", "error"};
+constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warn", "error"};
 
 bool is_queue_name(std::string_view text) {
   const auto allowed = [](char c) {

@@ -41,25 +41,6 @@ Values parse(const std::string& conninfo) {
   return values_of(options.get());
 }
 
-/// An unencoded @ or / in a URL's password lands in host or port, and libpq would print it there.
-void refuse_strayed_password(const Values& values) {
-  const auto host = values.find("host");
-  const auto port = values.find("port");
-  const bool bad_host = host != values.end() && host->second.rfind('/', 0) != 0 &&
-                        host->second.find('@') != std::string::npos &&
-                        host->second.rfind('@', 0) != 0;  // @name: an abstract unix socket
-  const bool bad_port =
-      port != values.end() && !std::all_of(port->second.begin(), port->second.end(), [](char c) {
-        return (c >= '0' && c <= '9') || c == ',' || c == ' ';
-      });
-  if (bad_host || bad_port) {
-    throw DatabaseError(DatabaseError::Kind::connection,
-                        std::string("the database URL's ") + (bad_host ? "host" : "port") +
-                            " is not valid; in a password the characters @ : / ? # % must be "
-                            "percent-encoded");
-  }
-}
-
 std::string quoted(const std::string& value) {
   std::string out = "'";
   for (const char c : value) {
@@ -104,7 +85,6 @@ void bound_connect_time(Values& values, const Values& environment,
 
 std::string complete_conninfo(const ConnectionSettings& settings) {
   Values values = parse(settings.conninfo);
-  refuse_strayed_password(values);
   const OptionList from_environment(PQconndefaults());
   const Values environment = values_of(from_environment.get());
 

@@ -2,14 +2,19 @@
 // What a forked child gets from the supervisor, by value or by address of memory that fork copied.
 // Fork: filled before, read after.
 
-#include <sys/types.h>
-
+#include <csignal>
 #include <cstdint>
 
 #include "options/options.h"
 #include "scoreboard/scoreboard.h"
 
 namespace pgforeman {
+
+/// How the supervisor tells a child to drain, and to do so at once. Not TERM and QUIT, which a
+/// whole process group may get (systemd, timeout, a terminal): the supervisor decides who ends
+/// when, and of two equal pending signals only one is seen.
+inline constexpr int kDrainSignal = SIGUSR1;
+inline constexpr int kHurrySignal = SIGUSR2;
 
 struct ChildContext {
   const Options* options = nullptr;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/backoff.h"
+#include "scoreboard/child_context.h"
 #include "scoreboard/scoreboard.h"
 
 namespace pgforeman {
@@ -247,17 +248,17 @@ void Policy::drain_fleet(TimePoint now, std::vector<Action>& actions) {
   for (auto& [index, slot] : slots_) {
     if (slot.life != SlotState::Life::alive || index == kMaintenanceSlot) continue;
     consumers_left = true;
-    drain(index, slot, now, SIGTERM, actions);
+    drain(index, slot, now, kDrainSignal, actions);
     // One deadline for the fleet, whenever a child was told.
     slot.told_to_drain_at = std::min(*slot.told_to_drain_at, *stopping_since_);
-    if (hurrying_) actions.push_back({Action::Kind::signal, index, SIGQUIT, ""});
+    if (hurrying_) actions.push_back({Action::Kind::signal, index, kHurrySignal, ""});
   }
   if (hurrying_ && consumers_left) hurrying_ = false;
   if (consumers_left) return;
   // Last, because it hands back what dead consumers held.
   SlotState& maintenance = slots_[kMaintenanceSlot];
   if (maintenance.life == SlotState::Life::alive) {
-    drain(kMaintenanceSlot, maintenance, now, SIGTERM, actions);
+    drain(kMaintenanceSlot, maintenance, now, kDrainSignal, actions);
     maintenance.told_to_drain_at = std::min(*maintenance.told_to_drain_at, *stopping_since_);
   } else {
     actions.push_back({Action::Kind::finished, 0, 0, ""});
@@ -267,7 +268,7 @@ void Policy::drain_fleet(TimePoint now, std::vector<Action>& actions) {
 void Policy::replace_next(TimePoint now, std::vector<Action>& actions) {
   for (auto& [index, slot] : slots_) {
     if (!slot.wanted && slot.life == SlotState::Life::alive) {
-      drain(index, slot, now, SIGTERM, actions);
+      drain(index, slot, now, kDrainSignal, actions);
     }
   }
   // One at a time: the last replaced slot must be back at work before the next one goes.
@@ -281,7 +282,7 @@ void Policy::replace_next(TimePoint now, std::vector<Action>& actions) {
   }
   for (auto& [index, slot] : slots_) {
     if (!slot.stale || !slot.wanted || slot.life != SlotState::Life::alive) continue;
-    drain(index, slot, now, SIGTERM, actions);
+    drain(index, slot, now, kDrainSignal, actions);
     return;
   }
 }

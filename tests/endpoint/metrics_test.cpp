@@ -4,8 +4,8 @@
 #include <limits>
 
 #include "loopback.h"
-#include "prometheus_text.h"
 #include "support/catch.h"
+#include "support/prometheus_text.h"
 
 using namespace pgforeman;
 using namespace pgforeman::test;

@@ -2,163 +2,220 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <set>
-#include <sstream>
 #include <stdexcept>
-#include <vector>
+
+#include "base/utf8.h"
 
 namespace pgforeman::test {
 namespace {
 
-struct Sample {
-  std::string name;
-  std::map<std::string, std::string> labels;
-  double value = 0;
-};
-
-[[noreturn]] void wrong(const std::string& what, const std::string& line) {
-  throw std::runtime_error(what + ": " + line);
+bool letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+bool digit(char c) {
+  return c >= '0' && c <= '9';
 }
 
-bool is_name(const std::string& text, bool colons) {
-  if (text.empty() || (text[0] >= '0' && text[0] <= '9')) return false;
-  for (const char c : text) {
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-    if (!letter && !(c >= '0' && c <= '9') && !(colons && c == ':')) return false;
-  }
-  return true;
-}
-
-double number(const std::string& text, const std::string& line) {
-  if (text == "+Inf") return INFINITY;
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0' || !std::isfinite(value)) wrong("not a finite number", line);
-  return value;
-}
-
-/// {a="b",c="d"}, from just behind the brace; moves `at` behind the closing one.
-std::map<std::string, std::string> labels(const std::string& line, std::size_t& at) {
-  std::map<std::string, std::string> all;
-  while (at < line.size() && line[at] != '}') {
-    const auto equals = line.find("=\"", at);
-    if (equals == std::string::npos) wrong("label without =\"", line);
-    const std::string name = line.substr(at, equals - at);
-    if (!is_name(name, false)) wrong("bad label name", line);
-    std::string value;
-    at = equals + 2;
-    for (; at < line.size() && line[at] != '"'; ++at) {
-      if (line[at] == '\\') {
-        ++at;
-        if (at >= line.size() || std::string("\\\"n").find(line[at]) == std::string::npos) {
-          wrong("bad escape", line);
-        }
-      }
-      value += line[at];
-    }
-    if (at >= line.size()) wrong("label value without end", line);
-    ++at;
-    if (!all.emplace(name, value).second) wrong("label twice", line);
-    if (at < line.size() && line[at] == ',') ++at;
-  }
-  if (at >= line.size()) wrong("labels without end", line);
-  ++at;
-  return all;
-}
-
-Sample parse(const std::string& line) {
-  Sample one;
-  std::size_t at = line.find_first_of("{ ");
-  if (at == std::string::npos) wrong("no value", line);
-  one.name = line.substr(0, at);
-  if (!is_name(one.name, true)) wrong("bad metric name", line);
-  if (line[at] == '{') one.labels = labels(line, ++at);
-  if (at >= line.size() || line[at] != ' ') wrong("no space before the value", line);
-  one.value = number(line.substr(at + 1), line);
-  return one;
-}
-
-class Reader {
+/// One line, read from its front.
+class Cursor {
  public:
-  void read(const std::string& line) {
-    if (line.empty()) wrong("empty line", line);
-    if (line[0] == '#') {
-      comment(line);
-    } else {
-      take(parse(line), line);
-    }
-  }
+  explicit Cursor(std::string_view line) : line_(line), rest_(line) {}
 
-  void finish() { check_histogram(); }
+  [[noreturn]] void fail(const std::string& why) const {
+    throw std::runtime_error(why + " in '" + std::string(line_) + "'");
+  }
+  bool done() const { return rest_.empty(); }
+  char peek() const { return rest_.empty() ? '\0' : rest_.front(); }
+  void expect(std::string_view text) {
+    if (rest_.substr(0, text.size()) != text) fail("no '" + std::string(text) + "'");
+    rest_.remove_prefix(text.size());
+  }
+  std::string name(bool colons) {
+    std::size_t n = 0;
+    while (n < rest_.size() &&
+           (letter(rest_[n]) || (colons && rest_[n] == ':') || (n > 0 && digit(rest_[n])))) {
+      ++n;
+    }
+    if (n == 0) fail("no name");
+    return take(n);
+  }
+  std::string quoted() {
+    expect("\"");
+    std::string value;
+    for (; peek() != '"'; rest_.remove_prefix(1)) {
+      if (done()) fail("a label without its closing quote");
+      if (peek() != '\\') {
+        value += peek();
+        continue;
+      }
+      rest_.remove_prefix(1);
+      const char c = peek();
+      if (c != '\\' && c != '"' && c != 'n') fail("an escape that is none");
+      value += c == 'n' ? '\n' : c;
+    }
+    expect("\"");
+    return value;
+  }
+  double number() {
+    const std::string text = take(rest_.size());
+    if (text == "+Inf") return std::numeric_limits<double>::infinity();
+    if (text.empty() || text.find_first_not_of("0123456789+-.eE") != std::string::npos) {
+      fail("no number");
+    }
+    char* end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    if (end != text.c_str() + text.size()) fail("no number");
+    return value;
+  }
+  std::string take(std::size_t n) {
+    std::string text(rest_.substr(0, n));
+    rest_.remove_prefix(n);
+    return text;
+  }
+  std::string take_all() { return take(rest_.size()); }
 
  private:
-  void comment(const std::string& line) {
-    std::istringstream words(line);
-    std::string hash, kind, name, rest;
-    words >> hash >> kind >> name >> rest;
-    if (!is_name(name, true)) wrong("bad metric name", line);
-    if (name != family_) {
-      check_histogram();
-      if (!families_.insert(name).second) wrong("family in two places", line);
-      family_ = name;
-      type_.clear();
-      samples_.clear();
-    }
-    if (kind == "HELP") return;
-    if (kind != "TYPE") wrong("unknown comment", line);
-    if (rest != "counter" && rest != "gauge" && rest != "histogram") wrong("unknown type", line);
-    if (!type_.empty() || !samples_.empty()) wrong("TYPE too late or twice", line);
-    type_ = rest;
-  }
-
-  void take(Sample one, const std::string& line) {
-    const bool part =
-        type_ == "histogram" && (one.name == family_ + "_bucket" || one.name == family_ + "_sum" ||
-                                 one.name == family_ + "_count");
-    if (type_.empty() || (one.name != family_ && !part)) wrong("sample outside its family", line);
-    if (type_ == "histogram" && !part) wrong("bare sample of a histogram", line);
-    if (type_ == "counter" && one.value < 0) wrong("negative counter", line);
-    if (type_ == "counter" && one.name.find("_total") == std::string::npos) {
-      wrong("counter without _total", line);
-    }
-    std::string series = one.name;
-    for (const auto& [name, value] : one.labels) series += "," + name + "=" + value;
-    if (!series_.insert(series).second) wrong("series twice", line);
-    samples_.push_back(std::move(one));
-  }
-
-  void check_histogram() {
-    if (type_ != "histogram") return;
-    double last = 0, bound = -INFINITY, count = -1;
-    for (const auto& one : samples_) {
-      if (one.name == family_ + "_count") count = one.value;
-      if (one.name != family_ + "_bucket") continue;
-      const double le = number(one.labels.at("le"), family_);
-      if (le <= bound || one.value < last) wrong("buckets do not grow", family_);
-      bound = le;
-      last = one.value;
-    }
-    if (bound != INFINITY || last != count) wrong("+Inf bucket is not the count", family_);
-  }
-
-  std::string family_, type_;
-  std::vector<Sample> samples_;
-  std::set<std::string> families_, series_;
+  std::string_view line_;
+  std::string_view rest_;
 };
+
+Sample parse_sample(Cursor& line) {
+  Sample sample;
+  sample.name = line.name(true);
+  if (line.peek() == '{') {
+    line.expect("{");
+    while (line.peek() != '}') {
+      if (!sample.labels.empty()) line.expect(",");
+      const std::string key = line.name(false);
+      line.expect("=");
+      if (!sample.labels.emplace(key, line.quoted()).second) line.fail("a label twice");
+    }
+    line.expect("}");
+  }
+  line.expect(" ");
+  sample.value = line.number();
+  if (!std::isfinite(sample.value)) line.fail("a value that is not finite");
+  return sample;
+}
+
+bool ends_with(std::string_view text, std::string_view end) {
+  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+void check_histogram(const std::string& name, const Family& family) {
+  struct Series {
+    double last_bound = -std::numeric_limits<double>::infinity();
+    double last_count = 0, count = -1, sum = -1;
+  };
+  std::map<std::map<std::string, std::string>, Series> all;
+  for (const Sample& sample : family.samples) {
+    auto labels = sample.labels;
+    if (sample.name == name + "_bucket") {
+      if (labels.count("le") != 1) throw std::runtime_error(name + ": a bucket without le");
+      Cursor le(labels["le"]);
+      const double bound = le.number();
+      labels.erase("le");
+      Series& series = all[labels];
+      if (bound <= series.last_bound || sample.value < series.last_count) {
+        throw std::runtime_error(name + ": buckets that do not grow");
+      }
+      series.last_bound = bound;
+      series.last_count = sample.value;
+    } else if (sample.name == name + "_count") {
+      all[labels].count = sample.value;
+    } else if (sample.name == name + "_sum") {
+      all[labels].sum = sample.value;
+    } else {
+      throw std::runtime_error(name + ": not a histogram's sample: " + sample.name);
+    }
+  }
+  for (const auto& [labels, series] : all) {
+    if (std::isfinite(series.last_bound)) throw std::runtime_error(name + ": no +Inf bucket");
+    if (series.count != series.last_count)
+      throw std::runtime_error(name + ": _count is not +Inf's");
+    if (series.sum < 0) throw std::runtime_error(name + ": no _sum");
+  }
+}
+
+void check_family(const std::string& name, const Family& family) {
+  if (family.help.empty() || family.type.empty()) {
+    throw std::runtime_error(name + ": HELP or TYPE is missing");
+  }
+  if (family.type == "histogram") return check_histogram(name, family);
+  if (family.type != "counter" && family.type != "gauge") {
+    throw std::runtime_error(name + ": type " + family.type);
+  }
+  if ((family.type == "counter") != ends_with(name, "_total")) {
+    throw std::runtime_error(name + ": _total is for counters, and for all of them");
+  }
+  for (const Sample& sample : family.samples) {
+    if (sample.name != name) throw std::runtime_error(sample.name + " stands under " + name);
+    if (family.type == "counter" && sample.value < 0) {
+      throw std::runtime_error(name + ": a negative counter");
+    }
+  }
+}
 
 }  // namespace
 
+std::map<std::string, Family> parse_prometheus(std::string_view text) {
+  if (to_valid_utf8(text) != text) throw std::runtime_error("not UTF-8");
+  if (!ends_with(text, "\n")) throw std::runtime_error("no newline at the end");
+  std::map<std::string, Family> families;
+  std::set<std::pair<std::string, std::map<std::string, std::string>>> seen;
+  std::string current;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    Cursor line(text.substr(0, end));
+    text.remove_prefix(end + 1);
+    if (line.peek() == '#') {
+      line.expect("# ");
+      const std::string word = line.name(false);
+      line.expect(" ");
+      const std::string name = line.name(true);
+      line.expect(" ");
+      if (word == "HELP") {
+        if (!families.emplace(name, Family{}).second) line.fail("a family in two pieces");
+        families[name].help = line.take_all();
+        current = name;
+      } else if (word == "TYPE") {
+        if (name != current || !families[name].type.empty()) line.fail("TYPE out of place");
+        families[name].type = line.take_all();
+      } else {
+        line.fail("neither HELP nor TYPE");
+      }
+      continue;
+    }
+    Sample sample = parse_sample(line);
+    if (current.empty() || sample.name.substr(0, current.size()) != current) {
+      line.fail("a sample outside its family");
+    }
+    if (!seen.emplace(sample.name, sample.labels).second) line.fail("a series twice");
+    families[current].samples.push_back(std::move(sample));
+  }
+  for (const auto& [name, family] : families) check_family(name, family);
+  return families;
+}
+
+double value_of(const std::map<std::string, Family>& families, const std::string& name,
+                const std::map<std::string, std::string>& labels) {
+  for (const auto& [family_name, family] : families) {
+    for (const Sample& sample : family.samples) {
+      if (sample.name == name && sample.labels == labels) return sample.value;
+    }
+  }
+  throw std::runtime_error("no series " + name);
+}
+
 std::string prometheus_problem(const std::string& text) {
-  if (text.empty() || text.back() != '\n') return "does not end in a newline";
   try {
-    Reader reader;
-    std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line);) reader.read(line);
-    reader.finish();
-  } catch (const std::exception& error) {
+    parse_prometheus(text);
+    return "";
+  } catch (const std::runtime_error& error) {
     return error.what();
   }
-  return "";
 }
 
 double sample(const std::string& text, const std::string& series) {

@@ -264,3 +264,16 @@ TEST_CASE("A reload names what changed, and what needs a restart", "[load]") {
   moved.handler_argv = {"/usr/bin/cat"};
   CHECK(changed_options(before, moved, nullptr) == Texts{"HANDLER"});
 }
+
+TEST_CASE("A URL whose password is not encoded is refused without showing a piece of it",
+          "[load]") {
+  const std::string url =
+      GENERATE("postgresql://u:ge/heim@127.0.0.1/d", "postgresql://u:ge@heim@127.0.0.1/d",
+               "postgresql://u:g@heim/h3im@h/d", "postgres://u:ge@heim/x@h/d",
+               "host=127.0.0.1 port=heim", "password=geheim nonsense");
+  INFO(url);
+  const auto loaded = load(Command::migrate, {}, {"PGFOREMAN_DATABASE_URL=" + url});
+  REQUIRE(loaded.errors.size() == 1);
+  CHECK(loaded.errors[0].find("heim") == std::string::npos);
+  CHECK(loaded.errors[0].find("PGFOREMAN_DATABASE_URL") == 0);
+}

@@ -82,9 +82,8 @@ TEST_CASE("A choice is one of its names, spelled exactly", "[values]") {
   CHECK(options.log_format == log::Format::json);
   CHECK(problem("HANDLER_MODE", "EXEC") == "must be exec or jsonl");
   CHECK(problem("LOG_FORMAT", "xml") == "must be text or json");
-  CHECK(problem("LOG_LEVEL", "warning") == "must be trace, debug, info, warn or error");
-  const std::pair<const char*, log::Level> levels[] = {{"trace", log::Level::trace},
-                                                       {"debug", log::Level::debug},
+  CHECK(problem("LOG_LEVEL", "warning") == "must be debug, info, warn or error");
+  const std::pair<const char*, log::Level> levels[] = {{"debug", log::Level::debug},
                                                        {"info", log::Level::info},
                                                        {"warn", log::Level::warn},
                                                        {"error", log::Level::error}};

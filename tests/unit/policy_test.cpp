@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "scoreboard/child_context.h"
 #include "scoreboard/scoreboard.h"
 #include "support/catch.h"
 
@@ -303,13 +304,13 @@ TEST_CASE("A drain tells every consumer at once and maintenance after the last o
   fleet.all_wait();
   fleet.policy.stop(fleet.now);
   const auto told = fleet.tick();
-  CHECK(count(told, Action::Kind::signal, SIGTERM) == 3);
+  CHECK(count(told, Action::Kind::signal, kDrainSignal) == 3);
   fleet.end(0, exited(0));
   fleet.end(1, exited(0));
   CHECK(fleet.tick().empty());
   fleet.end(2, exited(0));
   const auto last = fleet.tick();
-  REQUIRE(count(last, Action::Kind::signal, SIGTERM) == 1);
+  REQUIRE(count(last, Action::Kind::signal, kDrainSignal) == 1);
   CHECK(last[0].slot == kMaintenanceSlot);
   fleet.end(kMaintenanceSlot, exited(0));
   CHECK(count(fleet.tick(), Action::Kind::finished) == 1);
@@ -350,7 +351,7 @@ TEST_CASE("An interrupt in a hurry asks every consumer to end its handler now", 
   fleet.policy.stop(fleet.now);
   fleet.tick();
   fleet.policy.hurry(fleet.now);
-  CHECK(count(fleet.tick(), Action::Kind::signal, SIGQUIT) == 2);
+  CHECK(count(fleet.tick(), Action::Kind::signal, kHurrySignal) == 2);
   CHECK(count(fleet.pass(1s), Action::Kind::signal, SIGKILL) == 2);
 }
 
@@ -392,7 +393,7 @@ TEST_CASE("Shrinking drains the last slot; growing brings it back after it has e
   CHECK(fleet.policy.resize(1, fleet.now) == 1);
   const auto actions = fleet.tick();
   REQUIRE(actions.size() == 1);
-  CHECK(actions[0].signal == SIGTERM);
+  CHECK(actions[0].signal == kDrainSignal);
   CHECK(actions[0].slot == 1);
   CHECK(fleet.policy.resize(2, fleet.now) == 2);
   CHECK(count(fleet.tick(), Action::Kind::fork) == 0);
@@ -411,7 +412,7 @@ TEST_CASE("A reload replaces the children one by one, each after the last is bac
   std::vector<int> replaced;
   for (int i = 0; i < 4; ++i) {
     const auto told = fleet.tick();
-    REQUIRE(count(told, Action::Kind::signal, SIGTERM) == 1);
+    REQUIRE(count(told, Action::Kind::signal, kDrainSignal) == 1);
     CHECK(fleet.tick().empty());
     const int index = told[0].slot;
     replaced.push_back(index);
