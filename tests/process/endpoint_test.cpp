@@ -172,7 +172,7 @@ TEST_CASE("A full pipe at stdout stops neither endpoint nor work", "[endpoint]")
   int pipe_ends[2];
   REQUIRE(::pipe2(pipe_ends, O_CLOEXEC) == 0);
   const int port = free_port();
-  Fleet fleet(bed.settings({{"LOG_LEVEL", "trace"}, {"HEALTH_PORT", std::to_string(port)}}),
+  Fleet fleet(bed.settings({{"LOG_LEVEL", "debug"}, {"HEALTH_PORT", std::to_string(port)}}),
               Fleet::Wait::nothing,
               [&](Launch& what) { what.out = "/proc/self/fd/" + std::to_string(pipe_ends[1]); });
   REQUIRE(eventually([&] { return http_get(port, "/readyz").status == 200; }));
