@@ -22,7 +22,7 @@ namespace pgforeman {
 
 namespace {
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kDeadHelp =
     "Usage: pgforeman dead list [--limit N] [--json]\n"
     "       pgforeman dead show ID [--json]\n"
     "       pgforeman dead retry ID... | --all [--json]\n"
@@ -43,7 +43,7 @@ constexpr std::string_view kHelp =
     "  76  the schema is not installed, or not this version's: run `pgforeman migrate`\n"
     "  78  an option is wrong\n";
 
-constexpr std::array kFlags = {
+constexpr std::array kDeadFlags = {
     FlagHelp{"all", "", "retry, purge: all of the queue, in batches"},
     FlagHelp{"limit", "N", "list: at most so many, 1 to 100000 (default 50)"},
     FlagHelp{"yes", "", "purge: do not ask"}, FlagHelp{"json", "", "print JSON"}};
@@ -52,8 +52,7 @@ constexpr int kDefaultLimit = 50;
 constexpr int kMaxLimit = 100'000;
 constexpr int kBatch = 1000;
 constexpr std::size_t kErrorWidth = 60;
-constexpr Millis kPatience{60'000};
-constexpr Command kMe = Command::dead;
+constexpr Millis kDeadPatience{60'000};
 constexpr std::array<std::string_view, 4> kPriorities = {"urgent", "high", "normal", "low"};
 
 std::string quoted(const std::string& text) {
@@ -164,7 +163,8 @@ ExitCode list(DeadLetters& letters, const Request& request) {
 ExitCode show(DeadLetters& letters, const Request& request) {
   const auto letter = letters.show(request.ids[0]);
   if (!letter) {
-    complain(kMe, fmt::format("queue {} has no dead letter {}", request.queue, request.ids[0]));
+    complain(Command::dead,
+             fmt::format("queue {} has no dead letter {}", request.queue, request.ids[0]));
     return ExitCode::nothing_found;
   }
   if (request.json) {
@@ -234,7 +234,8 @@ ExitCode change(DeadLetters& letters, const Request& request) {
     fmt::print("{} {}\n", verb, counted(changed, "dead letter"));
   }
   if (!missing.empty()) {
-    complain(kMe, fmt::format("queue {} has no dead letter {}", request.queue, ids_text(missing)));
+    complain(Command::dead,
+             fmt::format("queue {} has no dead letter {}", request.queue, ids_text(missing)));
   }
   return changed == 0 || !missing.empty() ? ExitCode::nothing_found : ExitCode::ok;
 }
@@ -242,17 +243,18 @@ ExitCode change(DeadLetters& letters, const Request& request) {
 }  // namespace
 
 ExitCode command_dead(Args args) {
-  const CommandWords words = read_command_words(kMe, args, kFlags, kHelp);
+  const CommandWords words = read_command_words(Command::dead, args, kDeadFlags, kDeadHelp);
   if (words.finished) return *words.finished;
   Request request;
   if (const std::string problem = read_request(words, request); !problem.empty()) {
-    return wrong_usage(kMe, problem);
+    return wrong_usage(Command::dead, problem);
   }
   if (request.action == "purge" && !request.yes && ::isatty(STDIN_FILENO) == 0) {
-    return wrong_usage(kMe, "purge deletes for good, and there is nobody to ask: add --yes");
+    return wrong_usage(Command::dead,
+                       "purge deletes for good, and there is nobody to ask: add --yes");
   }
-  return with_database_errors(kMe, [&] {
-    Connection connection(command_settings(kMe, words.options, kPatience));
+  return with_database_errors(Command::dead, [&] {
+    Connection connection(command_settings(Command::dead, words.options, kDeadPatience));
     Queue(connection, request.queue).check_schema();
     DeadLetters letters(connection, request.queue);
     if (request.action == "list") return list(letters, request);

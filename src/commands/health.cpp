@@ -9,7 +9,7 @@
 namespace pgforeman {
 namespace {
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kHealthHelp =
     "Usage: pgforeman health [--timeout DURATION]\n"
     "\n"
     "Asks the fleet on this host whether it is live (GET /livez), for an image without curl:\n"
@@ -27,7 +27,7 @@ constexpr std::string_view kHelp =
 
 ExitCode command_health(Args args) {
   const std::array flags = {kTimeoutFlag};
-  const AskWords words = read_ask_words(Command::health, args, flags, kHelp);
+  const AskWords words = read_ask_words(Command::health, args, flags, kHealthHelp);
   if (words.finished) return *words.finished;
   try {
     const HttpAnswer answer = ask_endpoint(words, "/livez");

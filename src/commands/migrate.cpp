@@ -16,7 +16,7 @@ namespace pgforeman {
 
 namespace {
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kMigrateHelp =
     "Usage: pgforeman migrate [--dry-run]\n"
     "\n"
     "Installs the schema `pgforeman` in the database, or brings it up to date. Each migration is "
@@ -30,7 +30,7 @@ constexpr std::string_view kHelp =
     "  76  the schema is newer than this pgforeman\n"
     "  78  an option is wrong\n";
 
-constexpr std::array kFlags = {
+constexpr std::array kMigrateFlags = {
     FlagHelp{"dry-run", "", "print the SQL that would be run, and change nothing"}};
 
 ExitCode dry_run(Connection& connection) {
@@ -50,7 +50,8 @@ ExitCode dry_run(Connection& connection) {
 }  // namespace
 
 ExitCode command_migrate(Args args) {
-  const CommandWords words = read_command_words(Command::migrate, args, kFlags, kHelp);
+  const CommandWords words =
+      read_command_words(Command::migrate, args, kMigrateFlags, kMigrateHelp);
   if (words.finished) return *words.finished;
   if (!words.positionals.empty()) {
     return wrong_usage(Command::migrate,

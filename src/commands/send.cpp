@@ -24,7 +24,7 @@ namespace pgforeman {
 
 namespace {
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kSendHelp =
     "Usage: pgforeman send QUEUE JSON... [FLAG...]\n"
     "       pgforeman send QUEUE [-] [FLAG...]  < a JSON document per line\n"
     "\n"
@@ -48,7 +48,7 @@ constexpr std::string_view kHelp =
     "  76  the schema is not installed, or not this version's: run `pgforeman migrate`\n"
     "  78  an option is wrong\n";
 
-constexpr std::array kFlags = {
+constexpr std::array kSendFlags = {
     FlagHelp{"priority", "PRIORITY", "urgent, high, normal or low, or 0 to 3 (default normal)"},
     FlagHelp{"delay", "DURATION", "nobody gets them earlier, such as 5s or 10m (default 0s)"},
     FlagHelp{"headers", "JSON", "an object that goes with each message (default {})"},
@@ -59,9 +59,7 @@ constexpr std::size_t kBatchMessages = 1000;
 constexpr std::size_t kBatchBytes = 4 * 1024 * 1024;
 constexpr int kPauseMs = 50;  ///< a producer silent for that long has its lines sent
 constexpr Millis kMaxDelay{std::chrono::hours(24 * 366)};
-constexpr Millis kPatience{60'000};
-
-constexpr Command kMe = Command::send;
+constexpr Millis kSendPatience{60'000};
 
 std::optional<int> parse_priority(std::string_view text) {
   constexpr std::array<std::string_view, 4> names = {"urgent", "high", "normal", "low"};
@@ -191,8 +189,8 @@ struct Sender {
     } catch (const DatabaseError& error) {
       const auto bad = find_rejected(error, words);
       if (!bad) throw;
-      complain(kMe, fmt::format("JSON number {}: {}{}; nothing was sent", bad->index + 1, bad->why,
-                                place_in(words[bad->index])));
+      complain(Command::send, fmt::format("JSON number {}: {}{}; nothing was sent", bad->index + 1,
+                                          bad->why, place_in(words[bad->index])));
       return ExitCode::bad_data;
     }
   }
@@ -209,8 +207,8 @@ struct Sender {
       }
       if (!batch.payloads.empty() && !send(batch)) return ExitCode::bad_data;
       if (!trouble.empty()) {
-        complain(kMe, fmt::format("line {}: {}; it and what follows it were not sent", number + 1,
-                                  trouble));
+        complain(Command::send, fmt::format("line {}: {}; it and what follows it were not sent",
+                                            number + 1, trouble));
         return ExitCode::bad_data;
       }
     }
@@ -250,16 +248,16 @@ struct Sender {
                                         error.what(), batch.places.front(), batch.places.back()));
       }
       report.add(producer.send_batch(std::span(batch.payloads).first(bad->index), options));
-      complain(kMe, fmt::format("line {}: {}{}; it and what follows it were not sent",
-                                batch.places[bad->index], bad->why,
-                                place_in(batch.payloads[bad->index])));
+      complain(Command::send, fmt::format("line {}: {}{}; it and what follows it were not sent",
+                                          batch.places[bad->index], bad->why,
+                                          place_in(batch.payloads[bad->index])));
       return false;
     }
   }
 };
 
 ExitCode send_all(const CommandWords& words, const SendOptions& options, Report& report) {
-  Connection connection(command_settings(kMe, words.options, kPatience));
+  Connection connection(command_settings(Command::send, words.options, kSendPatience));
   Queue(connection, words.options.queue).check_schema();
   Sender sender{Producer(connection, words.options.queue), options, report};
   const auto documents = std::span(words.positionals).subspan(1);
@@ -270,7 +268,7 @@ ExitCode send_all(const CommandWords& words, const SendOptions& options, Report&
   } catch (const DatabaseError&) {
     throw;
   } catch (const std::runtime_error& error) {
-    complain(kMe, error.what());
+    complain(Command::send, error.what());
     return ExitCode::bad_data;
   }
 }
@@ -278,21 +276,22 @@ ExitCode send_all(const CommandWords& words, const SendOptions& options, Report&
 }  // namespace
 
 ExitCode command_send(Args args) {
-  CommandWords words = read_command_words(kMe, args, kFlags, kHelp);
+  CommandWords words = read_command_words(Command::send, args, kSendFlags, kSendHelp);
   if (words.finished) return *words.finished;
-  if (words.positionals.empty()) return wrong_usage(kMe, "the queue's name is missing");
+  if (words.positionals.empty()) return wrong_usage(Command::send, "the queue's name is missing");
   if (words.positionals.size() > 2 && words.positionals[1] == "-") {
-    return wrong_usage(kMe, "'-' (standard input) and JSON words exclude each other");
+    return wrong_usage(Command::send, "'-' (standard input) and JSON words exclude each other");
   }
   SendOptions options;
   if (const std::string problem = read_flags(words, options); !problem.empty()) {
-    return wrong_usage(kMe, problem);
+    return wrong_usage(Command::send, problem);
   }
   Report report(words, words.options.queue);
-  const ExitCode code = with_database_errors(kMe, [&] { return send_all(words, options, report); });
+  const ExitCode code =
+      with_database_errors(Command::send, [&] { return send_all(words, options, report); });
   report.finish();
   if (code != ExitCode::ok && report.sent() > 0) {
-    complain(kMe, fmt::format("{} sent before that", counted(report.sent(), "message")));
+    complain(Command::send, fmt::format("{} sent before that", counted(report.sent(), "message")));
   }
   return code;
 }

@@ -16,7 +16,7 @@
 namespace pgforeman {
 namespace {
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kStatusHelp =
     "Usage: pgforeman status [--json] [--queue-only] [--timeout DURATION]\n"
     "\n"
     "Shows the fleet on this host: its state, totals, a row per slot, and the queue's depth and\n"
@@ -33,13 +33,13 @@ constexpr std::string_view kHelp =
     "  76  the database has no schema of pgforeman, or another version's\n"
     "  78  an option is wrong\n";
 
-constexpr std::array kFlags = {
+constexpr std::array kStatusFlags = {
     FlagHelp{"json", "", "print one JSON object"},
     FlagHelp{"queue-only", "", "do not ask the fleet; count the queue in the database"},
     kTimeoutFlag};
 
 // Long enough for a count that is bounded in the database.
-constexpr Millis kPatience{10'000};
+constexpr Millis kStatusPatience{10'000};
 
 /// The body of /status; empty, and said why on standard error, when no fleet answers.
 std::string ask_fleet(const AskWords& words) {
@@ -59,7 +59,7 @@ std::string ask_fleet(const AskWords& words) {
 
 /// Throws DatabaseError.
 QueueFigures ask_database(const Options& options) {
-  Connection connection(command_settings(Command::status, options, kPatience));
+  Connection connection(command_settings(Command::status, options, kStatusPatience));
   Queue queue(connection, options.queue);
   queue.check_schema();
   const QueueCounts counts = queue.counts();
@@ -87,7 +87,7 @@ void print_answer(const std::string& fleet, const std::optional<QueueFigures>& q
 }  // namespace
 
 ExitCode command_status(Args args) {
-  const AskWords words = read_ask_words(Command::status, args, kFlags, kHelp);
+  const AskWords words = read_ask_words(Command::status, args, kStatusFlags, kStatusHelp);
   if (words.finished) return *words.finished;
   const std::string fleet = words.has("queue-only") ? std::string() : ask_fleet(words);
   return with_database_errors(Command::status, [&] {

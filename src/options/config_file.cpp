@@ -14,7 +14,7 @@ namespace pgforeman {
 namespace {
 
 // All options with a page of comment each stay far below this.
-constexpr std::size_t kMaxBytes = 1 << 20;
+constexpr std::size_t kMaxConfigFileBytes = 1 << 20;
 
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r";
@@ -75,7 +75,7 @@ ConfigFile parse_config_file(std::string_view text, const std::string& path) {
 }
 
 ConfigFile read_config_file(const std::string& path) {
-  const Parsed<std::string> text = read_text_file(path, kMaxBytes);
+  const Parsed<std::string> text = read_text_file(path, kMaxConfigFileBytes);
   if (text) return parse_config_file(*text.value, path);
   ConfigFile file;
   file.errors.push_back(fmt::format("{}: the config file {}", shown(path), text.problem));

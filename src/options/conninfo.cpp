@@ -16,7 +16,7 @@
 namespace pgforeman {
 namespace {
 
-constexpr std::size_t kMaxBytes = 64 * 1024;
+constexpr std::size_t kMaxUrlFileBytes = 64 * 1024;
 
 struct Free {
   void operator()(PQconninfoOption* options) const { ::PQconninfoFree(options); }
@@ -110,7 +110,7 @@ std::string with_password(const std::string& conninfo, const std::string& passwo
 
 Parsed<std::string> read_conninfo_file(const std::string& path) {
   using Result = Parsed<std::string>;
-  Parsed<std::string> text = read_text_file(path, kMaxBytes);
+  Parsed<std::string> text = read_text_file(path, kMaxUrlFileBytes);
   if (!text) return text;
   std::string conninfo = std::move(*text.value);
   if (!conninfo.empty() && conninfo.back() == '\n') conninfo.pop_back();

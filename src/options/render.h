@@ -14,6 +14,9 @@ std::string render_sample_env();     ///< sample.env
 std::string render_config_file();    ///< config/pgforeman.conf
 std::string render_configuration();  ///< docs/configuration.md
 
+/// Columns of what is rendered as plain text.
+constexpr std::size_t kRenderWidth = 100;
+
 /// Breaks `text` at blanks into lines of at most `width` characters, each after `indent`. A word
 /// that is longer stands alone.
 std::string wrapped(std::string_view text, std::string_view indent, std::size_t width);

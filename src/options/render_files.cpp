@@ -8,15 +8,14 @@
 namespace pgforeman {
 namespace {
 
-constexpr std::size_t kWidth = 100;
 constexpr std::string_view kMadeBy =
     "Made by tools/generate from src/options/table.cpp: change it there.";
 
 std::string comment(std::string_view text) {
-  return wrapped(text, "# ", kWidth);
+  return wrapped(text, "# ", kRenderWidth);
 }
 
-std::string facts(const Option& option) {
+std::string sample_facts(const Option& option) {
   std::string text;
   if (option.secret) text += "Secret. ";
   const std::string allowed = limits(option);
@@ -33,13 +32,13 @@ std::string settings(std::string_view prefix, std::string_view skip) {
     if (option.name == skip) continue;
     if (option.group != group) {
       group = option.group;
-      const std::string rule(kWidth - 7 - group.size(), '-');
+      const std::string rule(kRenderWidth - 7 - group.size(), '-');
       out += fmt::format("\n# --- {} {}\n", group, rule);
     }
     const std::string_view value =
         option.default_text.empty() ? option.example : option.default_text;
-    out += fmt::format("\n{}{}#{}{}={}\n", comment(option.help), comment(facts(option)), prefix,
-                       option.name, value);
+    out += fmt::format("\n{}{}#{}{}={}\n", comment(option.help), comment(sample_facts(option)),
+                       prefix, option.name, value);
   }
   out += fmt::format(
       "\n{}#{}{}TZ=Europe/Berlin\n",

@@ -10,9 +10,7 @@
 namespace pgforeman {
 namespace {
 
-constexpr std::size_t kWidth = 100;
-
-std::string facts(const Option& option) {
+std::string help_facts(const Option& option) {
   std::string text;
   if (!option.secret) text += fmt::format("Variable: {}. ", variable_of(option));
   const std::string allowed = limits(option);
@@ -25,8 +23,8 @@ std::string entry(const Option& option) {
   const std::string head = option.secret
                                ? fmt::format("{}={}", variable_of(option), option.value_name)
                                : fmt::format("{} {}", flag_of(option), option.value_name);
-  return fmt::format("  {}\n{}{}", head, wrapped(option.help, "      ", kWidth),
-                     wrapped(facts(option), "      ", kWidth));
+  return fmt::format("  {}\n{}{}", head, wrapped(option.help, "      ", kRenderWidth),
+                     wrapped(help_facts(option), "      ", kRenderWidth));
 }
 
 }  // namespace
@@ -70,13 +68,13 @@ std::string options_help(Command command) {
     out += wrapped(
         "Becomes NAME=VALUE in the handler's environment, which has no other PGFOREMAN_ variable "
         "of the daemon and no PGPASSWORD.",
-        "      ", kWidth);
+        "      ", kRenderWidth);
   }
   out += "\n  -h, --help\n      Print this help.\n\n";
   out += wrapped(
       "A flag wins over its variable, that over the config file, that over the default; an empty "
       "variable counts as unset. Durations have a unit: 500ms, 30s, 5m, 1.5h.",
-      "", kWidth);
+      "", kRenderWidth);
   return out;
 }
 

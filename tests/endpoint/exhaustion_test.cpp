@@ -17,8 +17,6 @@ using namespace pgforeman::test;
 
 namespace {
 
-const std::string kProbe = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-
 /// Runs `body` in a child, so that this process keeps its limits; its return is the exit code.
 int in_child(const std::function<int()>& body) {
   const pid_t pid = ::fork();

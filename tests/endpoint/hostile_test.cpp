@@ -15,8 +15,6 @@ using namespace pgforeman::test;
 
 namespace {
 
-const std::string kProbe = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-
 void allow_many_descriptors() {
   rlimit limit{};
   REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);

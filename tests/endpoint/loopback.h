@@ -18,6 +18,9 @@ namespace pgforeman::test {
 /// A fleet of three slots with something in every field.
 FleetView sample_view();
 
+/// A whole request, after which the server closes.
+inline const std::string kProbe = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
 class Server {
  public:
   explicit Server(Endpoint::View view = sample_view, const std::string& address = "127.0.0.1");

@@ -34,6 +34,10 @@ Message message(std::int64_t id = 7, std::string payload = R"({"n": 1})");
 HandlerSettings settings(std::vector<std::string> argv, Millis timeout = Millis{20000},
                          Millis kill_grace = Millis{2000});
 
+/// Times that certainly pass in a test, and that never do.
+constexpr Millis kSoon{150};
+constexpr Millis kLong{60000};
+
 /// A fresh path in a folder of this process's own, removed at exit.
 std::string fresh_path(const std::string& name);
 std::string read_file(const std::string& path);
@@ -43,6 +47,10 @@ std::string wait_for_line(const std::string& path);
 bool is_alive(pid_t pid);
 /// Waits, up to some seconds, until `condition`; false when it did not come true.
 bool eventually(const std::function<bool()>& condition);
+/// Waits until it is not alive.
+inline bool gone(pid_t pid) {
+  return eventually([&] { return !is_alive(pid); });
+}
 std::size_t open_descriptors();
 
 class ConsumerLoop {

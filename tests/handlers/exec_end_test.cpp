@@ -17,17 +17,10 @@ using Kind = Outcome::Kind;
 
 namespace {
 
-constexpr Millis kSoon{150};
-constexpr Millis kLong{60000};
-
 /// One clean-up is bounded in time: on a busy machine it may take two.
 bool no_stranger_left() {
   kill_strangers({});
   return !has_children();
-}
-
-bool gone(pid_t pid) {
-  return eventually([&] { return !is_alive(pid); });
 }
 
 }  // namespace

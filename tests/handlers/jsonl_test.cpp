@@ -21,16 +21,9 @@ using Kind = Outcome::Kind;
 
 namespace {
 
-constexpr Millis kSoon{150};
-constexpr Millis kLong{60000};
-
 pid_t handler_pid(const ConsumerLoop& loop) {
   REQUIRE(loop.handler->pids().size() == 1);
   return loop.handler->pids()[0];
-}
-
-bool gone(pid_t pid) {
-  return eventually([&] { return !is_alive(pid); });
 }
 
 }  // namespace

@@ -3,12 +3,11 @@
 #include "support/catch.h"
 
 using pgforeman::split_words;
-using Words = std::vector<std::string>;
 
 TEST_CASE("A command line is split like a shell splits words", "[words]") {
   struct Case {
     std::string text;
-    Words words;
+    std::vector<std::string> words;
   };
   const auto c = GENERATE(values<Case>({
       {"", {}},
