@@ -161,7 +161,10 @@ std::string signal_name(int signal) {
 
 std::string ChildExit::explain() const {
   if (signal == 0) return "exited with code " + std::to_string(exit_code);
-  return "killed by " + signal_name(signal) + (core_dumped ? " (core dumped)" : "");
+  return "killed by " + signal_name(signal) +
+         (core_dumped     ? " (core dumped)"
+          : out_of_memory ? " (out of memory)"
+                          : "");
 }
 
 std::optional<ChildExit> reap_one() {

@@ -16,9 +16,10 @@ struct ChildExit {
   int exit_code = -1;  ///< valid when signal == 0
   int signal = 0;      ///< the signal that killed it; 0 = it exited
   bool core_dumped = false;
+  bool out_of_memory = false;     ///< the kernel's kill, by the cgroup's count: see oom_kills.h
   std::int64_t peak_rss_kib = 0;  ///< "at most": it starts at the parent's own size at fork
 
-  /// "exited with code 3", "killed by SIGSEGV (core dumped)".
+  /// "exited with code 3", "killed by SIGSEGV (core dumped)", "killed by SIGKILL (out of memory)".
   std::string explain() const;
 };
 

@@ -7,24 +7,9 @@
 
 #include <filesystem>
 #include <optional>
-#include <string>
 #include <string_view>
-#include <vector>
 
 namespace pgforeman {
-
-/// One cgroup hierarchy that can limit CPU time, from /proc/self/mountinfo.
-struct CgroupMount {
-  bool v2 = false;
-  std::string mount_root;   ///< the cgroup that is seen at mount_point
-  std::string mount_point;  ///< unescaped
-};
-
-/// Mounts of cgroup v2, and of v1 with the `cpu` controller.
-std::vector<CgroupMount> parse_cgroup_mounts(std::string_view mountinfo);
-
-/// This process's cgroup in the v2 hierarchy, or in v1's `cpu` one, from /proc/self/cgroup.
-std::optional<std::string> parse_own_cgroup(std::string_view proc_self_cgroup, bool v2);
 
 /// CPUs that `cpu.max` grants ("150000 100000" is 1.5); nothing for "max" and for garbage.
 std::optional<double> parse_cpu_max(std::string_view text);

@@ -31,6 +31,12 @@ void SlotWriter::enter(Phase phase, TimePoint now, Millis limit) {
   }
 }
 
+void SlotWriter::set_connected(bool connected) {
+  if (slot_.connected.exchange(connected ? 1 : 0) == 1 && !connected) {
+    slot_.lost_session_ms.store(to_ms(Clock::now()));
+  }
+}
+
 void SlotWriter::set_message(std::int64_t id, int attempt) {
   slot_.attempt.store(static_cast<std::uint32_t>(attempt), std::memory_order_relaxed);
   slot_.message_id.store(id);

@@ -61,7 +61,7 @@ class SlotWriter {
 
   /// One transition: phase, and the time by which it will have been left.
   void enter(Phase phase, TimePoint now, Millis limit);
-  void set_connected(bool connected) { slot_.connected.store(connected ? 1 : 0); }
+  void set_connected(bool connected);
   void set_message(std::int64_t id, int attempt);
   void clear_message() { slot_.message_id.store(0); }
   void count_handler_time(Clock::duration took);

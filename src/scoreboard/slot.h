@@ -19,9 +19,10 @@ struct alignas(64) Slot {
   /// Phase in the top byte, deadline (monotonic ms) below: one word, so a reading is never torn.
   std::atomic<std::uint64_t> beat;
   std::atomic<std::int64_t> phase_since_ms;
-  std::atomic<std::uint32_t> connected;      ///< 1: its database session works
-  std::atomic<std::uint32_t> waiting_epoch;  ///< the last epoch that waited or ran: was healthy
-  std::atomic<std::int64_t> message_id;      ///< 0: none
+  std::atomic<std::uint32_t> connected;       ///< 1: its database session works
+  std::atomic<std::int64_t> lost_session_ms;  ///< when it last stopped working; 0: never
+  std::atomic<std::uint32_t> waiting_epoch;   ///< the last epoch that waited or ran: was healthy
+  std::atomic<std::int64_t> message_id;       ///< 0: none
   std::atomic<std::uint32_t> attempt;
   // Counters live as long as the fleet: they go on where the slot's last child left them.
   std::atomic<std::uint64_t> done, retry, dead, released, lost_lease;

@@ -6,10 +6,10 @@
 
 namespace pgforeman {
 
-enum class ExitCause { drained, exit_code, signal, deadline, shutdown };
-inline constexpr std::array kExitCauses = {ExitCause::drained, ExitCause::exit_code,
-                                           ExitCause::signal, ExitCause::deadline,
-                                           ExitCause::shutdown};
+enum class ExitCause { drained, exit_code, signal, core, out_of_memory, deadline, shutdown };
+inline constexpr std::array kExitCauses = {
+    ExitCause::drained,       ExitCause::exit_code, ExitCause::signal,  ExitCause::core,
+    ExitCause::out_of_memory, ExitCause::deadline,  ExitCause::shutdown};
 
 constexpr std::string_view to_string(ExitCause cause) {
   switch (cause) {
@@ -19,6 +19,10 @@ constexpr std::string_view to_string(ExitCause cause) {
       return "exit_code";
     case ExitCause::signal:
       return "signal";
+    case ExitCause::core:
+      return "core";
+    case ExitCause::out_of_memory:
+      return "out_of_memory";
     case ExitCause::deadline:
       return "deadline";
     case ExitCause::shutdown:

@@ -19,7 +19,7 @@ struct MessageCounters {
 };
 
 struct LastExit {
-  std::string cause;    ///< a counter label: exit_code, signal, deadline, drain, ...
+  std::string cause;    ///< a counter label: see exit_cause.h
   std::string explain;  ///< for a person: "killed by SIGKILL: missed its running deadline"
   double seconds_ago = 0;
 };
@@ -34,6 +34,7 @@ struct SlotView {
   double deadline_in_seconds = 0;    ///< until it must have left it (negative: overdue)
   double heartbeat_age_seconds = 0;  ///< since it last reported
   bool connected = false;            ///< it last said that its database session works
+  bool reconnecting = false;         ///< it did a moment ago
   std::optional<std::int64_t> message_id;
   int attempt = 0;
   std::uint64_t restarts = 0;

@@ -187,7 +187,9 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
     // Killed for running over the drain's deadline: the message did nothing wrong.
     verdict.blame = !told;
   } else if (exit.signal != 0) {
-    verdict.cause = ExitCause::signal;
+    verdict.cause = exit.core_dumped     ? ExitCause::core
+                    : exit.out_of_memory ? ExitCause::out_of_memory
+                                         : ExitCause::signal;
   } else if (exit.exit_code == 0) {
     verdict.cause = ExitCause::drained;
     verdict.blame = false;

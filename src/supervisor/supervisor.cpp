@@ -158,6 +158,7 @@ void Supervisor::handle_signal(const SignalInfo& signal) {
 }
 
 void Supervisor::step() {
+  oom_.refresh(Clock::now());
   for (const auto& action : policy_.tick(Clock::now(), observe())) apply(action);
   wait_for_tick();
 }
@@ -187,6 +188,7 @@ void Supervisor::fork_into(int slot) {
   const std::uint32_t epoch = child.epoch + 1;
   shared.epoch.store(epoch);
   shared.connected.store(0);
+  shared.lost_session_ms.store(0);
   shared.message_id.store(0);
   shared.phase_since_ms.store(to_ms(Clock::now()));
   shared.beat.store(Beat::make(Phase::booting, Clock::now() + options_.boot_timeout).word);
@@ -253,8 +255,9 @@ void Supervisor::reap() {
   }
 }
 
-void Supervisor::on_exit(int slot, const ChildExit& exit) {
+void Supervisor::on_exit(int slot, ChildExit exit) {
   Child& child = children_[slot];
+  exit.out_of_memory = exit.signal == SIGKILL && oom_.explains_kill();
   const TimePoint now = Clock::now();
   const ExitVerdict verdict = policy_.on_exit(slot, exit, observe(slot, child), now);
   const std::string cause{to_string(verdict.cause)};

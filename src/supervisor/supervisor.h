@@ -18,6 +18,7 @@
 
 #include "base/child_exit.h"
 #include "base/fd.h"
+#include "base/oom_kills.h"
 #include "base/signals.h"
 #include "options/load.h"
 #include "options/options.h"
@@ -69,7 +70,7 @@ class Supervisor {
   void fork_into(int slot);
   void signal_child(const Action& action);
   void reap();
-  void on_exit(int slot, const ChildExit& exit);
+  void on_exit(int slot, ChildExit exit);
   void hand_over_ledger(Child& child, const ExitVerdict& verdict);
   int slot_of(pid_t pid) const;
   void reload();
@@ -86,6 +87,7 @@ class Supervisor {
   std::vector<pid_t> inherited_;  ///< children from before the fleet: not ours to end
   std::unique_ptr<Scoreboard> scoreboard_;
   LedgerPool ledgers_;
+  OomWatch oom_;
   UniqueFd wake_fd_, call_fd_;
   Policy policy_;
   std::map<int, Child> children_;

@@ -13,6 +13,9 @@ namespace {
 
 // A maintenance process that was just forked knows nothing of the database yet.
 constexpr Millis kFirstSession{1000};
+// A consumer that was busy through an outage finds its session broken only when the database is
+// long back: opening the next one takes milliseconds, and is no outage.
+constexpr Millis kReconnectGrace{2000};
 
 double seconds(Clock::duration d) {
   return std::chrono::duration<double>(d).count();
@@ -72,6 +75,9 @@ SlotView Supervisor::slot_view(int index, const SlotState& state, TimePoint now)
   view.deadline_in_seconds = seconds(std::clamp(beat.deadline(), now - far, now + far) - now);
   view.heartbeat_age_seconds = seconds(now - std::min(now, state.beat_seen_at));
   view.connected = shared.connected.load() == 1;
+  const auto lost_at = shared.lost_session_ms.load();
+  view.reconnecting =
+      !view.connected && lost_at > to_ms(now - kReconnectGrace) && lost_at <= to_ms(now);
   if (const auto id = shared.message_id.load(); id != 0) {
     view.message_id = id;
     view.attempt = static_cast<int>(shared.attempt.load() & 0x7fffffffU);
@@ -124,8 +130,9 @@ FleetView Supervisor::view() const {
 /// Ready: the fleet can claim. A handler that runs for an hour says nothing about the database, so
 /// maintenance, which asks it every second, has a veto while it lives.
 void Supervisor::judge_readiness(FleetView& view) const {
-  const bool works = std::any_of(view.slots.begin(), view.slots.end(), [](const SlotView& slot) {
-    return slot.pid > 0 && slot.connected;
+  const bool up = view.maintenance.pid > 0 && view.maintenance.connected;
+  const bool works = std::any_of(view.slots.begin(), view.slots.end(), [up](const SlotView& slot) {
+    return slot.pid > 0 && (slot.connected || (up && slot.reconnecting));
   });
   const SlotState& state = policy_.slots().at(kMaintenanceSlot);
   const bool knows = state.reached_waiting || Clock::now() - state.forked_at > kFirstSession;

@@ -70,6 +70,7 @@ TEST_CASE("Every exit is explained in the log, in the status and in a counter", 
     what.environment["EXIT_FAULT_FILE"] = marker;
     // Under the address sanitizer a preloaded library comes before its run time.
     what.environment["ASAN_OPTIONS"] = "verify_asan_link_order=0";
+    what.argv.insert(what.argv.begin(), {"/usr/bin/prlimit", "--core=0"});
   });
   const auto pids = [&] {
     std::vector<pid_t> all;
@@ -113,6 +114,23 @@ TEST_CASE("Every exit is explained in the log, in the status and in a counter", 
   const auto lines = fleet.log("child ended");
   CHECK(std::count_if(lines.begin(), lines.end(),
                       [](const LogLine& line) { return line["cause"] == "drained"; }) == 6);
+}
+
+TEST_CASE("A core file is said to have been written", "[exits]") {
+  Bed bed;
+  Fleet fleet(bed.settings(), Fleet::Wait::ready, [&](Launch& what) {
+    what.argv.insert(what.argv.begin(), {"/usr/bin/env", "--chdir", bed.folder.file(""),
+                                         "/usr/bin/prlimit", "--core=1000000000"});
+  });
+  ::kill(fleet.status().slots[0].pid, SIGSEGV);
+  const auto line = fleet.wait_for_log("child ended");
+  REQUIRE(line);
+  // Whether there is one is up to the kernel's core_pattern (and ASan, which wants none).
+  const bool dumped = (*line)["explain"] == "killed by SIGSEGV (core dumped)";
+  if (!dumped) CHECK((*line)["explain"] == "killed by SIGSEGV");
+  CHECK((*line)["cause"] == (dumped ? "core" : "signal"));
+  say(std::string("P14 core file: ") + (dumped ? "written" : "none on this machine"));
+  stop_cleanly(fleet);
 }
 
 TEST_CASE("A child that does not end in the drain is killed, and said to be", "[exits]") {

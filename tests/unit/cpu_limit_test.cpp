@@ -42,32 +42,6 @@ TEST_CASE("cpu.max and the v1 quota are read as CPUs", "[cpu_limit]") {
   CHECK_FALSE(parse_cfs_quota("", ""));
 }
 
-TEST_CASE("Mounts are found among others, also with optional fields and escaped blanks",
-          "[cpu_limit]") {
-  const auto mounts = parse_cgroup_mounts(
-      "garbage\n"
-      "1 2 0:1 / /proc rw - proc proc rw\n"
-      "30 22 0:26 /a\\040b /mnt/c\\040d\\134 rw shared:9 master:1 - cgroup2 cgroup2 rw\n"
-      "31 22 0:27 /docker/x /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpuacct,cpu\n"
-      "32 22 0:28 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
-      "33 22 0:29 / /short -\n");
-  REQUIRE(mounts.size() == 2);
-  CHECK(mounts[0].v2);
-  CHECK(mounts[0].mount_root == "/a b");
-  CHECK(mounts[0].mount_point == "/mnt/c d\\");
-  CHECK_FALSE(mounts[1].v2);
-  CHECK(mounts[1].mount_root == "/docker/x");
-}
-
-TEST_CASE("The own cgroup is found per hierarchy", "[cpu_limit]") {
-  const char* text = "12:cpuset:/set\n4:cpu,cpuacct:/a:b\n1:name=systemd:/s\n0::/u\n";
-  CHECK(parse_own_cgroup(text, true) == "/u");
-  CHECK(parse_own_cgroup(text, false) == "/a:b");
-  CHECK_FALSE(parse_own_cgroup("12:cpuset:/set\n", false));
-  CHECK_FALSE(parse_own_cgroup("4:cpu:/\n", true));
-  CHECK_FALSE(parse_own_cgroup("", true));
-}
-
 TEST_CASE("A v2 quota is the smallest from the own cgroup to the top", "[cpu_limit]") {
   const Tree tree({{"proc/self/mountinfo", kV2Mount},
                    {"proc/self/cgroup", "0::/pod/app\n"},

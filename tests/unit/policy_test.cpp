@@ -105,6 +105,23 @@ const SlotState& slot(const Fleet& fleet, int index) {
 
 }  // namespace
 
+TEST_CASE("Each way to end has its cause", "[policy]") {
+  ChildExit core = killed(SIGSEGV);
+  core.core_dumped = true;
+  ChildExit memory = killed(SIGKILL);
+  memory.out_of_memory = true;
+  const std::vector<std::pair<ChildExit, std::string>> cases = {
+      {exited(0), "drained"},      {exited(3), "exit_code"}, {killed(SIGSEGV), "signal"},
+      {killed(SIGKILL), "signal"}, {core, "core"},           {memory, "out_of_memory"}};
+  for (const auto& [exit, cause] : cases) {
+    Fleet fleet(1);
+    fleet.tick();
+    const ExitVerdict verdict = fleet.policy.on_exit(0, exit, {}, fleet.now);
+    CHECK(to_string(verdict.cause) == cause);
+    CHECK(verdict.explain == exit.explain());
+  }
+}
+
 TEST_CASE("A start forks every consumer and maintenance once", "[policy]") {
   Fleet fleet(3);
   CHECK(count(fleet.tick(), Action::Kind::fork) == 4);
