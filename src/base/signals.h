@@ -25,7 +25,6 @@ UniqueFd open_signalfd(std::initializer_list<int> signals);
 
 struct SignalInfo {
   int number = 0;
-  pid_t sender = 0;
 };
 
 /// The next pending signal of `fd`, nothing when there is none.

@@ -19,7 +19,6 @@
 
 using namespace pgforeman;
 using namespace pgforeman::test;
-using Catch::Matchers::Contains;
 using Json = nlohmann::json;
 
 namespace {
@@ -121,27 +120,27 @@ TEST_CASE("health exits 0 when the fleet lives, 1 with the reason when not, or n
   const std::string port = free_port();
   const Ran ran = run(command_health, {"--health-port", port.c_str()});
   CHECK(ran.code == 1);
-  CHECK_THAT(ran.err, Contains("127.0.0.1:" + port) && Contains("Connection refused"));
+  CHECK_THAT(ran.err, contains("127.0.0.1:" + port) && contains("Connection refused"));
 }
 
 TEST_CASE("a wrong word of health or status is named and exits 64 or 78", "[command]") {
   for (auto* command : {command_health, command_status}) {
     const Ran timeout = run(command, {"--timeout", "5 parsecs"});
     CHECK(timeout.code == 64);
-    CHECK_THAT(timeout.err, Contains("--timeout") && Contains("5 parsecs") && Contains("2s"));
+    CHECK_THAT(timeout.err, contains("--timeout") && contains("5 parsecs") && contains("2s"));
     CHECK(run(command, {"--timeout", "0s"}).code == 64);
     CHECK(run(command, {"--timeout", "2h"}).code == 64);
     const Ran extra = run(command, {"please"});
     CHECK(extra.code == 64);
-    CHECK_THAT(extra.err, Contains("'please'"));
+    CHECK_THAT(extra.err, contains("'please'"));
     const Ran port = run(command, {"--health-port", "70000"});
     CHECK(port.code == 78);
-    CHECK_THAT(port.err, Contains("70000"));
+    CHECK_THAT(port.err, contains("70000"));
     CHECK(run(command, {"--nonsense"}).code != 0);
     const Ran help = run(command, {"--help"});
     CHECK(help.code == 0);
-    CHECK_THAT(help.out, Contains("Usage: pgforeman") && Contains("--timeout") &&
-                             Contains("Exit codes") && Contains("HEALTH_PORT"));
+    CHECK_THAT(help.out, contains("Usage: pgforeman") && contains("--timeout") &&
+                             contains("Exit codes") && contains("HEALTH_PORT"));
   }
 }
 
@@ -150,8 +149,8 @@ TEST_CASE("status prints the fleet and its queue, or both as one JSON object", "
   const std::string port = std::to_string(server.port);
   const Ran text = run(command_status, {"--health-port", port.c_str()});
   CHECK(text.code == 0);
-  CHECK_THAT(text.out, Contains("SLOT") && Contains("maintenance") && Contains("42 (attempt 2)") &&
-                           Contains("queue 'orders': 10 ready"));
+  CHECK_THAT(text.out, contains("SLOT") && contains("maintenance") && contains("42 (attempt 2)") &&
+                           contains("queue 'orders': 10 ready"));
   CHECK(text.err.empty());
 
   const Ran json = run(command_status, {"--json", "--health-port", port.c_str()});
@@ -171,8 +170,8 @@ TEST_CASE("where no fleet answers, status counts in the database and changes not
   const Ran text =
       run(command_status, {"--queue", "orders", "--health-port", port.c_str()}, conninfo);
   CHECK(text.code == 0);
-  CHECK_THAT(text.out, Contains("queue 'orders': 3 ready, 0 scheduled"));
-  CHECK_THAT(text.err, Contains("Connection refused"));
+  CHECK_THAT(text.out, contains("queue 'orders': 3 ready, 0 scheduled"));
+  CHECK_THAT(text.err, contains("Connection refused"));
 
   const Ran json = run(command_status, {"--queue", "orders", "--queue-only", "--json"}, conninfo);
   CHECK(json.code == 0);
@@ -189,10 +188,10 @@ TEST_CASE("status says so when neither answers, and when there is no schema", "[
   const Ran nobody = run(command_status, {"--health-port", port.c_str()});
   CHECK(nobody.code == 69);
   CHECK(nobody.out.empty());
-  CHECK_THAT(nobody.err, Contains("127.0.0.1:" + port));
+  CHECK_THAT(nobody.err, contains("127.0.0.1:" + port));
 
   const Ran empty = run(command_status, {"--queue-only"},
                         ThrowawayPostgres::shared().create_database("status_empty"));
   CHECK(empty.code == 76);
-  CHECK_THAT(empty.err, Contains("pgforeman migrate"));
+  CHECK_THAT(empty.err, contains("pgforeman migrate"));
 }

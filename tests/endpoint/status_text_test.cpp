@@ -10,7 +10,6 @@
 
 using namespace pgforeman;
 using namespace pgforeman::test;
-using Catch::Matchers::Contains;
 
 TEST_CASE("seconds are printed as people say them", "[status]") {
   CHECK(human_seconds(0) == "0ms");
@@ -63,7 +62,7 @@ TEST_CASE("what a dead process left in its explanation cannot move the cursor", 
   view.slots[1].last_exit->explain = "bad\x1b[2J\nnews\x7f";
   const std::string text = fleet_text(render_status(view));
   CHECK(text.find('\x1b') == std::string::npos);
-  CHECK_THAT(text, Contains("bad [2J news "));
+  CHECK_THAT(text, contains("bad [2J news "));
 }
 
 TEST_CASE("the queue is one line, and the figures come from the fleet's answer", "[status]") {
@@ -98,7 +97,7 @@ TEST_CASE("as JSON both are one object, null where unknown", "[status]") {
 }
 
 TEST_CASE("an answer of something else is refused, one with holes is printed", "[status]") {
-  CHECK_THROWS_WITH(fleet_text("<html>"), Contains("not a fleet's status"));
+  CHECK_THROWS_WITH(fleet_text("<html>"), contains("not a fleet's status"));
   CHECK_THROWS(fleet_text("[]"));
   CHECK_THROWS(figures_of("{}"));
   CHECK_NOTHROW(fleet_text(R"({"slots":[]})"));

@@ -15,15 +15,6 @@
 
 namespace pgforeman::test {
 
-/// The matcher "has this text in it" of Catch2 2 and 3.
-inline auto contains(const std::string& text) {
-#if __has_include(<catch2/catch_all.hpp>)
-  return Catch::Matchers::ContainsSubstring(text);
-#else
-  return Catch::Matchers::Contains(text);
-#endif
-}
-
 /// `sh -c script`, which may use any other program. One that shall hang until it is killed is
 /// `tail -f /dev/null 3>&1 >/dev/null`: it holds the pipe, but not as the stdout with whose reader
 /// tail would end.

@@ -11,7 +11,6 @@
 
 using namespace pgforeman;
 using namespace pgforeman::test;
-using Catch::Matchers::Contains;
 
 namespace {
 
@@ -78,18 +77,18 @@ TEST_CASE("migrate installs the schema once, shows it before, and says when ther
   const std::string url = empty_database();
   const Ended dry = run(url, {"migrate", "--dry-run"});
   CHECK(dry.code == 0);
-  CHECK_THAT(dry.out, Contains("create table pgforeman.message") && Contains("commit;"));
+  CHECK_THAT(dry.out, contains("create table pgforeman.message") && contains("commit;"));
   CHECK(run(url, {"send", "q", "1"}).code == 76);
-  CHECK_THAT(run(url, {"dead", "list"}).err, Contains("run `pgforeman migrate`"));
-  CHECK_THAT(run(url, {"migrate"}).out, Contains("applied 0001_queue"));
-  CHECK_THAT(run(url, {"migrate"}).out, Contains("nothing to do"));
-  CHECK_THAT(run(url, {"migrate", "--dry-run"}).out, Contains("nothing to do"));
+  CHECK_THAT(run(url, {"dead", "list"}).err, contains("run `pgforeman migrate`"));
+  CHECK_THAT(run(url, {"migrate"}).out, contains("applied 0001_queue"));
+  CHECK_THAT(run(url, {"migrate"}).out, contains("nothing to do"));
+  CHECK_THAT(run(url, {"migrate", "--dry-run"}).out, contains("nothing to do"));
   Sql(url).query("insert into pgforeman.schema_version values (999, 'from the future')");
   for (const auto& words : std::vector<std::vector<std::string>>{
            {"migrate"}, {"migrate", "--dry-run"}, {"send", "q", "1"}, {"dead", "list"}}) {
     const Ended ended = run(url, words);
     CHECK(ended.code == 76);
-    CHECK_THAT(ended.err, Contains("999") && Contains("newer"));
+    CHECK_THAT(ended.err, contains("999") && contains("newer"));
   }
   CHECK(run(url, {"migrate", "now"}).code == 64);
 }
@@ -103,7 +102,7 @@ TEST_CASE("send takes its words as JSON, all or none, and prints the ids", "[com
   const Ended bad = run(db.conninfo, {"send", "q", "1", "{\"a\":", "2"});
   CHECK(bad.code == 65);
   CHECK(bad.out.empty());
-  CHECK_THAT(bad.err, Contains("JSON number 2") && Contains("nothing was sent"));
+  CHECK_THAT(bad.err, contains("JSON number 2") && contains("nothing was sent"));
   CHECK(db.left() == 3);
   const Ended json = run(db.conninfo, {"send", "q", "5", "--json", "--priority", "urgent",
                                        "--headers", "{\"h\": 1}", "--delay=1h"});
@@ -120,7 +119,7 @@ TEST_CASE("send takes a document per line of standard input", "[commands]") {
   input += "\"no newline at the end\"";
   const Ended sent = run(db.conninfo, {"send", "q", "--json"}, input);
   CHECK(sent.code == 0);
-  CHECK_THAT(sent.out, Contains("\"sent\":2301"));
+  CHECK_THAT(sent.out, contains("\"sent\":2301"));
   CHECK(db.left() == 2301);
   CHECK(db.sql.number("select payload->>'n' from pgforeman.message where id = 2300") == 2299);
   CHECK(run(db.conninfo, {"send", "q", "-"}, "").code == 0);
@@ -133,7 +132,7 @@ TEST_CASE("send stops at the first line that is not JSON, and says which and wha
   for (int i = 0; i < 1500; ++i) input += std::to_string(i) + "\n";
   const Ended ended = run(db.conninfo, {"send", "q", "--quiet"}, input + "\n{oops}\n7\n");
   CHECK(ended.code == 65);
-  CHECK_THAT(ended.err, Contains("line 1502") && Contains("1,500 messages sent before that"));
+  CHECK_THAT(ended.err, contains("line 1502") && contains("1,500 messages sent before that"));
   CHECK(db.left() == 1500);
 }
 
@@ -144,12 +143,12 @@ TEST_CASE("send names what is wrong with its words", "[commands]") {
     CHECK(ended.code == 64);
     return ended.err;
   };
-  CHECK_THAT(error({"send"}), Contains("queue's name is missing"));
-  CHECK_THAT(error({"send", "q q", "1"}), Contains("'q q'") && Contains("1 to 63"));
-  CHECK_THAT(error({"send", "q", "1", "--priority", "9"}), Contains("'9'") && Contains("urgent"));
-  CHECK_THAT(error({"send", "q", "1", "--delay", "5 parsecs"}), Contains("5 parsecs"));
-  CHECK_THAT(error({"send", "q", "1", "--headers", "[1]"}), Contains("[1]"));
-  CHECK_THAT(error({"send", "q", "-", "1"}), Contains("exclude"));
+  CHECK_THAT(error({"send"}), contains("queue's name is missing"));
+  CHECK_THAT(error({"send", "q q", "1"}), contains("'q q'") && contains("1 to 63"));
+  CHECK_THAT(error({"send", "q", "1", "--priority", "9"}), contains("'9'") && contains("urgent"));
+  CHECK_THAT(error({"send", "q", "1", "--delay", "5 parsecs"}), contains("5 parsecs"));
+  CHECK_THAT(error({"send", "q", "1", "--headers", "[1]"}), contains("[1]"));
+  CHECK_THAT(error({"send", "q", "-", "1"}), contains("exclude"));
   CHECK(db.left() == 0);
 }
 
@@ -161,7 +160,7 @@ TEST_CASE("A database that cannot be reached is one clear line and its own exit 
     const Ended ended = run(url, words);
     CHECK(ended.code == 69);
     CHECK(std::count(ended.err.begin(), ended.err.end(), '\n') == 1);
-    CHECK_THAT(ended.err, Contains("refused") && !Contains("geheim"));
+    CHECK_THAT(ended.err, contains("refused") && !contains("geheim"));
   }
 }
 
@@ -169,7 +168,7 @@ TEST_CASE("dead lists, shows, retries and purges", "[commands]") {
   Database db;
   Ended ended = run(db.conninfo, {"dead", "list"});
   CHECK(ended.code == 1);
-  CHECK_THAT(ended.out, Contains("no dead letters"));
+  CHECK_THAT(ended.out, contains("no dead letters"));
   CHECK(run(db.conninfo, {"dead", "list", "--json"}).out == "[]\n");
   for (int i = 1; i <= 4; ++i) {
     db.send("{\"n\": 12345678901234567890123}");
@@ -177,22 +176,22 @@ TEST_CASE("dead lists, shows, retries and purges", "[commands]") {
   }
   ended = run(db.conninfo, {"dead", "list", "--limit", "2"});
   CHECK(ended.code == 0);
-  CHECK_THAT(ended.out, Contains("boom [31m \"4\"") && Contains("\"3\"") && !Contains("\"2\"") &&
-                            Contains("2 of 4") && !Contains("\x1b"));
-  CHECK_THAT(run(db.conninfo, {"dead", "show", "1"}).out, Contains("12345678901234567890123"));
+  CHECK_THAT(ended.out, contains("boom [31m \"4\"") && contains("\"3\"") && !contains("\"2\"") &&
+                            contains("2 of 4") && !contains("\x1b"));
+  CHECK_THAT(run(db.conninfo, {"dead", "show", "1"}).out, contains("12345678901234567890123"));
   CHECK_THAT(run(db.conninfo, {"dead", "show", "1", "--json"}).out,
-             Contains(R"("error":"boom\u001b[31m \"1\"")") &&
-                 Contains(R"("payload":{"n": 12345678901234567890123})"));
+             contains(R"("error":"boom\u001b[31m \"1\"")") &&
+                 contains(R"("payload":{"n": 12345678901234567890123})"));
   CHECK(run(db.conninfo, {"dead", "show", "77"}).code == 1);
 
   ended = run(db.conninfo, {"dead", "retry", "1", "77"});
   CHECK(ended.code == 1);
-  CHECK_THAT(ended.out, Contains("retried 1 dead letter\n"));
-  CHECK_THAT(ended.err, Contains("no dead letter 77"));
+  CHECK_THAT(ended.out, contains("retried 1 dead letter\n"));
+  CHECK_THAT(ended.err, contains("no dead letter 77"));
   CHECK(db.left() == 1);
   ended = run(db.conninfo, {"dead", "purge", "2"});
   CHECK(ended.code == 64);
-  CHECK_THAT(ended.err, Contains("--yes"));
+  CHECK_THAT(ended.err, contains("--yes"));
   CHECK(run(db.conninfo, {"dead", "purge", "2", "--yes"}).code == 0);
   CHECK(run(db.conninfo, {"dead", "retry", "--all", "--json"}).out ==
         "{\"queue\":\"q\",\"retried\":2}\n");

@@ -13,7 +13,6 @@
 
 using namespace pgforeman;
 using namespace pgforeman::test;
-using Catch::Matchers::Contains;
 using Kind = DatabaseError::Kind;
 
 namespace {
@@ -50,7 +49,7 @@ TEST_CASE("A stopped server ends a call when the watchdog's time is up, not befo
     const Failure failure = failure_of([&] { queue.tick(); });
     server.resume();
     CHECK(failure.kind == Kind::connection);
-    CHECK_THAT(failure.what, Contains("did not answer within 400 ms"));
+    CHECK_THAT(failure.what, contains("did not answer within 400 ms"));
     CHECK(failure.took >= Millis{390});
     CHECK(failure.took < Millis{2000});
     CHECK(failure_of([&] { queue.tick(); }).kind == Kind::connection);  // no silent reconnect
@@ -111,7 +110,7 @@ TEST_CASE("A connection gives up on a server that accepts and stays silent", "[c
   const Failure failure = failure_of([&] { Connection connection(settings); });
   CHECK(failure.kind == Kind::connection);
   CHECK(failure.took < Millis{4000});
-  CHECK_THAT(failure.what, !Contains("geheim"));
+  CHECK_THAT(failure.what, !contains("geheim"));
   ::close(listener);
 }
 
@@ -123,15 +122,15 @@ TEST_CASE("A connection that fails says why on one line, without the password", 
         settings_for("postgresql://nobody:geheim@127.0.0.1:" + port + "/postgres"));
   });
   CHECK(failure.kind == Kind::connection);
-  CHECK_THAT(failure.what, Contains("nobody") && !Contains("geheim") && !Contains("\n"));
+  CHECK_THAT(failure.what, contains("nobody") && !contains("geheim") && !contains("\n"));
   failure = failure_of([&] { Connection connection(settings_for(server.conninfo("no_such_db"))); });
   CHECK(failure.kind == Kind::connection);
-  CHECK_THAT(failure.what, Contains("no_such_db"));
+  CHECK_THAT(failure.what, contains("no_such_db"));
   for (const std::string wrong : {"password=geheim nonsense", "passwort=geheim"}) {
     failure = failure_of([&] { Connection connection(settings_for(wrong)); });
     CHECK(failure.kind == Kind::connection);
-    CHECK_THAT(failure.what, !Contains("heim"));
-    CHECK_THAT(failure.what, Contains("the database URL"));
+    CHECK_THAT(failure.what, !contains("heim"));
+    CHECK_THAT(failure.what, contains("the database URL"));
   }
 }
 
@@ -140,16 +139,16 @@ TEST_CASE("Our settings fill in what the user left open, in a URL, in words, or 
   ConnectionSettings settings;
   settings.application_name = "it's me";
   CHECK_THAT(complete_conninfo(settings),
-             Contains("connect_timeout='5'") && Contains("keepalives_idle='10'") &&
-                 Contains("keepalives_interval='5'") && Contains("keepalives_count='3'") &&
-                 Contains("tcp_user_timeout='15000'") && Contains("client_encoding='UTF8'") &&
-                 Contains("fallback_application_name='it\\'s me'"));
+             contains("connect_timeout='5'") && contains("keepalives_idle='10'") &&
+                 contains("keepalives_interval='5'") && contains("keepalives_count='3'") &&
+                 contains("tcp_user_timeout='15000'") && contains("client_encoding='UTF8'") &&
+                 contains("fallback_application_name='it\\'s me'"));
   settings.conninfo = "postgresql://u:p%27%5C@h/d?connect_timeout=9&application_name=mine";
   CHECK_THAT(complete_conninfo(settings),
-             Contains("password='p\\'\\\\'") && Contains("connect_timeout='9'") &&
-                 !Contains("connect_timeout='5'") && Contains(" host='h'"));
+             contains("password='p\\'\\\\'") && contains("connect_timeout='9'") &&
+                 !contains("connect_timeout='5'") && contains(" host='h'"));
   settings.conninfo = "host=h keepalives_idle=77 client_encoding=LATIN1";
-  CHECK_THAT(complete_conninfo(settings), Contains("keepalives_idle='77'") && !Contains("LATIN1"));
+  CHECK_THAT(complete_conninfo(settings), contains("keepalives_idle='77'") && !contains("LATIN1"));
 }
 
 TEST_CASE("A session names itself and has a statement timeout", "[connection]") {

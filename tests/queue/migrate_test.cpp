@@ -8,7 +8,6 @@
 
 using namespace pgforeman;
 using namespace pgforeman::test;
-using Catch::Matchers::Contains;
 
 namespace {
 
@@ -63,7 +62,7 @@ TEST_CASE("A database that was not migrated says which command to run", "[migrat
            [&] { queue.tick(); }, [&] { Producer(connection, "q").send("1"); }}) {
     const DatabaseError error = error_of(call);
     CHECK(error.kind() == DatabaseError::Kind::schema);
-    CHECK_THAT(error.what(), Contains("pgforeman migrate"));
+    CHECK_THAT(error.what(), contains("pgforeman migrate"));
   }
 }
 
@@ -74,7 +73,7 @@ TEST_CASE("A schema newer than this binary is refused", "[migrate]") {
                                                              [&] { migrate(db.connection, {}); }}) {
     const DatabaseError error = error_of(call);
     CHECK(error.kind() == DatabaseError::Kind::schema);
-    CHECK_THAT(error.what(), Contains("999") && Contains("newer"));
+    CHECK_THAT(error.what(), contains("999") && contains("newer"));
   }
 }
 

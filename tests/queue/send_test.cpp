@@ -89,20 +89,19 @@ TEST_CASE("A send in a transaction that rolls back leaves nothing", "[send]") {
 TEST_CASE("What cannot be sent is refused with its name, its value and what is allowed", "[send]") {
   Database db;
   const auto refused = [&](const std::string& call) { return why_rejected(db, "select " + call); };
-  using Catch::Matchers::Contains;
-  CHECK_THAT(refused("pgforeman.send('a b', '1')"), Contains("queue name 'a b'"));
-  CHECK_THAT(refused("pgforeman.send('', '1')"), Contains("1 to 63 characters"));
-  CHECK_THAT(refused("pgforeman.send(E'a\\n', '1')"), Contains("queue name"));
-  CHECK_THAT(refused("pgforeman.send(null, '1')"), Contains("queue name NULL"));
-  CHECK_THAT(refused("pgforeman.send(repeat('x', 64), '1')"), Contains("queue name"));
+  CHECK_THAT(refused("pgforeman.send('a b', '1')"), contains("queue name 'a b'"));
+  CHECK_THAT(refused("pgforeman.send('', '1')"), contains("1 to 63 characters"));
+  CHECK_THAT(refused("pgforeman.send(E'a\\n', '1')"), contains("queue name"));
+  CHECK_THAT(refused("pgforeman.send(null, '1')"), contains("queue name NULL"));
+  CHECK_THAT(refused("pgforeman.send(repeat('x', 64), '1')"), contains("queue name"));
   CHECK(refused("pgforeman.send(repeat('x', 63), '1')").empty());
-  CHECK_THAT(refused("pgforeman.send('q', '1', 4)"), Contains("priority 4"));
-  CHECK_THAT(refused("pgforeman.send('q', '1', -1)"), Contains("0 (urgent)"));
-  CHECK_THAT(refused("pgforeman.send('q', '1', delay => '-1s')"), Contains("delay -00:00:01"));
-  CHECK_THAT(refused("pgforeman.send('q', null)"), Contains("payload is NULL"));
+  CHECK_THAT(refused("pgforeman.send('q', '1', 4)"), contains("priority 4"));
+  CHECK_THAT(refused("pgforeman.send('q', '1', -1)"), contains("0 (urgent)"));
+  CHECK_THAT(refused("pgforeman.send('q', '1', delay => '-1s')"), contains("delay -00:00:01"));
+  CHECK_THAT(refused("pgforeman.send('q', null)"), contains("payload is NULL"));
   CHECK_THAT(refused("pgforeman.send('q', '1', headers => '[]')"),
-             Contains("headers of type array"));
-  CHECK_THAT(refused("pgforeman.send_batch('q', '{1,NULL}')"), Contains("payload number 2"));
+             contains("headers of type array"));
+  CHECK_THAT(refused("pgforeman.send_batch('q', '{1,NULL}')"), contains("payload number 2"));
   CHECK(db.left() == 1);
 }
 
