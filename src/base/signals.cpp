@@ -30,14 +30,14 @@ UniqueFd open_signalfd(std::initializer_list<int> signals) {
   return fd;
 }
 
-std::optional<SignalInfo> read_signal(int fd) {
+std::optional<int> read_signal(int fd) {
   signalfd_siginfo info{};
   ssize_t size = 0;
   do {
     size = ::read(fd, &info, sizeof info);
   } while (size < 0 && errno == EINTR);
   if (size != static_cast<ssize_t>(sizeof info)) return std::nullopt;
-  return SignalInfo{static_cast<int>(info.ssi_signo), static_cast<pid_t>(info.ssi_pid)};
+  return static_cast<int>(info.ssi_signo);
 }
 
 }  // namespace pgforeman

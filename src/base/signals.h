@@ -23,11 +23,7 @@ void reset_signal_dispositions();
 /// Throws std::system_error.
 UniqueFd open_signalfd(std::initializer_list<int> signals);
 
-struct SignalInfo {
-  int number = 0;
-};
-
 /// The next pending signal of `fd`, nothing when there is none.
-std::optional<SignalInfo> read_signal(int fd);
+std::optional<int> read_signal(int fd);
 
 }  // namespace pgforeman

@@ -31,9 +31,9 @@ void ChildLoop::wait_for_signals() {
 void ChildLoop::read_signals() {
   while (const auto signal = read_signal(signals_.native_handle())) {
     const TimePoint now = Clock::now();
-    if (signal->number == kDrainSignal && !drain_deadline_) {
+    if (*signal == kDrainSignal && !drain_deadline_) {
       drain_deadline_ = now + context_.options->shutdown_grace;
-    } else if (signal->number == kHurrySignal) {
+    } else if (*signal == kHurrySignal) {
       drain_deadline_ = drain_deadline_ ? std::min(*drain_deadline_, now) : now;
     }
   }

@@ -124,17 +124,17 @@ void Supervisor::handle_signals() {
   step();
 }
 
-void Supervisor::handle_signal(const SignalInfo& signal) {
+void Supervisor::handle_signal(int signal) {
   const TimePoint now = Clock::now();
-  switch (signal.number) {
+  switch (signal) {
     case SIGTERM:
     case SIGINT:
       if (!policy_.stopping()) {
-        log::info("fleet drains", {{"signal", ::sigabbrev_np(signal.number)},
+        log::info("fleet drains", {{"signal", ::sigabbrev_np(signal)},
                                    {"grace_ms", options_.shutdown_grace.count()}});
       }
       policy_.stop(now);
-      if (signal.number == SIGINT && ++interrupts_ == 2) {
+      if (signal == SIGINT && ++interrupts_ == 2) {
         log::warn("interrupted twice: handlers are ended now");
         policy_.hurry(now);
       }

@@ -64,7 +64,7 @@ class Supervisor {
   void wait_for_signals();
   void wait_for_tick();
   void handle_signals();
-  void handle_signal(const SignalInfo& signal);
+  void handle_signal(int signal);
   void step();
   void apply(const Action& action);
   void fork_into(int slot);
