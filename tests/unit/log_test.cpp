@@ -73,7 +73,7 @@ TEST_CASE("A line is at most 4,096 bytes and still parses", "[log]") {
   log::info(std::string(3000, '\x01'), {{"a", std::string(3000, '\x02')}});
   const std::string escaped = pipe.drain();
   CHECK(escaped.size() <= log::LineSink::kMaxLine);
-  CHECK_NOTHROW(nlohmann::json::parse(escaped));
+  CHECK(nlohmann::json::accept(escaped));
 }
 
 TEST_CASE("A text line quotes what would be ambiguous and stays one line", "[log]") {
