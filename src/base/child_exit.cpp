@@ -200,7 +200,7 @@ std::vector<pid_t> children_now() {
 }
 
 std::vector<ChildExit> kill_strangers(std::span<const pid_t> keep) {
-  std::vector<ChildExit> kept_exits;
+  std::vector<ChildExit> exits;
   const auto kept = [&](pid_t pid) {
     return std::find(keep.begin(), keep.end(), pid) != keep.end();
   };
@@ -211,13 +211,11 @@ std::vector<ChildExit> kill_strangers(std::span<const pid_t> keep) {
       if (!kept(pid)) found = kill_with_group(pid) || found;
     });
     if (!found) break;
-    while (auto exit = reap_one()) {
-      if (kept(exit->pid)) kept_exits.push_back(*exit);
-    }
+    while (auto exit = reap_one()) exits.push_back(*exit);
     if (now_ms() >= give_up) break;
     let_them_die(round);
   }
-  return kept_exits;
+  return exits;
 }
 
 void kill_all_children_from_signal_handler() noexcept {

@@ -36,9 +36,9 @@ std::vector<pid_t> children_now();
 /// Kills (SIGKILL) every child of this process that is not in `keep`, with its process group where
 /// that is not the caller's own, and reaps what ends; orphans that re-parent to the caller
 /// meanwhile are included, to a fixpoint bounded in time (50 ms; what is left then dies alone or at
-/// the next call). A child it may not signal is left. Returns the exits of kept children that were
-/// reaped on the way. For a process with one thread, which is a child subreaper. Cheap when there
-/// is nothing to do: no child, one system call; only kept ones, a few.
+/// the next call). A child it may not signal is left. Returns every exit that was reaped on the
+/// way, of kept children too. For a process with one thread, which is a child subreaper. Cheap when
+/// there is nothing to do: no child, one system call; only kept ones, a few.
 std::vector<ChildExit> kill_strangers(std::span<const pid_t> keep);
 
 /// Kills every descendant it can reach and reaps them, for half a second at most.

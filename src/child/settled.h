@@ -5,7 +5,7 @@
 
 #include "options/options.h"
 #include "queue/queue.h"
-#include "scoreboard/slot.h"
+#include "scoreboard/scoreboard.h"
 
 namespace pgforeman {
 
@@ -29,8 +29,14 @@ inline void count_settled(Slot& slot, Settled settled) {
   }
 }
 
+inline void count_cause(FleetBoard& board, Cause cause) {
+  const auto i = static_cast<std::size_t>(cause);
+  if (cause != Cause::none) board.causes[i].fetch_add(1, std::memory_order_relaxed);
+}
+
 inline RetryRule retry_rule(const Options& options) {
-  return {options.max_attempts, options.retry_backoff, options.retry_backoff_max};
+  return {options.max_attempts, options.retry_backoff, options.retry_backoff_max,
+          options.max_crashes};
 }
 
 /// What a settle of this kind comes to when it was done before and only its answer was lost.
@@ -39,8 +45,10 @@ constexpr Settled as_told_before(Outcome::Kind kind) {
     case Outcome::Kind::done:
       return Settled::done;
     case Outcome::Kind::retry:
+    case Outcome::Kind::crash:
       return Settled::retried;
     case Outcome::Kind::dead:
+    case Outcome::Kind::worn_out:
       return Settled::dead;
     case Outcome::Kind::released:
       return Settled::released;

@@ -12,6 +12,7 @@
 
 #include "commands/commands.h"
 #include "commands/database_command.h"
+#include "commands/dead_text.h"
 #include "commands/text_table.h"
 #include "options/value.h"
 #include "queue/database_error.h"
@@ -23,15 +24,18 @@ namespace pgforeman {
 namespace {
 
 constexpr std::string_view kDeadHelp =
-    "Usage: pgforeman dead list [--limit N] [--json]\n"
+    "Usage: pgforeman dead list [FILTER] [--limit N] [--json]\n"
     "       pgforeman dead show ID [--json]\n"
-    "       pgforeman dead retry ID... | --all [--json]\n"
-    "       pgforeman dead purge ID... | --all [--yes] [--json]\n"
+    "       pgforeman dead retry ID... | --all | FILTER [--json]\n"
+    "       pgforeman dead purge ID... | --all | FILTER [--yes] [--json]\n"
+    "FILTER is --reason REASON, --error TEXT, or both.\n"
     "\n"
-    "Dead letters are messages that used up their attempts, or that their handler gave up.\n"
+    "Dead letters are messages that used up their attempts or their crashes, or that their "
+    "handler\n"
+    "gave up.\n"
     "  list   those of the queue, newest first\n"
-    "  show   one with its payload, its headers and its last error\n"
-    "  retry  puts them back into the queue with all their attempts; a message keeps its id\n"
+    "  show   one with the history of its runs, its payload and its headers\n"
+    "  retry  puts them back into the queue as new ones; a message keeps its id, its fence grows\n"
     "  purge  deletes them for good; asks on a terminal, and elsewhere needs --yes\n"
     "The queue is that of --queue or PGFOREMAN_QUEUE.\n"
     "\n"
@@ -45,42 +49,26 @@ constexpr std::string_view kDeadHelp =
 
 constexpr std::array kDeadFlags = {
     FlagHelp{"all", "", "retry, purge: all of the queue, in batches"},
+    FlagHelp{"reason", "REASON",
+             "only those that died of it: handler, max_attempts, max_crashes, max_claims"},
+    FlagHelp{"error", "TEXT", "only those with this text in their last error"},
     FlagHelp{"limit", "N", "list: at most so many, 1 to 100000 (default 50)"},
-    FlagHelp{"yes", "", "purge: do not ask"}, FlagHelp{"json", "", "print JSON"}};
+    FlagHelp{"yes", "", "purge: do not ask"},
+    FlagHelp{"json", "", "print JSON"}};
 
 constexpr int kDefaultLimit = 50;
 constexpr int kMaxLimit = 100'000;
 constexpr int kBatch = 1000;
-constexpr std::size_t kErrorWidth = 60;
 constexpr Millis kDeadPatience{60'000};
-constexpr std::array<std::string_view, 4> kPriorities = {"urgent", "high", "normal", "low"};
+constexpr std::array<std::string_view, 4> kReasons = {"handler", "max_attempts", "max_crashes",
+                                                      "max_claims"};
 
 std::string quoted(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-/// The payload's own text, not parsed again: a reader's numbers may be smaller than PostgreSQL's.
-std::string to_json(const DeadLetter& letter) {
-  return fmt::format(
-      R"({{"id":{},"queue":{},"priority":{},"attempts":{},"claims":{},"reason":{},"error":{},)"
-      R"("enqueued_at":{},"died_at":{},"payload":{},"headers":{}}})",
-      letter.id, quoted(letter.queue), letter.priority, letter.attempts, letter.claims,
-      quoted(letter.reason), quoted(letter.error), quoted(letter.enqueued_at),
-      quoted(letter.died_at), letter.payload, letter.headers);
-}
-
 std::string ids_text(std::span<const std::int64_t> ids) {
   return fmt::format("{}", fmt::join(ids, ","));
-}
-
-std::string_view priority_name(int priority) {
-  return priority >= 0 && priority < 4 ? kPriorities[static_cast<std::size_t>(priority)] : "?";
-}
-
-/// "2026-01-02T03:04:05.123456Z" -> "2026-01-02 03:04:05Z".
-std::string short_time(const std::string& iso) {
-  if (iso.size() < 20) return iso;
-  return iso.substr(0, 10) + ' ' + iso.substr(11, 8) + 'Z';
 }
 
 std::optional<std::int64_t> parse_id(std::string_view text) {
@@ -95,7 +83,9 @@ struct Request {
   std::vector<std::int64_t> ids;
   int limit = kDefaultLimit;
   bool all = false, yes = false, json = false;
-  std::string queue;
+  DeadFilter filter;
+  bool filtered() const { return !filter.reason.empty() || !filter.error_part.empty(); }
+  bool some() const { return all || filtered(); }  ///< not by ids
 };
 
 /// What is wrong with the words; empty when `request` has them.
@@ -105,7 +95,8 @@ std::string read_request(const CommandWords& words, Request& request) {
   request.all = words.has("all");
   request.yes = words.has("yes");
   request.json = words.has("json");
-  request.queue = words.options.queue;
+  request.filter = {words.options.queue, words.value("reason").value_or(""),
+                    words.value("error").value_or("")};
   for (const std::string& word : std::span(words.positionals).subspan(1)) {
     const auto id = parse_id(word);
     if (!id) return fmt::format("'{}' is no id: a whole number from 1", shown(word));
@@ -123,12 +114,20 @@ std::string read_request(const CommandWords& words, Request& request) {
     return fmt::format("'{}' is not known: list, show, retry or purge", shown(request.action));
   }
   if (words.has("limit") && request.action != "list") return "--limit goes with list only";
+  const std::string& reason = request.filter.reason;
+  if (words.has("reason") &&
+      std::find(kReasons.begin(), kReasons.end(), reason) == kReasons.end()) {
+    return fmt::format("--reason '{}' is not known: {}", shown(reason), fmt::join(kReasons, ", "));
+  }
+  if (words.has("error") && request.filter.error_part.empty()) return "--error is empty";
+  if (request.filtered() && request.action == "show") return "show takes no filter";
+  if (request.filtered() && request.all) return "--all and a filter exclude each other";
   if (request.yes && request.action != "purge") return "--yes goes with purge only";
   if (request.all && !many) return "--all goes with retry and purge only";
   if (request.action == "list" && !request.ids.empty()) return "list takes no ids; see show";
   if (request.action == "show" && request.ids.size() != 1) return "show takes one id";
-  if (many && request.all == !request.ids.empty()) {
-    return request.action + " takes ids, or --all";
+  if (many && request.some() == !request.ids.empty()) {
+    return request.action + " takes ids, a filter, or --all";
   }
   return {};
 }
@@ -138,20 +137,13 @@ ExitCode list(DeadLetters& letters, const Request& request) {
   if (request.json) {
     std::string rows;
     for (const DeadLetter& letter : found) {
-      rows += (rows.empty() ? "\n" : ",\n") + to_json(letter);
+      rows += (rows.empty() ? "\n" : ",\n") + dead_letter_json(letter);
     }
     fmt::print("[{}]\n", rows + (rows.empty() ? "" : "\n"));
   } else if (found.empty()) {
-    fmt::print("queue {} has no dead letters\n", request.queue);
+    fmt::print("queue {} has no dead letters\n", request.filter.queue);
   } else {
-    std::vector<std::vector<std::string>> rows = {
-        {"ID", "DIED", "PRIORITY", "ATTEMPTS", "REASON", "ERROR"}};
-    for (const DeadLetter& letter : found) {
-      rows.push_back({std::to_string(letter.id), short_time(letter.died_at),
-                      std::string(priority_name(letter.priority)), std::to_string(letter.attempts),
-                      letter.reason, printable(letter.error, kErrorWidth)});
-    }
-    fmt::print("{}", text_table(rows));
+    fmt::print("{}", dead_letter_table(found));
     const auto total = letters.count();
     if (total > static_cast<std::int64_t>(found.size())) {
       fmt::print("{} of {}; --limit shows more\n", found.size(), with_commas(total));
@@ -164,27 +156,22 @@ ExitCode show(DeadLetters& letters, const Request& request) {
   const auto letter = letters.show(request.ids[0]);
   if (!letter) {
     complain(Command::dead,
-             fmt::format("queue {} has no dead letter {}", request.queue, request.ids[0]));
+             fmt::format("queue {} has no dead letter {}", request.filter.queue, request.ids[0]));
     return ExitCode::nothing_found;
   }
   if (request.json) {
-    fmt::print("{}\n", to_json(*letter));
+    fmt::print("{}\n", dead_letter_json(*letter));
     return ExitCode::ok;
   }
-  fmt::print("id        {}\nqueue     {}\npriority  {}\nenqueued  {}\ndied      {}\n", letter->id,
-             letter->queue, priority_name(letter->priority), short_time(letter->enqueued_at),
-             short_time(letter->died_at));
-  fmt::print("attempts  {} (claimed {} times)\nreason    {}\nerror     {}\n", letter->attempts,
-             letter->claims, letter->reason,
-             letter->error.empty() ? "(none given)" : printable(letter->error));
-  fmt::print("headers   {}\npayload   {}\n", letter->headers, letter->payload);
+  fmt::print("{}", dead_letter_text(*letter));
   return ExitCode::ok;
 }
 
 bool confirmed(DeadLetters& letters, const Request& request) {
-  const auto count = request.all ? letters.count() : static_cast<std::int64_t>(request.ids.size());
+  const auto count =
+      request.some() ? letters.count() : static_cast<std::int64_t>(request.ids.size());
   fmt::print(stderr, "Delete {} of queue {} for good? [y/N] ", counted(count, "dead letter"),
-             request.queue);
+             request.filter.queue);
   std::string answer;
   std::getline(std::cin, answer);
   return answer == "y" || answer == "Y" || answer == "yes";
@@ -215,7 +202,7 @@ ExitCode change(DeadLetters& letters, const Request& request) {
   const std::string_view verb = retry ? "retried" : "purged";
   std::int64_t changed = 0;
   std::vector<std::int64_t> ids, missing;
-  if (request.all) {
+  if (request.some()) {
     changed = change_all(letters, retry);
   } else {
     ids = retry ? letters.retry(request.ids) : letters.purge(request.ids);
@@ -225,8 +212,8 @@ ExitCode change(DeadLetters& letters, const Request& request) {
     }
   }
   if (request.json) {
-    fmt::print("{{\"queue\":{},\"{}\":{}", quoted(request.queue), verb, changed);
-    if (!request.all) {
+    fmt::print("{{\"queue\":{},\"{}\":{}", quoted(request.filter.queue), verb, changed);
+    if (!request.some()) {
       fmt::print(",\"ids\":[{}],\"not_found\":[{}]", ids_text(ids), ids_text(missing));
     }
     fmt::print("}}\n");
@@ -234,8 +221,8 @@ ExitCode change(DeadLetters& letters, const Request& request) {
     fmt::print("{} {}\n", verb, counted(changed, "dead letter"));
   }
   if (!missing.empty()) {
-    complain(Command::dead,
-             fmt::format("queue {} has no dead letter {}", request.queue, ids_text(missing)));
+    complain(Command::dead, fmt::format("queue {} has no dead letter {}", request.filter.queue,
+                                        ids_text(missing)));
   }
   return changed == 0 || !missing.empty() ? ExitCode::nothing_found : ExitCode::ok;
 }
@@ -255,8 +242,8 @@ ExitCode command_dead(Args args) {
   }
   return with_database_errors(Command::dead, [&] {
     Connection connection(command_settings(Command::dead, words.options, kDeadPatience));
-    Queue(connection, request.queue).check_schema();
-    DeadLetters letters(connection, request.queue);
+    Queue(connection, request.filter.queue).check_schema();
+    DeadLetters letters(connection, request.filter);
     if (request.action == "list") return list(letters, request);
     if (request.action == "show") return show(letters, request);
     return change(letters, request);

@@ -107,6 +107,18 @@ std::string verdict(const Json& status, const char* key, const char* reason_key)
   return reason.empty() ? "NO" : "NO: " + reason;
 }
 
+/// "1 exit_code, 4 signal": those that happened.
+std::string by_cause(const Json& status, const char* key) {
+  std::string text;
+  const Json causes = member(status, key);
+  for (const auto& cause : causes.items()) {
+    const auto count = integer(causes, cause.key().c_str());
+    if (count == 0) continue;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, printable(cause.key()));
+  }
+  return text.empty() ? "none" : text;
+}
+
 std::string header(const Json& status) {
   const Json messages = member(status, "messages");
   std::string totals;
@@ -119,12 +131,6 @@ std::string header(const Json& status) {
     totals += fmt::format("{}{} {}", totals.empty() ? "" : ", ",
                           with_commas(integer(messages, key)), label);
   }
-  std::string exits;
-  const Json causes = member(status, "exits_by_cause");
-  for (const auto& cause : causes.items()) {
-    exits += fmt::format("{}{} {}", exits.empty() ? "" : ", ", integer(causes, cause.key().c_str()),
-                         printable(cause.key()));
-  }
   std::vector<Row> rows = {
       {"fleet", fmt::format("{}, up {}, pid {}, pgforeman {}", words(status, "state"),
                             human_seconds(number(status, "uptime_seconds")), integer(status, "pid"),
@@ -132,7 +138,8 @@ std::string header(const Json& status) {
       {"live", verdict(status, "live", "not_live_reason")},
       {"ready", verdict(status, "ready", "not_ready_reason")},
       {"messages", totals},
-      {"exits", exits.empty() ? "none" : exits}};
+      {"failures", by_cause(status, "failures_by_cause")},
+      {"exits", by_cause(status, "exits_by_cause")}};
   if (const auto lost = integer(status, "log_lines_dropped"); lost > 0) {
     rows.push_back({"log", with_commas(lost) + " lines dropped: nobody read them"});
   }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <functional>
@@ -36,9 +37,17 @@ std::string session_name(const ChildContext& context) {
   return "pgforeman consumer " + std::to_string(context.slot) + " " + context.options->queue;
 }
 
-std::unique_ptr<Handler> make_handler(boost::asio::io_context& io, const Options& options) {
-  HandlerSettings settings{options.handler_argv, options.handler_environment, options.queue,
-                           options.handler_timeout, kHandlerKillGrace};
+std::int64_t wall_ms() {
+  return std::chrono::duration_cast<Millis>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::unique_ptr<Handler> make_handler(boost::asio::io_context& io, const Options& options,
+                                      LedgerWriter& ledger) {
+  HandlerSettings settings{
+      options.handler_argv, options.handler_environment,
+      options.queue,        options.handler_timeout,
+      kHandlerKillGrace,    [&ledger](std::string_view chunk) { ledger.add_stderr(chunk); }};
   return options.handler_mode == HandlerMode::jsonl ? make_jsonl_handler(io, std::move(settings))
                                                     : make_exec_handler(io, std::move(settings));
 }
@@ -55,9 +64,12 @@ Consumer::Consumer(const ChildContext& context)
       loop_(context),
       session_(context, loop_, session_name(context), kReconnectCap),
       ledger_(context.scoreboard->ledger(context.ledger)),
-      handler_(make_handler(loop_.io(), options_)),
+      handler_(make_handler(loop_.io(), options_, ledger_)),
       wake_(loop_.io(), ::fcntl(context.wake_fd, F_DUPFD_CLOEXEC, 0)) {
-  loop_.on_child_exit([this](const ChildExit& exit) { handler_->on_exit(exit); });
+  loop_.on_child_exit([this](ChildExit exit) {
+    exit.out_of_memory = exit.signal == SIGKILL && oom_.explains_kill();
+    handler_->on_exit(exit);
+  });
 }
 
 void Consumer::run() {
@@ -141,20 +153,37 @@ void Consumer::work_off_batch() {
       release_unstarted();
       return;
     }
-    run_one(i);
+    if (!worn_out(i)) run_one(i);
     settle();
   }
+}
+
+/// Whatever it is that keeps this message from coming to an end (it may bring down the host): not
+/// for ever.
+bool Consumer::worn_out(std::size_t index) {
+  Held& held = batch_[index];
+  if (held.message.fruitless < options_.max_claims) return false;
+  held.started = true;
+  held.outcome = Outcome{Outcome::Kind::worn_out};
+  held.outcome->error =
+      "claimed " + std::to_string(held.message.fruitless) + " times without a run that ended";
+  held.outcome->evidence.cause = Cause::worn_out;
+  ledger_.finish(index, *held.outcome);
+  return true;
 }
 
 void Consumer::run_one(std::size_t index) {
   Held& held = batch_[index];
   const log::MessageScope scope(held.message.lease.id, held.message.attempt);
-  held.started = true;
-  ledger_.start(index);
+  held.started = held.running = true;
+  held.started_ms = wall_ms();
+  ledger_.start(index, held.started_ms);
   loop_.slot().set_message(held.message.lease.id, held.message.attempt);
   loop_.enter(Phase::running);
   const TimePoint started_at = Clock::now();
+  oom_.refresh(started_at);
   held.outcome = handle(index);
+  held.running = false;
   loop_.slot().count_handler_time(Clock::now() - started_at);
   ledger_.finish(index, *held.outcome);
   if (held.outcome->kind == Outcome::Kind::released && handler_->failed_starts() > 0) {
@@ -166,10 +195,16 @@ void Consumer::run_one(std::size_t index) {
 Outcome Consumer::handle(std::size_t index) {
   std::optional<Outcome> outcome;
   handler_->run(batch_[index].message, [&](Outcome made) { outcome = std::move(made); });
+  if (const auto pids = handler_->pids(); !pids.empty()) ledger_.set_handler(pids.front());
   const auto finished = [&] { return outcome.has_value(); };
   TimePoint renew_at = leased_at_ + options_.visibility_timeout / 3;
   bool stopped = false;
+  bool released_rest = false;
   while (!outcome) {
+    if (loop_.draining() && !released_rest) {
+      released_rest = true;
+      release_while_running();
+    }
     TimePoint next = renew_at;
     if (loop_.draining() && !stopped) next = std::min(next, loop_.drain_deadline());
     loop_.run_until(finished, next);
@@ -226,6 +261,7 @@ void Consumer::renew(std::size_t from) {
 void Consumer::lease_lost(Held& held) {
   if (held.lost) return;
   held.lost = true;
+  count_cause(context_.scoreboard->fleet(), Cause::lease_lost);
   count_settled(loop_.slot().slot(), Settled::lost_lease);
   log_settled(held.message, held.outcome, Settled::lost_lease);
 }
@@ -237,7 +273,7 @@ void Consumer::settle() {
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     Held& held = batch_[i];
     if (held.outcome && !held.lost) {
-      settlements.push_back({held.message.lease, *held.outcome});
+      settlements.push_back({held.message.lease, *held.outcome, {context_.slot, held.started_ms}});
       indexes.push_back(i);
     }
   }
@@ -256,6 +292,9 @@ void Consumer::settle() {
         settled[i] = as_told_before(held.outcome->kind);
       }
       count_settled(loop_.slot().slot(), settled[i]);
+      count_cause(context_.scoreboard->fleet(), settled[i] == Settled::lost_lease
+                                                    ? Cause::lease_lost
+                                                    : held.outcome->evidence.cause);
       log_settled(held.message, held.outcome, settled[i]);
       held.outcome.reset();
       ledger_.settled(indexes[i]);
@@ -266,7 +305,7 @@ void Consumer::settle() {
     }
   }
   const bool all_told = std::all_of(batch_.begin(), batch_.end(), [](const Held& held) {
-    return held.lost || (held.started && !held.outcome);
+    return !held.running && (held.lost || (held.started && !held.outcome));
   });
   if (!all_told) return;
   batch_.clear();
@@ -280,9 +319,20 @@ void Consumer::release_unstarted() {
     Held& held = batch_[i];
     if (held.started || held.lost) continue;
     held.started = true;
-    held.outcome = Outcome{Outcome::Kind::released, {}, "", ""};
+    held.outcome = Outcome{Outcome::Kind::released};
     ledger_.finish(i, *held.outcome);
   }
+}
+
+/// The drain began while a message runs: the rest of the batch is for others, at once.
+void Consumer::release_while_running() {
+  release_unstarted();
+  try {
+    if (session_.connected()) settle();
+  } catch (const DatabaseError& error) {
+    session_.drop(error);  // hand_back() tries again
+  }
+  loop_.enter(Phase::running);
 }
 
 /// The end of a drain. What the database cannot be told in time stands in the ledger, for

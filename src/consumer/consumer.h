@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/oom_kills.h"
 #include "child/child_loop.h"
 #include "child/session.h"
 #include "handlers/handler.h"
@@ -31,7 +32,9 @@ class Consumer {
   /// One claimed message and how far it has come.
   struct Held {
     Message message;
-    bool started = false;
+    bool started = false;  ///< or finished without a run
+    bool running = false;
+    std::int64_t started_ms = 0;  ///< wall clock
     bool lost = false;
     std::optional<Outcome> outcome;  ///< not yet told to the queue
     bool asked = false;              ///< told, but the answer was never seen: it may have been done
@@ -41,6 +44,7 @@ class Consumer {
   void claim();
   void wait();
   void work_off_batch();
+  bool worn_out(std::size_t index);
   void run_one(std::size_t index);
   Outcome handle(std::size_t index);
   void keep_lease_while_running(std::size_t index);
@@ -48,6 +52,7 @@ class Consumer {
   void lease_lost(Held& held);
   void settle();
   void release_unstarted();
+  void release_while_running();
   void hand_back();
   void close_handler();
   bool open_handler();
@@ -59,6 +64,7 @@ class Consumer {
   ChildLoop loop_;
   Session session_;
   LedgerWriter ledger_;
+  OomWatch oom_;
   std::unique_ptr<Handler> handler_;
   boost::asio::posix::stream_descriptor wake_;
 

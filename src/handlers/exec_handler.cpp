@@ -31,14 +31,18 @@ constexpr std::array<std::string_view, 7> kOwnVariables = {
 
 /// The message that runs, and its process.
 struct Run {
-  Run(asio::io_context& io, Spawned spawned, Handler::Done on_done)
+  Run(asio::io_context& io, Spawned spawned, Handler::Done on_done,
+      const std::function<void(std::string_view)>& on_stderr)
       : pid(spawned.pid),
         done(std::move(on_done)),
         ender(io),
         deadline(io),
         in(io, std::move(spawned.in)),
         out(io, std::move(spawned.out), [this](std::string_view chunk) { result.feed(chunk); }),
-        err(io, std::move(spawned.err), [this](std::string_view chunk) { tail.feed(chunk); }) {}
+        err(io, std::move(spawned.err), [this, &on_stderr](std::string_view chunk) {
+          tail.feed(chunk);
+          if (on_stderr) on_stderr(chunk);
+        }) {}
 
   pid_t pid;
   Handler::Done done;
@@ -78,7 +82,7 @@ class ExecHandler final : public Handler {
     } catch (const std::system_error& error) {
       // Not the message's fault: it goes back as it came.
       ++failed_starts_;
-      delivery_.deliver(std::move(done), released_outcome(error.what()));
+      delivery_.deliver(std::move(done), released_outcome(Cause::none, error.what()));
     }
   }
 
@@ -118,7 +122,7 @@ class ExecHandler final : public Handler {
     Spawned spawned = spawn(settings_.argv, environment_for(message));
     const pid_t pid = spawned.pid;
     try {
-      run_ = std::make_unique<Run>(io_, std::move(spawned), done);
+      run_ = std::make_unique<Run>(io_, std::move(spawned), done, settings_.on_stderr);
     } catch (...) {
       kill_group(pid);  // reaped as a stranger
       throw;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/child_exit.h"
@@ -29,6 +30,7 @@ struct HandlerSettings {
   std::string queue;
   Millis timeout{0};     ///< the running message's deadline, counted from run()
   Millis kill_grace{0};  ///< between TERM and KILL of the handler's process group
+  std::function<void(std::string_view)> on_stderr{};  ///< each chunk as it comes; may be empty
 };
 
 class Handler {

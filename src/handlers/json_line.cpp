@@ -134,6 +134,8 @@ Parsed<Outcome> parse_answer(std::string_view line, std::int64_t id) {
   if (!status) return Answer::wrong(status.problem);
   Outcome outcome;
   outcome.kind = *status.value;
+  if (outcome.kind == Outcome::Kind::retry) outcome.evidence.cause = Cause::retry;
+  if (outcome.kind == Outcome::Kind::dead) outcome.evidence.cause = Cause::dead;
 
   if (const Json* after = find(answer, "after")) {
     const auto parsed = parse_after(*after);

@@ -61,14 +61,14 @@ class JsonlHandler final : public Handler {
       open();
     } catch (const std::system_error& error) {
       // Not the message's fault: it goes back as it came.
-      delivery_.deliver(std::move(done), released_outcome(error.what()));
+      delivery_.deliver(std::move(done), released_outcome(Cause::none, error.what()));
       return;
     }
     run_.emplace(io_, message.lease.id, std::move(done));
     run_->request = request_line(message, queue_json_, settings_.timeout);
     process_->tail.clear();
     run_->deadline.start(settings_.timeout, [this] {
-      run_->verdict = timed_out(settings_.timeout);
+      run_->verdict = {Cause::timeout, timed_out(settings_.timeout)};
       process_->ender.begin(process_->pid, settings_.kill_grace);
     });
     process_->in.write(run_->request);
@@ -127,8 +127,9 @@ class JsonlHandler final : public Handler {
               handler.io_, std::move(spawned.out),
               [&handler](std::string_view chunk) { handler.on_output(chunk); },
               [&handler] { handler.on_output_end(); }),
-          err(handler.io_, std::move(spawned.err), [this](std::string_view chunk) {
+          err(handler.io_, std::move(spawned.err), [this, &handler](std::string_view chunk) {
             tail.feed(chunk);
+            if (handler.settings_.on_stderr) handler.settings_.on_stderr(chunk);
             log.feed(chunk);
           }) {}
 
@@ -161,7 +162,7 @@ class JsonlHandler final : public Handler {
     Ending ending = Ending::none;
     /// What the process did wrong (or that its time is up): it is being killed, and this becomes
     /// the error when it is gone.
-    std::optional<std::string> verdict;
+    std::optional<std::pair<Cause, std::string>> verdict;
     OneShotTimer deadline, wait_for_exit;
   };
 
@@ -205,6 +206,9 @@ class JsonlHandler final : public Handler {
     if (!answer) return violation("printed " + answer.problem);
     process->answered = true;
     failed_starts_ = 0;
+    if (answer.value->kind != Outcome::Kind::done) {
+      answer.value->evidence.stderr_tail = process->tail.text();
+    }
     const bool ending = run_->ending != Ending::none;
     finish(std::move(*answer.value));
     if (ending && !process->exited) let_go();
@@ -226,7 +230,7 @@ class JsonlHandler final : public Handler {
   /// The process broke the contract while a message ran: the message is retried when it is dead.
   void violation(std::string_view what) {
     if (run_->verdict) return;
-    run_->verdict = "the handler " + std::string(what);
+    run_->verdict = {Cause::contract, "the handler " + std::string(what)};
     run_->deadline.cancel();
     blame_start(*process_);
     if (!process_->exited) kill_group(process_->pid);
@@ -281,22 +285,28 @@ class JsonlHandler final : public Handler {
   }
 
   Outcome outcome_of_exit(Process& process, const ChildExit& exit) {
-    if (run_->ending == Ending::lease_lost) return released_outcome(explain(run_->ending));
-    if (run_->verdict) return retry_outcome(*run_->verdict, process.tail.text());
-    if (run_->ending == Ending::shutdown) return released_outcome(explain(run_->ending));
+    if (run_->ending == Ending::lease_lost) return released_outcome(run_->ending);
+    if (run_->verdict) {
+      const auto& [cause, what] = *run_->verdict;
+      Outcome outcome = retry_outcome(cause, what, process.tail.text());
+      add_exit(outcome.evidence, exit);
+      return outcome;
+    }
+    if (run_->ending == Ending::shutdown) return released_outcome(run_->ending);
     blame_start(process);
+    const std::string what = "the handler " + exit.explain();
     if (read_nothing(process)) {
       // Not one byte of the message was read: no attempt of anything.
-      Outcome outcome = retry_outcome(
-          "the handler " + exit.explain() + " before it read the message", process.tail.text());
+      Outcome outcome =
+          ended_outcome(what + " before it read the message", exit, process.tail.text());
       outcome.kind = Outcome::Kind::released;
+      outcome.evidence = {};
       return outcome;
     }
     const std::string& partial = process.lines.partial();
-    return retry_outcome("the handler " + exit.explain() +
-                             (partial.empty() ? std::string(" without an answer")
-                                              : " after half a line: " + excerpt(partial)),
-                         process.tail.text());
+    return ended_outcome(what + (partial.empty() ? std::string(" without an answer")
+                                                 : " after half a line: " + excerpt(partial)),
+                         exit, process.tail.text());
   }
 
   void finish(Outcome outcome) {

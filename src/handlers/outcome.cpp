@@ -30,53 +30,68 @@ std::string with_tail(std::string_view what, std::string_view stderr_tail) {
 
 Outcome exec_outcome(const ChildExit& exit, Ending ending, Millis timeout, std::string result,
                      std::string_view stderr_tail) {
-  if (ending == Ending::lease_lost) return released_outcome(explain(ending));
-  if (ending == Ending::timeout) return retry_outcome(timed_out(timeout), stderr_tail);
+  if (ending == Ending::lease_lost) return released_outcome(ending);
   Outcome outcome;
-  if (exit.signal == 0 && exit.exit_code == 0) {
+  if (ending == Ending::timeout) {
+    outcome = retry_outcome(Cause::timeout, timed_out(timeout), stderr_tail);
+  } else if (exit.signal == 0 && exit.exit_code == 0) {
     outcome.kind = Outcome::Kind::done;
     outcome.result = std::move(result);
     return outcome;
-  }
-  if (means_dead(exit)) {
+  } else if (means_dead(exit)) {
+    outcome = ended_outcome(exit.explain(), exit, stderr_tail);
     outcome.kind = Outcome::Kind::dead;
-    outcome.error = with_tail(exit.explain(), stderr_tail);
-    return outcome;
+    outcome.evidence.cause = Cause::dead;
+  } else if (ending == Ending::shutdown) {
+    outcome = released_outcome(ending);
+  } else {
+    return ended_outcome(exit.explain(), exit, stderr_tail);
   }
-  if (ending == Ending::shutdown) return released_outcome(explain(ending));
-  return retry_outcome(exit.explain(), stderr_tail);
+  add_exit(outcome.evidence, exit);
+  return outcome;
 }
 
-Outcome retry_outcome(std::string_view what, std::string_view stderr_tail) {
+void add_exit(Evidence& evidence, const ChildExit& exit) {
+  evidence.exit_code = exit.signal == 0 ? exit.exit_code : -1;
+  evidence.signal = exit.signal;
+  evidence.peak_rss_kib = exit.peak_rss_kib;
+}
+
+Outcome ended_outcome(std::string_view what, const ChildExit& exit, std::string_view stderr_tail) {
+  const Cause cause = exit.signal == 0     ? Cause::exit_code
+                      : exit.out_of_memory ? Cause::out_of_memory
+                                           : Cause::signal;
+  Outcome outcome = retry_outcome(cause, what, stderr_tail);
+  if (exit.signal != 0) outcome.kind = Outcome::Kind::crash;
+  add_exit(outcome.evidence, exit);
+  return outcome;
+}
+
+Outcome retry_outcome(Cause cause, std::string_view what, std::string_view stderr_tail) {
   Outcome outcome;
   outcome.kind = Outcome::Kind::retry;
   outcome.error = with_tail(what, stderr_tail);
+  outcome.evidence.cause = cause;
+  outcome.evidence.stderr_tail = stderr_tail;
   return outcome;
 }
 
-Outcome released_outcome(std::string_view why) {
+Outcome released_outcome(Cause cause, std::string_view why) {
   Outcome outcome;
   outcome.kind = Outcome::Kind::released;
   outcome.error = why;
+  outcome.evidence.cause = cause;
   return outcome;
+}
+
+Outcome released_outcome(Ending ending) {
+  return ending == Ending::lease_lost
+             ? released_outcome(Cause::lease_lost, "the lease was lost while it ran")
+             : released_outcome(Cause::shutdown, "ended by a shutdown before it finished");
 }
 
 std::string timed_out(Millis timeout) {
   return "timed out after " + format_duration(timeout);
-}
-
-std::string_view explain(Ending ending) {
-  switch (ending) {
-    case Ending::none:
-      return "";
-    case Ending::shutdown:
-      return "ended by a shutdown before it finished";
-    case Ending::timeout:
-      return "timed out";
-    case Ending::lease_lost:
-      return "the lease was lost while it ran";
-  }
-  return "";
 }
 
 }  // namespace pgforeman

@@ -21,12 +21,18 @@ enum class Ending { none, shutdown, timeout, lease_lost };
 Outcome exec_outcome(const ChildExit& exit, Ending ending, Millis timeout, std::string result,
                      std::string_view stderr_tail);
 
-Outcome retry_outcome(std::string_view what, std::string_view stderr_tail);
-Outcome released_outcome(std::string_view why);
+/// A process's end before it was done with the message: an exit code counts an attempt, a signal a
+/// crash. `what` says how it ended; the tail is added.
+Outcome ended_outcome(std::string_view what, const ChildExit& exit, std::string_view stderr_tail);
+Outcome retry_outcome(Cause cause, std::string_view what, std::string_view stderr_tail);
+/// Handed back; `cause` is none when the message was never run.
+Outcome released_outcome(Cause cause, std::string_view why);
+/// Why a process was being ended: shutdown or lease_lost.
+Outcome released_outcome(Ending ending);
+/// Adds how the process ended to a run's evidence.
+void add_exit(Evidence& evidence, const ChildExit& exit);
 /// "timed out after 5s".
 std::string timed_out(Millis timeout);
-/// Why a message was handed back: for the log; a released message keeps no error.
-std::string_view explain(Ending ending);
 
 /// Hands outcomes over from the loop, never from within the call that made them, and not at all
 /// once its owner is gone.

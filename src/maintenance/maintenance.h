@@ -1,18 +1,16 @@
 #pragma once
-// The fleet's one extra child: what is needed once a fleet, not once a consumer. Its duties:
-//   rescue   settles what dead consumers left in their ledgers, at once
-//   tick     promotes due messages, counts the queue into the scoreboard, wakes idle consumers,
-//            and is the fleet's probe of the database
+// The fleet's one extra child: what is needed once a fleet, not once a consumer. Its duties are
+// small services, each with its own time and a run_once():
+//   Rescue   settles what dead consumers left in their ledgers, at once
+//   Upkeep   promotes due messages, counts, probes the database, wakes idle consumers
 // The fleet works on without it, more slowly: leases end by the visibility timeout.
 // Fork: after.
 
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <string>
-#include <vector>
 
-#include "child/child_loop.h"
-#include "child/session.h"
-#include "scoreboard/ledger.h"
+#include "maintenance/rescue.h"
+#include "maintenance/tools.h"
+#include "maintenance/upkeep.h"
 
 namespace pgforeman {
 
@@ -27,34 +25,17 @@ class Maintenance {
   void run();
 
  private:
-  void rescue_all();
-  void rescue(int ledger);
-  std::vector<Settled> settle_entries(const LedgerReading& ledger);
-  void release_unheard();
-  void tick();
-  void tick_soon();
-  void publish(const QueueCounts& counts);
-  void wake_idle(std::int64_t messages);
+  void work();
   void wait_for_work();
-
-  /// A claim whose consumer died before it heard the answer. The server may still be working on
-  /// it, so that its rows can turn up after the first look.
-  struct UnheardClaim {
-    int ledger;  ///< stays orphaned until the last look: whoever replaces us starts over
-    std::int64_t token;
-    bool blame;
-    std::string cause;
-    Millis wait;  ///< until the look after the next
-    TimePoint next_look;
-  };
 
   const ChildContext& context_;
   ChildLoop loop_;
   Session session_;
+  Waker waker_;
+  MaintenanceTools tools_;
+  Rescue rescue_;
+  Upkeep upkeep_;
   boost::asio::posix::stream_descriptor calls_;
-  std::vector<UnheardClaim> unheard_;
-  TimePoint next_tick_, ticked_at_, next_count_;
-  bool announced_ = false;  ///< this session was told to the consumers that look for one
 };
 
 }  // namespace pgforeman

@@ -28,6 +28,8 @@ struct Options {
   int batch = 0;
   Millis poll_interval{};
   int max_attempts = 0;
+  int max_crashes = 0;
+  int max_claims = 0;
   Millis retry_backoff{};
   Millis retry_backoff_max{};
   std::string health_address;

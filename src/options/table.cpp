@@ -179,7 +179,31 @@ const std::array kTable = {
            .limits_because = "A message that failed a thousand times does not succeed later.",
            .commands = kRun,
            .help = "How often a message is tried before it becomes a dead letter with its last "
-                   "error. A deploy or a drain costs no attempt."},
+                   "error. A deploy or a drain costs no attempt, and neither does a crash."},
+    Option{.name = "MAX_CRASHES",
+           .group = kRetryGroup,
+           .target = &Options::max_crashes,
+           .value_name = "N",
+           .default_text = "3",
+           .least = 1,
+           .most = 1000,
+           .limits_because = "A message that killed a thousand processes will kill the next.",
+           .commands = kRun,
+           .help = "How often a message may kill the process that runs it, its handler (a signal, "
+                   "lack of memory) or the consumer, before it becomes a dead letter with the "
+                   "evidence."},
+    Option{.name = "MAX_CLAIMS",
+           .group = kRetryGroup,
+           .target = &Options::max_claims,
+           .value_name = "N",
+           .default_text = "100",
+           .least = 10,
+           .most = 1'000'000,
+           .limits_because = "A few deploys and lost hosts in a row are bad luck, not a verdict.",
+           .commands = kRun,
+           .help = "How often a message may be claimed without a run that ended, because hosts "
+                   "were lost or fleets stopped meanwhile, before it becomes a dead letter: "
+                   "nothing goes round for ever."},
     Option{
         .name = "RETRY_BACKOFF",
         .group = kRetryGroup,

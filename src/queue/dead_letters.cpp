@@ -9,8 +9,9 @@ namespace pgforeman {
 
 namespace {
 
-// Queue names are never empty, and neither is a list of ids: '' stands for "any".
-constexpr const char* kWhich = "nullif($1, ''), nullif($2, '')::bigint[]";
+// None of the four can be empty: '' stands for "any".
+constexpr const char* kWhich =
+    "nullif($1, ''), nullif($2, '')::bigint[], nullif($3, ''), nullif($4, '')";
 
 constexpr const char* kIsoUtc = "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'";
 
@@ -22,11 +23,11 @@ std::string utc(const char* column) {
 
 std::vector<DeadLetter> DeadLetters::read(const std::string& ids, int limit) {
   const pqxx::result rows = connection_.impl().call(
-      "select id, queue, lane / 2, attempt, claims, reason, coalesce(error, ''), payload, "
-      "headers, " +
+      "select id, queue, lane / 2, attempt, crashes, claims, reason, coalesce(error, ''), payload, "
+      "headers, history, " +
           utc("enqueued_at") + ", " + utc("died_at") + " from pgforeman.dead_list(" + kWhich +
-          ", $3::int)",
-      {queue_.value_or(""), ids, std::to_string(limit)});
+          ", $5::int)",
+      {filter_.queue, ids, filter_.reason, filter_.error_part, std::to_string(limit)});
   std::vector<DeadLetter> letters;
   for (const auto& row : rows) {
     DeadLetter letter;
@@ -34,13 +35,15 @@ std::vector<DeadLetter> DeadLetters::read(const std::string& ids, int limit) {
     letter.queue = row[1].c_str();
     letter.priority = row[2].as<int>();
     letter.attempts = row[3].as<int>();
-    letter.claims = row[4].as<std::int64_t>();
-    letter.reason = row[5].c_str();
-    letter.error = row[6].c_str();
-    letter.payload = row[7].c_str();
-    letter.headers = row[8].c_str();
-    letter.enqueued_at = row[9].c_str();
-    letter.died_at = row[10].c_str();
+    letter.crashes = row[4].as<int>();
+    letter.claims = row[5].as<std::int64_t>();
+    letter.reason = row[6].c_str();
+    letter.error = row[7].c_str();
+    letter.payload = row[8].c_str();
+    letter.headers = row[9].c_str();
+    letter.history = row[10].c_str();
+    letter.enqueued_at = row[11].c_str();
+    letter.died_at = row[12].c_str();
     letters.push_back(std::move(letter));
   }
   return letters;
@@ -61,8 +64,9 @@ std::vector<std::int64_t> DeadLetters::change(const char* function,
   std::vector<std::int64_t> changed;
   if (ids.empty()) return changed;
   const pqxx::result rows = connection_.impl().call(
-      "select pgforeman." + std::string(function) + "(" + kWhich + ", 'infinity', $3::int)",
-      {queue_.value_or(""), array_text(ids), std::to_string(ids.size())});
+      "select pgforeman." + std::string(function) + "(" + kWhich + ", 'infinity', $5::int)",
+      {filter_.queue, array_text(ids), filter_.reason, filter_.error_part,
+       std::to_string(ids.size())});
   for (const auto& row : rows) changed.push_back(row[0].as<std::int64_t>());
   return changed;
 }
@@ -71,8 +75,9 @@ std::int64_t DeadLetters::change_before(const char* function, const std::string&
                                         int limit) {
   return connection_.impl()
       .call("select count(*) from pgforeman." + std::string(function) + "(" + kWhich +
-                ", $3::timestamptz, $4::int)",
-            {queue_.value_or(""), "", before, std::to_string(limit)})[0][0]
+                ", $5::timestamptz, $6::int)",
+            {filter_.queue, "", filter_.reason, filter_.error_part, before,
+             std::to_string(limit)})[0][0]
       .as<std::int64_t>();
 }
 
@@ -95,7 +100,8 @@ std::string DeadLetters::now() {
 
 std::int64_t DeadLetters::count() {
   return connection_.impl()
-      .call("select pgforeman.dead_count(nullif($1, ''))", {queue_.value_or("")})[0][0]
+      .call("select pgforeman.dead_count(nullif($1, ''), nullif($2, ''), nullif($3, ''))",
+            {filter_.queue, filter_.reason, filter_.error_part})[0][0]
       .as<std::int64_t>();
 }
 

@@ -16,19 +16,27 @@ struct DeadLetter {
   std::int64_t id = 0;
   std::string queue;
   int priority = 2;
-  int attempts = 0;         ///< what handlers did before it died
+  int attempts = 0;         ///< runs that its handler ended in vain
+  int crashes = 0;          ///< runs that killed a process
   std::int64_t claims = 0;  ///< the last fence
-  std::string reason;       ///< "max_attempts" or "handler"
+  std::string reason;       ///< "handler", "max_attempts", "max_crashes" or "max_claims"
   std::string error;        ///< the last one; may be empty
   std::string payload, headers;
+  std::string history;               ///< JSON array of its last runs, oldest first: history.h
   std::string enqueued_at, died_at;  ///< ISO 8601 in UTC
+};
+
+/// Which dead letters; an empty text: any.
+struct DeadFilter {
+  std::string queue;
+  std::string reason;
+  std::string error_part;  ///< what the error must hold
 };
 
 class DeadLetters {
  public:
-  /// Without a queue: of all queues.
-  DeadLetters(Connection& connection, std::optional<std::string> queue)
-      : connection_(connection), queue_(std::move(queue)) {}
+  DeadLetters(Connection& connection, DeadFilter filter)
+      : connection_(connection), filter_(std::move(filter)) {}
 
   /// Newest first.
   std::vector<DeadLetter> list(int limit);
@@ -38,8 +46,9 @@ class DeadLetters {
   std::vector<std::int64_t> retry(std::span<const std::int64_t> ids);
   std::vector<std::int64_t> purge(std::span<const std::int64_t> ids);
 
-  /// The same for all, oldest first, at most `limit` a call: until one returns 0. Only those that
-  /// died before `before` (from now()), so that what dies again meanwhile does not make it endless.
+  /// The same for all that the filter lets through, oldest first, at most `limit` a call: until one
+  /// returns 0. Only those that died before `before` (from now()), so that what dies again
+  /// meanwhile does not make it endless.
   std::int64_t retry_before(const std::string& before, int limit);
   std::int64_t purge_before(const std::string& before, int limit);
 
@@ -53,7 +62,7 @@ class DeadLetters {
   std::vector<DeadLetter> read(const std::string& ids, int limit);
 
   Connection& connection_;
-  std::optional<std::string> queue_;
+  DeadFilter filter_;
 };
 
 }  // namespace pgforeman

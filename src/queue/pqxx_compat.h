@@ -11,6 +11,14 @@
 
 namespace pgforeman::compat {
 
+/// libpqxx drops the SQLSTATE of some errors, which only their type tells then.
+inline std::string sqlstate_of(const pqxx::sql_error& error) {
+  if (!error.sqlstate().empty()) return error.sqlstate();
+  if (dynamic_cast<const pqxx::insufficient_privilege*>(&error) != nullptr) return "42501";
+  if (dynamic_cast<const pqxx::insufficient_resources*>(&error) != nullptr) return "53000";
+  return "";
+}
+
 #if PQXX_VERSION_MAJOR < 7
 
 /// libpqxx 6 would open a new session behind our back, without its settings, and mid-transaction.
@@ -21,14 +29,6 @@ inline void forbid_silent_reconnect(pqxx::connection& connection) {
 #pragma GCC diagnostic pop
 }
 
-/// libpqxx 6 drops the SQLSTATE of some errors, which only their type tells then.
-inline std::string sqlstate_of(const pqxx::sql_error& error) {
-  if (!error.sqlstate().empty()) return error.sqlstate();
-  if (dynamic_cast<const pqxx::insufficient_privilege*>(&error) != nullptr) return "42501";
-  if (dynamic_cast<const pqxx::insufficient_resources*>(&error) != nullptr) return "53000";
-  return "";
-}
-
 inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& sql,
                                 const std::vector<std::string>& params) {
   return work.exec_params(sql, pqxx::prepare::make_dynamic_params(params));
@@ -37,10 +37,6 @@ inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& s
 #else
 
 inline void forbid_silent_reconnect(pqxx::connection&) {}  // libpqxx 7 never does
-
-inline std::string sqlstate_of(const pqxx::sql_error& error) {
-  return error.sqlstate();
-}
 
 inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& sql,
                                 const std::vector<std::string>& params) {

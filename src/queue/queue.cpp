@@ -6,6 +6,7 @@
 #include <map>
 #include <pqxx/result>
 
+#include "queue/history.h"
 #include "queue/migrate.h"
 #include "queue/session.h"
 #include "queue/sql_text.h"
@@ -32,8 +33,12 @@ const char* outcome_name(Outcome::Kind kind) {
       return "done";
     case Outcome::Kind::retry:
       return "retry";
+    case Outcome::Kind::crash:
+      return "crash";
     case Outcome::Kind::dead:
       return "dead";
+    case Outcome::Kind::worn_out:
+      return "worn_out";
     case Outcome::Kind::released:
       return "released";
   }
@@ -92,7 +97,7 @@ void Queue::check_schema() {
 
 std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease) {
   const pqxx::result rows = connection_.impl().call(
-      "select id, lane, attempt, fence,"
+      "select id, lane, attempt, fence, fruitless,"
       " to_char(enqueued_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
       " payload, headers from pgforeman.claim($1, $2::int, $3::bigint, $4::interval)",
       {name_, std::to_string(limit), std::to_string(token), interval_text(lease)});
@@ -104,9 +109,10 @@ std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease) {
     message.lane = row[1].as<int>();
     message.attempt = row[2].as<int>();
     message.fence = row[3].as<std::int64_t>();
-    message.enqueued_at = row[4].c_str();
-    message.payload = row[5].c_str();
-    message.headers = row[6].c_str();
+    message.fruitless = row[4].as<std::int64_t>();
+    message.enqueued_at = row[5].c_str();
+    message.payload = row[6].c_str();
+    message.headers = row[7].c_str();
     messages.push_back(std::move(message));
   }
   return messages;
@@ -122,7 +128,10 @@ std::vector<Settled> Queue::settle(std::span<const Settlement> settlements, cons
   // Nothing but the errors' texts came from outside: a database that is not in UTF8 may be unable
   // to hold them, and a message must not stay unsettled for that.
   std::vector<Settlement> plain(settlements.begin(), settlements.end());
-  for (auto& settlement : plain) settlement.outcome.error = ascii(settlement.outcome.error);
+  for (auto& settlement : plain) {
+    settlement.outcome.error = ascii(settlement.outcome.error);
+    settlement.outcome.evidence.stderr_tail = ascii(settlement.outcome.evidence.stderr_tail);
+  }
   return settle_as_given(plain, rule);
 }
 
@@ -131,20 +140,23 @@ std::vector<Settled> Queue::settle_as_given(std::span<const Settlement> settleme
   std::vector<Settled> settled;
   Ids ids, tokens;
   std::vector<std::string> outcomes;
-  std::vector<std::optional<std::string>> delays, errors;
-  for (const auto& [lease, outcome] : settlements) {
+  std::vector<std::optional<std::string>> delays, errors, evidence;
+  for (const auto& settlement : settlements) {
+    const auto& [lease, outcome, run] = settlement;
     ids.push_back(lease.id);
     tokens.push_back(lease.token);
     outcomes.emplace_back(outcome_name(outcome.kind));
     delays.push_back(outcome.after ? std::optional(interval_text(*outcome.after)) : std::nullopt);
     errors.push_back(outcome.error.empty() ? std::nullopt
                                            : std::optional(without_nul(outcome.error)));
+    evidence.push_back(history_entry(settlement));
   }
   const pqxx::result rows = connection_.impl().call(
       "select settled from pgforeman.settle($1::bigint[], $2::bigint[], $3::text[],"
-      " $4::interval[], $5::text[], $6::int, $7::interval, $8::interval)",
+      " $4::interval[], $5::text[], $6::jsonb[], $7::int, $8::int, $9::interval, $10::interval)",
       {array_text(ids), array_text(tokens), array_text(outcomes), array_text(delays),
-       array_text(errors), std::to_string(rule.max_attempts), interval_text(rule.backoff),
+       array_text(errors), array_text(evidence), std::to_string(rule.max_attempts),
+       std::to_string(rule.max_crashes), interval_text(rule.backoff),
        interval_text(rule.backoff_max)});
   settled.reserve(settlements.size());
   for (const auto& row : rows) settled.push_back(settled_of(row[0].c_str()));
@@ -179,12 +191,13 @@ std::int64_t Queue::release_token(std::int64_t token) {
       .as<std::int64_t>();
 }
 
-std::int64_t Queue::blame_token(std::int64_t token, const RetryRule& rule,
-                                const std::string& error) {
+std::int64_t Queue::blame_token(std::int64_t token, const RetryRule& rule, const Outcome& crash) {
   return connection_.impl()
       .call(
-          "select pgforeman.release_token($1, $2::bigint, $3, $4::int, $5::interval, $6::interval)",
-          {name_, std::to_string(token), ascii(error), std::to_string(rule.max_attempts),
+          "select pgforeman.release_token($1, $2::bigint, $3, $4::jsonb, $5::int, $6::interval,"
+          " $7::interval)",
+          {name_, std::to_string(token), ascii(crash.error),
+           history_entry({{}, crash}).value_or("null"), std::to_string(rule.max_crashes),
            interval_text(rule.backoff), interval_text(rule.backoff_max)})[0][0]
       .as<std::int64_t>();
 }

@@ -21,11 +21,19 @@ struct RetryRule {
   int max_attempts = 5;
   Millis backoff{1000};  ///< after the first failed attempt; doubles each time, +-20 % jitter
   Millis backoff_max{300000};
+  int max_crashes = 3;
+};
+
+/// Where and when a message ran.
+struct Run {
+  int slot = -1;                ///< -1: not known
+  std::int64_t started_ms = 0;  ///< wall clock, since the epoch; 0: it never ran
 };
 
 struct Settlement {
   Lease lease;
   Outcome outcome;
+  Run run{};
 };
 
 /// What a settlement came to, in the order they were given.
@@ -69,8 +77,8 @@ class Queue {
   std::int64_t release_token(std::int64_t token);
 
   /// The same after the claimer died of something that may be the message's doing: one that was
-  /// claimed much more often than it was ever run counts an attempt with `error`.
-  std::int64_t blame_token(std::int64_t token, const RetryRule& rule, const std::string& error);
+  /// claimed much more often than it was ever run counts a crash.
+  std::int64_t blame_token(std::int64_t token, const RetryRule& rule, const Outcome& crash);
 
   /// Moves due messages to ready, and counts if asked to (it is the costly part). One statement.
   Tick tick(bool with_counts = true);

@@ -3,6 +3,58 @@
 #include <algorithm>
 
 namespace pgforeman {
+namespace {
+
+LeaseState state_of(Outcome::Kind kind) {
+  switch (kind) {
+    case Outcome::Kind::done:
+      return LeaseState::done;
+    case Outcome::Kind::retry:
+      return LeaseState::retry;
+    case Outcome::Kind::crash:
+      return LeaseState::crash;
+    case Outcome::Kind::dead:
+      return LeaseState::dead;
+    case Outcome::Kind::worn_out:
+      return LeaseState::worn_out;
+    case Outcome::Kind::released:
+      return LeaseState::released;
+  }
+  return LeaseState::released;
+}
+
+/// Anything may stand there.
+Cause cause_of(const std::atomic<Cause>& word) {
+  const auto cause = word.load();
+  return static_cast<int>(cause) < kCauseCount ? cause : Cause::none;
+}
+
+Death read_death(const Ledger& ledger) {
+  Death death;
+  death.blame = cause_of(ledger.blame);
+  death.exit_code = ledger.exit_code.load();
+  death.signal = ledger.signal.load();
+  death.handler_peak_rss_kib = ledger.handler_peak_rss_kib.load();
+  for (const auto& c : ledger.explain) {
+    const char value = c.load(std::memory_order_relaxed);
+    if (value == '\0') break;
+    // Only the supervisor writes here, but a stray writer must not put bytes into SQL text.
+    death.explain.push_back(value >= ' ' && value <= '~' ? value : '?');
+  }
+  return death;
+}
+
+std::string read_stderr(const Ledger& ledger) {
+  const auto& ring = ledger.stderr_ring;
+  const auto end = ledger.stderr_bytes.load();
+  std::string text;
+  for (auto at = end - std::min<std::uint64_t>(end, ring.size()); at != end; ++at) {
+    text.push_back(ring[at % ring.size()].load(std::memory_order_relaxed));
+  }
+  return text;
+}
+
+}  // namespace
 
 void LedgerWriter::begin_claim(std::int64_t token) {
   ledger_.count.store(0);
@@ -17,6 +69,7 @@ void LedgerWriter::end_claim(std::span<const Message> messages) {
     entry.token.store(messages[i].lease.token, std::memory_order_relaxed);
     entry.attempt.store(messages[i].attempt, std::memory_order_relaxed);
     entry.after_ms.store(-1, std::memory_order_relaxed);
+    entry.started_ms.store(0, std::memory_order_relaxed);
     entry.state.store(LeaseState::held, std::memory_order_relaxed);
   }
   // The entries stand before the token goes: at every instant one of the two tells of the rows.
@@ -24,29 +77,29 @@ void LedgerWriter::end_claim(std::span<const Message> messages) {
   ledger_.claiming_token.store(0);
 }
 
-void LedgerWriter::start(std::size_t index) {
+void LedgerWriter::start(std::size_t index, std::int64_t wall_ms) {
+  ledger_.handler_pid.store(0, std::memory_order_relaxed);
+  ledger_.stderr_bytes.store(0, std::memory_order_relaxed);
+  ledger_.entries[index].started_ms.store(wall_ms, std::memory_order_relaxed);
   ledger_.entries[index].state.store(LeaseState::running);
+}
+
+void LedgerWriter::add_stderr(std::string_view chunk) {
+  auto& ring = ledger_.stderr_ring;
+  auto at = ledger_.stderr_bytes.load(std::memory_order_relaxed);
+  for (const char c : chunk) ring[at++ % ring.size()].store(c, std::memory_order_relaxed);
+  ledger_.stderr_bytes.store(at);
 }
 
 void LedgerWriter::finish(std::size_t index, const Outcome& outcome) {
   LedgerEntry& entry = ledger_.entries[index];
+  const Evidence& evidence = outcome.evidence;
   entry.after_ms.store(outcome.after ? outcome.after->count() : -1, std::memory_order_relaxed);
-  LeaseState state = LeaseState::released;
-  switch (outcome.kind) {
-    case Outcome::Kind::done:
-      state = LeaseState::done;
-      break;
-    case Outcome::Kind::retry:
-      state = LeaseState::retry;
-      break;
-    case Outcome::Kind::dead:
-      state = LeaseState::dead;
-      break;
-    case Outcome::Kind::released:
-      state = LeaseState::released;
-      break;
-  }
-  entry.state.store(state);
+  entry.cause.store(evidence.cause, std::memory_order_relaxed);
+  entry.exit_code.store(evidence.exit_code, std::memory_order_relaxed);
+  entry.signal.store(evidence.signal, std::memory_order_relaxed);
+  entry.peak_rss_kib.store(evidence.peak_rss_kib, std::memory_order_relaxed);
+  entry.state.store(state_of(outcome.kind));
 }
 
 void LedgerWriter::settled(std::size_t index) {
@@ -61,13 +114,8 @@ void LedgerWriter::clear() {
 LedgerReading read_ledger(const Ledger& ledger) {
   LedgerReading reading;
   reading.claiming_token = ledger.claiming_token.load();
-  reading.blame = ledger.blame.load() == 1;
-  for (const auto& c : ledger.cause) {
-    const char value = c.load(std::memory_order_relaxed);
-    if (value == '\0') break;
-    // Only the supervisor writes here, but a stray writer must not put bytes into SQL text.
-    reading.cause.push_back(value >= ' ' && value <= '~' ? value : '?');
-  }
+  reading.death = read_death(ledger);
+  reading.stderr_tail = read_stderr(ledger);
   const std::size_t count = std::min<std::size_t>(ledger.count.load(), kMaxBatch);
   for (std::size_t i = 0; i < count; ++i) {
     const LedgerEntry& entry = ledger.entries[i];
@@ -76,16 +124,25 @@ LedgerReading read_ledger(const Ledger& ledger) {
     reading.entries.push_back({{entry.id.load(), entry.token.load()},
                                state,
                                entry.attempt.load(),
-                               entry.after_ms.load()});
+                               entry.after_ms.load(),
+                               entry.started_ms.load(),
+                               {cause_of(entry.cause), entry.exit_code.load(), entry.signal.load(),
+                                entry.peak_rss_kib.load(), ""}});
   }
   return reading;
 }
 
-void sign_ledger(Ledger& ledger, bool blame, const std::string& cause) {
-  const std::size_t size = std::min(cause.size(), ledger.cause.size() - 1);
-  for (std::size_t i = 0; i < size; ++i) ledger.cause[i].store(cause[i], std::memory_order_relaxed);
-  ledger.cause[size].store('\0', std::memory_order_relaxed);
-  ledger.blame.store(blame ? 1 : 0, std::memory_order_relaxed);
+void sign_ledger(Ledger& ledger, const Death& death) {
+  ledger.blame.store(death.blame, std::memory_order_relaxed);
+  ledger.exit_code.store(death.exit_code, std::memory_order_relaxed);
+  ledger.signal.store(death.signal, std::memory_order_relaxed);
+  ledger.handler_peak_rss_kib.store(death.handler_peak_rss_kib, std::memory_order_relaxed);
+  auto& explain = ledger.explain;
+  const std::size_t size = std::min(death.explain.size(), explain.size() - 1);
+  for (std::size_t i = 0; i < size; ++i) {
+    explain[i].store(death.explain[i], std::memory_order_relaxed);
+  }
+  explain[size].store('\0', std::memory_order_relaxed);
 }
 
 }  // namespace pgforeman

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pgforeman/message.h"
@@ -19,21 +20,54 @@ namespace pgforeman {
 
 inline constexpr std::size_t kMaxBatch = 1000;
 
-enum class LeaseState : std::uint32_t { none, held, running, done, retry, dead, released };
+enum class LeaseState : std::uint32_t {
+  none,
+  held,
+  running,
+  done,
+  retry,
+  crash,
+  dead,
+  worn_out,
+  released
+};
 
 struct LedgerEntry {
   std::atomic<std::int64_t> id, token;
   std::atomic<LeaseState> state;
   std::atomic<std::int32_t> attempt;
-  std::atomic<std::int64_t> after_ms;  ///< retry: the handler's own delay; -1: none
+  std::atomic<std::int64_t> after_ms;    ///< retry: the handler's own delay; -1: none
+  std::atomic<std::int64_t> started_ms;  ///< wall clock; 0: not yet
+  // Finished: Evidence of how.
+  std::atomic<Cause> cause;
+  std::atomic<std::int32_t> exit_code, signal;
+  std::atomic<std::int64_t> peak_rss_kib;
 };
 
 /// Who may touch a ledger: nobody, its child, or (after that child's death) maintenance.
 enum class LedgerUse : std::uint32_t { free, owned, orphaned };
 
+/// How a child ended, for the messages it held.
+struct Death {
+  Cause blame = Cause::none;  ///< of the running message; none: it is not to blame
+  int exit_code = -1;         ///< the child's; -1: by a signal
+  int signal = 0;
+  std::int64_t handler_peak_rss_kib = 0;  ///< 0: not known
+  std::string explain;                    ///< "consumer killed by SIGSEGV"
+};
+
 struct alignas(64) Ledger {
-  std::atomic<std::uint32_t> blame;  ///< orphaned: 1 = the running message counts an attempt
-  std::array<std::atomic<char>, 160> cause;  ///< orphaned: how the child ended, NUL-terminated
+  std::atomic<std::int32_t> slot;  ///< whose it is, or was
+  // Orphaned: Death, written by the supervisor; `explain` NUL-terminated.
+  std::atomic<Cause> blame;
+  std::atomic<std::int32_t> exit_code, signal;
+  std::atomic<std::int64_t> handler_peak_rss_kib;
+  std::array<std::atomic<char>, 160> explain;
+  /// The running message's handler, and what it last said on stderr: a ring, and how many bytes
+  /// went into it since the message began.
+  std::atomic<std::int32_t> handler_pid;  ///< 0: none
+  std::atomic<std::uint64_t> stderr_bytes;
+  std::array<std::atomic<char>, 1024> stderr_ring;
   /// The token of a claim that is under way: its rows are ours even if its answer never came.
   std::atomic<std::int64_t> claiming_token;
   std::atomic<std::uint32_t> count;
@@ -47,7 +81,10 @@ class LedgerWriter {
 
   void begin_claim(std::int64_t token);
   void end_claim(std::span<const Message> messages);
-  void start(std::size_t index);
+  void start(std::size_t index, std::int64_t wall_ms);
+  void set_handler(std::int32_t pid) { ledger_.handler_pid.store(pid); }
+  /// The running message's handler wrote this.
+  void add_stderr(std::string_view chunk);
   void finish(std::size_t index, const Outcome& outcome);
   void settled(std::size_t index);  ///< the database knows (or the lease was lost)
   void clear();
@@ -62,18 +99,19 @@ struct LedgerReading {
     Lease lease;
     LeaseState state;
     int attempt;
-    std::int64_t after_ms;
+    std::int64_t after_ms, started_ms;
+    Evidence evidence;  ///< without stderr_tail
   };
   std::vector<Entry> entries;
   std::int64_t claiming_token = 0;
-  bool blame = false;
-  std::string cause;
+  Death death;
+  std::string stderr_tail;  ///< of the running message's handler; any bytes
 
   bool empty() const { return entries.empty() && claiming_token == 0; }
 };
 LedgerReading read_ledger(const Ledger& ledger);
 
 /// Supervisor: what a dead child's ledger must say before maintenance reads it.
-void sign_ledger(Ledger& ledger, bool blame, const std::string& cause);
+void sign_ledger(Ledger& ledger, const Death& death);
 
 }  // namespace pgforeman

@@ -26,6 +26,8 @@ struct alignas(64) FleetBoard {
   std::atomic<std::uint32_t> capped;
   /// Reasons of an outage that somebody has logged in this minute (hashes): one says it for all.
   std::array<std::atomic<std::uint64_t>, 8> said;
+  /// Runs in vain by Cause, of all children since the fleet began.
+  std::array<std::atomic<std::uint64_t>, kCauseCount> causes;
 };
 
 class Scoreboard {

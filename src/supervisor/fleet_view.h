@@ -67,6 +67,7 @@ struct FleetView {
   std::array<std::uint64_t, kHandlerBuckets> handler_buckets{};  ///< not cumulative
   double handler_seconds_sum = 0;
   std::map<std::string, std::uint64_t> exits_by_cause;
+  std::map<std::string, std::uint64_t> failures_by_cause;  ///< runs in vain, by Cause
   std::uint64_t log_lines_dropped = 0;
 };
 

@@ -15,15 +15,15 @@ class LedgerPool {
 
   /// A cleared ledger for a new child. When all are taken (the database is gone and children keep
   /// dying) the oldest orphan is given up: its leases end by the visibility timeout.
-  int take() {
+  int take(int slot) {
     reclaim();
     for (int i = 0; i < kLedgers; ++i) {
       if (used_[static_cast<std::size_t>(i)]) continue;
-      return own(i);
+      return own(i, slot);
     }
     const int oldest = orphans_.front();
     orphans_.pop_front();
-    return own(oldest);
+    return own(oldest, slot);
   }
 
   void give_back(int index) {
@@ -31,16 +31,17 @@ class LedgerPool {
     board_.ledger_use(index).store(LedgerUse::free);
   }
 
-  void orphan(int index, bool blame, const std::string& cause) {
-    sign_ledger(board_.ledger(index), blame, cause);
+  void orphan(int index, const Death& death) {
+    sign_ledger(board_.ledger(index), death);
     board_.ledger_use(index).store(LedgerUse::orphaned);
     orphans_.push_back(index);
   }
 
  private:
-  int own(int index) {
+  int own(int index, int slot) {
     used_[static_cast<std::size_t>(index)] = true;
     LedgerWriter(board_.ledger(index)).clear();
+    board_.ledger(index).slot.store(slot);
     board_.ledger_use(index).store(LedgerUse::owned);
     return index;
   }

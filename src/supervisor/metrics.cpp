@@ -139,6 +139,12 @@ void add_messages(Families& families, const FleetView& view) {
   outcome("released", view.messages.released);
   outcome("lost_lease", view.messages.lost_lease);
 
+  families.begin(MetricType::Counter, "pgforeman_failures_total",
+                 "Runs of messages that did not finish them, by cause.");
+  for (const auto& [cause, count] : view.failures_by_cause) {
+    families.add({queue, label("cause", cause)}, count);
+  }
+
   families.begin(MetricType::Histogram, "pgforeman_handler_seconds",
                  "Seconds a handler took for one message.");
   ClientMetric::Histogram histogram;

@@ -185,14 +185,14 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
     verdict.cause = told ? ExitCause::shutdown : ExitCause::deadline;
     verdict.explain += ": " + slot.kill_reason;
     // Killed for running over the drain's deadline: the message did nothing wrong.
-    verdict.blame = !told;
+    verdict.blame = told ? Cause::none : Cause::consumer_deadline;
   } else if (exit.signal != 0) {
     verdict.cause = exit.core_dumped     ? ExitCause::core
                     : exit.out_of_memory ? ExitCause::out_of_memory
                                          : ExitCause::signal;
   } else if (exit.exit_code == 0) {
     verdict.cause = ExitCause::drained;
-    verdict.blame = false;
+    verdict.blame = Cause::none;
   }
   const bool connecting = slot.beat.phase() == Phase::connecting;
   const bool failed_boot = !slot.reached_waiting && verdict.cause != ExitCause::drained && !told;

@@ -16,6 +16,7 @@
 
 #include "base/child_exit.h"
 #include "base/clock.h"
+#include "pgforeman/message.h"
 #include "scoreboard/phase_limits.h"
 #include "scoreboard/slot.h"
 #include "supervisor/exit_cause.h"
@@ -81,9 +82,9 @@ using Observations = std::map<int, Observation>;  ///< by slot
 /// The verdict on one exit.
 struct ExitVerdict {
   ExitCause cause = ExitCause::exit_code;
-  std::string explain;          ///< how, and why if we did it
-  bool blame = true;            ///< the message it was running counts an attempt
-  bool new_crash_loop = false;  ///< this exit made the slot crash-looping
+  std::string explain;                  ///< how, and why if we did it
+  Cause blame = Cause::consumer_crash;  ///< of the message it was running; none: not its fault
+  bool new_crash_loop = false;          ///< this exit made the slot crash-looping
   std::optional<Millis> restart_in;
 };
 

@@ -88,6 +88,8 @@ std::string render_status(const FleetView& view) {
   for (const SlotView& slot : view.slots) slots.push_back(slot_object(slot));
   Json exits = Json::object();
   for (const auto& [cause, count] : view.exits_by_cause) exits[cause] = count;
+  Json failures = Json::object();
+  for (const auto& [cause, count] : view.failures_by_cause) failures[cause] = count;
   const Json status = {{"version", view.version},
                        {"state", view.state},
                        {"queue", view.queue},
@@ -100,6 +102,7 @@ std::string render_status(const FleetView& view) {
                        {"queue_counts", queue_counts(view.counts)},
                        {"messages", messages(view.messages)},
                        {"handler_time", handler_times(view)},
+                       {"failures_by_cause", std::move(failures)},
                        {"exits_by_cause", std::move(exits)},
                        {"log_lines_dropped", view.log_lines_dropped},
                        {"slots", std::move(slots)},

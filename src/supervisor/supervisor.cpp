@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -183,7 +184,7 @@ void Supervisor::apply(const Action& action) {
 void Supervisor::fork_into(int slot) {
   Child& child = children_[slot];
   const bool maintenance = slot == kMaintenanceSlot;
-  if (child.ledger < 0 && !maintenance) child.ledger = ledgers_.take();
+  if (child.ledger < 0 && !maintenance) child.ledger = ledgers_.take(slot);
   Slot& shared = scoreboard_->slot(slot);
   const std::uint32_t epoch = child.epoch + 1;
   shared.epoch.store(epoch);
@@ -235,10 +236,11 @@ int Supervisor::slot_of(pid_t pid) const {
 
 void Supervisor::reap() {
   std::vector<std::pair<int, ChildExit>> ended;
+  std::vector<ChildExit> strangers;  // handlers of dead consumers, and what they left
   const auto take = [&](const ChildExit& exit) {
     std::erase(inherited_, exit.pid);
     const int slot = slot_of(exit.pid);
-    if (slot < 0) return;
+    if (slot < 0) return strangers.push_back(exit);
     ended.emplace_back(slot, exit);
     children_[slot].pid = 0;
   };
@@ -251,11 +253,11 @@ void Supervisor::reap() {
     }
     const std::size_t known = ended.size();
     for (const auto& exit : kill_strangers(keep)) take(exit);
-    for (; done < known; ++done) on_exit(ended[done].first, ended[done].second);
+    for (; done < known; ++done) on_exit(ended[done].first, ended[done].second, strangers);
   }
 }
 
-void Supervisor::on_exit(int slot, ChildExit exit) {
+void Supervisor::on_exit(int slot, ChildExit exit, std::span<const ChildExit> strangers) {
   Child& child = children_[slot];
   exit.out_of_memory = exit.signal == SIGKILL && oom_.explains_kill();
   const TimePoint now = Clock::now();
@@ -280,19 +282,27 @@ void Supervisor::on_exit(int slot, ChildExit exit) {
         "slot is crash-looping",
         {{"child", role_of(slot)}, {"child_slot", shown_slot(slot)}, {"explain", verdict.explain}});
   }
-  hand_over_ledger(child, verdict);
+  hand_over_ledger(child, exit, verdict, strangers);
   Slot& shared = scoreboard_->slot(slot);
   shared.beat.store(0);
   shared.connected.store(0);
   shared.message_id.store(0);
 }
 
-void Supervisor::hand_over_ledger(Child& child, const ExitVerdict& verdict) {
+void Supervisor::hand_over_ledger(Child& child, const ChildExit& exit, const ExitVerdict& verdict,
+                                  std::span<const ChildExit> strangers) {
   if (child.ledger < 0) return;
-  if (read_ledger(scoreboard_->ledger(child.ledger)).empty()) {
+  const Ledger& ledger = scoreboard_->ledger(child.ledger);
+  if (read_ledger(ledger).empty()) {
     ledgers_.give_back(child.ledger);
   } else {
-    ledgers_.orphan(child.ledger, verdict.blame, "consumer " + verdict.explain);
+    Death death{verdict.blame, exit.signal == 0 ? exit.exit_code : -1, exit.signal, 0,
+                "consumer " + verdict.explain};
+    const auto handler = std::find_if(
+        strangers.begin(), strangers.end(),
+        [&](const ChildExit& stranger) { return stranger.pid == ledger.handler_pid.load(); });
+    if (handler != strangers.end()) death.handler_peak_rss_kib = handler->peak_rss_kib;
+    ledgers_.orphan(child.ledger, death);
     ::eventfd_write(call_fd_.get(), 1);
   }
   child.ledger = -1;

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -70,8 +71,9 @@ class Supervisor {
   void fork_into(int slot);
   void signal_child(const Action& action);
   void reap();
-  void on_exit(int slot, ChildExit exit);
-  void hand_over_ledger(Child& child, const ExitVerdict& verdict);
+  void on_exit(int slot, ChildExit exit, std::span<const ChildExit> strangers);
+  void hand_over_ledger(Child& child, const ChildExit& exit, const ExitVerdict& verdict,
+                        std::span<const ChildExit> strangers);
   int slot_of(pid_t pid) const;
   void reload();
   void resize(int by);

@@ -96,6 +96,10 @@ FleetView Supervisor::view() const {
   // Also those that never happened: a rate() of a series that begins with its first event misses
   // it.
   for (const ExitCause cause : kExitCauses) view.exits_by_cause.emplace(to_string(cause), 0);
+  for (int i = 1; i < kCauseCount; ++i) {
+    view.failures_by_cause[std::string(to_string(static_cast<Cause>(i)))] =
+        count(scoreboard_->fleet().causes[static_cast<std::size_t>(i)]);
+  }
   view.log_lines_dropped = log::dropped_lines();
   for (const auto& [index, state] : policy_.slots()) {
     SlotView slot = slot_view(index, state, now);

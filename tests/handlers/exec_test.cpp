@@ -39,14 +39,21 @@ TEST_CASE("exit 65 and 100 are dead, every other code is a retry", "[exec]") {
   for (const int code : {1, 2, 64, 66, 99, 101, 126, 127, 255}) {
     const Outcome outcome = run_shell("exit " + std::to_string(code));
     CHECK(outcome.kind == Kind::retry);
+    CHECK(outcome.evidence.cause == Cause::exit_code);
+    CHECK(outcome.evidence.exit_code == code);
     CHECK(outcome.error == "exited with code " + std::to_string(code));
     CHECK_FALSE(outcome.after);
   }
 }
 
-TEST_CASE("death by a signal is a retry that names it", "[exec]") {
+TEST_CASE("death by a signal is a crash that names it", "[exec]") {
   const Outcome outcome = run_shell("echo about to crash >&2; kill -SEGV $$");
-  CHECK(outcome.kind == Kind::retry);
+  CHECK(outcome.kind == Kind::crash);
+  CHECK(outcome.evidence.cause == Cause::signal);
+  CHECK(outcome.evidence.signal == SIGSEGV);
+  CHECK(outcome.evidence.exit_code == -1);
+  CHECK(outcome.evidence.peak_rss_kib > 0);
+  CHECK(outcome.evidence.stderr_tail == "about to crash");
   CHECK_THAT(outcome.error, StartsWith("killed by SIGSEGV") && contains("about to crash"));
   CHECK_THAT(run_shell("kill -KILL $$").error, StartsWith("killed by SIGKILL"));
 }

@@ -34,9 +34,10 @@ Outcome outcome_of(const std::string& misdeed, Millis timeout = Millis{20000}) {
   return outcome;
 }
 
-std::string error_of(const std::string& misdeed) {
+std::string error_of(const std::string& misdeed, Cause cause = Cause::contract) {
   const Outcome outcome = outcome_of(misdeed);
-  CHECK(outcome.kind == Kind::retry);
+  CHECK(outcome.kind == (cause == Cause::signal ? Kind::crash : Kind::retry));
+  CHECK(outcome.evidence.cause == cause);
   CHECK_FALSE(outcome.after);
   return outcome.error;
 }
@@ -66,7 +67,7 @@ TEST_CASE("a wrong id, an unknown status and a bad after are named", "[jsonl_vio
 }
 
 TEST_CASE("half a line and the end is named", "[jsonl_violation]") {
-  CHECK_THAT(error_of(R"(printf '{"id":1,"sta'; exit 0)"),
+  CHECK_THAT(error_of(R"(printf '{"id":1,"sta'; exit 0)", Cause::exit_code),
              contains("exited with code 0 after half a line") && contains("sta"));
   CHECK_THAT(error_of(R"(printf '{"id":1,"sta'; exec >&-; read x)"),
              contains("closed its stdout after half a line"));
@@ -92,9 +93,9 @@ TEST_CASE("a closed stdin is named when the message does not fit the pipe", "[js
 }
 
 TEST_CASE("an exit or a crash without an answer is named", "[jsonl_violation]") {
-  CHECK(error_of("echo why >&2; exit 3") ==
+  CHECK(error_of("echo why >&2; exit 3", Cause::exit_code) ==
         "the handler exited with code 3 without an answer: why");
-  CHECK_THAT(error_of("kill -SEGV $$"),
+  CHECK_THAT(error_of("kill -SEGV $$", Cause::signal),
              StartsWith("the handler killed by SIGSEGV") || contains("SIGSEGV"));
 }
 

@@ -97,10 +97,10 @@ TEST_CASE("A fleet whose children are all killed at once is back within a second
 TEST_CASE("A message whose consumer is killed runs again at once", "[crash]") {
   Bed bed;
   bed.hold_again();
-  Fleet fleet(bed.settings({{"CONCURRENCY", "2"}, {"RETRY_BACKOFF", "1ms"}}));
+  Fleet fleet(bed.settings({{"CONCURRENCY", "2"}, {"MAX_CRASHES", "1000"}}));
   std::vector<double> trials;
   bed.send(1, R"({"do": "hold"})");
-  for (std::size_t i = 1; i <= 4; ++i) {
+  for (std::size_t i = 1; i <= 100; ++i) {
     REQUIRE(bed.wait_for_runs(i));
     REQUIRE(fleet.wait_for_status([](const Status& s) {
       return s.slots[0].phase == "running" || s.slots[1].phase == "running";
@@ -113,20 +113,20 @@ TEST_CASE("A message whose consumer is killed runs again at once", "[crash]") {
     trials.push_back(bed.runs().back().time - start);
     CHECK_FALSE(alive(bed.runs().at(i - 1).pid));
   }
-  say("P2 its message running again: " + in_ms(trials));
-  CHECK(figures(trials).median <= allowed(0.100));
+  say("P2 its message running again, 100 trials: " + in_ms(trials));
+  CHECK(figures(trials).median <= allowed(0.025));
+  CHECK(figures(trials).worst <= allowed(0.250));
   bed.go();
   CHECK(bed.wait_until_empty(10s));
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A consumer killed in its batch costs an attempt only to the message that ran",
-          "[crash]") {
+TEST_CASE("A consumer killed in its batch costs a crash only to the message that ran", "[crash]") {
   Bed bed;
   bed.send(3);
   bed.send(1, R"({"do": "hold"})");
   bed.send(6);
-  Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"BATCH", "10"}, {"RETRY_BACKOFF", "1ms"}}));
+  Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"BATCH", "10"}}));
   REQUIRE(bed.wait_for_runs(4));
   ::kill(fleet.status().slots[0].pid, SIGKILL);
   bed.go();
@@ -139,7 +139,7 @@ TEST_CASE("A consumer killed in its batch costs an attempt only to the message t
   for (const auto& run : runs) {
     if (run.id == victim) CHECK(run.fence > last_fence);
     if (run.id == victim) last_fence = run.fence;
-    CHECK(run.attempt == (run.id == victim && run.fence > 1 ? 2 : 1));
+    CHECK(run.attempt == 1);
   }
   stop_cleanly(fleet);
 }
@@ -147,7 +147,7 @@ TEST_CASE("A consumer killed in its batch costs an attempt only to the message t
 TEST_CASE("A message that kills its consumer becomes a dead letter, and the fleet works on",
           "[crash]") {
   Bed bed;
-  Fleet fleet(bed.settings({{"MAX_ATTEMPTS", "4"}, {"RETRY_BACKOFF", "1ms"}}));
+  Fleet fleet(bed.settings({{"MAX_CRASHES", "4"}}));
   Watch watch(fleet.port());
   bed.send(1, R"({"do": "murder"})");
   bed.send(20);

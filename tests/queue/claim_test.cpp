@@ -130,23 +130,25 @@ TEST_CASE("Releasing a token hands back all it holds, at once and at no attempt"
   CHECK(db.settle(others[0].lease, done()) == Settled::done);
 }
 
-TEST_CASE("A message that is claimed again and again and never run uses up its attempts",
+TEST_CASE("A message that is claimed again and again and never run uses up its crashes",
           "[claim]") {
   Database db;
   const auto id = db.send();
-  const RetryRule rule{2, Millis{0}, Millis{0}};
+  const RetryRule rule{2, Millis{0}, Millis{0}, 2};
+  const Outcome crash = test::crash("killed while it claimed");
   for (int i = 0; i < 11; ++i) {
     const auto held = db.claim();
     REQUIRE(held.size() == 1);
     CHECK(held[0].attempt == 1);
-    CHECK(db.queue.blame_token(held[0].lease.token, rule, "killed while it claimed") == 1);
+    CHECK(db.queue.blame_token(held[0].lease.token, rule, crash) == 1);
   }
-  CHECK(db.sql.query("select attempt from pgforeman.message") == "1");
+  CHECK(db.sql.rows("select attempt, crashes from pgforeman.message") ==
+        std::vector<Row>{{"0", "1"}});
   db.queue.tick();
   auto held = db.claim();
   REQUIRE(held.size() == 1);
-  CHECK(held[0].attempt == 2);
-  db.queue.blame_token(held[0].lease.token, rule, "killed while it claimed");
+  CHECK(held[0].attempt == 1);
+  db.queue.blame_token(held[0].lease.token, rule, crash);
   CHECK(db.left() == 0);
   CHECK(db.sql.rows("select id, error from pgforeman.dead_message") ==
         std::vector<Row>{{std::to_string(id), "killed while it claimed"}});

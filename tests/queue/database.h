@@ -70,6 +70,11 @@ inline Outcome retry(const std::string& error = "it broke",
 inline Outcome dead(const std::string& error) {
   return {Outcome::Kind::dead, std::nullopt, error, ""};
 }
+inline Outcome crash(const std::string& error, std::optional<Millis> after = std::nullopt) {
+  Outcome outcome{Outcome::Kind::crash, after, error, ""};
+  outcome.evidence = {Cause::signal, -1, 11, 3000, error};
+  return outcome;
+}
 inline Outcome released() {
   return {Outcome::Kind::released, std::nullopt, "", ""};
 }

@@ -1,5 +1,7 @@
 #include "queue/dead_letters.h"
 
+#include <algorithm>
+
 #include "queue/database.h"
 
 using namespace pgforeman;
@@ -20,7 +22,7 @@ std::int64_t bury(Database& db, const std::string& payload, const std::string& e
 
 TEST_CASE("Dead letters are listed newest first, of one queue or of all", "[dead_letters]") {
   Database db;
-  DeadLetters of_queue(db.connection, "q"), of_all(db.connection, std::nullopt);
+  DeadLetters of_queue(db.connection, {"q", "", ""}), of_all(db.connection, {});
   CHECK(of_queue.list(10).empty());
   const auto first = bury(db, "1", "a");
   const auto second = bury(db, "2", "b");
@@ -43,7 +45,7 @@ TEST_CASE("A retried dead letter starts over with its id, and its fence goes on 
           "[dead_letters]") {
   Database db;
   const auto id = bury(db, "{\"x\":1}", "boom");
-  DeadLetters letters(db.connection, "q");
+  DeadLetters letters(db.connection, {"q", "", ""});
   const std::vector<std::int64_t> wanted = {id, 424242};
   CHECK(letters.retry(wanted) == std::vector{id});
   CHECK(letters.retry(wanted).empty());
@@ -62,7 +64,7 @@ TEST_CASE("All dead letters are retried in batches, but not those that die meanw
           "[dead_letters]") {
   Database db;
   for (int i = 0; i < 25; ++i) bury(db, std::to_string(i), "x");
-  DeadLetters letters(db.connection, "q");
+  DeadLetters letters(db.connection, {"q", "", ""});
   const std::string start = letters.now();
   CHECK(letters.retry_before(start, 10) == 10);
   for (const auto& m : db.claim(10)) db.settle(m.lease, dead("again"));
@@ -77,11 +79,41 @@ TEST_CASE("Purged dead letters are gone for good, of their queue only", "[dead_l
   Database db;
   const auto first = bury(db, "1", "x");
   for (int i = 0; i < 5; ++i) bury(db, "2", "y");
-  DeadLetters letters(db.connection, "q"), others(db.connection, "other");
+  DeadLetters letters(db.connection, {"q", "", ""}), others(db.connection, {"other", "", ""});
   CHECK(others.purge(std::span(&first, 1)).empty());
   CHECK(others.purge_before(others.now(), 100) == 0);
   CHECK(letters.purge(std::span(&first, 1)) == std::vector{first});
   CHECK(letters.purge_before(letters.now(), 100) == 5);
   CHECK(letters.count() == 0);
   CHECK(db.left() == 0);
+}
+
+TEST_CASE("A filter takes those of a reason, with a text in their error", "[dead_letters]") {
+  Database db;
+  for (int i = 0; i < 4; ++i) db.send(std::to_string(i));
+  const auto held = db.claim(4);
+  const RetryRule rule{1, Millis{0}, Millis{0}, 1};
+  db.settle(held[0].lease, dead("100% of it"), rule);
+  db.settle(held[1].lease, retry("100 of it"), rule);
+  db.settle(held[2].lease, retry("other"), rule);
+  db.settle(held[3].lease, crash("100% of it"), rule);
+  const auto ids = [&](const DeadFilter& filter) {
+    std::vector<std::int64_t> found;
+    for (const auto& letter : DeadLetters(db.connection, filter).list(9))
+      found.push_back(letter.id);
+    std::sort(found.begin(), found.end());
+    return found;
+  };
+  const auto id = [&](std::size_t i) { return held[i].lease.id; };
+  CHECK(ids({"q", "", ""}).size() == 4);
+  CHECK(ids({"q", "max_attempts", ""}) == std::vector{id(1), id(2)});
+  CHECK(ids({"q", "", "100% of"}) == std::vector{id(0), id(3)});
+  CHECK(ids({"q", "max_crashes", "100"}) == std::vector{id(3)});
+  DeadLetters some(db.connection, {"q", "max_attempts", "100"});
+  CHECK(some.count() == 1);
+  CHECK(some.retry_before(some.now(), 10) == 1);
+  CHECK(db.claim(9).size() == 1);
+  DeadLetters rest(db.connection, {"q", "", "of it"});
+  CHECK(rest.purge_before(rest.now(), 10) == 2);
+  CHECK(ids({"q", "", ""}) == std::vector{id(2)});
 }

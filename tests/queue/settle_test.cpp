@@ -103,7 +103,7 @@ TEST_CASE("A message dies after its last attempt, with the last error", "[settle
           (attempt < 3 ? Settled::retried : Settled::dead));
   }
   CHECK(db.left() == 0);
-  const auto letter = DeadLetters(db.connection, "q").show(id);
+  const auto letter = DeadLetters(db.connection, {"q", "", ""}).show(id);
   REQUIRE(letter.has_value());
   CHECK(letter->reason == "max_attempts");
   CHECK(letter->error == "error 3");
@@ -146,4 +146,110 @@ TEST_CASE("An error that the database's encoding cannot hold does not keep its m
   CHECK(queue.settle(std::span(&one, 1), RetryRule{}).at(0) == Settled::dead);
   CHECK(Sql(server.conninfo("latin1")).query("select error from pgforeman.dead_message") ==
         "kaputt ???");
+}
+
+TEST_CASE("Attempts and crashes have budgets of their own", "[settle]") {
+  Database db;
+  const RetryRule rule{3, Millis{0}, Millis{0}, 2};
+  db.send("1");
+  const auto again = [&] {
+    db.queue.tick();
+    const auto held = db.claim();
+    REQUIRE(held.size() == 1);
+    return held[0];
+  };
+  CHECK(db.settle(again().lease, retry("one"), rule) == Settled::retried);
+  CHECK(db.settle(again().lease, crash("two", Millis{0}), rule) == Settled::retried);
+  // Due now, without a tick, in the redelivered lane; its handler is told of its attempts only.
+  const auto held = db.claim();
+  REQUIRE(held.size() == 1);
+  CHECK(held[0].attempt == 2);
+  CHECK(held[0].lane == 4);
+  CHECK(db.settle(held[0].lease, retry("three"), rule) == Settled::retried);
+  CHECK(db.settle(again().lease, crash("four"), rule) == Settled::dead);
+  CHECK(db.sql.rows("select attempt, crashes, reason, error, claims from pgforeman.dead_message") ==
+        std::vector<Row>{{"2", "2", "max_crashes", "four", "4"}});
+}
+
+TEST_CASE("A message's history tells of each run in vain", "[settle]") {
+  Database db;
+  db.send("1");
+  const auto run = [&](Outcome outcome, const Run& where) {
+    db.queue.tick();
+    const auto held = db.claim();
+    REQUIRE(held.size() == 1);
+    const Settlement one{held[0].lease, std::move(outcome), where};
+    return db.queue.settle(std::span(&one, 1), RetryRule{9, Millis{0}, Millis{0}, 2}).at(0);
+  };
+  Outcome failed = retry("exited with code 3: no \xc3\xa4pfel");
+  failed.evidence = {Cause::exit_code, 3, 0, 2048, "no \xc3\xa4pfel"};
+  CHECK(run(failed, {2, 1700000000123}) == Settled::retried);
+  CHECK(run(released(), {}) == Settled::released);
+  Outcome killed = crash("consumer killed by SIGSEGV while it ran this message");
+  killed.evidence = {Cause::consumer_crash, -1, 11, 0, std::string("say\0 \"it\"", 9)};
+  CHECK(run(killed, {0, 1}) == Settled::retried);
+  CHECK(run(killed, {0, 1}) == Settled::dead);
+  CHECK(db.sql.rows("select h->>'cause', h->>'exit_code', h->>'signal', h->>'peak_rss_kib',"
+                    " h->>'slot', h->>'started', h->>'error', h->>'stderr'"
+                    " from pgforeman.dead_message, jsonb_array_elements(history) h") ==
+        std::vector<Row>{
+            {"exit_code", "3", "NULL", "2048", "2", "2023-11-14T22:13:20.123Z",
+             "exited with code 3: no \xc3\xa4pfel", "NULL"},
+            {"consumer_crash", "NULL", "SIGSEGV", "NULL", "0", "1970-01-01T00:00:00.001Z",
+             "consumer killed by SIGSEGV while it ran this message", "say \"it\""},
+            {"consumer_crash", "NULL", "SIGSEGV", "NULL", "0", "1970-01-01T00:00:00.001Z",
+             "consumer killed by SIGSEGV while it ran this message", "say \"it\""}});
+  CHECK(db.sql.query("select bool_and(h ? 'host' and (h->>'seconds')::float8 >= 0)"
+                     " from pgforeman.dead_message, jsonb_array_elements(history) h") == "t");
+}
+
+TEST_CASE("A history keeps the last twenty runs", "[settle]") {
+  Database db;
+  db.send("1");
+  for (int i = 1; i <= 25; ++i) {
+    db.queue.tick();
+    Outcome outcome = retry("run " + std::to_string(i));
+    outcome.evidence.cause = Cause::retry;
+    REQUIRE(db.settle(db.claim().at(0).lease, outcome, RetryRule{99, Millis{0}, Millis{0}}) ==
+            Settled::retried);
+  }
+  CHECK(db.sql.rows("select jsonb_array_length(history), history->0->>'error',"
+                    " history->-1->>'error' from pgforeman.message") ==
+        std::vector<Row>{{"20", "run 6", "run 25"}});
+}
+
+TEST_CASE("Claims without a result are counted, but not those that prove nothing", "[settle]") {
+  Database db;
+  db.send("1");
+  const auto expire = [&] {
+    db.sql.query("update pgforeman.message set visible_at = '-infinity'");
+  };
+  CHECK(db.claim().at(0).fruitless == 0);
+  expire();  // a host was lost
+  CHECK(db.claim().at(0).fruitless == 1);
+  expire();
+  auto held = db.claim().at(0);
+  CHECK(held.fruitless == 2);
+  db.settle(held.lease, released());  // never started: no sign of anything
+  held = db.claim().at(0);
+  CHECK(held.fruitless == 2);
+  CHECK(db.queue.release_token(held.lease.token) == 1);
+  held = db.claim().at(0);
+  CHECK(held.fruitless == 2);
+  Outcome stopped = released();  // it ran, and the fleet stopped
+  stopped.evidence.cause = Cause::shutdown;
+  db.settle(held.lease, stopped);
+  held = db.claim().at(0);
+  CHECK(held.fruitless == 3);
+  Outcome worn_out{Outcome::Kind::worn_out};
+  worn_out.evidence.cause = Cause::worn_out;
+  CHECK(db.settle(held.lease, worn_out) == Settled::dead);
+  CHECK(db.sql.rows("select attempt, crashes, reason from pgforeman.dead_message") ==
+        std::vector<Row>{{"0", "0", "max_claims"}});
+  // Back from the dead it starts anew, but its fence does not.
+  DeadLetters(db.connection, {"q", "max_claims", ""})
+      .retry_before(db.sql.query("select clock_timestamp()"), 10);
+  const auto fresh = db.claim().at(0);
+  CHECK(fresh.fruitless == 0);
+  CHECK(fresh.fence == held.fence + 1);
 }

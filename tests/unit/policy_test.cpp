@@ -250,7 +250,7 @@ TEST_CASE("Whoever misses its phase's deadline is killed once, the others are le
   CHECK(actions[0].why == "missed its running deadline");
   const auto verdict = fleet.end(0, killed(SIGKILL));
   CHECK(verdict.cause == ExitCause::deadline);
-  CHECK(verdict.blame);
+  CHECK(verdict.blame == Cause::consumer_deadline);
   CHECK(verdict.restart_in == Millis{0});
 }
 
@@ -358,7 +358,7 @@ TEST_CASE("Who does not drain within the grace is killed, and its message is not
   CHECK(count(fleet.pass(1s), Action::Kind::signal, SIGKILL) == 1);
   const auto verdict = fleet.end(0, killed(SIGKILL));
   CHECK(verdict.cause == ExitCause::shutdown);
-  CHECK_FALSE(verdict.blame);
+  CHECK(verdict.blame == Cause::none);
 }
 
 TEST_CASE("An interrupt in a hurry asks every consumer to end its handler now", "[policy]") {

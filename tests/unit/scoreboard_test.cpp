@@ -46,15 +46,21 @@ TEST_CASE("What a child writes before it dies is what the parent reads", "[score
     ledger.begin_claim(77);
     const std::vector<Message> claimed = {message(1, 77), message(2, 77), message(3, 77)};
     ledger.end_claim(claimed);
-    ledger.start(0);
+    ledger.start(0, 1000);
     Outcome outcome{Outcome::Kind::retry, 5s, "x", ""};
+    outcome.evidence = {Cause::exit_code, 3, 0, 2048, "x"};
+    ledger.add_stderr("of the first message");
     ledger.finish(0, outcome);
-    ledger.start(1);
+    ledger.start(1, 2000);
+    ledger.set_handler(4711);
+    ledger.add_stderr(std::string(5000, 'a'));
+    ledger.add_stderr("the end\n");
     ::raise(SIGKILL);
   }
   int status = 0;
   REQUIRE(::waitpid(pid, &status, 0) == pid);
-  sign_ledger(board.ledger(3), true, "consumer killed by SIGKILL");
+  sign_ledger(board.ledger(3),
+              {Cause::consumer_crash, -1, SIGKILL, 4096, "consumer killed by SIGKILL"});
   const LedgerReading reading = read_ledger(board.ledger(3));
   REQUIRE(reading.entries.size() == 3);
   CHECK(reading.claiming_token == 0);
@@ -64,8 +70,17 @@ TEST_CASE("What a child writes before it dies is what the parent reads", "[score
   CHECK(reading.entries[2].state == LeaseState::held);
   CHECK(reading.entries[2].lease.id == 3);
   CHECK(reading.entries[2].lease.token == 77);
-  CHECK(reading.blame);
-  CHECK(reading.cause == "consumer killed by SIGKILL");
+  CHECK(reading.entries[0].started_ms == 1000);
+  CHECK(reading.entries[0].evidence.cause == Cause::exit_code);
+  CHECK(reading.entries[0].evidence.exit_code == 3);
+  CHECK(reading.entries[0].evidence.peak_rss_kib == 2048);
+  CHECK(reading.entries[1].started_ms == 2000);
+  CHECK(reading.entries[2].started_ms == 0);
+  CHECK(reading.death.blame == Cause::consumer_crash);
+  CHECK(reading.death.signal == SIGKILL);
+  CHECK(reading.death.handler_peak_rss_kib == 4096);
+  CHECK(reading.death.explain == "consumer killed by SIGKILL");
+  CHECK(reading.stderr_tail == std::string(1024 - 8, 'a') + "the end\n");
 }
 
 TEST_CASE("A claim whose answer never came leaves its token", "[scoreboard]") {
@@ -95,8 +110,10 @@ TEST_CASE("A ledger full of garbage gives a bounded reading", "[scoreboard]") {
   std::memset(static_cast<void*>(&board.ledger(1)), 0xff, sizeof(Ledger));
   const auto reading = read_ledger(board.ledger(1));
   CHECK(reading.entries.size() <= kMaxBatch);
-  CHECK(reading.cause.size() < 161);
-  for (const char c : reading.cause) CHECK(c == '?');
+  CHECK(reading.death.explain.size() < 161);
+  for (const char c : reading.death.explain) CHECK(c == '?');
+  CHECK(reading.death.blame == Cause::none);
+  CHECK(reading.stderr_tail.size() == 1024);
 }
 
 TEST_CASE("Handler times fall into the bucket of their bound", "[scoreboard]") {

@@ -29,13 +29,16 @@ create table pgforeman.message (
   visible_at  timestamptz not null default '-infinity',  -- the end of the lease
   due_at      timestamptz,                           -- when it becomes, or became, claimable
   enqueued_at timestamptz not null default clock_timestamp(),
-  attempt     int not null default 0,                -- what handlers did so far
+  claims_base bigint not null default 0,             -- of these, claims that prove nothing
+  attempt     int not null default 0,                -- runs that its handler ended in vain
+  crashes     int not null default 0,                -- runs that killed a process
   lane        smallint not null,                     -- 2*priority + 1 fresh, 2*priority redelivered
   state       smallint not null default 0,           -- 0 ready (claimed ones too), 1 scheduled
   queue       text collate "C" not null,
   payload     jsonb not null,
   headers     jsonb not null default '{}',
   last_error  text,
+  history     jsonb not null default '[]',           -- its last 20 runs in vain, oldest first
   constraint message_state check (state in (0, 1)),
   constraint message_scheduled_has_time check (state = 0 or due_at is not null)
 ) with (
@@ -55,12 +58,14 @@ create table pgforeman.dead_message (
   enqueued_at timestamptz not null,
   died_at     timestamptz not null default clock_timestamp(),
   attempt     int not null,
+  crashes     int not null,
   lane        smallint not null,
   queue       text collate "C" not null,
-  reason      text not null,                         -- 'max_attempts' or 'handler'
+  reason      text not null,  -- 'handler', 'max_attempts', 'max_crashes' or 'max_claims'
   error       text,
   payload     jsonb not null,
-  headers     jsonb not null
+  headers     jsonb not null,
+  history     jsonb not null
 );
 
 create index dead_message_queue on pgforeman.dead_message (queue, died_at, id);
@@ -149,10 +154,12 @@ end
 $$;
 
 -- Takes up to `max_messages` claimable messages for `lease` under `token`, most urgent first.
+-- `fruitless` counts earlier claims under which it may have run, but came to no end: hosts lost,
+-- fleets stopped.
 -- Rows are addressed by ctid: the lock was just taken on that very row version.
 create function pgforeman.claim(queue text, max_messages int, token bigint, lease interval)
 returns table (
-  id bigint, lane smallint, attempt int, fence bigint, enqueued_at timestamptz,
+  id bigint, lane smallint, attempt int, fence bigint, fruitless bigint, enqueued_at timestamptz,
   payload jsonb, headers jsonb)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -188,8 +195,9 @@ begin
           order by r.queue, r.lane, r.id
           limit claim.max_messages
           for update skip locked))
-        returning m.id, m.lane, m.attempt, m.claims, m.enqueued_at, m.payload, m.headers)
-      select c.id, c.lane, c.attempt + 1, c.claims, c.enqueued_at, c.payload, c.headers
+        returning m.id, m.lane, m.attempt, m.claims, m.claims - m.claims_base - 1 - m.attempt
+                  - m.crashes as fruitless, m.enqueued_at, m.payload, m.headers)
+      select c.id, c.lane, c.attempt + 1, c.claims, c.fruitless, c.enqueued_at, c.payload, c.headers
       from claimed c
       order by c.lane, c.id;
     exit when found;
@@ -197,21 +205,37 @@ begin
 end
 $$;
 
--- How long to wait after the given failed attempt (1 = the first): doubles, is capped, +-20 %.
-create function pgforeman.retry_delay(attempt int, backoff interval, backoff_max interval)
+-- How long to wait after the given failed run (1 = the first): doubles, is capped, +-20 %.
+create function pgforeman.retry_delay(failures int, backoff interval, backoff_max interval)
 returns interval
 language sql volatile
 set search_path = pg_catalog, pg_temp
 return make_interval(secs =>
   least(extract(epoch from backoff_max)::double precision,
-        extract(epoch from backoff)::double precision * power(2, least(greatest(attempt, 1) - 1, 60)))
+        extract(epoch from backoff)::double precision * power(2, least(greatest(failures, 1) - 1, 60)))
   * (0.8 + 0.4 * random()));
 
+-- A message's history with one run more (null: none); the oldest of 20 goes.
+create function pgforeman.with_run(history jsonb, run jsonb)
+returns jsonb
+language sql immutable
+set search_path = pg_catalog, pg_temp
+return case when run is null then history
+            when jsonb_array_length(history) >= 20 then (history - 0) || jsonb_build_array(run)
+            else history || jsonb_build_array(run) end;
+
 -- Ends leases. Each is named by id and token, so one that moved on changes nothing (lost_lease).
--- The redundant `id = any` keeps the plan on the primary key.
+-- The redundant `id = any` keeps the plan on the primary key. What each outcome does:
+--   done      the row goes away
+--   retry     counts an attempt: again after its delay, or dead after the last attempt
+--   crash     counts a crash: again after its delay, or dead after the last crash
+--   dead      dead at once
+--   worn_out  dead at once, and nobody's fault: it was claimed too often without a result
+--   released  as before, claimable at once
+-- A run's evidence (a JSON object, or null) joins the message's history.
 create function pgforeman.settle(
   ids bigint[], tokens bigint[], outcomes text[], delays interval[], errors text[],
-  max_attempts int, backoff interval, backoff_max interval)
+  evidence jsonb[], max_attempts int, max_crashes int, backoff interval, backoff_max interval)
 returns table (id bigint, settled text)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -226,15 +250,16 @@ declare
   done      bigint[] := '{}';
   retried   bigint[] := '{}';
   dead      bigint[] := '{}';
-  released  bigint[] := '{}';
+  released  bigint[] := '{}';  -- without a run: that claim does not count as fruitless
 begin
   if cardinality(settle.tokens) <> given or cardinality(settle.outcomes) <> given
-     or cardinality(settle.delays) <> given or cardinality(settle.errors) <> given then
-    raise exception 'ids, tokens, outcomes, delays and errors must be equally long'
+     or cardinality(settle.delays) <> given or cardinality(settle.errors) <> given
+     or cardinality(settle.evidence) <> given then
+    raise exception 'ids, tokens, outcomes, delays, errors and evidence must be equally long'
       using errcode = '22023';
   end if;
-  if not settle.outcomes <@ array['done', 'retry', 'dead', 'released'] then
-    raise exception 'an outcome is not valid: done, retry, dead or released'
+  if not settle.outcomes <@ array['done', 'retry', 'crash', 'dead', 'worn_out', 'released'] then
+    raise exception 'an outcome is not valid: done, retry, crash, dead, worn_out or released'
       using errcode = '22023';
   end if;
 
@@ -252,40 +277,49 @@ begin
     end if;
   end if;
 
-  if 'retry' = any (settle.outcomes) then
+  if settle.outcomes && array['retry', 'crash'] then
     select array_agg(i) into wanted
-    from unnest(settle.ids, settle.outcomes) l (i, o) where o = 'retry';
+    from unnest(settle.ids, settle.outcomes) l (i, o) where o in ('retry', 'crash');
     with again as (
       update pgforeman.message m
       set state = case when l.d <= interval '0' then 0 else 1 end,
           due_at = clock_timestamp() + greatest(interval '0', coalesce(
-            l.d, pgforeman.retry_delay(m.attempt + 1, settle.backoff, settle.backoff_max))),
-          lane = m.lane / 2 * 2, attempt = m.attempt + 1,
-          token = 0, visible_at = '-infinity', last_error = l.e
-      from unnest(settle.ids, settle.tokens, settle.outcomes, settle.delays, settle.errors)
-        l (i, t, o, d, e)
-      where m.id = any (wanted) and m.id = l.i and m.token = l.t
-        and l.t <> 0 and l.o = 'retry' and m.attempt + 1 < settle.max_attempts
+            l.d, pgforeman.retry_delay(m.attempt + m.crashes + 1, settle.backoff,
+                                       settle.backoff_max))),
+          lane = m.lane / 2 * 2,
+          attempt = m.attempt + (l.o = 'retry')::int, crashes = m.crashes + (l.o = 'crash')::int,
+          token = 0, visible_at = '-infinity', last_error = l.e,
+          history = pgforeman.with_run(m.history, l.v)
+      from unnest(settle.ids, settle.tokens, settle.outcomes, settle.delays, settle.errors,
+                  settle.evidence) l (i, t, o, d, e, v)
+      where m.id = any (wanted) and m.id = l.i and m.token = l.t and l.t <> 0
+        and (l.o = 'retry' and m.attempt + 1 < settle.max_attempts
+             or l.o = 'crash' and m.crashes + 1 < settle.max_crashes)
       returning m.id)
     select coalesce(array_agg(a.id), '{}') into retried from again a;
   end if;
 
-  -- Whatever of 'retry' still holds its token has used up its attempts.
-  if settle.outcomes && array['retry', 'dead'] then
+  -- Whatever of 'retry' and 'crash' still holds its token has used up its budget.
+  if settle.outcomes && array['retry', 'crash', 'dead', 'worn_out'] then
     select array_agg(i) into wanted
-    from unnest(settle.ids, settle.outcomes) l (i, o) where o in ('retry', 'dead');
+    from unnest(settle.ids, settle.outcomes) l (i, o) where o not in ('done', 'released');
     with gone as (
       delete from pgforeman.message m
-      using unnest(settle.ids, settle.tokens, settle.outcomes, settle.errors) l (i, t, o, e)
+      using unnest(settle.ids, settle.tokens, settle.outcomes, settle.errors, settle.evidence)
+        l (i, t, o, e, v)
       where m.id = any (wanted) and m.id = l.i and m.token = l.t
-        and l.t <> 0 and l.o in ('retry', 'dead')
-      returning m.*, l.o, l.e),
+        and l.t <> 0 and l.o not in ('done', 'released')
+      returning m.*, l.o, l.e, l.v),
     buried as (
       insert into pgforeman.dead_message
-        (id, claims, enqueued_at, attempt, lane, queue, reason, error, payload, headers)
-      select g.id, g.claims, g.enqueued_at, g.attempt + 1, g.lane, g.queue,
-             case g.o when 'dead' then 'handler' else 'max_attempts' end,
-             coalesce(g.e, g.last_error), g.payload, g.headers
+        (id, claims, enqueued_at, attempt, crashes, lane, queue, reason, error, payload, headers,
+         history)
+      select g.id, g.claims, g.enqueued_at, g.attempt + (g.o in ('retry', 'dead'))::int,
+             g.crashes + (g.o = 'crash')::int, g.lane, g.queue,
+             case g.o when 'dead' then 'handler' when 'worn_out' then 'max_claims'
+                      when 'crash' then 'max_crashes' else 'max_attempts' end,
+             coalesce(g.e, g.last_error), g.payload, g.headers,
+             pgforeman.with_run(g.history, g.v)
       from gone g
       returning dead_message.id)
     select coalesce(array_agg(b.id), '{}') into dead from buried b;
@@ -296,8 +330,10 @@ begin
     from unnest(settle.ids, settle.outcomes) l (i, o) where o = 'released';
     with freed as (
       update pgforeman.message m
-      set lane = m.lane / 2 * 2, token = 0, visible_at = '-infinity'
-      from unnest(settle.ids, settle.tokens, settle.outcomes) l (i, t, o)
+      set lane = m.lane / 2 * 2, token = 0, visible_at = '-infinity',
+          claims_base = m.claims_base + (l.v is null)::int,
+          history = pgforeman.with_run(m.history, l.v)
+      from unnest(settle.ids, settle.tokens, settle.outcomes, settle.evidence) l (i, t, o, v)
       where m.id = any (wanted) and m.id = l.i and m.token = l.t
         and l.t <> 0 and l.o = 'released'
       returning m.id)
@@ -364,13 +400,13 @@ begin
 end
 $$;
 
--- Hands back, at no attempt, whatever is held under a token: for a claim whose answer was lost. The
+-- Hands back, as it was, whatever is held under a token: for a claim whose answer was lost. The
 -- lane stays, so that a message which kills whoever claims it does not come before all others.
 -- With `error` the claimer died of what may be the message's doing: one that was claimed more than
--- ten times oftener than it ran counts an attempt, so that it cannot cycle for ever.
+-- ten times oftener than it ran counts a crash, so that it cannot cycle for ever.
 create function pgforeman.release_token(
-  queue text, token bigint, error text default null, max_attempts int default null,
-  backoff interval default null, backoff_max interval default null)
+  queue text, token bigint, error text default null, evidence jsonb default null,
+  max_crashes int default null, backoff interval default null, backoff_max interval default null)
 returns bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -388,17 +424,19 @@ begin
     select coalesce(array_agg(m.id), '{}') into suspects
     from pgforeman.message m
     where m.queue = release_token.queue and m.state = 0 and m.token = release_token.token
-      and release_token.token <> 0 and m.claims > m.attempt + 10;
+      and release_token.token <> 0 and m.claims - m.claims_base > m.attempt + m.crashes + 10;
     size := array[cardinality(suspects)];
     if cardinality(suspects) > 0 then
       perform pgforeman.settle(
-        suspects, array_fill(release_token.token, size), array_fill('retry'::text, size),
+        suspects, array_fill(release_token.token, size), array_fill('crash'::text, size),
         array_fill(null::interval, size), array_fill(release_token.error, size),
-        release_token.max_attempts, release_token.backoff, release_token.backoff_max);
+        array_fill(release_token.evidence, size), 0, release_token.max_crashes,
+        release_token.backoff, release_token.backoff_max);
     end if;
   end if;
   update pgforeman.message m
-  set token = 0, visible_at = '-infinity'
+  set token = 0, visible_at = '-infinity',
+      claims_base = m.claims_base + (release_token.error is null)::int
   where m.queue = release_token.queue and m.state = 0 and m.token = release_token.token
     and release_token.token <> 0;
   get diagnostics released = row_count;
@@ -500,9 +538,10 @@ begin
 end
 $$;
 
--- Dead letters, newest first; of one queue or of all, of some ids or of any.
+-- Dead letters, newest first; see dead_select for the arguments.
 create function pgforeman.dead_list(
-  queue text default null, ids bigint[] default null, max_rows int default 50)
+  queue text default null, ids bigint[] default null, reason text default null,
+  error_part text default null, max_rows int default 50)
 returns setof pgforeman.dead_message
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -513,15 +552,41 @@ begin
     select d.* from pgforeman.dead_message d
     where (dead_list.queue is null or d.queue = dead_list.queue)
       and (dead_list.ids is null or d.id = any (dead_list.ids))
+      and (dead_list.reason is null or d.reason = dead_list.reason)
+      and (dead_list.error_part is null or strpos(d.error, dead_list.error_part) > 0)
     order by d.died_at desc, d.id desc
     limit dead_list.max_rows;
 end
 $$;
 
--- Back into the queue with all their attempts, oldest first; id and fence are kept. Only those that
--- died before `died_before`, so that a loop over all does not meet those that die again meanwhile.
+-- The ids of the dead letters that a call is about, oldest first: of one queue or of all; of some
+-- ids, of a reason, with a text in their error, or any; only those that died before `died_before`,
+-- so that a loop over all does not meet those that die again meanwhile.
+create function pgforeman.dead_select(
+  queue text, ids bigint[], reason text, error_part text, died_before timestamptz, max_rows int)
+returns setof bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  return query
+    select d.id from pgforeman.dead_message d
+    where (dead_select.queue is null or d.queue = dead_select.queue)
+      and (dead_select.ids is null or d.id = any (dead_select.ids))
+      and (dead_select.reason is null or d.reason = dead_select.reason)
+      and (dead_select.error_part is null or strpos(d.error, dead_select.error_part) > 0)
+      and d.died_at < dead_select.died_before
+    order by d.died_at, d.id
+    limit dead_select.max_rows
+    for update skip locked;
+end
+$$;
+
+-- Back into the queue as new ones, but for id, fence and history; see dead_select.
 create function pgforeman.dead_retry(
-  queue text default null, ids bigint[] default null, died_before timestamptz default 'infinity',
+  queue text default null, ids bigint[] default null, reason text default null,
+  error_part text default null, died_before timestamptz default 'infinity',
   max_rows int default 1000)
 returns setof bigint
 language plpgsql volatile
@@ -532,28 +597,26 @@ begin
   return query
     with gone as (
       delete from pgforeman.dead_message d
-      where d.ctid = any (array(
-        select s.ctid from pgforeman.dead_message s
-        where (dead_retry.queue is null or s.queue = dead_retry.queue)
-          and (dead_retry.ids is null or s.id = any (dead_retry.ids))
-          and s.died_at < dead_retry.died_before
-        order by s.died_at, s.id
-        limit dead_retry.max_rows
-        for update skip locked))
+      where d.id = any (array(
+        select pgforeman.dead_select(
+          dead_retry.queue, dead_retry.ids, dead_retry.reason, dead_retry.error_part,
+          dead_retry.died_before, dead_retry.max_rows)))
       returning d.*)
     insert into pgforeman.message
-      (id, claims, enqueued_at, due_at, lane, queue, payload, headers, last_error)
-    select g.id, g.claims, g.enqueued_at, clock_timestamp(), g.lane / 2 * 2 + 1, g.queue,
-           g.payload, g.headers, g.error
+      (id, claims, claims_base, enqueued_at, due_at, lane, queue, payload, headers, last_error,
+       history)
+    select g.id, g.claims, g.claims, g.enqueued_at, clock_timestamp(), g.lane / 2 * 2 + 1, g.queue,
+           g.payload, g.headers, g.error, g.history
     from gone g
     order by g.died_at, g.id
     returning id;
 end
 $$;
 
--- Deletes dead letters for good, oldest first; see dead_retry for the arguments.
+-- Deletes dead letters for good; see dead_select.
 create function pgforeman.dead_purge(
-  queue text default null, ids bigint[] default null, died_before timestamptz default 'infinity',
+  queue text default null, ids bigint[] default null, reason text default null,
+  error_part text default null, died_before timestamptz default 'infinity',
   max_rows int default 1000)
 returns setof bigint
 language plpgsql volatile
@@ -563,19 +626,16 @@ as $$
 begin
   return query
     delete from pgforeman.dead_message d
-    where d.ctid = any (array(
-      select s.ctid from pgforeman.dead_message s
-      where (dead_purge.queue is null or s.queue = dead_purge.queue)
-        and (dead_purge.ids is null or s.id = any (dead_purge.ids))
-        and s.died_at < dead_purge.died_before
-      order by s.died_at, s.id
-      limit dead_purge.max_rows
-      for update skip locked))
+    where d.id = any (array(
+      select pgforeman.dead_select(
+        dead_purge.queue, dead_purge.ids, dead_purge.reason, dead_purge.error_part,
+        dead_purge.died_before, dead_purge.max_rows)))
     returning d.id;
 end
 $$;
 
-create function pgforeman.dead_count(queue text default null)
+create function pgforeman.dead_count(
+  queue text default null, reason text default null, error_part text default null)
 returns bigint
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -583,6 +643,8 @@ as $$
 #variable_conflict use_column
 begin
   return (select count(*) from pgforeman.dead_message d
-          where dead_count.queue is null or d.queue = dead_count.queue);
+          where (dead_count.queue is null or d.queue = dead_count.queue)
+            and (dead_count.reason is null or d.reason = dead_count.reason)
+            and (dead_count.error_part is null or strpos(d.error, dead_count.error_part) > 0));
 end
 $$;

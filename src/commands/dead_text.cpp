@@ -1,0 +1,128 @@
+#include "commands/dead_text.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <vector>
+
+#include "commands/text_table.h"
+
+namespace pgforeman {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kErrorWidth = 60;
+constexpr std::array<std::string_view, 4> kPriorities = {"urgent", "high", "normal", "low"};
+
+std::string json_text(const std::string& text) {
+  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string_view priority_name(int priority) {
+  return priority >= 0 && priority < 4 ? kPriorities[static_cast<std::size_t>(priority)] : "?";
+}
+
+/// "2026-01-02T03:04:05.123456Z" -> "2026-01-02 03:04:05Z".
+std::string short_time(const std::string& iso) {
+  if (iso.size() < 20) return iso;
+  return iso.substr(0, 10) + ' ' + iso.substr(11, 8) + 'Z';
+}
+
+std::string why_it_died(const DeadLetter& letter) {
+  if (letter.reason == "handler") return "its handler gave it up";
+  if (letter.reason == "max_attempts") return "it used up its attempts";
+  if (letter.reason == "max_crashes") return "it killed too many processes";
+  if (letter.reason == "max_claims") return "it was claimed too often without a result";
+  return letter.reason;
+}
+
+std::string words(const Json& run, const char* key) {
+  const auto found = run.find(key);
+  return found != run.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+std::optional<double> number(const Json& run, const char* key) {
+  const auto found = run.find(key);
+  if (found == run.end() || !found->is_number()) return std::nullopt;
+  return found->get<double>();
+}
+
+/// "  2026-01-02 03:04:05Z  signal SIGSEGV, after 1.204 s, slot 2 of host pod-1, at most 7.9 MiB".
+std::string run_line(const Json& run) {
+  std::string line =
+      "  " + short_time(words(run, "started")) + "  " + printable(words(run, "cause"));
+  if (const auto signal = words(run, "signal"); !signal.empty()) line += " " + printable(signal);
+  if (const auto code = number(run, "exit_code")) line += fmt::format(" (exit code {:.0f})", *code);
+  if (const auto seconds = number(run, "seconds"))
+    line += fmt::format(", after {:.3f} s", *seconds);
+  if (const auto slot = number(run, "slot")) line += fmt::format(", slot {:.0f}", *slot);
+  if (const auto host = words(run, "host"); !host.empty()) line += " of host " + printable(host);
+  if (const auto kib = number(run, "peak_rss_kib")) {
+    line += fmt::format(", at most {:.1f} MiB", *kib / 1024);
+  }
+  return line + "\n";
+}
+
+/// A handler's own lines, each behind a mark.
+std::string said(const std::string& label, const std::string& text) {
+  std::string lines;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find('\n', at), text.size());
+    lines += fmt::format("      {} {}\n", label, printable(text.substr(at, end - at)));
+    at = end + 1;
+  }
+  return lines;
+}
+
+std::string history_text(const DeadLetter& letter) {
+  const Json runs = Json::parse(letter.history, nullptr, false);
+  if (!runs.is_array() || runs.empty()) return "runs      (none on record)\n";
+  std::string text = "runs\n";
+  for (const Json& run : runs) {
+    if (!run.is_object()) continue;
+    text +=
+        run_line(run) + said("error:", words(run, "error")) + said("stderr:", words(run, "stderr"));
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string dead_letter_json(const DeadLetter& letter) {
+  return fmt::format(
+      R"({{"id":{},"queue":{},"priority":{},"attempts":{},"crashes":{},"claims":{},"reason":{},)"
+      R"("error":{},"enqueued_at":{},"died_at":{},"history":{},"payload":{},"headers":{}}})",
+      letter.id, json_text(letter.queue), letter.priority, letter.attempts, letter.crashes,
+      letter.claims, json_text(letter.reason), json_text(letter.error),
+      json_text(letter.enqueued_at), json_text(letter.died_at), letter.history, letter.payload,
+      letter.headers);
+}
+
+std::string dead_letter_table(std::span<const DeadLetter> letters) {
+  std::vector<std::vector<std::string>> rows = {
+      {"ID", "DIED", "PRIORITY", "ATTEMPTS", "CRASHES", "REASON", "ERROR"}};
+  for (const DeadLetter& letter : letters) {
+    rows.push_back({std::to_string(letter.id), short_time(letter.died_at),
+                    std::string(priority_name(letter.priority)), std::to_string(letter.attempts),
+                    std::to_string(letter.crashes), letter.reason,
+                    printable(letter.error, kErrorWidth)});
+  }
+  return text_table(rows);
+}
+
+std::string dead_letter_text(const DeadLetter& letter) {
+  return fmt::format(
+             "id        {}\nqueue     {}\npriority  {}\nenqueued  {}\ndied      {}\n"
+             "attempts  {}\ncrashes   {}\nclaims    {}\nreason    {}: {}\nerror     {}\n",
+             letter.id, letter.queue, priority_name(letter.priority),
+             short_time(letter.enqueued_at), short_time(letter.died_at), letter.attempts,
+             letter.crashes, letter.claims, letter.reason, why_it_died(letter),
+             letter.error.empty() ? "(none given)" : printable(letter.error)) +
+         history_text(letter) +
+         fmt::format("headers   {}\npayload   {}\n", letter.headers, letter.payload);
+}
+
+}  // namespace pgforeman

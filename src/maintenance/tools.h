@@ -1,0 +1,17 @@
+#pragma once
+// What every duty of the maintenance process works with. Fork: after.
+
+#include "child/child_loop.h"
+#include "child/session.h"
+#include "maintenance/waker.h"
+
+namespace pgforeman {
+
+struct MaintenanceTools {
+  const ChildContext& context;
+  ChildLoop& loop;
+  Session& session;
+  Waker& waker;
+};
+
+}  // namespace pgforeman

@@ -1,0 +1,48 @@
+#include "maintenance/upkeep.h"
+
+#include <algorithm>
+
+namespace pgforeman {
+namespace {
+
+constexpr Millis kTick{1000};
+constexpr Millis kSoonest{20};
+
+}  // namespace
+
+void Upkeep::soon() {
+  next_ = std::min(next_, ran_at_ + kSoonest);
+}
+
+void Upkeep::run_once() {
+  tools_.loop.enter(Phase::claiming);
+  ran_at_ = Clock::now();
+  // Retries may call for a tick fifty times a second; what they need is the promotion alone.
+  const bool counting = ran_at_ >= next_count_;
+  const Tick tick = tools_.session.queue().tick(counting);
+  tools_.session.worked();
+  if (counting) {
+    next_count_ = ran_at_ + kTick;
+    publish(tick.counts);
+  }
+  if (!announced_) {
+    announced_ = true;
+    tools_.context.scoreboard->fleet().database_up.fetch_add(1);
+  }
+  // Due messages between two ticks would wait for the next one: come back when the next is due.
+  next_ = Clock::now() + std::clamp(tick.next_due.value_or(kTick), kSoonest, kTick);
+  tools_.waker.wake_for(counting ? tick.counts.ready : tick.promoted);
+}
+
+void Upkeep::publish(const QueueCounts& counts) {
+  FleetBoard& board = tools_.context.scoreboard->fleet();
+  board.ready.store(counts.ready);
+  board.scheduled.store(counts.scheduled);
+  board.running.store(counts.running);
+  board.dead.store(counts.dead);
+  board.oldest_ms.store(static_cast<std::int64_t>(counts.oldest_seconds * 1000));
+  board.capped.store(counts.capped ? 1 : 0);
+  board.counted_at_ms.store(to_ms(Clock::now()));
+}
+
+}  // namespace pgforeman

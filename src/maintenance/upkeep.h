@@ -1,0 +1,29 @@
+#pragma once
+// The duty of each second: makes due messages claimable, counts the queue into the scoreboard, and
+// is the fleet's probe of the database. One statement. Fork: after.
+
+#include "maintenance/tools.h"
+
+namespace pgforeman {
+
+class Upkeep {
+ public:
+  explicit Upkeep(const MaintenanceTools& tools) : tools_(tools) {}
+
+  /// Throws DatabaseError.
+  void run_once();
+  TimePoint next() const { return next_; }
+  /// Something may be due before the next run: looks soon, but not more often than is cheap.
+  void soon();
+  /// The session is a new one, which the consumers that look for one are to be told.
+  void session_opened() { announced_ = false; }
+
+ private:
+  void publish(const QueueCounts& counts);
+
+  const MaintenanceTools& tools_;
+  TimePoint next_, ran_at_, next_count_;
+  bool announced_ = false;
+};
+
+}  // namespace pgforeman

@@ -1,0 +1,71 @@
+#include "queue/history.h"
+
+#include <fmt/format.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+namespace pgforeman {
+namespace {
+
+/// The name other hosts know this one by: a pod's name in Kubernetes.
+const std::string& host() {
+  static const std::string name = [] {
+    std::array<char, 256> buffer{};
+    return ::gethostname(buffer.data(), buffer.size() - 1) == 0 ? std::string(buffer.data())
+                                                                : std::string("unknown");
+  }();
+  return name;
+}
+
+/// jsonb refuses NUL.
+std::string without_nul(std::string text) {
+  text.erase(std::remove(text.begin(), text.end(), '\0'), text.end());
+  return text;
+}
+
+std::string iso_time(std::int64_t wall_ms) {
+  const auto seconds = static_cast<time_t>(wall_ms / 1000);
+  struct tm parts {};
+  std::array<char, 32> text{};
+  if (::gmtime_r(&seconds, &parts) == nullptr) return "";
+  const auto size = ::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+  return fmt::format("{}.{:03}Z", std::string_view(text.data(), size), wall_ms % 1000);
+}
+
+}  // namespace
+
+std::optional<std::string> history_entry(const Settlement& settlement) {
+  const auto& [lease, outcome, run] = settlement;
+  const Evidence& evidence = outcome.evidence;
+  if (evidence.cause == Cause::none) return std::nullopt;
+  nlohmann::ordered_json entry = {{"cause", to_string(evidence.cause)}};
+  if (run.started_ms > 0) {
+    const auto now = std::chrono::floor<std::chrono::milliseconds>(
+        std::chrono::system_clock::now().time_since_epoch());
+    entry["started"] = iso_time(run.started_ms);
+    entry["seconds"] =
+        static_cast<double>(std::max<std::int64_t>(0, now.count() - run.started_ms)) / 1000.0;
+  }
+  if (evidence.exit_code >= 0) entry["exit_code"] = evidence.exit_code;
+  if (evidence.signal > 0) {
+    const char* name = ::sigabbrev_np(evidence.signal);
+    entry["signal"] = name != nullptr ? "SIG" + std::string(name) : std::to_string(evidence.signal);
+  }
+  if (evidence.peak_rss_kib > 0) entry["peak_rss_kib"] = evidence.peak_rss_kib;
+  if (run.slot >= 0) entry["slot"] = run.slot;
+  entry["host"] = host();
+  if (!outcome.error.empty()) entry["error"] = without_nul(outcome.error);
+  // Most errors end with it already.
+  const std::string& tail = evidence.stderr_tail;
+  if (!tail.empty() && !outcome.error.ends_with(tail)) entry["stderr"] = without_nul(tail);
+  return entry.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace pgforeman
