@@ -6,7 +6,9 @@
 //   {"do": "hold"}                   waits until FILE.go exists
 //   {"do": "fail", "code": 3}        exec: says "it broke" on stderr and exits so; jsonl: retry
 //   {"do": "after", "after": "2s"}   jsonl: retry after that
-//   {"do": "murder"}                 kills its consumer, then holds
+//   {"do": "murder"}                 says so on stderr, kills its consumer, then holds
+//   {"do": "die", "signal": 11}      says so on stderr and kills itself
+//   {"do": "eat"}                    takes 2 GiB of memory, 1 MiB at a time
 //   {"do": "crowd"}                  leaves processes behind in sessions of their own, then holds
 // Anything else is done at once.
 
@@ -72,10 +74,26 @@ void leave_a_crowd() {
   }
 }
 
+void eat() {
+  constexpr std::size_t kMiB = 1U << 20U;
+  for (int i = 0; i < 2048; ++i) {
+    auto* block = static_cast<volatile char*>(std::malloc(kMiB));
+    if (block == nullptr) return;
+    for (std::size_t at = 0; at < kMiB; at += 4096) block[at] = 1;
+  }
+}
+
 void act(const std::string& payload) {
   const std::string what = value_of(payload, "do");
   if (what == "sleep") pause_ms(std::atoi(value_of(payload, "ms").c_str()));
   if (what == "crowd") leave_a_crowd();
+  if (what == "eat") eat();
+  if (what == "die" || what == "murder") {
+    std::fprintf(stderr, "first words\nlast words\n");
+    // The consumer reads them at once, unless it is dead before it had its turn.
+    pause_ms(20);
+  }
+  if (what == "die") ::kill(::getpid(), std::atoi(value_of(payload, "signal").c_str()));
   if (what == "murder") ::kill(::getppid(), SIGKILL);
   if (what == "hold" || what == "crowd" || what == "murder") hold();
 }
