@@ -24,8 +24,8 @@ namespace {
 // A consumer that reconnects by itself may be slow: maintenance finds the database first and says
 // so on the scoreboard.
 constexpr Millis kReconnectCap{5000};
-// While a handler runs without a session, how often a new one is tried for the next renewal.
-constexpr Millis kReconnectWhileRunning{1000};
+// How often a consumer looks whether the running message is still its own; less for short leases.
+constexpr Millis kLeaseLook{1000};
 constexpr Millis kHandBackPatience{1000};
 constexpr Millis kHandBackRetry{50};
 constexpr Millis kHandBackRetryMax{1000};
@@ -147,7 +147,8 @@ void Consumer::work_off_batch() {
     if (batch_[i].started || batch_[i].lost) continue;
     if (loop_.check_signals()) return;
     // A message late in a batch, or held through an outage, may have lost its lease.
-    if (Clock::now() - leased_at_ > options_.visibility_timeout / 3) renew(i);
+    note_lost(i);
+    if (lease_is_old()) renew(i);
     if (batch_[i].lost) continue;
     if (!open_handler()) {
       release_unstarted();
@@ -177,7 +178,8 @@ void Consumer::run_one(std::size_t index) {
   const log::MessageScope scope(held.message.lease.id, held.message.attempt);
   held.started = held.running = true;
   held.started_ms = wall_ms();
-  ledger_.start(index, held.started_ms);
+  ledger_.start(index, held.started_ms,
+                Clock::now() + options_.handler_timeout + kHandlerKillGrace);
   loop_.slot().set_message(held.message.lease.id, held.message.attempt);
   loop_.enter(Phase::running);
   const TimePoint started_at = Clock::now();
@@ -197,15 +199,16 @@ Outcome Consumer::handle(std::size_t index) {
   handler_->run(batch_[index].message, [&](Outcome made) { outcome = std::move(made); });
   if (const auto pids = handler_->pids(); !pids.empty()) ledger_.set_handler(pids.front());
   const auto finished = [&] { return outcome.has_value(); };
-  TimePoint renew_at = leased_at_ + options_.visibility_timeout / 3;
+  const Millis look = std::min(kLeaseLook, options_.visibility_timeout / 6);
   bool stopped = false;
+  bool lost = false;
   bool released_rest = false;
   while (!outcome) {
     if (loop_.draining() && !released_rest) {
       released_rest = true;
       release_while_running();
     }
-    TimePoint next = renew_at;
+    TimePoint next = Clock::now() + look;
     if (loop_.draining() && !stopped) next = std::min(next, loop_.drain_deadline());
     loop_.run_until(finished, next);
     if (outcome) break;
@@ -214,56 +217,13 @@ Outcome Consumer::handle(std::size_t index) {
       handler_->stop(StopReason::shutdown, kDrainKillGrace);
       stopped = true;
     }
-    if (now >= renew_at) {
-      keep_lease_while_running(index);
-      renew_at = session_.connected() ? leased_at_ + options_.visibility_timeout / 3
-                                      : Clock::now() + kReconnectWhileRunning;
+    look_after_lease(index);
+    if (batch_[index].lost && !lost) {
+      lost = true;
+      handler_->stop(StopReason::lease_lost, kHandlerKillGrace);
     }
   }
   return std::move(*outcome);
-}
-
-/// An outage meanwhile is no reason to end the handler: when the session is back the token tells
-/// whether the message is still ours.
-void Consumer::keep_lease_while_running(std::size_t index) {
-  try {
-    if (!session_.connected()) {
-      // Whatever the connect takes must not be held against the message.
-      loop_.enter(Phase::running);
-      if (!session_.try_connect()) return;
-    }
-    renew(index);
-  } catch (const DatabaseError& error) {
-    session_.drop(error);
-    return;
-  }
-  if (batch_[index].lost) handler_->stop(StopReason::lease_lost, kHandlerKillGrace);
-}
-
-/// Extends what is not yet finished, from `from` on.
-void Consumer::renew(std::size_t from) {
-  std::vector<Lease> leases;
-  for (std::size_t i = from; i < batch_.size(); ++i) {
-    if (!batch_[i].lost && !batch_[i].outcome) leases.push_back(batch_[i].message.lease);
-  }
-  const TimePoint asked_at = Clock::now();
-  const auto lost = session_.queue().renew(leases, options_.visibility_timeout);
-  leased_at_ = asked_at;
-  session_.worked();
-  for (std::size_t i = from; i < batch_.size(); ++i) {
-    const auto id = batch_[i].message.lease.id;
-    if (std::find(lost.begin(), lost.end(), id) == lost.end()) continue;
-    lease_lost(batch_[i]);
-    if (!batch_[i].started) ledger_.settled(i);
-  }
-}
-
-void Consumer::lease_lost(Held& held) {
-  if (held.lost) return;
-  held.lost = true;
-  count_cause(context_.scoreboard->fleet(), Cause::lease_lost);
-  count_settled(loop_.slot().slot(), Settled::lost_lease);
-  log_settled(held.message, held.outcome, Settled::lost_lease);
 }
 
 /// Tells the queue every outcome it does not know yet, and forgets a batch that is all told.

@@ -47,7 +47,10 @@ class Consumer {
   bool worn_out(std::size_t index);
   void run_one(std::size_t index);
   Outcome handle(std::size_t index);
+  void look_after_lease(std::size_t running);
   void keep_lease_while_running(std::size_t index);
+  bool lease_is_old();
+  void note_lost(std::size_t from);
   void renew(std::size_t from);
   void lease_lost(Held& held);
   void settle();
@@ -71,6 +74,7 @@ class Consumer {
   std::vector<Held> batch_;      ///< in the order they run; empty: nothing is held
   std::int64_t open_claim_ = 0;  ///< the token of a claim whose answer was never seen
   TimePoint leased_at_;          ///< when the leases of the batch were last extended (asked)
+  TimePoint try_renewal_at_;     ///< not before: without a session there is a pause between tries
   std::uint64_t claims_ = 0;
   int handler_failures_ = 0;
 };

@@ -26,6 +26,7 @@ Maintenance::Maintenance(const ChildContext& context)
       waker_(context),
       tools_{context_, loop_, session_, waker_},
       rescue_(tools_),
+      renewal_(tools_),
       upkeep_(tools_),
       calls_(loop_.io(), ::fcntl(context.call_fd, F_DUPFD_CLOEXEC, 0)) {}
 
@@ -52,6 +53,7 @@ void Maintenance::run() {
 void Maintenance::work() {
   // First: a message that waits for its rescue waits for nothing else.
   if (rescue_.run_once()) upkeep_.soon();
+  if (Clock::now() >= renewal_.next()) renewal_.run_once();
   if (Clock::now() >= upkeep_.next()) upkeep_.run_once();
 }
 
@@ -63,7 +65,8 @@ void Maintenance::wait_for_work() {
                       eventfd_t count = 0;
                       if (!error) called = ::eventfd_read(context_.call_fd, &count) == 0;
                     });
-  loop_.run_until([&] { return called; }, std::min(upkeep_.next(), rescue_.next()));
+  loop_.run_until([&] { return called; },
+                  std::min({upkeep_.next(), rescue_.next(), renewal_.next()}));
   calls_.cancel();
   loop_.io().poll();
   if (called) upkeep_.soon();

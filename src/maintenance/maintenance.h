@@ -2,12 +2,15 @@
 // The fleet's one extra child: what is needed once a fleet, not once a consumer. Its duties are
 // small services, each with its own time and a run_once():
 //   Rescue   settles what dead consumers left in their ledgers, at once
+//   Renewal  extends the leases of living children
 //   Upkeep   promotes due messages, counts, probes the database, wakes idle consumers
-// The fleet works on without it, more slowly: leases end by the visibility timeout.
+// The fleet works on without it, more slowly: consumers renew and poll by themselves, and what the
+// dead held comes back by the visibility timeout.
 // Fork: after.
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
+#include "maintenance/renewal.h"
 #include "maintenance/rescue.h"
 #include "maintenance/tools.h"
 #include "maintenance/upkeep.h"
@@ -34,6 +37,7 @@ class Maintenance {
   Waker waker_;
   MaintenanceTools tools_;
   Rescue rescue_;
+  Renewal renewal_;
   Upkeep upkeep_;
   boost::asio::posix::stream_descriptor calls_;
 };

@@ -58,6 +58,8 @@ std::string read_stderr(const Ledger& ledger) {
 
 void LedgerWriter::begin_claim(std::int64_t token) {
   ledger_.count.store(0);
+  ledger_.run_until_ms.store(0, std::memory_order_relaxed);
+  ledger_.claimed_at_ms.store(to_ms(Clock::now()), std::memory_order_relaxed);
   ledger_.claiming_token.store(token);
 }
 
@@ -70,6 +72,7 @@ void LedgerWriter::end_claim(std::span<const Message> messages) {
     entry.attempt.store(messages[i].attempt, std::memory_order_relaxed);
     entry.after_ms.store(-1, std::memory_order_relaxed);
     entry.started_ms.store(0, std::memory_order_relaxed);
+    entry.lost_token.store(0, std::memory_order_relaxed);
     entry.state.store(LeaseState::held, std::memory_order_relaxed);
   }
   // The entries stand before the token goes: at every instant one of the two tells of the rows.
@@ -77,7 +80,8 @@ void LedgerWriter::end_claim(std::span<const Message> messages) {
   ledger_.claiming_token.store(0);
 }
 
-void LedgerWriter::start(std::size_t index, std::int64_t wall_ms) {
+void LedgerWriter::start(std::size_t index, std::int64_t wall_ms, TimePoint deadline) {
+  ledger_.run_until_ms.store(to_ms(deadline), std::memory_order_relaxed);
   ledger_.handler_pid.store(0, std::memory_order_relaxed);
   ledger_.stderr_bytes.store(0, std::memory_order_relaxed);
   ledger_.entries[index].started_ms.store(wall_ms, std::memory_order_relaxed);
@@ -92,6 +96,7 @@ void LedgerWriter::add_stderr(std::string_view chunk) {
 }
 
 void LedgerWriter::finish(std::size_t index, const Outcome& outcome) {
+  ledger_.run_until_ms.store(0, std::memory_order_relaxed);
   LedgerEntry& entry = ledger_.entries[index];
   const Evidence& evidence = outcome.evidence;
   entry.after_ms.store(outcome.after ? outcome.after->count() : -1, std::memory_order_relaxed);
@@ -109,6 +114,43 @@ void LedgerWriter::settled(std::size_t index) {
 void LedgerWriter::clear() {
   ledger_.count.store(0);
   ledger_.claiming_token.store(0);
+}
+
+std::optional<TimePoint> LedgerWriter::renewed(TimePoint claimed_at, TimePoint now) const {
+  const auto ms = ledger_.renewed_at_ms.load();
+  if (ms < to_ms(claimed_at) || ms > to_ms(now)) return std::nullopt;
+  return from_ms(ms);
+}
+
+bool LedgerWriter::lost(std::size_t index) const {
+  const LedgerEntry& entry = ledger_.entries[index];
+  return entry.lost_token.load() != 0 && entry.lost_token.load() == entry.token.load();
+}
+
+std::vector<Lease> leases_to_renew(const Ledger& ledger, TimePoint fresh_since, TimePoint now) {
+  std::vector<Lease> leases;
+  const auto run_until = ledger.run_until_ms.load();
+  if (run_until != 0 && to_ms(now) > run_until) return leases;
+  if (ledger.claimed_at_ms.load() > to_ms(fresh_since)) return leases;
+  const std::size_t count = std::min<std::size_t>(ledger.count.load(), kMaxBatch);
+  for (std::size_t i = 0; i < count; ++i) {
+    const LedgerEntry& entry = ledger.entries[i];
+    const auto state = entry.state.load();
+    if (state == LeaseState::none || state >= LeaseState::released) continue;
+    leases.push_back({entry.id.load(), entry.token.load()});
+  }
+  return leases;
+}
+
+void note_renewal(Ledger& ledger, TimePoint asked_at, std::span<const Lease> lost) {
+  ledger.renewed_at_ms.store(to_ms(asked_at));
+  if (lost.empty()) return;
+  for (LedgerEntry& entry : ledger.entries) {
+    const Lease held{entry.id.load(), entry.token.load()};
+    for (const Lease& gone : lost) {
+      if (gone.id == held.id && gone.token == held.token) entry.lost_token.store(gone.token);
+    }
+  }
 }
 
 LedgerReading read_ledger(const Ledger& ledger) {

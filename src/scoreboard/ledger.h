@@ -9,11 +9,13 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "pgforeman/message.h"
 
 namespace pgforeman {
@@ -42,6 +44,8 @@ struct LedgerEntry {
   std::atomic<Cause> cause;
   std::atomic<std::int32_t> exit_code, signal;
   std::atomic<std::int64_t> peak_rss_kib;
+  /// Maintenance: this token is no longer the row's.
+  std::atomic<std::int64_t> lost_token;
 };
 
 /// Who may touch a ledger: nobody, its child, or (after that child's death) maintenance.
@@ -68,6 +72,10 @@ struct alignas(64) Ledger {
   std::atomic<std::int32_t> handler_pid;  ///< 0: none
   std::atomic<std::uint64_t> stderr_bytes;
   std::array<std::atomic<char>, 1024> stderr_ring;
+  // Renewal; monotonic.
+  std::atomic<std::int64_t> claimed_at_ms;  ///< when the leases began
+  std::atomic<std::int64_t> run_until_ms;   ///< the running handler's own deadline; 0: none runs
+  std::atomic<std::int64_t> renewed_at_ms;  ///< by maintenance: when it last asked for all of them
   /// The token of a claim that is under way: its rows are ours even if its answer never came.
   std::atomic<std::int64_t> claiming_token;
   std::atomic<std::uint32_t> count;
@@ -81,13 +89,19 @@ class LedgerWriter {
 
   void begin_claim(std::int64_t token);
   void end_claim(std::span<const Message> messages);
-  void start(std::size_t index, std::int64_t wall_ms);
+  /// A run begins at `wall_ms`; nobody shall renew for it beyond `deadline`.
+  void start(std::size_t index, std::int64_t wall_ms, TimePoint deadline);
   void set_handler(std::int32_t pid) { ledger_.handler_pid.store(pid); }
   /// The running message's handler wrote this.
   void add_stderr(std::string_view chunk);
   void finish(std::size_t index, const Outcome& outcome);
   void settled(std::size_t index);  ///< the database knows (or the lease was lost)
   void clear();
+
+  /// When maintenance last asked to extend this ledger's leases, if it did between the two times.
+  std::optional<TimePoint> renewed(TimePoint claimed_at, TimePoint now) const;
+  /// Maintenance found that the message's lease is gone.
+  bool lost(std::size_t index) const;
 
  private:
   Ledger& ledger_;
@@ -110,6 +124,12 @@ struct LedgerReading {
   bool empty() const { return entries.empty() && claiming_token == 0; }
 };
 LedgerReading read_ledger(const Ledger& ledger);
+
+/// The leases to extend of a ledger that is owned: nothing when they are fresh (claimed after
+/// `fresh_since`), or when its handler is past its own deadline. Bounded, whatever stands there.
+std::vector<Lease> leases_to_renew(const Ledger& ledger, TimePoint fresh_since, TimePoint now);
+/// Maintenance: what a renewal asked at `asked_at` came to. Entries that moved on are left alone.
+void note_renewal(Ledger& ledger, TimePoint asked_at, std::span<const Lease> lost);
 
 /// Supervisor: what a dead child's ledger must say before maintenance reads it.
 void sign_ledger(Ledger& ledger, const Death& death);

@@ -46,12 +46,12 @@ TEST_CASE("What a child writes before it dies is what the parent reads", "[score
     ledger.begin_claim(77);
     const std::vector<Message> claimed = {message(1, 77), message(2, 77), message(3, 77)};
     ledger.end_claim(claimed);
-    ledger.start(0, 1000);
+    ledger.start(0, 1000, Clock::now() + 5s);
     Outcome outcome{Outcome::Kind::retry, 5s, "x", ""};
     outcome.evidence = {Cause::exit_code, 3, 0, 2048, "x"};
     ledger.add_stderr("of the first message");
     ledger.finish(0, outcome);
-    ledger.start(1, 2000);
+    ledger.start(1, 2000, Clock::now() + 5s);
     ledger.set_handler(4711);
     ledger.add_stderr(std::string(5000, 'a'));
     ledger.add_stderr("the end\n");

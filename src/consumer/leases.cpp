@@ -1,0 +1,85 @@
+// How a consumer keeps the leases of its batch, and finds out that one is gone.
+
+#include <algorithm>
+
+#include "child/settled.h"
+#include "consumer/consumer.h"
+#include "consumer/settle_log.h"
+
+namespace pgforeman {
+namespace {
+
+// While a handler runs without a session, how often a new one is tried for the next renewal.
+constexpr Millis kReconnectWhileRunning{1000};
+
+}  // namespace
+
+/// While a message runs: maintenance renews the leases; whoever sees that it does not, helps
+/// itself.
+void Consumer::look_after_lease(std::size_t running) {
+  note_lost(running);
+  const TimePoint now = Clock::now();
+  if (!batch_[running].lost && lease_is_old() && now >= try_renewal_at_) {
+    keep_lease_while_running(running);
+    try_renewal_at_ = Clock::now() + kReconnectWhileRunning;
+  }
+}
+
+/// Half of the lease is over, and maintenance, which renews at a third of it, has not.
+bool Consumer::lease_is_old() {
+  const TimePoint now = Clock::now();
+  if (const auto renewed = ledger_.renewed(leased_at_, now)) leased_at_ = *renewed;
+  return now - leased_at_ > options_.visibility_timeout / 2;
+}
+
+/// What maintenance found out about the leases from `from` on.
+void Consumer::note_lost(std::size_t from) {
+  for (std::size_t i = from; i < batch_.size(); ++i) {
+    if (batch_[i].lost || batch_[i].outcome || !ledger_.lost(i)) continue;
+    lease_lost(batch_[i]);
+    if (!batch_[i].started) ledger_.settled(i);
+  }
+}
+
+/// An outage meanwhile is no reason to end the handler: when the session is back the token tells
+/// whether the message is still ours.
+void Consumer::keep_lease_while_running(std::size_t index) {
+  try {
+    if (!session_.connected()) {
+      // Whatever the connect takes must not be held against the message.
+      loop_.enter(Phase::running);
+      if (!session_.try_connect()) return;
+    }
+    renew(index);
+  } catch (const DatabaseError& error) {
+    session_.drop(error);
+  }
+}
+
+/// Extends what is not yet finished, from `from` on.
+void Consumer::renew(std::size_t from) {
+  std::vector<Lease> leases;
+  for (std::size_t i = from; i < batch_.size(); ++i) {
+    if (!batch_[i].lost && !batch_[i].outcome) leases.push_back(batch_[i].message.lease);
+  }
+  const TimePoint asked_at = Clock::now();
+  const auto lost = session_.queue().renew(leases, options_.visibility_timeout);
+  leased_at_ = asked_at;
+  session_.worked();
+  for (std::size_t i = from; i < batch_.size(); ++i) {
+    const auto id = batch_[i].message.lease.id;
+    if (std::find(lost.begin(), lost.end(), id) == lost.end()) continue;
+    lease_lost(batch_[i]);
+    if (!batch_[i].started) ledger_.settled(i);
+  }
+}
+
+void Consumer::lease_lost(Held& held) {
+  if (held.lost) return;
+  held.lost = true;
+  count_cause(context_.scoreboard->fleet(), Cause::lease_lost);
+  count_settled(loop_.slot().slot(), Settled::lost_lease);
+  log_settled(held.message, held.outcome, Settled::lost_lease);
+}
+
+}  // namespace pgforeman

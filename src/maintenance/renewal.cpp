@@ -1,0 +1,55 @@
+#include "maintenance/renewal.h"
+
+#include <algorithm>
+#include <unordered_set>
+#include <vector>
+
+#include "base/log.h"
+#include "scoreboard/ledger.h"
+
+namespace pgforeman {
+namespace {
+
+// Some milliseconds a statement; more leases are held by many children with large batches only.
+constexpr std::size_t kLeasesPerStatement = 10'000;
+
+}  // namespace
+
+Renewal::Renewal(const MaintenanceTools& tools)
+    : tools_(tools),
+      lease_(tools.context.options->visibility_timeout),
+      next_(Clock::now() + lease_ / 3) {}
+
+void Renewal::run_once() {
+  const TimePoint now = Clock::now();
+  next_ = now + lease_ / 3;
+  Scoreboard& board = *tools_.context.scoreboard;
+  std::vector<Lease> leases;
+  std::vector<int> ledgers;
+  for (int i = 0; i < kLedgers; ++i) {
+    if (board.ledger_use(i).load() != LedgerUse::owned) continue;
+    const auto slot = board.ledger(i).slot.load();
+    if (slot < 0 || slot >= kMaxConsumers) continue;
+    if (Beat{board.slot(slot).beat.load()}.deadline() < now) continue;
+    const auto held = leases_to_renew(board.ledger(i), now - lease_ / 6, now);
+    if (held.empty()) continue;
+    ledgers.push_back(i);
+    leases.insert(leases.end(), held.begin(), held.end());
+  }
+  if (leases.empty()) return;
+  tools_.loop.enter(Phase::settling);
+  std::unordered_set<std::int64_t> lost_ids;
+  for (std::size_t at = 0; at < leases.size(); at += kLeasesPerStatement) {
+    const auto some =
+        std::span(leases).subspan(at, std::min(kLeasesPerStatement, leases.size() - at));
+    for (const auto id : tools_.session.queue().renew(some, lease_)) lost_ids.insert(id);
+  }
+  tools_.session.worked();
+  std::vector<Lease> lost;
+  std::copy_if(leases.begin(), leases.end(), std::back_inserter(lost),
+               [&](const Lease& lease) { return lost_ids.contains(lease.id); });
+  for (const int ledger : ledgers) note_renewal(board.ledger(ledger), now, lost);
+  log::debug("leases renewed", {{"leases", leases.size()}, {"lost", lost.size()}});
+}
+
+}  // namespace pgforeman
