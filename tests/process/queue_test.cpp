@@ -91,63 +91,6 @@ TEST_CASE("A handler that says so makes a dead letter at once", "[queue]") {
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A handler longer than the visibility timeout keeps its lease", "[queue]") {
-  Bed bed;
-  bed.send(1, R"({"do": "sleep", "ms": 3500})");
-  Fleet fleet(bed.settings({{"VISIBILITY_TIMEOUT", "1s"}, {"POLL_INTERVAL", "50ms"}}));
-  CHECK(bed.wait_until_empty(10s));
-  CHECK(bed.runs().size() == 1);
-  CHECK(fleet.status().messages.at("lost_lease") == 0);
-  stop_cleanly(fleet);
-}
-
-TEST_CASE("A consumer resumed after its lease moved changes nothing", "[queue]") {
-  // The other fleet still runs the message, or has finished it, when the first one comes back.
-  for (const bool finished : {false, true}) {
-    INFO("finished: " << finished);
-    Bed bed;
-    const Settings settings{
-        {"CONCURRENCY", "1"}, {"VISIBILITY_TIMEOUT", "1s"}, {"POLL_INTERVAL", "50ms"}};
-    Fleet first(bed.settings(settings));
-    bed.send(1, R"({"do": "hold"})");
-    REQUIRE(bed.wait_for_runs(1));
-    // All of it, as a host that pauses: a maintenance process that lives renews the lease.
-    const auto status = first.status();
-    const std::vector<pid_t> host = {first.pid(), status.slots[0].pid, status.maintenance.pid};
-    for (const pid_t pid : host) ::kill(pid, SIGSTOP);
-
-    Fleet second(bed.settings(settings));
-    REQUIRE(bed.wait_for_runs(2));
-    // The first one's handler was not stopped: it ends well, for nothing.
-    if (finished) {
-      bed.go();
-      REQUIRE(bed.wait_until_empty(10s));
-    }
-    const auto row = bed.sql.rows("select token, attempt, claims from pgforeman.message");
-    for (const pid_t pid : host) ::kill(pid, SIGCONT);
-    const auto line =
-        first.wait_for_log("lease lost: somebody else holds the message, nothing was changed");
-    REQUIRE(line);
-    CHECK(first.wait_for_status(
-        [](const Status& status) { return status.messages.at("lost_lease") == 1; }));
-    CHECK(bed.sql.rows("select token, attempt, claims from pgforeman.message") == row);
-    bed.go();
-    REQUIRE(bed.wait_until_empty(10s));
-    CHECK(second.wait_for_status(
-        [](const Status& status) { return status.messages.at("done") == 1; }));
-    CHECK(first.status().messages.at("done") == 0);
-    CHECK(bed.runs().size() == 2);
-    CHECK(bed.runs()[1].fence > bed.runs()[0].fence);
-    CHECK(bed.dead() == 0);
-    // It lost a message, not its mind.
-    second.stop();
-    bed.send(3);
-    CHECK(bed.wait_until_empty(10s));
-    CHECK(first.status().messages.at("done") == 3);
-    stop_cleanly(first);
-  }
-}
-
 TEST_CASE("Two fleets on one queue handle each message once", "[queue]") {
   Bed bed;
   Fleet first(bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "2"}}));
