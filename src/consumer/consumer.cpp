@@ -116,6 +116,10 @@ void Consumer::claim() {
   open_claim_ = 0;
   session_.worked();
   for (auto& message : messages) batch_.emplace_back().message = std::move(message);
+  // One notification may stand for many messages: whoever found work wakes the next.
+  if (std::exchange(woken_, false) && batch_.size() == static_cast<std::size_t>(options_.batch)) {
+    ::eventfd_write(context_.wake_fd, 1);
+  }
 }
 
 void Consumer::wait() {
@@ -140,6 +144,7 @@ void Consumer::wait() {
   }
   wake_.cancel();
   loop_.io().poll();
+  woken_ = woken;
 }
 
 void Consumer::work_off_batch() {

@@ -77,6 +77,7 @@ class Consumer {
   TimePoint try_renewal_at_;     ///< not before: without a session there is a pause between tries
   std::uint64_t claims_ = 0;
   int handler_failures_ = 0;
+  bool woken_ = false;  ///< the last wait ended by a wake-up
 };
 
 }  // namespace pgforeman

@@ -27,6 +27,7 @@ Maintenance::Maintenance(const ChildContext& context)
       tools_{context_, loop_, session_, waker_},
       rescue_(tools_),
       renewal_(tools_),
+      listener_(tools_),
       upkeep_(tools_),
       calls_(loop_.io(), ::fcntl(context.call_fd, F_DUPFD_CLOEXEC, 0)) {}
 
@@ -34,8 +35,10 @@ void Maintenance::run() {
   while (!loop_.check_signals()) {
     try {
       if (!session_.connected()) {
+        listener_.close();
         if (!session_.connect()) break;
         upkeep_.session_opened();
+        listener_.session_opened();
       }
       work();
       wait_for_work();
@@ -53,6 +56,7 @@ void Maintenance::run() {
 void Maintenance::work() {
   // First: a message that waits for its rescue waits for nothing else.
   if (rescue_.run_once()) upkeep_.soon();
+  if (listener_.run_once()) upkeep_.soon();
   if (Clock::now() >= renewal_.next()) renewal_.run_once();
   if (Clock::now() >= upkeep_.next()) upkeep_.run_once();
 }
@@ -65,9 +69,12 @@ void Maintenance::wait_for_work() {
                       eventfd_t count = 0;
                       if (!error) called = ::eventfd_read(context_.call_fd, &count) == 0;
                     });
-  loop_.run_until([&] { return called; },
-                  std::min({upkeep_.next(), rescue_.next(), renewal_.next()}));
+  bool heard = false;
+  listener_.wait([&] { heard = true; });
+  loop_.run_until([&] { return called || heard; },
+                  std::min({upkeep_.next(), rescue_.next(), renewal_.next(), listener_.next()}));
   calls_.cancel();
+  listener_.cancel();
   loop_.io().poll();
   if (called) upkeep_.soon();
 }

@@ -3,13 +3,15 @@
 // small services, each with its own time and a run_once():
 //   Rescue   settles what dead consumers left in their ledgers, at once
 //   Renewal  extends the leases of living children
-//   Upkeep   promotes due messages, counts, probes the database, wakes idle consumers
+//   Listener hears of new messages and wakes idle consumers
+//   Upkeep   promotes due messages, counts, probes the database
 // The fleet works on without it, more slowly: consumers renew and poll by themselves, and what the
 // dead held comes back by the visibility timeout.
 // Fork: after.
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
+#include "maintenance/listener.h"
 #include "maintenance/renewal.h"
 #include "maintenance/rescue.h"
 #include "maintenance/tools.h"
@@ -38,6 +40,7 @@ class Maintenance {
   MaintenanceTools tools_;
   Rescue rescue_;
   Renewal renewal_;
+  Listener listener_;
   Upkeep upkeep_;
   boost::asio::posix::stream_descriptor calls_;
 };

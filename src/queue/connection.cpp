@@ -15,6 +15,7 @@ namespace {
 using Kind = DatabaseError::Kind;
 
 constexpr const char* kLost = "the database connection was lost";
+constexpr const char* kClosed = "the database connection is closed";
 
 /// Disarms however the call ends.
 class Watch {
@@ -50,6 +51,7 @@ Connection::Impl::Impl(const ConnectionSettings& settings) : limit_(settings.wat
 Connection::Impl::~Impl() {
   // Closing says goodbye to the server: with a full send buffer even that can block.
   const Watch watch(watchdog_, session_->sock(), limit_);
+  listener_.reset();
   session_.reset();
 }
 
@@ -60,7 +62,7 @@ void Connection::Impl::lost(const std::string& text) {
 
 template <typename Call>
 auto Connection::Impl::guarded(Call&& call) {
-  if (lost_) throw DatabaseError(Kind::connection, "the database connection is closed");
+  if (lost_) throw DatabaseError(Kind::connection, kClosed);
   const Watch watch(watchdog_, session_->sock(), limit_);
   const auto silent = [&] {
     return "the database did not answer within " + std::to_string(limit_.count()) + " ms";
@@ -118,6 +120,17 @@ void Connection::Impl::rollback() noexcept {
   }
 }
 
+std::vector<std::string> Connection::Impl::notifications(const std::string& channel) {
+  if (lost_) throw DatabaseError(Kind::connection, kClosed);
+  const Watch watch(watchdog_, session_->sock(), limit_);
+  try {
+    if (!listener_) listener_ = std::make_unique<compat::Listener>(*session_, channel);
+    return listener_->take();
+  } catch (const pqxx::failure& e) {
+    lost(one_line(e.what()));
+  }
+}
+
 // One look a session. Where the server process we talk to is the one that greeted us, the session
 // is ours and its settings can be set for good. A transaction pooler makes up the pid of its
 // greeting, and a SET there would stay behind in somebody else's session.
@@ -131,8 +144,8 @@ void Connection::Impl::look_around(const ConnectionSettings& settings) {
       " from (select pg_backend_pid() = $1::int as direct,"
       "  current_setting('default_transaction_isolation') as usual offset 0) s",
       {std::to_string(session_->backendpid()), std::to_string(settings.statement_timeout.count())});
-  const bool direct = seen[0][0].as<bool>();
-  wrap_ = !direct && seen[0][3].as<std::string>() != "read committed";
+  direct_ = seen[0][0].as<bool>();
+  wrap_ = !direct_ && seen[0][3].as<std::string>() != "read committed";
 }
 
 }  // namespace pgforeman

@@ -4,9 +4,11 @@
 #include <pqxx/connection>
 #include <pqxx/except>
 #include <pqxx/nontransaction>
+#include <pqxx/notification>
 #include <pqxx/result>
 #include <pqxx/version>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pgforeman::compat {
@@ -48,6 +50,46 @@ inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& s
   return work.exec_params(sql, list);
 #endif
 }
+
+#endif
+
+/// LISTENs from its construction on. Must go before its connection.
+#if PQXX_VERSION_MAJOR > 7 || (PQXX_VERSION_MAJOR == 7 && PQXX_VERSION_MINOR >= 10)
+
+class Listener {
+ public:
+  Listener(pqxx::connection& connection, const std::string& channel) : connection_(connection) {
+    connection_.listen(channel, [this](const pqxx::notification& notification) {
+      payloads_.emplace_back(notification.payload);
+    });
+  }
+  std::vector<std::string> take() {
+    connection_.get_notifs();
+    return std::exchange(payloads_, {});
+  }
+
+ private:
+  pqxx::connection& connection_;
+  std::vector<std::string> payloads_;
+};
+
+#else
+
+class Listener : private pqxx::notification_receiver {
+ public:
+  Listener(pqxx::connection& connection, const std::string& channel)
+      : pqxx::notification_receiver(connection, channel), connection_(connection) {}
+  std::vector<std::string> take() {
+    connection_.get_notifs();
+    return std::exchange(payloads_, {});
+  }
+
+ private:
+  void operator()(const std::string& payload, int) override { payloads_.push_back(payload); }
+
+  pqxx::connection& connection_;
+  std::vector<std::string> payloads_;
+};
 
 #endif
 

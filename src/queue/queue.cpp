@@ -18,6 +18,8 @@ namespace {
 using Kind = DatabaseError::Kind;
 using Ids = std::vector<std::int64_t>;
 
+constexpr const char* kChannel = "pgforeman";
+
 /// How often the rows that a renewal found locked are tried again, waiting 1, 2, 4 ... ms between.
 constexpr int kRenewRounds = 5;
 
@@ -213,6 +215,29 @@ Tick Queue::tick(bool with_counts) {
   if (const auto due = row[1].as<std::int64_t>(); due >= 0) tick.next_due = Millis{due};
   if (with_counts) tick.counts = counts_of(row, 2);
   return tick;
+}
+
+bool Queue::can_listen() const {
+  return connection_.impl().direct();
+}
+
+void Queue::listen() {
+  connection_.impl().notifications(kChannel);
+  connection_.impl().call("select pgforeman.become_listener($1)", {name_});
+}
+
+std::vector<Queue::News> Queue::news() {
+  std::vector<News> news;
+  for (const std::string& payload : connection_.impl().notifications(kChannel)) {
+    if (payload == name_ + " test") news.push_back(News::test);
+    if (payload == name_ + " now") news.push_back(News::now);
+    if (payload == name_ + " later") news.push_back(News::later);
+  }
+  return news;
+}
+
+int Queue::socket() const {
+  return connection_.impl().socket();
 }
 
 QueueCounts Queue::counts() {

@@ -83,6 +83,17 @@ class Queue {
   /// Moves due messages to ready, and counts if asked to (it is the costly part). One statement.
   Tick tick(bool with_counts = true);
 
+  /// False through a pooler that swaps sessions between statements: LISTEN would be somebody
+  /// else's.
+  bool can_listen() const;
+  /// From now on senders announce their messages; the first notification is this call's own.
+  void listen();
+  enum class News { test, now, later };  ///< listen() itself; there is work; there will be
+  /// What came for this queue since. Does not wait.
+  std::vector<News> news();
+  /// Readable when there may be news. Belongs to the connection.
+  int socket() const;
+
   /// Only counts; changes nothing.
   QueueCounts counts();
 

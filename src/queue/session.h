@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "queue/connection.h"
+#include "queue/pqxx_compat.h"
 #include "queue/watchdog.h"
 
 namespace pgforeman {
@@ -27,6 +28,12 @@ class Connection::Impl {
   pqxx::result exec(const std::string& sql, const SqlParams& params = {});
   void run(const std::string& sql);
 
+  /// The server process is the one that greeted us: nobody between swaps sessions.
+  bool direct() const { return direct_; }
+  int socket() const { return session_->sock(); }
+  /// What came on `channel` since it was listened to, in order. The first call listens.
+  std::vector<std::string> notifications(const std::string& channel);
+
   /// Ends an open transaction after an error; what the connection thinks of it does not matter.
   void rollback() noexcept;
 
@@ -40,7 +47,9 @@ class Connection::Impl {
   Millis limit_;
   std::unique_ptr<pqxx::connection> session_;
   bool wrap_ = false;  ///< the role's default is not READ COMMITTED and could not be set for good
+  bool direct_ = false;
   bool lost_ = false;
+  std::unique_ptr<compat::Listener> listener_;
 };
 
 }  // namespace pgforeman

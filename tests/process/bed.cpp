@@ -87,6 +87,11 @@ std::size_t distinct(const std::vector<Run>& runs) {
   return ids.size();
 }
 
+Settings with(Settings settings, const Settings& more) {
+  for (const auto& [name, value] : more) settings[name] = value;
+  return settings;
+}
+
 double wall_now() {
   return seconds_of(CLOCK_REALTIME);
 }

@@ -54,6 +54,9 @@ std::size_t distinct(const std::vector<Run>& runs);
 double wall_now();
 double monotonic_now();
 
+/// `settings` with `more`, which wins.
+Settings with(Settings settings, const Settings& more);
+
 struct Figures {
   double median = 0, worst = 0;
 };

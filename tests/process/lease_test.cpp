@@ -41,11 +41,6 @@ double least_lease_until_empty(Bed& bed) {
 
 const Settings kShortLease{{"VISIBILITY_TIMEOUT", "2s"}, {"POLL_INTERVAL", "50ms"}};
 
-Settings with(Settings settings, const Settings& more) {
-  for (const auto& [name, value] : more) settings[name] = value;
-  return settings;
-}
-
 }  // namespace
 
 TEST_CASE("A hundred handlers longer than the visibility timeout keep their leases", "[leases]") {

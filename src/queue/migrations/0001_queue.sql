@@ -96,6 +96,36 @@ begin
 end
 $$;
 
+-- Tells the fleets of a queue, when this transaction commits, that there is work 'now' or 'later'.
+-- Notifications cost every committer a turn at one lock of the whole server: without a listener
+-- none is sent. Listeners share an advisory lock; who can have it alone is alone.
+create function pgforeman.announce(queue text, word text)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if pg_try_advisory_lock(1885824614, hashtext(announce.queue)) then
+    perform pg_advisory_unlock(1885824614, hashtext(announce.queue));
+  else
+    perform pg_notify('pgforeman', announce.queue || ' ' || announce.word);
+  end if;
+end
+$$;
+
+-- Makes this session count as a listener of the queue until it ends, and sends it a first
+-- notification, by which it knows that they come through. LISTEN is up to the caller.
+create function pgforeman.become_listener(queue text)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform pg_advisory_lock_shared(1885824614, hashtext(become_listener.queue));
+  perform pg_notify('pgforeman', become_listener.queue || ' test');
+end
+$$;
+
 -- Enqueues one message in the caller's own transaction; returns its id.
 create function pgforeman.send(
   queue text, payload jsonb, priority int default 2, delay interval default '0',
@@ -120,6 +150,8 @@ begin
     case when send.delay > interval '0' then clock_timestamp() + send.delay end,
     send.payload, send.headers)
   returning id into sent_id;
+  perform pgforeman.announce(
+    send.queue, case when send.delay > interval '0' then 'later' else 'now' end);
   return sent_id;
 end
 $$;
@@ -150,6 +182,10 @@ begin
     from unnest(send_batch.payloads) with ordinality p (payload, place)
     order by p.place
     returning id;
+  if found then
+    perform pgforeman.announce(
+      send_batch.queue, case when send_batch.delay > interval '0' then 'later' else 'now' end);
+  end if;
 end
 $$;
 
@@ -251,6 +287,7 @@ declare
   retried   bigint[] := '{}';
   dead      bigint[] := '{}';
   released  bigint[] := '{}';  -- without a run: that claim does not count as fruitless
+  freed_queue text;
 begin
   if cardinality(settle.tokens) <> given or cardinality(settle.outcomes) <> given
      or cardinality(settle.delays) <> given or cardinality(settle.errors) <> given
@@ -336,8 +373,10 @@ begin
       from unnest(settle.ids, settle.tokens, settle.outcomes, settle.evidence) l (i, t, o, v)
       where m.id = any (wanted) and m.id = l.i and m.token = l.t
         and l.t <> 0 and l.o = 'released'
-      returning m.id)
-    select coalesce(array_agg(f.id), '{}') into released from freed f;
+      returning m.id, m.queue)
+    select coalesce(array_agg(f.id), '{}'), min(f.queue) into released, freed_queue from freed f;
+    -- Whoever releases is about to end: others shall take over at once.
+    if freed_queue is not null then perform pgforeman.announce(freed_queue, 'now'); end if;
   end if;
 
   return query
@@ -610,6 +649,9 @@ begin
     from gone g
     order by g.died_at, g.id
     returning id;
+  if found and dead_retry.queue is not null then
+    perform pgforeman.announce(dead_retry.queue, 'now');
+  end if;
 end
 $$;
 

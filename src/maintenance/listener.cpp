@@ -1,0 +1,71 @@
+#include "maintenance/listener.h"
+
+#include <fcntl.h>
+
+#include "base/log.h"
+
+namespace pgforeman {
+namespace {
+
+constexpr Millis kTestTime{2000};
+
+}  // namespace
+
+Listener::Listener(const MaintenanceTools& tools) : tools_(tools), socket_(tools.loop.io()) {}
+
+void Listener::session_opened() {
+  close();
+  Queue& queue = tools_.session.queue();
+  if (!queue.can_listen()) {
+    return say_that_it_polls("the connection goes through a pooler that swaps sessions");
+  }
+  queue.listen();
+  socket_.assign(::fcntl(queue.socket(), F_DUPFD_CLOEXEC, 0));
+  test_until_ = Clock::now() + kTestTime;
+}
+
+bool Listener::run_once() {
+  if (!socket_.is_open()) return false;
+  bool later = false;
+  std::int64_t now = 0;
+  for (const auto news : tools_.session.queue().news()) {
+    if (news == Queue::News::test) {
+      if (!works_) log::debug("wake-ups by notification work");
+      works_ = true;
+      test_until_.reset();
+    }
+    later = later || news == Queue::News::later;
+    if (news == Queue::News::now) ++now;
+  }
+  if (now > 0) tools_.waker.wake_for(now);
+  if (test_until_ && Clock::now() >= *test_until_) {
+    test_until_.reset();
+    say_that_it_polls("the test notification did not come");
+  }
+  return later;
+}
+
+void Listener::wait(const std::function<void()>& heard) {
+  if (!socket_.is_open()) return;
+  socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                     [heard](const boost::system::error_code& error) {
+                       if (!error) heard();
+                     });
+}
+
+void Listener::close() {
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  test_until_.reset();
+  works_ = false;
+}
+
+void Listener::say_that_it_polls(const char* why) {
+  if (!said_) {
+    log::info("no wake-ups by notification: idle consumers look every POLL_INTERVAL",
+              {{"reason", why}});
+  }
+  said_ = true;
+}
+
+}  // namespace pgforeman

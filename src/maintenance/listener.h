@@ -1,0 +1,41 @@
+#pragma once
+// The duty that hears of new messages: LISTENs for the whole fleet and wakes idle consumers. Where
+// notifications cannot work (a pooler in between), which it finds out by itself and says once, idle
+// consumers poll. Fork: after.
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
+#include <optional>
+
+#include "maintenance/tools.h"
+
+namespace pgforeman {
+
+class Listener {
+ public:
+  explicit Listener(const MaintenanceTools& tools);
+
+  /// A new session: starts over. Throws DatabaseError, as all of these do.
+  void session_opened();
+  /// Takes what came. True when a message was scheduled for later.
+  bool run_once();
+  /// When the first notification, our own, must have come.
+  TimePoint next() const { return test_until_.value_or(TimePoint::max()); }
+
+  /// Calls `heard` once when there may be news; cancel() before the session goes.
+  void wait(const std::function<void()>& heard);
+  void cancel() { socket_.cancel(); }
+  /// The session is gone.
+  void close();
+
+ private:
+  void say_that_it_polls(const char* why);
+
+  const MaintenanceTools& tools_;
+  boost::asio::posix::stream_descriptor socket_;
+  std::optional<TimePoint> test_until_;
+  bool works_ = false;
+  bool said_ = false;
+};
+
+}  // namespace pgforeman

@@ -1,0 +1,145 @@
+// Idle consumers hear of work: by notifications, by each other, and by their poll as a backstop.
+
+#include <algorithm>
+
+#include "bed.h"
+
+using namespace pgforeman::test;
+
+namespace {
+
+/// Nobody finds anything by polling during a test.
+const Settings kNoPolling{{"POLL_INTERVAL", "60s"}};
+
+bool idle(const Fleet& fleet) {
+  return fleet.wait_for_status([](const Status& status) {
+    return std::all_of(status.slots.begin(), status.slots.end(),
+                       [](const SlotStatus& slot) { return slot.phase == "waiting"; });
+  });
+}
+
+/// Listens, and the test notification came.
+bool hears(const Fleet& fleet, std::size_t times = 1) {
+  return eventually([&] { return fleet.log("wake-ups by notification work").size() >= times; });
+}
+
+}  // namespace
+
+TEST_CASE("An idle fleet starts a message when it is committed", "[wake]") {
+  Bed bed;
+  Fleet fleet(bed.settings(with(
+      kNoPolling,
+      {{"LOG_LEVEL", "debug"}, {"HANDLER_MODE", "jsonl"}, {"HANDLER", bed.handler("jsonl")}})));
+  REQUIRE(hears(fleet));
+  std::vector<double> took;
+  for (std::size_t i = 1; i <= 100; ++i) {
+    REQUIRE(idle(fleet));
+    const double sent = wall_now();
+    bed.sql.query("select pgforeman.send('q', '1')");
+    REQUIRE(bed.wait_for_runs(i));
+    took.push_back(bed.runs().back().time - sent);
+  }
+  say("an idle fleet starts a sent message, 100 trials: " + in_ms(took));
+  CHECK(figures(took).median < allowed(0.010));
+  CHECK(figures(took).worst < allowed(0.200));
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("One commit of many messages wakes as many consumers as it needs", "[wake]") {
+  Bed bed;
+  Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"}, {"CONCURRENCY", "8"}})));
+  REQUIRE(hears(fleet));
+  REQUIRE(idle(fleet));
+  const double sent = wall_now();
+  bed.sql.query(
+      "begin; select pgforeman.send('q', '{\"do\": \"hold\"}') from generate_series(1, 8); commit");
+  REQUIRE(bed.wait_for_runs(8));
+  const auto runs = bed.runs();
+  const double last = std::max_element(runs.begin(), runs.end(), [](const Run& a, const Run& b) {
+                        return a.time < b.time;
+                      })->time;
+  say("8 messages of one commit start on 8 idle children within " +
+      std::to_string((last - sent) * 1000) + " ms");
+  CHECK(last - sent < allowed(0.250));
+  bed.go();
+  CHECK(bed.wait_until_empty(10s));
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A message for later is started when it is due", "[wake]") {
+  Bed bed;
+  Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"}})));
+  REQUIRE(hears(fleet));
+  REQUIRE(idle(fleet));
+  const double sent = wall_now();
+  bed.sql.query("select pgforeman.send('q', '1', delay => '150ms')");
+  REQUIRE(bed.wait_for_runs(1));
+  const double took = bed.runs()[0].time - sent;
+  CHECK(took >= 0.150);
+  CHECK(took < allowed(0.300));
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A lost session of maintenance costs wake-ups for a moment only", "[wake]") {
+  Bed bed;
+  Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"}})));
+  for (std::size_t i = 1; i <= 5; ++i) {
+    REQUIRE(hears(fleet, i));
+    bed.send();
+    REQUIRE(bed.wait_for_runs(i));
+    REQUIRE(bed.sql.number("select count(pg_terminate_backend(pid)) from pg_stat_activity"
+                           " where application_name like 'pgforeman maintenance%' and datname ="
+                           " current_database()") == 1);
+  }
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("Without a fleet a sender notifies nobody", "[wake]") {
+  Bed bed;
+  Sql listener(bed.conninfo);
+  listener.query("listen pgforeman");
+  bed.send();
+  {
+    Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"}})));
+    REQUIRE(hears(fleet));
+    bed.send();
+    stop_cleanly(fleet);
+  }
+  // The listener's lock goes with its session, a moment after its client.
+  REQUIRE(eventually([&] {
+    return bed.sql.number("select count(*) from pg_locks where locktype = 'advisory'") == 0;
+  }));
+  bed.send();
+  CHECK(bed.sql.number("select count(*) from pg_locks where locktype = 'advisory'") == 0);
+  CHECK(bed.sql.query("select pg_notification_queue_usage()") == "0");
+}
+
+TEST_CASE("What a draining fleet hands back another one takes over at once", "[wake]") {
+  Bed bed;
+  const auto settings = bed.settings(
+      with(kNoPolling, {{"LOG_LEVEL", "debug"}, {"CONCURRENCY", "1"}, {"BATCH", "100"}}));
+  Fleet first(settings);
+  bed.sql.query(
+      "select pgforeman.send_batch('q', array['{}', '{}', '{}', '{\"do\": \"hold\"}']::jsonb[]"
+      " || array_fill('{}'::jsonb, array[96]))");
+  REQUIRE(bed.wait_for_runs(4));
+  Fleet second(settings);
+  REQUIRE(hears(second));
+  REQUIRE(idle(second));
+  CHECK(bed.left() == 97);
+  const double told = wall_now();
+  first.signal(SIGTERM);
+  REQUIRE(bed.wait_for_runs(5));
+  const double took = bed.runs()[4].time - told;
+  say("96 unstarted messages of a draining fleet: the first runs elsewhere after " +
+      std::to_string(took * 1000) + " ms");
+  CHECK(took < allowed(0.100));
+  REQUIRE(bed.wait_for_runs(100));
+  CHECK(bed.left() == 1);  // it runs to its deadline
+  bed.go();
+  CHECK(bed.wait_until_empty(10s));
+  CHECK(bed.runs().size() == 100);
+  CHECK(first.wait_end());
+  for (const auto& run : bed.runs()) CHECK(run.attempt == 1);
+  stop_cleanly(second);
+}
