@@ -53,6 +53,7 @@ FleetView sample_view() {
   view.handler_buckets[13] = 2;
   view.handler_buckets[14] = 1;
   view.handler_seconds_sum = 4000.25;
+  view.failures_by_cause = {{"retry", 3}, {"timeout", 0}, {"signal", 2}};
   view.exits_by_cause = {{"signal", 4}, {"exit_code", 1}};
   view.log_lines_dropped = 9;
   return view;

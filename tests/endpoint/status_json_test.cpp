@@ -26,6 +26,7 @@ TEST_CASE("status holds the fleet, each slot and maintenance", "[status]") {
                         "age_seconds":0.75,"capped":false})"));
   CHECK(status["messages"] ==
         Json::parse(R"({"done":300,"retry":5,"dead":4,"released":3,"lost_lease":2})"));
+  CHECK(status["failures_by_cause"] == Json::parse(R"({"retry":3,"timeout":0,"signal":2})"));
   CHECK(status["exits_by_cause"] == Json::parse(R"({"signal":4,"exit_code":1})"));
   CHECK(status["log_lines_dropped"] == 9);
   CHECK(status["handler_time"]["count"] == 103);

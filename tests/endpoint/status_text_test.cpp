@@ -42,6 +42,7 @@ TEST_CASE("the fleet is a header and a row per slot", "[status]") {
       "live      yes\n"
       "ready     NO: draining\n"
       "messages  1,234,567 done, 5 retried, 4 dead, 3 released, 2 lost lease\n"
+      "failures  3 retry, 2 signal\n"
       "exits     1 exit_code, 4 signal\n"
       "log       9 lines dropped: nobody read them\n"
       "\n"

@@ -57,7 +57,7 @@ void none_lost_to_kills(const std::string& mode, int count, const Settings& more
   Settings settings = more;
   settings["HANDLER_MODE"] = mode;
   settings["RETRY_BACKOFF"] = "10ms";
-  settings["MAX_ATTEMPTS"] = "100";
+  settings["MAX_CRASHES"] = "100";
   Fleet fleet(bed.settings(settings));
   Watch watch(fleet.port());
   const int kills = kill_at_random(fleet, bed, 120s);
