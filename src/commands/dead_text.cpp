@@ -3,16 +3,14 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
 
+#include "commands/json_fields.h"
 #include "commands/text_table.h"
 
 namespace pgforeman {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr std::size_t kErrorWidth = 60;
 constexpr std::array<std::string_view, 4> kPriorities = {"urgent", "high", "normal", "low"};
@@ -39,29 +37,16 @@ std::string why_it_died(const DeadLetter& letter) {
   return letter.reason;
 }
 
-std::string words(const Json& run, const char* key) {
-  const auto found = run.find(key);
-  return found != run.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
-std::optional<double> number(const Json& run, const char* key) {
-  const auto found = run.find(key);
-  if (found == run.end() || !found->is_number()) return std::nullopt;
-  return found->get<double>();
-}
-
 /// "  2026-01-02 03:04:05Z  signal SIGSEGV, after 1.204 s, slot 2 of host pod-1, at most 7.9 MiB".
 std::string run_line(const Json& run) {
-  std::string line =
-      "  " + short_time(words(run, "started")) + "  " + printable(words(run, "cause"));
-  if (const auto signal = words(run, "signal"); !signal.empty()) line += " " + printable(signal);
-  if (const auto code = number(run, "exit_code")) line += fmt::format(" (exit code {:.0f})", *code);
-  if (const auto seconds = number(run, "seconds"))
-    line += fmt::format(", after {:.3f} s", *seconds);
-  if (const auto slot = number(run, "slot")) line += fmt::format(", slot {:.0f}", *slot);
-  if (const auto host = words(run, "host"); !host.empty()) line += " of host " + printable(host);
-  if (const auto kib = number(run, "peak_rss_kib")) {
-    line += fmt::format(", at most {:.1f} MiB", *kib / 1024);
+  std::string line = "  " + short_time(words(run, "started")) + "  " + words(run, "cause");
+  if (const auto signal = words(run, "signal"); !signal.empty()) line += " " + signal;
+  if (run.contains("exit_code")) line += fmt::format(" (exit code {})", integer(run, "exit_code"));
+  if (run.contains("seconds")) line += fmt::format(", after {:.3f} s", number(run, "seconds"));
+  if (run.contains("slot")) line += fmt::format(", slot {}", integer(run, "slot"));
+  if (const auto host = words(run, "host"); !host.empty()) line += " of host " + host;
+  if (const auto kib = number(run, "peak_rss_kib"); kib > 0) {
+    line += fmt::format(", at most {:.1f} MiB", kib / 1024);
   }
   return line + "\n";
 }
@@ -83,8 +68,8 @@ std::string history_text(const DeadLetter& letter) {
   std::string text = "runs\n";
   for (const Json& run : runs) {
     if (!run.is_object()) continue;
-    text +=
-        run_line(run) + said("error:", words(run, "error")) + said("stderr:", words(run, "stderr"));
+    text += run_line(run) + said("error:", raw_words(run, "error")) +
+            said("stderr:", raw_words(run, "stderr"));
   }
   return text;
 }

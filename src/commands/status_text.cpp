@@ -5,16 +5,15 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <vector>
 
+#include "commands/json_fields.h"
 #include "commands/text_table.h"
 
 namespace pgforeman {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using Row = std::vector<std::string>;
 
 Json parse(std::string_view text) {
@@ -23,34 +22,6 @@ Json parse(std::string_view text) {
     throw std::runtime_error("the answer is not a fleet's status");
   }
   return json;
-}
-
-/// The member as a number; 0 when it is missing or no number.
-double number(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_number() ? found->get<double>() : 0.0;
-}
-
-long long integer(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_number_integer() ? found->get<long long>() : 0;
-}
-
-bool flag(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_boolean() && found->get<bool>();
-}
-
-/// A string for a terminal; empty when it is missing or no string.
-std::string words(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? printable(found->get<std::string>())
-                                                     : std::string();
-}
-
-Json member(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_object() ? *found : Json::object();
 }
 
 std::string phase_cell(const Json& slot) {

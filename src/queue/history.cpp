@@ -11,6 +11,8 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "queue/sql_text.h"
+
 namespace pgforeman {
 namespace {
 
@@ -22,12 +24,6 @@ const std::string& host() {
                                                                 : std::string("unknown");
   }();
   return name;
-}
-
-/// jsonb refuses NUL.
-std::string without_nul(std::string text) {
-  text.erase(std::remove(text.begin(), text.end(), '\0'), text.end());
-  return text;
 }
 
 std::string iso_time(std::int64_t wall_ms) {

@@ -55,12 +55,6 @@ Settled settled_of(std::string_view name) {
   return Settled::lost_lease;
 }
 
-/// PostgreSQL's text has no NUL; a handler's error may be any bytes that form UTF-8.
-std::string without_nul(std::string text) {
-  text.erase(std::remove(text.begin(), text.end(), '\0'), text.end());
-  return text;
-}
-
 /// What a database of any encoding can hold.
 std::string ascii(std::string text) {
   std::replace_if(

@@ -1,5 +1,7 @@
 #include "queue/sql_text.h"
 
+#include <algorithm>
+
 namespace pgforeman {
 
 namespace {
@@ -45,6 +47,11 @@ std::string array_text(std::span<const std::string> values) {
 
 std::string interval_text(Millis value) {
   return std::to_string(value.count()) + " milliseconds";
+}
+
+std::string without_nul(std::string text) {
+  text.erase(std::remove(text.begin(), text.end(), '\0'), text.end());
+  return text;
 }
 
 }  // namespace pgforeman

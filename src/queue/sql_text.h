@@ -19,6 +19,9 @@ std::string array_text(std::span<const std::int64_t> values);
 std::string array_text(std::span<const std::optional<std::string>> values);
 std::string array_text(std::span<const std::string> values);
 
+/// PostgreSQL's text has no NUL, and neither has its jsonb.
+std::string without_nul(std::string text);
+
 /// An interval: "1500 milliseconds".
 std::string interval_text(Millis value);
 

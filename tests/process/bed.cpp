@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <sstream>
 
@@ -85,6 +86,11 @@ std::size_t distinct(const std::vector<Run>& runs) {
   std::set<std::int64_t> ids;
   for (const auto& run : runs) ids.insert(run.id);
   return ids.size();
+}
+
+int number_from(const char* name, int otherwise) {
+  const char* text = std::getenv(name);
+  return text != nullptr ? std::atoi(text) : otherwise;
 }
 
 Settings with(Settings settings, const Settings& more) {

@@ -50,6 +50,9 @@ class Bed {
 /// Different ids among `runs`.
 std::size_t distinct(const std::vector<Run>& runs);
 
+/// A variable of the environment, for longer runs of a test.
+int number_from(const char* name, int otherwise);
+
 /// Now as the log writes it: seconds since the epoch.
 double wall_now();
 double monotonic_now();

@@ -170,6 +170,34 @@ TEST_CASE("Killers among a thousand good messages harm nobody but themselves", "
   }
 }
 
+TEST_CASE("A hundred killers die of their third crash, and no slot is called crash-looping",
+          "[causes]") {
+  Bed bed;
+  bed.send(100, R"({"do": "murder"})");
+  bed.send(100);
+  Fleet fleet(bed.settings({{"CRASH_LOOP_COUNT", "2"}}));
+  Watch watch(fleet.port());
+  const double start = monotonic_now();
+  REQUIRE(eventually([&] { return bed.left() == 0; }, 60s));
+  const double took = monotonic_now() - start;
+  CHECK(bed.sql.rows("select reason, crashes, count(*), count(*) filter (where"
+                     " jsonb_array_length(history) = 3 and history @@ '$[*].signal == \"SIGKILL\"'"
+                     " and history @@ '$[*].peak_rss_kib > 100'"
+                     " and history @@ '$[*].stderr like_regex \"last words\"')"
+                     " from pgforeman.dead_message group by 1, 2") ==
+        std::vector<std::vector<std::string>>{{"max_crashes", "3", "100", "100"}});
+  CHECK(distinct(bed.runs()) == 200);
+  CHECK(bed.runs().size() == 400);
+  CHECK(fleet.log("slot is crash-looping").empty());
+  const auto seen = watch.finish();
+  CHECK(seen.livez == std::vector<int>{200});
+  CHECK(seen.problems.empty());
+  say("P6 100 killers among 100 good messages, 4 children: all dead letters with their evidence "
+      "after 300 crashes and " +
+      std::to_string(took) + " s; /livez 200 throughout");
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("What was claimed too often without a result is not run again", "[causes]") {
   Bed bed;
   bed.send(1);

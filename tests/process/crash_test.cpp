@@ -94,6 +94,31 @@ TEST_CASE("A fleet whose children are all killed at once is back within a second
   stop_cleanly(fleet);
 }
 
+TEST_CASE("Connections stay one a child and one more, each with its name", "[connections]") {
+  constexpr int kChildren = 50;
+  // 10,000 take a minute.
+  const int wanted = number_from("PGFOREMAN_TEST_KILLS", 1000);
+  Bed bed;
+  Fleet fleet(bed.settings({{"CONCURRENCY", std::to_string(kChildren)}}));
+  int faults = 0;
+  while (faults < wanted) {
+    REQUIRE(fleet.wait_for_status(all_waiting));
+    for (const pid_t victim : children_of(fleet.pid())) faults += ::kill(victim, SIGKILL) == 0;
+    // A backend whose client was killed ends when it next looks.
+    REQUIRE(eventually([&] {
+      const auto rows = bed.sql.rows(
+          "select count(*), count(distinct application_name) from pg_stat_activity"
+          " where datname = current_database() and pid <> pg_backend_pid()"
+          " and application_name like 'pgforeman %'");
+      return rows[0] ==
+             std::vector<std::string>{std::to_string(kChildren + 1), std::to_string(kChildren + 1)};
+    }));
+  }
+  say("P33 " + std::to_string(faults) + " kills of a fleet of " + std::to_string(kChildren) + ": " +
+      std::to_string(kChildren + 1) + " connections after each round, each with its name");
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("A message whose consumer is killed runs again at once", "[crash]") {
   Bed bed;
   bed.hold_again();

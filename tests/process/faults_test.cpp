@@ -6,7 +6,6 @@
 // PGFOREMAN_TEST_SEED repeats one.
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <random>
@@ -17,11 +16,6 @@
 using namespace pgforeman::test;
 
 namespace {
-
-int number_from(const char* name, int otherwise) {
-  const char* text = std::getenv(name);
-  return text != nullptr ? std::atoi(text) : otherwise;
-}
 
 /// Keeps of every row that leaves the queue what it knew in the end.
 constexpr const char* kAudit =

@@ -1,0 +1,22 @@
+#pragma once
+// Members of JSON that somebody else wrote, perhaps another version: what is missing or of another
+// type reads as nothing. Pure.
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace pgforeman {
+
+using Json = nlohmann::ordered_json;
+
+/// The member as a number; 0 when it is missing or no number.
+double number(const Json& object, const char* key);
+long long integer(const Json& object, const char* key);
+bool flag(const Json& object, const char* key);
+/// A string as it is; empty when it is missing or no string.
+std::string raw_words(const Json& object, const char* key);
+/// The same on one line, for a terminal.
+std::string words(const Json& object, const char* key);
+Json member(const Json& object, const char* key);
+
+}  // namespace pgforeman
