@@ -26,9 +26,6 @@ namespace {
 constexpr Millis kReconnectCap{5000};
 // How often a consumer looks whether the running message is still its own; less for short leases.
 constexpr Millis kLeaseLook{1000};
-constexpr Millis kHandBackPatience{1000};
-constexpr Millis kHandBackRetry{50};
-constexpr Millis kHandBackRetryMax{1000};
 constexpr Millis kHandlerBackoff{100};
 constexpr Millis kHandlerBackoffMax{30000};
 
@@ -89,8 +86,7 @@ void Consumer::run() {
 /// One step; every step can be repeated after an outage.
 void Consumer::work() {
   if (open_claim_ != 0) {
-    session_.queue().release_token(open_claim_);
-    open_claim_ = 0;
+    give_back_claim();
     ledger_.clear();
   }
   settle();
@@ -110,8 +106,13 @@ void Consumer::claim() {
   open_claim_ = next_token();
   ledger_.begin_claim(open_claim_);
   leased_at_ = Clock::now();
-  std::vector<Message> messages =
-      session_.queue().claim(options_.batch, open_claim_, options_.visibility_timeout);
+  std::vector<Message> messages;
+  try {
+    messages = session_.queue().claim(options_.batch, open_claim_, options_.visibility_timeout);
+  } catch (const DatabaseError& error) {
+    if (error.kind() == DatabaseError::Kind::rejected) claim_refused_ = error.what();
+    throw;
+  }
   ledger_.end_claim(messages);
   open_claim_ = 0;
   session_.worked();
@@ -120,6 +121,21 @@ void Consumer::claim() {
   if (std::exchange(woken_, false) && batch_.size() == static_cast<std::size_t>(options_.batch)) {
     ::eventfd_write(context_.wake_fd, 1);
   }
+}
+
+/// An answer that was lost is nobody's doing; one that cannot be read, say for lack of memory, may
+/// be a message's, which must not come back for ever.
+void Consumer::give_back_claim() {
+  if (claim_refused_.empty()) {
+    session_.queue().release_token(open_claim_);
+  } else {
+    Outcome crash{Outcome::Kind::crash};
+    crash.error = "its claim failed: " + claim_refused_;
+    crash.evidence.cause = Cause::consumer_crash;
+    session_.queue().blame_token(open_claim_, retry_rule(options_), crash);
+  }
+  open_claim_ = 0;
+  claim_refused_.clear();
 }
 
 void Consumer::wait() {
@@ -229,102 +245,6 @@ Outcome Consumer::handle(std::size_t index) {
     }
   }
   return std::move(*outcome);
-}
-
-/// Tells the queue every outcome it does not know yet, and forgets a batch that is all told.
-void Consumer::settle() {
-  std::vector<Settlement> settlements;
-  std::vector<std::size_t> indexes;
-  for (std::size_t i = 0; i < batch_.size(); ++i) {
-    Held& held = batch_[i];
-    if (held.outcome && !held.lost) {
-      settlements.push_back({held.message.lease, *held.outcome, {context_.slot, held.started_ms}});
-      indexes.push_back(i);
-    }
-  }
-  if (!settlements.empty()) {
-    loop_.enter(Phase::settling);
-    std::vector<bool> asked_before;
-    asked_before.reserve(indexes.size());
-    for (const std::size_t i : indexes) {
-      asked_before.push_back(std::exchange(batch_[i].asked, true));
-    }
-    auto settled = session_.queue().settle(settlements, retry_rule(options_));
-    session_.worked();
-    for (std::size_t i = 0; i < indexes.size(); ++i) {
-      Held& held = batch_[indexes[i]];
-      if (settled[i] == Settled::lost_lease && asked_before[i]) {
-        settled[i] = as_told_before(held.outcome->kind);
-      }
-      count_settled(loop_.slot().slot(), settled[i]);
-      count_cause(context_.scoreboard->fleet(), settled[i] == Settled::lost_lease
-                                                    ? Cause::lease_lost
-                                                    : held.outcome->evidence.cause);
-      log_settled(held.message, held.outcome, settled[i]);
-      held.outcome.reset();
-      ledger_.settled(indexes[i]);
-    }
-    // Maintenance finds out when a retry is due; unless called it looks once a second.
-    if (std::find(settled.begin(), settled.end(), Settled::retried) != settled.end()) {
-      ::eventfd_write(context_.call_fd, 1);
-    }
-  }
-  const bool all_told = std::all_of(batch_.begin(), batch_.end(), [](const Held& held) {
-    return !held.running && (held.lost || (held.started && !held.outcome));
-  });
-  if (!all_told) return;
-  batch_.clear();
-  ledger_.clear();
-  loop_.slot().clear_message();
-}
-
-/// What never started goes back at no attempt, with the next settle.
-void Consumer::release_unstarted() {
-  for (std::size_t i = 0; i < batch_.size(); ++i) {
-    Held& held = batch_[i];
-    if (held.started || held.lost) continue;
-    held.started = true;
-    held.outcome = Outcome{Outcome::Kind::released};
-    ledger_.finish(i, *held.outcome);
-  }
-}
-
-/// The drain began while a message runs: the rest of the batch is for others, at once.
-void Consumer::release_while_running() {
-  release_unstarted();
-  try {
-    if (session_.connected()) settle();
-  } catch (const DatabaseError& error) {
-    session_.drop(error);  // hand_back() tries again
-  }
-  loop_.enter(Phase::running);
-}
-
-/// The end of a drain. What the database cannot be told in time stands in the ledger, for
-/// maintenance. Results are worth the wait for a database that is away: untold, they run again.
-void Consumer::hand_back() {
-  release_unstarted();
-  const bool untold = std::any_of(batch_.begin(), batch_.end(), [](const Held& held) {
-    return held.outcome && held.outcome->kind != Outcome::Kind::released;
-  });
-  const TimePoint patience =
-      untold ? loop_.drain_deadline()
-             : std::min(loop_.drain_deadline(), Clock::now() + kHandBackPatience);
-  for (int failures = 0; !batch_.empty() || open_claim_ != 0; ++failures) {
-    try {
-      if (session_.connected() || session_.try_connect()) {
-        if (open_claim_ != 0) session_.queue().release_token(open_claim_);
-        open_claim_ = 0;
-        settle();
-        continue;
-      }
-    } catch (const DatabaseError& error) {
-      session_.drop(error);
-    }
-    if (Clock::now() >= patience) return;
-    loop_.pause(backoff_delay(failures, kHandBackRetry, kHandBackRetryMax, loop_.random()));
-  }
-  ledger_.clear();
 }
 
 /// False when it does not start: the caller goes on later, with what it holds.

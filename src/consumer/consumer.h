@@ -42,6 +42,7 @@ class Consumer {
 
   void work();
   void claim();
+  void give_back_claim();
   void wait();
   void work_off_batch();
   bool worn_out(std::size_t index);
@@ -73,6 +74,7 @@ class Consumer {
 
   std::vector<Held> batch_;      ///< in the order they run; empty: nothing is held
   std::int64_t open_claim_ = 0;  ///< the token of a claim whose answer was never seen
+  std::string claim_refused_;    ///< why, when the answer came and could not be read
   TimePoint leased_at_;          ///< when the leases of the batch were last extended (asked)
   TimePoint try_renewal_at_;     ///< not before: without a session there is a pause between tries
   std::uint64_t claims_ = 0;

@@ -35,7 +35,8 @@ bool Consumer::lease_is_old() {
 /// What maintenance found out about the leases from `from` on.
 void Consumer::note_lost(std::size_t from) {
   for (std::size_t i = from; i < batch_.size(); ++i) {
-    if (batch_[i].lost || batch_[i].outcome || !ledger_.lost(i)) continue;
+    const bool over = batch_[i].lost || (batch_[i].started && !batch_[i].running);
+    if (over || !ledger_.lost(i)) continue;
     lease_lost(batch_[i]);
     if (!batch_[i].started) ledger_.settled(i);
   }

@@ -56,6 +56,11 @@ Outcome outcome_of(const LedgerReading::Entry& entry, const LedgerReading& ledge
       return finished(Kind::crash, entry, ledger.death);
     case LeaseState::worn_out:
       return finished(Kind::worn_out, entry, ledger.death);
+    case LeaseState::released: {
+      Outcome outcome{Kind::released};
+      outcome.evidence = entry.evidence;  // it may have run, until the fleet stopped
+      return outcome;
+    }
     case LeaseState::running: {
       Outcome outcome = ledger.death.blame == Cause::none ? Outcome{Kind::released}
                                                           : crash_of(ledger.death, "ran");
@@ -99,10 +104,14 @@ void Rescue::rescue(int index) {
   for (std::size_t i = 0; i < settled.size(); ++i) {
     const auto& entry = ledger.entries[i];
     count_settled(tools_.loop.slot().slot(), settled[i]);
-    if (settled[i] != Settled::lost_lease) {
-      count_cause(board.fleet(), outcome_of(entry, ledger).evidence.cause);
-    }
+    const Outcome outcome = outcome_of(entry, ledger);
+    count_cause(board.fleet(),
+                settled[i] == Settled::lost_lease ? Cause::lease_lost : outcome.evidence.cause);
     const log::MessageScope scope(entry.lease.id, entry.attempt);
+    if (settled[i] == Settled::dead) {
+      log::error("message is a dead letter",
+                 {{"cause", to_string(outcome.evidence.cause)}, {"error", outcome.error}});
+    }
     log::info("message rescued", {{"as", to_string(settled[i])}, {"cause", ledger.death.explain}});
   }
   if (ledger.claiming_token != 0) {

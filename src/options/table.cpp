@@ -134,8 +134,9 @@ const std::array kTable = {
                           "nobody expects a message to start.",
         .commands = kRun,
         .help =
-            "How often an idle consumer looks for work by itself. The fleet's maintenance process "
-            "looks once a second for all of them and wakes as many as there is work for."},
+            "How often an idle consumer looks for work by itself. It seldom has to: the fleet's "
+            "maintenance process hears of new messages, looks once a second besides, and wakes as "
+            "many consumers as there is work for. Through a transaction pooler it cannot hear."},
     Option{.name = "HANDLER",
            .group = kHandlerGroup,
            .target = &Options::handler,

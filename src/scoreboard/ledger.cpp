@@ -96,8 +96,11 @@ void LedgerWriter::add_stderr(std::string_view chunk) {
 }
 
 void LedgerWriter::finish(std::size_t index, const Outcome& outcome) {
-  ledger_.run_until_ms.store(0, std::memory_order_relaxed);
   LedgerEntry& entry = ledger_.entries[index];
+  // The rest of a batch may be released while one runs.
+  if (entry.state.load() == LeaseState::running) {
+    ledger_.run_until_ms.store(0, std::memory_order_relaxed);
+  }
   const Evidence& evidence = outcome.evidence;
   entry.after_ms.store(outcome.after ? outcome.after->count() : -1, std::memory_order_relaxed);
   entry.cause.store(evidence.cause, std::memory_order_relaxed);

@@ -1,0 +1,117 @@
+// How a consumer tells the queue what became of its messages, and hands back what it did not run.
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/backoff.h"
+#include "child/settled.h"
+#include "consumer/consumer.h"
+#include "consumer/settle_log.h"
+
+namespace pgforeman {
+namespace {
+
+constexpr Millis kHandBackPatience{1000};
+constexpr Millis kHandBackRetry{50};
+constexpr Millis kHandBackRetryMax{1000};
+
+}  // namespace
+
+/// Tells the queue every outcome it does not know yet, and forgets a batch that is all told.
+void Consumer::settle() {
+  std::vector<Settlement> settlements;
+  std::vector<std::size_t> indexes;
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    Held& held = batch_[i];
+    if (held.outcome && !held.lost) {
+      settlements.push_back({held.message.lease, *held.outcome, {context_.slot, held.started_ms}});
+      indexes.push_back(i);
+    }
+  }
+  if (!settlements.empty()) {
+    loop_.enter(Phase::settling);
+    std::vector<bool> asked_before;
+    asked_before.reserve(indexes.size());
+    for (const std::size_t i : indexes) {
+      asked_before.push_back(std::exchange(batch_[i].asked, true));
+    }
+    auto settled = session_.queue().settle(settlements, retry_rule(options_));
+    session_.worked();
+    for (std::size_t i = 0; i < indexes.size(); ++i) {
+      Held& held = batch_[indexes[i]];
+      if (settled[i] == Settled::lost_lease && asked_before[i]) {
+        settled[i] = as_told_before(held.outcome->kind);
+      }
+      count_settled(loop_.slot().slot(), settled[i]);
+      count_cause(context_.scoreboard->fleet(), settled[i] == Settled::lost_lease
+                                                    ? Cause::lease_lost
+                                                    : held.outcome->evidence.cause);
+      log_settled(held.message, held.outcome, settled[i]);
+      held.outcome.reset();
+      ledger_.settled(indexes[i]);
+    }
+    // Maintenance finds out when a retry is due; unless called it looks once a second.
+    if (std::find(settled.begin(), settled.end(), Settled::retried) != settled.end()) {
+      ::eventfd_write(context_.call_fd, 1);
+    }
+  }
+  const bool all_told = std::all_of(batch_.begin(), batch_.end(), [](const Held& held) {
+    return !held.running && (held.lost || (held.started && !held.outcome));
+  });
+  if (!all_told) return;
+  batch_.clear();
+  ledger_.clear();
+  loop_.slot().clear_message();
+}
+
+/// What never started goes back at no attempt, with the next settle.
+void Consumer::release_unstarted() {
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    Held& held = batch_[i];
+    if (held.started || held.lost) continue;
+    held.started = true;
+    held.outcome = Outcome{Outcome::Kind::released};
+    ledger_.finish(i, *held.outcome);
+  }
+}
+
+/// The drain began while a message runs: the rest of the batch is for others, at once.
+void Consumer::release_while_running() {
+  release_unstarted();
+  try {
+    if (session_.connected()) settle();
+  } catch (const DatabaseError& error) {
+    session_.drop(error);  // hand_back() tries again
+  }
+  loop_.enter(Phase::running);
+}
+
+/// The end of a drain. What the database cannot be told in time stands in the ledger, for
+/// maintenance. Results are worth the wait for a database that is away: untold, they run again.
+void Consumer::hand_back() {
+  release_unstarted();
+  const bool untold = std::any_of(batch_.begin(), batch_.end(), [](const Held& held) {
+    return held.outcome && held.outcome->kind != Outcome::Kind::released;
+  });
+  const TimePoint patience =
+      untold ? loop_.drain_deadline()
+             : std::min(loop_.drain_deadline(), Clock::now() + kHandBackPatience);
+  for (int failures = 0; !batch_.empty() || open_claim_ != 0; ++failures) {
+    try {
+      if (session_.connected() || session_.try_connect()) {
+        if (open_claim_ != 0) give_back_claim();
+        settle();
+        continue;
+      }
+    } catch (const DatabaseError& error) {
+      session_.drop(error);
+    }
+    if (Clock::now() >= patience) return;
+    loop_.pause(backoff_delay(failures, kHandBackRetry, kHandBackRetryMax, loop_.random()));
+  }
+  ledger_.clear();
+}
+
+}  // namespace pgforeman
