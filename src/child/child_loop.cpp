@@ -14,7 +14,7 @@ ChildLoop::ChildLoop(const ChildContext& context)
       limits_(*context.options),
       writer_(context.scoreboard->slot(context.slot)),
       io_(1),
-      signals_(io_, open_signalfd({kDrainSignal, kHurrySignal, SIGCHLD}).release()),
+      signals_(io_, open_signalfd({kDrainSignal, kHurrySignal, kRecycleSignal, SIGCHLD}).release()),
       timer_(io_) {
   wait_for_signals();
 }
@@ -30,16 +30,23 @@ void ChildLoop::wait_for_signals() {
 
 void ChildLoop::read_signals() {
   while (const auto signal = read_signal(signals_.native_handle())) {
-    const TimePoint now = Clock::now();
-    if (*signal == kDrainSignal && !drain_deadline_) {
-      drain_deadline_ = now + context_.options->shutdown_grace;
-    } else if (*signal == kHurrySignal) {
-      drain_deadline_ = drain_deadline_ ? std::min(*drain_deadline_, now) : now;
-    }
+    if (*signal == kDrainSignal) drain_by(Clock::now() + context_.options->shutdown_grace);
+    if (*signal == kHurrySignal) drain_by(Clock::now());
+    if (*signal == kRecycleSignal) drain_by(TimePoint::max());
   }
   while (const auto exit = reap_one()) {
     if (on_child_exit_) on_child_exit_(*exit);
   }
+}
+
+/// Of several wishes the most urgent counts.
+void ChildLoop::drain_by(TimePoint deadline) {
+  drain_deadline_ = std::min(drain_deadline_.value_or(deadline), deadline);
+}
+
+void ChildLoop::finish_draining() {
+  drain_by(Clock::now() + context_.options->shutdown_grace);
+  enter(Phase::draining);
 }
 
 bool ChildLoop::check_signals() {

@@ -38,8 +38,10 @@ class ChildLoop {
   /// callback may have run. Returns draining().
   bool check_signals();
   bool draining() const { return drain_deadline_.has_value(); }
-  /// When the patience with running handlers ends. Only while draining.
+  /// When the patience with running handlers ends. Only while draining; never at leisure.
   TimePoint drain_deadline() const { return *drain_deadline_; }
+  /// Nothing runs any more: what is left to do has no more than the grace, also at leisure.
+  void finish_draining();
 
   boost::asio::io_context& io() { return io_; }
   double random();  ///< in [0, 1)
@@ -47,6 +49,7 @@ class ChildLoop {
  private:
   void wait_for_signals();
   void read_signals();
+  void drain_by(TimePoint deadline);
 
   const ChildContext& context_;
   PhaseLimits limits_;

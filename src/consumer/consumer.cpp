@@ -61,6 +61,7 @@ Consumer::Consumer(const ChildContext& context)
       loop_(context),
       session_(context, loop_, session_name(context), kReconnectCap),
       ledger_(context.scoreboard->ledger(context.ledger)),
+      recycling_(context),
       handler_(make_handler(loop_.io(), options_, ledger_)),
       wake_(loop_.io(), ::fcntl(context.wake_fd, F_DUPFD_CLOEXEC, 0)) {
   loop_.on_child_exit([this](ChildExit exit) {
@@ -79,6 +80,7 @@ void Consumer::run() {
       session_.failed(error);
     }
   }
+  loop_.finish_draining();
   hand_back();
   close_handler();
 }
@@ -156,6 +158,7 @@ void Consumer::wait() {
   const TimePoint until = Clock::now() + jittered;
   while (!woken && !loop_.draining() && Clock::now() < until) {
     loop_.enter(Phase::waiting);
+    recycling_.look(Clock::now(), handler_->pids());
     loop_.run_until([&] { return woken; }, std::min(until, Clock::now() + kLongestSilence));
   }
   wake_.cancel();
@@ -177,6 +180,7 @@ void Consumer::work_off_batch() {
     }
     if (!worn_out(i)) run_one(i);
     settle();
+    recycling_.look(Clock::now(), handler_->pids());
   }
 }
 
@@ -209,6 +213,7 @@ void Consumer::run_one(std::size_t index) {
   held.running = false;
   loop_.slot().count_handler_time(Clock::now() - started_at);
   ledger_.finish(index, *held.outcome);
+  if (held.outcome->kind != Outcome::Kind::released) recycling_.count_message();
   if (held.outcome->kind == Outcome::Kind::released && handler_->failed_starts() > 0) {
     log::error("the handler cannot be started", {{"error", held.outcome->error}});
   }

@@ -12,6 +12,7 @@
 #include "base/oom_kills.h"
 #include "child/child_loop.h"
 #include "child/session.h"
+#include "consumer/recycling.h"
 #include "handlers/handler.h"
 #include "pgforeman/message.h"
 #include "scoreboard/ledger.h"
@@ -69,6 +70,7 @@ class Consumer {
   Session session_;
   LedgerWriter ledger_;
   OomWatch oom_;
+  Recycling recycling_;
   std::unique_ptr<Handler> handler_;
   boost::asio::posix::stream_descriptor wake_;
 

@@ -99,6 +99,7 @@ void Consumer::hand_back() {
       untold ? loop_.drain_deadline()
              : std::min(loop_.drain_deadline(), Clock::now() + kHandBackPatience);
   for (int failures = 0; !batch_.empty() || open_claim_ != 0; ++failures) {
+    loop_.enter(Phase::draining);
     try {
       if (session_.connected() || session_.try_connect()) {
         if (open_claim_ != 0) give_back_claim();

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/byte_size.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -38,6 +39,8 @@ struct Options {
   Millis shutdown_grace{};
   Millis restart_backoff{};
   Millis restart_backoff_max{};
+  int max_messages = 0;   ///< 0: never
+  ByteSize max_memory{};  ///< 0: never
   int crash_loop_count = 0;
   Millis crash_loop_window{};
   log::Format log_format = log::Format::text;

@@ -40,6 +40,7 @@ Only the value that wins is checked, and only by the commands that use the setti
 
 - **Durations** are a number and a unit, with nothing between: `500ms`, `30s`, `5m`, `1.5h`. A bare
   number is refused: it would be a guess whether `30` means seconds.
+- **Sizes** are bytes, or a number and a unit of `KiB`, `MiB` or `GiB`: `512MiB`, `1.5GiB`.
 - **Numbers** are whole and decimal.
 - **The handler** is a command line. It is split into words as a shell would split it, with quotes
   and backslashes, but nothing is expanded and no shell is started. Write `sh -c '...'` for one.

@@ -1,9 +1,8 @@
 #include "options/table.h"
 
-#include <arpa/inet.h>
-
-#include <algorithm>
 #include <array>
+
+#include "options/text_rules.h"
 
 namespace pgforeman {
 namespace {
@@ -13,6 +12,7 @@ constexpr std::int64_t kSecond = 1000;
 constexpr std::int64_t kMinute = 60 * kSecond;
 constexpr std::int64_t kHour = 60 * kMinute;
 constexpr std::int64_t kWeek = 168 * kHour;
+constexpr std::int64_t kTebibyte = std::int64_t{1} << 40U;
 
 constexpr Commands kRun = commands_of(Command::run);
 constexpr Commands kMigrate = commands_of(Command::migrate);
@@ -28,33 +28,6 @@ constexpr Commands kAll = kDatabase | kHealth;
 constexpr std::array<std::string_view, 2> kHandlerModes = {"exec", "jsonl"};
 constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
 constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warn", "error"};
-
-bool is_queue_name(std::string_view text) {
-  const auto allowed = [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           std::string_view("_.:-").find(c) != std::string_view::npos;
-  };
-  return !text.empty() && text.size() <= 63 && std::all_of(text.begin(), text.end(), allowed);
-}
-
-bool is_address(std::string_view text) {
-  const std::string copy(text);
-  std::array<unsigned char, 16> bytes{};
-  return copy.find('\0') == std::string::npos &&
-         (::inet_pton(AF_INET, copy.c_str(), bytes.data()) == 1 ||
-          ::inet_pton(AF_INET6, copy.c_str(), bytes.data()) == 1);
-}
-
-bool is_path(std::string_view text) {
-  // A URL where a path belongs is a database's, put into the wrong variable.
-  return !text.empty() && text.find('\0') == std::string_view::npos &&
-         text.find("://") == std::string_view::npos;
-}
-
-constexpr TextRule kQueueRule = {is_queue_name, "1 to 63 characters of A-Z a-z 0-9 _ . : -"};
-constexpr TextRule kAddressRule = {is_address,
-                                   "a literal IPv4 or IPv6 address, such as 127.0.0.1 or ::"};
-constexpr TextRule kPathRule = {is_path, "the path of a file"};
 
 constexpr std::string_view kDatabaseGroup = "Database";
 constexpr std::string_view kQueueGroup = "Queue";
@@ -291,6 +264,34 @@ const std::array kTable = {
            .limits_because = "An empty slot should be tried again within the hour.",
            .commands = kRun,
            .help = "Where the doubling of RESTART_BACKOFF ends. Must not be below it."},
+    Option{.name = "MAX_MESSAGES",
+           .group = kFleetGroup,
+           .target = &Options::max_messages,
+           .value_name = "N",
+           .default_text = "0",
+           .least = 0,
+           .most = 1'000'000'000,
+           .limits_because = "0 is never, and a billion takes years.",
+           .commands = kRun,
+           .help = "After how many messages a child is replaced, against leaks of whatever kind. "
+                   "The slots' own limits lie between nine tenths of it and all of it, so that "
+                   "children of one age do not reach them together, and at most a tenth of the "
+                   "fleet (at least one child) is replaced at a time: until its turn comes a "
+                   "child works on. A planned end: no message is cut short or charged for it."},
+    Option{.name = "MAX_MEMORY",
+           .group = kFleetGroup,
+           .target = &Options::max_memory,
+           .value_name = "SIZE",
+           .default_text = "0",
+           .least = 32 << 20U,
+           .most = kTebibyte,
+           .limits_because = "0 is never; a child that has done nothing yet has some MiB already.",
+           .example = "512MiB",
+           .commands = kRun,
+           .help = "Above how much resident memory a child is replaced in the same way. It counts "
+                   "the child's own and its jsonl handler's, with what that started (an exec "
+                   "handler is gone between messages). It is looked at after a message, once a "
+                   "second at most, and never ends one that runs."},
     Option{.name = "CRASH_LOOP_COUNT",
            .group = kFleetGroup,
            .target = &Options::crash_loop_count,
@@ -372,28 +373,6 @@ const std::array kTable = {
 
 std::span<const Option> option_table() {
   return kTable;
-}
-
-const Option* find_option(std::string_view name) {
-  const auto found = std::find_if(kTable.begin(), kTable.end(),
-                                  [&](const Option& option) { return option.name == name; });
-  return found == kTable.end() ? nullptr : &*found;
-}
-
-std::string variable_of(const Option& option) {
-  return std::string(kVariablePrefix) + std::string(option.name);
-}
-
-std::string flag_of(const Option& option) {
-  std::string flag = "--";
-  for (const char c : option.name) {
-    flag += c == '_' ? '-' : static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  }
-  return flag;
-}
-
-bool is_for(const Option& option, Command command) {
-  return (option.commands & commands_of(command)) != 0;
 }
 
 }  // namespace pgforeman

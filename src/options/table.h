@@ -17,8 +17,9 @@
 namespace pgforeman {
 
 /// The member a value is written to; its type says how the text is parsed.
-using Target = std::variant<std::string Options::*, int Options::*, Millis Options::*,
-                            HandlerMode Options::*, log::Format Options::*, log::Level Options::*>;
+using Target =
+    std::variant<std::string Options::*, int Options::*, Millis Options::*, ByteSize Options::*,
+                 HandlerMode Options::*, log::Format Options::*, log::Level Options::*>;
 
 /// What a text must look like: `allowed` completes "must be ...".
 struct TextRule {
@@ -39,7 +40,8 @@ struct Option {
   std::string_view value_name;         ///< stands for the value in --help: "DURATION"
   std::string_view default_text = {};  ///< as an operator would write it; empty: none
   std::string_view default_note = {};  ///< said of a default that is no fixed text
-  std::int64_t least = 0;              ///< numbers; milliseconds for durations
+  /// Of numbers; milliseconds of durations; bytes of sizes, where 0 (never) is allowed besides.
+  std::int64_t least = 0;
   std::int64_t most = 0;
   std::string_view limits_because = {};            ///< why these two; for the documentation
   std::span<const std::string_view> choices = {};  ///< enums: the names in the enum's order

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <type_traits>
 
+#include "base/byte_size.h"
 #include "base/duration.h"
 
 namespace pgforeman {
@@ -52,6 +53,14 @@ struct Setter {
     if (!duration) return duration.problem + "; " + must_be(option);
     if (!within_limits(option, duration.value->count())) return must_be(option);
     options.*member = *duration.value;
+    return std::nullopt;
+  }
+
+  std::optional<std::string> operator()(ByteSize Options::*member) const {
+    const Parsed<ByteSize> size = parse_byte_size(text);
+    if (!size) return size.problem + "; " + must_be(option);
+    if (size.value->bytes != 0 && !within_limits(option, size.value->bytes)) return must_be(option);
+    options.*member = *size.value;
     return std::nullopt;
   }
 
@@ -105,6 +114,10 @@ std::string allowed_values(const Option& option) {
     return fmt::format("a duration from {} with a unit of ms, s, m or h, such as {}",
                        limits(option), option.default_text);
   }
+  if (std::holds_alternative<ByteSize Options::*>(option.target)) {
+    return fmt::format("{} in bytes or with a unit of KiB, MiB or GiB, such as {}", limits(option),
+                       option.example);
+  }
   return limits(option);
 }
 
@@ -115,6 +128,10 @@ std::string limits(const Option& option) {
   if (std::holds_alternative<Millis Options::*>(option.target)) {
     return fmt::format("{} to {}", format_duration(Millis{option.least}),
                        format_duration(Millis{option.most}));
+  }
+  if (std::holds_alternative<ByteSize Options::*>(option.target)) {
+    return fmt::format("0, or {} to {}", format_byte_size({option.least}),
+                       format_byte_size({option.most}));
   }
   return option.choices.empty() ? std::string(option.rule.allowed) : choices_text(option.choices);
 }

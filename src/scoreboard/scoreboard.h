@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "scoreboard/ledger.h"
+#include "scoreboard/recycle.h"
 #include "scoreboard/slot.h"
 
 namespace pgforeman {
@@ -67,6 +68,7 @@ class SlotWriter {
   void set_message(std::int64_t id, int attempt);
   void clear_message() { slot_.message_id.store(0); }
   void count_handler_time(Clock::duration took);
+  void wish(const RecycleWish& wish) { slot_.recycle_wish.store(wish.word()); }
   Slot& slot() { return slot_; }
 
  private:

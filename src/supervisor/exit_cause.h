@@ -6,15 +6,26 @@
 
 namespace pgforeman {
 
-enum class ExitCause { drained, exit_code, signal, core, out_of_memory, deadline, shutdown };
+enum class ExitCause {
+  drained,
+  recycled,
+  exit_code,
+  signal,
+  core,
+  out_of_memory,
+  deadline,
+  shutdown
+};
 inline constexpr std::array kExitCauses = {
-    ExitCause::drained,       ExitCause::exit_code, ExitCause::signal,  ExitCause::core,
-    ExitCause::out_of_memory, ExitCause::deadline,  ExitCause::shutdown};
+    ExitCause::drained, ExitCause::recycled,      ExitCause::exit_code, ExitCause::signal,
+    ExitCause::core,    ExitCause::out_of_memory, ExitCause::deadline,  ExitCause::shutdown};
 
 constexpr std::string_view to_string(ExitCause cause) {
   switch (cause) {
     case ExitCause::drained:
       return "drained";
+    case ExitCause::recycled:
+      return "recycled";
     case ExitCause::exit_code:
       return "exit_code";
     case ExitCause::signal:

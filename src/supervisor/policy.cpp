@@ -25,9 +25,25 @@ void forget_boot_failures(SlotState& slot) {
   slot.boot_failure_times.clear();
 }
 
+void heal(SlotState& slot, TimePoint now) {
+  if (!slot.crash_looping || !slot.reached_waiting) return;
+  if (!slot.healthy_since || now - *slot.healthy_since < kHealthClears) return;
+  slot.crash_looping = false;
+  forget_boot_failures(slot);
+}
+
+/// Told to end by a deadline of the fleet's. At leisure nothing is urgent until it hands back.
+bool must_drain(const SlotState& slot) {
+  return slot.told_to_drain_at && (!slot.at_leisure || slot.beat.phase() == Phase::draining);
+}
+
 // A fork takes milliseconds: the rest of a large fleet follows after the loop had its turn, so that
 // probes are answered meanwhile.
 constexpr std::size_t kActionsPerTick = 16;
+// Others may wait for the successor of a recycled child: it is looked at more often than the rest,
+// because it needs some ten milliseconds, and small limits are reached fast.
+constexpr Millis kRefillTick{20};
+constexpr Millis kRefillsSoon{2000};
 
 bool boot_phase(Phase phase) {
   return phase == Phase::empty || phase == Phase::booting;
@@ -80,7 +96,7 @@ std::vector<Action> Policy::tick(TimePoint now, const Observations& observed) {
   if (stopping()) {
     drain_fleet(now, actions);
   } else {
-    replace_next(now, actions);
+    if (!replace_next(now, actions)) recycle_next(now, actions);
   }
   return actions;
 }
@@ -92,10 +108,7 @@ void Policy::look_at(int index, SlotState& slot, TimePoint now, const Observatio
     if (const auto seen = observed.find(index); seen != observed.end()) {
       observe(slot, seen->second, now);
     }
-    if (slot.crash_looping && slot.healthy_since && now - *slot.healthy_since >= kHealthClears) {
-      slot.crash_looping = false;
-      forget_boot_failures(slot);
-    }
+    heal(slot, now);
     enforce_deadline(index, slot, now, actions);
   } else if (slot.life == SlotState::Life::due && !stopping() && slot.due_at <= now &&
              actions.size() < kActionsPerTick) {
@@ -108,11 +121,17 @@ TimePoint Policy::next_tick(TimePoint now) const {
   if (stopping()) return next;
   for (const auto& [index, slot] : slots_) {
     if (slot.life == SlotState::Life::due) next = std::min(next, slot.due_at);
+    const bool refills = slot.refilling && slot.life == SlotState::Life::alive;
+    if (refills && now - slot.forked_at < kRefillsSoon) next = std::min(next, now + kRefillTick);
   }
   return std::max(next, now);
 }
 
 void Policy::observe(SlotState& slot, const Observation& seen, TimePoint now) const {
+  if (seen.wish && !slot.wish) {
+    slot.wish = seen.wish;
+    slot.wished_at = now;
+  }
   if (seen.beat.word != slot.beat.word) {
     slot.beat = seen.beat;
     slot.beat_seen_at = now;
@@ -120,7 +139,8 @@ void Policy::observe(SlotState& slot, const Observation& seen, TimePoint now) co
   }
   if (seen.reached_waiting && !slot.reached_waiting) {
     slot.reached_waiting = true;
-    slot.healthy_since = now;
+    slot.refilling = false;
+    if (!slot.healthy_since) slot.healthy_since = now;
     slot.fork_failures = 0;
     if (!slot.crash_looping) forget_boot_failures(slot);
   }
@@ -128,7 +148,7 @@ void Policy::observe(SlotState& slot, const Observation& seen, TimePoint now) co
 
 /// By when the child must have reported again: its own word, clamped to what its phase may take.
 std::optional<TimePoint> Policy::deadline_of(int index, const SlotState& slot) const {
-  if (slot.told_to_drain_at) {
+  if (slot.told_to_drain_at && !slot.at_leisure) {
     return *slot.told_to_drain_at + settings_.limits[Phase::draining] +
            (index == kMaintenanceSlot ? kDrainKillGrace : Millis{0});
   }
@@ -137,7 +157,12 @@ std::optional<TimePoint> Policy::deadline_of(int index, const SlotState& slot) c
     const TimePoint since = slot.reported ? slot.beat_seen_at : slot.forked_at;
     return since + settings_.boot_timeout;
   }
-  return std::min(slot.beat.deadline(), slot.beat_seen_at + settings_.limits[phase]);
+  const TimePoint own = std::min(slot.beat.deadline(), slot.beat_seen_at + settings_.limits[phase]);
+  if (!slot.at_leisure) return own;
+  // The running message has all its time; a child that just goes on does not go on for ever.
+  const auto& limits = settings_.limits;
+  return std::min(own, *slot.told_to_drain_at + limits[Phase::running] + limits[Phase::connecting] +
+                           limits[Phase::draining]);
 }
 
 void Policy::enforce_deadline(int index, SlotState& slot, TimePoint now,
@@ -145,9 +170,9 @@ void Policy::enforce_deadline(int index, SlotState& slot, TimePoint now,
   if (slot.killed_at || now < no_kill_before_) return;
   const auto deadline = deadline_of(index, slot);
   if (!deadline || now <= *deadline) return;
-  const std::string phase{slot.told_to_drain_at ? to_string(Phase::draining)
-                          : slot.reported       ? to_string(slot.beat.phase())
-                                                : to_string(Phase::booting)};
+  const std::string phase{must_drain(slot) ? to_string(Phase::draining)
+                          : slot.reported  ? to_string(slot.beat.phase())
+                                           : to_string(Phase::booting)};
   slot.killed_at = now;
   slot.kill_reason = "missed its " + phase + " deadline";
   actions.push_back({Action::Kind::signal, index, SIGKILL, slot.kill_reason});
@@ -159,9 +184,9 @@ void Policy::on_forked(int index, TimePoint now) {
   slot.forked_at = now;
   slot.beat = {};
   slot.beat_seen_at = now;
-  slot.reported = slot.reached_waiting = slot.stale = false;
-  slot.healthy_since.reset();
+  slot.reported = slot.reached_waiting = slot.stale = slot.at_leisure = false;
   slot.told_to_drain_at.reset();
+  slot.wish.reset();
   slot.killed_at.reset();
   slot.kill_reason.clear();
   slot.fork_failures = 0;
@@ -178,7 +203,7 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
                             TimePoint now) {
   SlotState& slot = slots_[index];
   observe(slot, last, now);
-  const bool told = slot.told_to_drain_at.has_value();
+  const bool told = must_drain(slot);
   ExitVerdict verdict;
   verdict.explain = exit.explain();
   if (slot.killed_at) {
@@ -191,15 +216,15 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
                     : exit.out_of_memory ? ExitCause::out_of_memory
                                          : ExitCause::signal;
   } else if (exit.exit_code == 0) {
-    verdict.cause = ExitCause::drained;
+    verdict.cause = slot.at_leisure ? ExitCause::recycled : ExitCause::drained;
     verdict.blame = Cause::none;
+    if (slot.at_leisure && slot.wish) verdict.explain += ": " + slot.wish->explain();
   }
+  const bool recycled = verdict.cause == ExitCause::recycled;
   const bool connecting = slot.beat.phase() == Phase::connecting;
-  const bool failed_boot = !slot.reached_waiting && verdict.cause != ExitCause::drained && !told;
-  if (slot.crash_looping && slot.healthy_since && now - *slot.healthy_since >= kHealthClears) {
-    slot.crash_looping = false;
-    forget_boot_failures(slot);
-  }
+  const bool failed_boot =
+      !slot.reached_waiting && verdict.cause != ExitCause::drained && !recycled && !told;
+  heal(slot, now);
   slot.life = slot.wanted ? SlotState::Life::due : SlotState::Life::absent;
   slot.due_at = now;
   if (failed_boot && !connecting) {
@@ -211,7 +236,12 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
   if (slot.life == SlotState::Life::due && !stopping()) {
     verdict.restart_in = std::chrono::duration_cast<Millis>(slot.due_at - now);
   }
-  slot.healthy_since.reset();
+  // A fleet that recycles all the time must still get rid of a crash-loop verdict.
+  if (recycled) {
+    slot.refilling = true;
+  } else {
+    slot.healthy_since.reset();
+  }
   return verdict;
 }
 
@@ -240,8 +270,9 @@ void Policy::hurry(TimePoint now) {
 
 void Policy::drain(int index, SlotState& slot, TimePoint now, int signal,
                    std::vector<Action>& actions) {
-  if (slot.told_to_drain_at) return;
+  if (slot.told_to_drain_at && !slot.at_leisure) return;
   slot.told_to_drain_at = now;
+  slot.at_leisure = false;
   actions.push_back({Action::Kind::signal, index, signal, ""});
 }
 
@@ -264,51 +295,6 @@ void Policy::drain_fleet(TimePoint now, std::vector<Action>& actions) {
     maintenance.told_to_drain_at = std::min(*maintenance.told_to_drain_at, *stopping_since_);
   } else {
     actions.push_back({Action::Kind::finished, 0, 0, ""});
-  }
-}
-
-void Policy::replace_next(TimePoint now, std::vector<Action>& actions) {
-  for (auto& [index, slot] : slots_) {
-    if (!slot.wanted && slot.life == SlotState::Life::alive) {
-      drain(index, slot, now, kDrainSignal, actions);
-    }
-  }
-  // One at a time: the last replaced slot must be back at work before the next one goes.
-  for (const auto& [index, slot] : slots_) {
-    const bool leaving = slot.life == SlotState::Life::alive && slot.told_to_drain_at;
-    const bool coming = slot.wanted && slot.life == SlotState::Life::alive && !slot.stale &&
-                        !slot.reached_waiting && !slot.crash_looping &&
-                        slot.beat.phase() != Phase::connecting;
-    const bool due = slot.wanted && slot.life == SlotState::Life::due && !slot.crash_looping;
-    if ((leaving && slot.wanted) || coming || due) return;
-  }
-  for (auto& [index, slot] : slots_) {
-    if (!slot.stale || !slot.wanted || slot.life != SlotState::Life::alive) continue;
-    drain(index, slot, now, kDrainSignal, actions);
-    return;
-  }
-}
-
-int Policy::resize(int concurrency, TimePoint now) {
-  settings_.concurrency = std::clamp(concurrency, 1, kMaxConsumers);
-  for (int i = 0; i < settings_.concurrency; ++i) {
-    // A child that is still draining is re-forked when it has ended.
-    if (!slots_.contains(i) || !slots_[i].wanted) want(i, now);
-  }
-  for (auto& [index, slot] : slots_) {
-    if (index == kMaintenanceSlot || index < settings_.concurrency) continue;
-    slot.wanted = false;
-    if (slot.life == SlotState::Life::due) slot.life = SlotState::Life::absent;
-  }
-  return settings_.concurrency;
-}
-
-void Policy::replace_all(const PolicySettings& settings, TimePoint now) {
-  const int concurrency = settings.concurrency;
-  settings_ = settings;
-  resize(concurrency, now);
-  for (auto& [index, slot] : slots_) {
-    if (slot.life == SlotState::Life::alive) slot.stale = true;
   }
 }
 

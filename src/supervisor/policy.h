@@ -4,10 +4,9 @@
 // No system call and no clock reading inside: `now` comes in, actions come out, so the whole of it
 // is tested by tables without a fork. The caller carries out every action it is given, in order.
 //
-// A slot's life:  absent -> due (may be in the future: backoff) -> alive -> due | absent
-// Slots 0..N-1 are consumers; kMaintenanceSlot is supervised by the same rules, but drains last.
+// What it knows of a slot: slot_state.h. Who is replaced by plan, and when: replacing.cpp. Slots
+// 0..N-1 are consumers; kMaintenanceSlot is supervised by the same rules, but drains last.
 
-#include <deque>
 #include <map>
 #include <optional>
 #include <random>
@@ -18,8 +17,8 @@
 #include "base/clock.h"
 #include "pgforeman/message.h"
 #include "scoreboard/phase_limits.h"
-#include "scoreboard/slot.h"
 #include "supervisor/exit_cause.h"
+#include "supervisor/slot_state.h"
 
 namespace pgforeman {
 
@@ -48,36 +47,6 @@ struct Action {
   int signal = 0;
   std::string why;  ///< for the log; empty: nothing worth a line
 };
-
-/// One reading of a child's slot in the scoreboard.
-struct Observation {
-  Beat beat;
-  bool reached_waiting = false;
-};
-
-struct SlotState {
-  enum class Life { absent, due, alive };
-  Life life = Life::absent;
-  bool wanted = false;  ///< false: not re-forked once it has ended
-  TimePoint due_at;     ///< due: when to fork
-  TimePoint forked_at;
-  Beat beat;  ///< the last new reading
-  TimePoint beat_seen_at;
-  bool reported = false;  ///< this child has written a beat
-  bool reached_waiting = false;
-  std::optional<TimePoint> healthy_since;  ///< reached waiting, alive
-  std::optional<TimePoint> told_to_drain_at;
-  std::optional<TimePoint> killed_at;  ///< by us
-  std::string kill_reason;
-  bool stale = false;     ///< to be replaced by a child with newer options
-  int boot_failures = 0;  ///< exits in a row before `waiting`
-  int fork_failures = 0;
-  std::deque<TimePoint> boot_failure_times;
-  bool crash_looping = false;
-  bool ever_forked = false;
-};
-
-using Observations = std::map<int, Observation>;  ///< by slot
 
 /// The verdict on one exit.
 struct ExitVerdict {
@@ -128,7 +97,9 @@ class Policy {
   void enforce_deadline(int index, SlotState& slot, TimePoint now, std::vector<Action>& actions);
   void drain(int index, SlotState& slot, TimePoint now, int signal, std::vector<Action>& actions);
   void drain_fleet(TimePoint now, std::vector<Action>& actions);
-  void replace_next(TimePoint now, std::vector<Action>& actions);
+  /// One slot after the other has a child with the newer options. True while any lacks it.
+  bool replace_next(TimePoint now, std::vector<Action>& actions);
+  void recycle_next(TimePoint now, std::vector<Action>& actions);
   void note_boot_failure(SlotState& slot, TimePoint now, ExitVerdict& verdict);
   Millis backoff(int failures);
 

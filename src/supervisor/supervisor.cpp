@@ -22,8 +22,9 @@ constexpr std::initializer_list<int> kSignals = {SIGTERM, SIGINT,  SIGQUIT, SIGH
                                                  SIGCHLD, SIGTTIN, SIGTTOU};
 // Children read some of these from a signalfd of their own; INT and HUP reach a whole foreground
 // group but are the supervisor's to answer.
-constexpr std::array<int, 9> kBlockedInChildren = {SIGTERM, SIGINT,  SIGQUIT, SIGHUP, SIGCHLD,
-                                                   SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+constexpr std::array<int, 10> kBlockedInChildren = {
+    SIGTERM, SIGINT,  SIGQUIT,      SIGHUP,       SIGCHLD,
+    SIGTTIN, SIGTTOU, kDrainSignal, kHurrySignal, kRecycleSignal};
 
 std::uint64_t random_id() {
   std::random_device device;
@@ -191,6 +192,7 @@ void Supervisor::fork_into(int slot) {
   shared.connected.store(0);
   shared.lost_session_ms.store(0);
   shared.message_id.store(0);
+  shared.recycle_wish.store(0);
   shared.phase_since_ms.store(to_ms(Clock::now()));
   shared.beat.store(Beat::make(Phase::booting, Clock::now() + options_.boot_timeout).word);
   ForkArguments arguments{{&options_, scoreboard_.get(), slot, child.ledger, epoch, fleet_id_,
@@ -267,7 +269,7 @@ void Supervisor::on_exit(int slot, ChildExit exit, std::span<const ChildExit> st
   child.exits++;
   child.last_exit = LastExit{cause, verdict.explain, 0};
   child.exited_at = now;
-  const bool expected = verdict.cause == ExitCause::drained;
+  const bool expected = verdict.cause == ExitCause::drained || verdict.cause == ExitCause::recycled;
   log::write(expected ? log::Level::info : log::Level::warn, "child ended",
              {{"child", role_of(slot)},
               {"child_slot", shown_slot(slot)},
@@ -343,7 +345,8 @@ void Supervisor::reload() {
 
 Observation Supervisor::observe(int slot, const Child& child) const {
   const Slot& shared = scoreboard_->slot(slot);
-  return {Beat{shared.beat.load()}, shared.waiting_epoch.load() == child.epoch};
+  return {Beat{shared.beat.load()}, shared.waiting_epoch.load() == child.epoch,
+          RecycleWish::from(shared.recycle_wish.load())};
 }
 
 Observations Supervisor::observe() const {

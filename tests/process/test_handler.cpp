@@ -6,6 +6,7 @@
 //   {"do": "hold"}                   waits until FILE.go exists
 //   {"do": "fail", "code": 3}        exec: says "it broke" on stderr and exits so; jsonl: retry
 //   {"do": "after", "after": "2s"}   jsonl: retry after that
+//   {"do": "leak", "mib": 100}       holds that much more memory from now on
 //   {"do": "murder"}                 says so on stderr, kills its consumer, then holds
 //   {"do": "die", "signal": 11}      says so on stderr and kills itself
 //   {"do": "eat"}                    takes 2 GiB of memory, 1 MiB at a time
@@ -24,6 +25,7 @@
 #include <iostream>
 #include <iterator>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -63,6 +65,11 @@ void hold() {
   while (::access((file + ".go").c_str(), F_OK) != 0) pause_ms(5);
 }
 
+void leak(std::size_t mib) {
+  static std::vector<std::string> leaked;
+  leaked.emplace_back(mib << 20U, 'x');
+}
+
 /// Out of the group, out of the session, orphaned, and one that ignores TERM.
 void leave_a_crowd() {
   for (int i = 0; i < 3; ++i) {
@@ -86,6 +93,7 @@ void eat() {
 void act(const std::string& payload) {
   const std::string what = value_of(payload, "do");
   if (what == "sleep") pause_ms(std::atoi(value_of(payload, "ms").c_str()));
+  if (what == "leak") leak(std::strtoul(value_of(payload, "mib").c_str(), nullptr, 10));
   if (what == "crowd") leave_a_crowd();
   if (what == "eat") eat();
   if (what == "die" || what == "murder") {

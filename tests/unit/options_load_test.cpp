@@ -29,6 +29,8 @@ TEST_CASE("Without settings every option has its documented default", "[load]") 
   CHECK(options.shutdown_grace == std::chrono::seconds(25));
   CHECK(options.restart_backoff == std::chrono::milliseconds(100));
   CHECK(options.restart_backoff_max == std::chrono::seconds(30));
+  CHECK(options.max_messages == 0);
+  CHECK(options.max_memory.bytes == 0);
   CHECK(options.crash_loop_count == 5);
   CHECK(options.crash_loop_window == std::chrono::seconds(60));
   CHECK(options.log_format == log::Format::text);

@@ -31,6 +31,11 @@ TEST_CASE("Whole numbers are read strictly and within their limits", "[values]")
       {"MAX_ATTEMPTS", "1", "1000", {"0", "1001"}, "a whole number from 1 to 1000"},
       {"HEALTH_PORT", "0", "65535", {"-1", "65536", "70000"}, "a whole number from 0 to 65535"},
       {"CRASH_LOOP_COUNT", "1", "100", {"0", "101"}, "a whole number from 1 to 100"},
+      {"MAX_MESSAGES",
+       "0",
+       "1000000000",
+       {"-1", "1000000001"},
+       "a whole number from 0 to 1000000000"},
   }));
   INFO(c.name);
   CHECK(problem(c.name, c.least).empty());
@@ -72,6 +77,24 @@ TEST_CASE("Durations are refused without a unit and beyond their limits", "[valu
   CHECK(problem(c.name, "NaN").find("does not start with a number; " + must) == 0);
   CHECK(problem(c.name, "5 parsecs").find("does not end in a unit of ms, s, m or h; ") == 0);
   CHECK(problem(c.name, "99999999999999999999h").find("is too long; " + must) == 0);
+}
+
+TEST_CASE("Sizes are refused with a unit that is none, and beyond their limits", "[values]") {
+  const std::string must =
+      "must be 0, or 32MiB to 1024GiB in bytes or with a unit of KiB, MiB or GiB, such as 512MiB";
+  for (const char* text : {"0", "0MiB", "32MiB", "33554432", "1.5GiB", "1024GiB"}) {
+    CHECK(problem("MAX_MEMORY", text).empty());
+  }
+  for (const char* text : {"1", "512", "31MiB", "1025GiB"}) {
+    CHECK(problem("MAX_MEMORY", text) == must);
+  }
+  CHECK(problem("MAX_MEMORY", "512M") == "does not end in a unit of KiB, MiB or GiB; " + must);
+  CHECK(problem("MAX_MEMORY", "-1MiB") == "is negative; " + must);
+  CHECK(problem("MAX_MEMORY", "much") == "does not start with a number; " + must);
+  CHECK(problem("MAX_MEMORY", "99999999999GiB") == "is too large; " + must);
+  Options options;
+  CHECK_FALSE(set_value(*find_option("MAX_MEMORY"), "512MiB", options));
+  CHECK(options.max_memory.bytes == 512 << 20U);
 }
 
 TEST_CASE("A choice is one of its names, spelled exactly", "[values]") {
@@ -144,7 +167,8 @@ TEST_CASE("Every row of the table is complete, and its default is allowed", "[va
            std::holds_alternative<std::string Options::*>(option.target)));
     CHECK((!option.default_text.empty() || !option.example.empty()));
     const bool bounded = std::holds_alternative<int Options::*>(option.target) ||
-                         std::holds_alternative<Millis Options::*>(option.target);
+                         std::holds_alternative<Millis Options::*>(option.target) ||
+                         std::holds_alternative<ByteSize Options::*>(option.target);
     CHECK((!bounded || (option.least < option.most && !option.limits_because.empty())));
     if (std::holds_alternative<int Options::*>(option.target)) CHECK(option.most <= INT_MAX);
     const auto text = option.default_text.empty() ? option.example : option.default_text;

@@ -3,107 +3,14 @@
 
 #include <signal.h>
 
-#include <set>
-
+#include "policy_fleet.h"
 #include "scoreboard/child_context.h"
 #include "scoreboard/scoreboard.h"
 #include "support/catch.h"
 
 using namespace pgforeman;
+using namespace pgforeman::test::policy;
 using namespace std::chrono_literals;
-
-namespace {
-
-Options options(int concurrency) {
-  Options o;
-  o.concurrency = concurrency;
-  o.boot_timeout = 30s;
-  o.shutdown_grace = 25s;
-  o.restart_backoff = 100ms;
-  o.restart_backoff_max = 30s;
-  o.crash_loop_count = 5;
-  o.crash_loop_window = 60s;
-  o.poll_interval = 1s;
-  o.handler_timeout = 60s;
-  return o;
-}
-
-ChildExit killed(int signal) {
-  ChildExit exit;
-  exit.signal = signal;
-  return exit;
-}
-ChildExit exited(int code) {
-  ChildExit exit;
-  exit.exit_code = code;
-  return exit;
-}
-
-/// A fleet without processes: what the policy asks for happens at once.
-class Fleet {
- public:
-  explicit Fleet(int concurrency) : policy(PolicySettings(options(concurrency)), now, 7) {}
-
-  std::vector<Action> tick() {
-    auto actions = policy.tick(now, seen);
-    for (const auto& action : actions) {
-      if (action.kind != Action::Kind::fork) continue;
-      if (fork_works) {
-        policy.on_forked(action.slot, now);
-        seen.erase(action.slot);
-      } else {
-        policy.on_fork_failed(action.slot, now);
-      }
-    }
-    return actions;
-  }
-  /// Ticks as often as the supervisor would, and collects what was asked for.
-  std::vector<Action> pass(Millis time) {
-    std::vector<Action> all;
-    for (const TimePoint end = now + time; now < end;) {
-      now += std::min(Policy::kTick, std::chrono::duration_cast<Millis>(end - now));
-      for (const auto& [slot, state] : policy.slots()) {
-        const bool waits = seen.contains(slot) && seen[slot].beat.phase() == Phase::waiting;
-        if (waits && !silent.contains(slot)) report(slot, Phase::waiting, 1h);
-      }
-      for (auto& action : tick()) all.push_back(action);
-    }
-    return all;
-  }
-  void report(int slot, Phase phase, Millis limit) {
-    const bool waited = seen[slot].reached_waiting || phase == Phase::waiting;
-    seen[slot] = {Beat::make(phase, now + limit), waited};
-  }
-  void all_wait() {
-    for (const auto& [slot, state] : policy.slots()) {
-      if (state.life == SlotState::Life::alive) report(slot, Phase::waiting, 1h);
-    }
-    tick();
-  }
-  ExitVerdict end(int slot, const ChildExit& exit) {
-    const auto verdict = policy.on_exit(slot, exit, seen[slot], now);
-    seen.erase(slot);
-    return verdict;
-  }
-
-  TimePoint now{1000s};
-  bool fork_works = true;
-  Observations seen;
-  std::set<int> silent;  ///< these do not report again while they wait
-  Policy policy;
-};
-
-int count(const std::vector<Action>& actions, Action::Kind kind, int signal = 0) {
-  int n = 0;
-  for (const auto& a : actions) n += a.kind == kind && a.signal == signal ? 1 : 0;
-  return n;
-}
-
-const SlotState& slot(const Fleet& fleet, int index) {
-  return fleet.policy.slots().at(index);
-}
-
-}  // namespace
 
 TEST_CASE("Each way to end has its cause", "[policy]") {
   ChildExit core = killed(SIGSEGV);

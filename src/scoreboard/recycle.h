@@ -1,0 +1,55 @@
+#pragma once
+// Recycling: a child that handled or holds enough says so in its slot and works on; the supervisor
+// tells it to end when its turn has come. Shared by who says it and who reads it.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/byte_size.h"
+
+namespace pgforeman {
+
+enum class RecycleReason : std::uint8_t { none, messages, memory };
+
+/// What a child says of itself: which limit it reached, and with how much.
+struct RecycleWish {
+  RecycleReason reason = RecycleReason::none;
+  std::int64_t value = 0;  ///< messages handled, or bytes
+
+  /// One word, so that a reading is never torn: the reason in the top byte, the value below.
+  std::uint64_t word() const {
+    return static_cast<std::uint64_t>(reason) << 56U | (static_cast<std::uint64_t>(value) & kValue);
+  }
+  /// Nothing for 0 and for garbage.
+  static std::optional<RecycleWish> from(std::uint64_t word) {
+    const auto reason = word >> 56U;
+    if (reason != static_cast<std::uint64_t>(RecycleReason::messages) &&
+        reason != static_cast<std::uint64_t>(RecycleReason::memory)) {
+      return std::nullopt;
+    }
+    return RecycleWish{static_cast<RecycleReason>(reason),
+                       static_cast<std::int64_t>(word & kValue)};
+  }
+  std::string explain() const {
+    return reason == RecycleReason::messages
+               ? "MAX_MESSAGES: handled " + std::to_string(value)
+               : "MAX_MEMORY: " + std::to_string(value >> 20U) + "MiB resident";
+  }
+
+ private:
+  static constexpr std::uint64_t kValue = (std::uint64_t{1} << 56U) - 1;
+};
+
+/// After how many messages the child of `slot` has handled enough: MAX_MESSAGES less up to a tenth.
+/// Children that were forked together and are served alike would all reach one limit together, and
+/// the last of them wait long for their turn. The parts of a tenth follow the golden ratio, which
+/// spreads any number of neighbours evenly; a slot has the same one in all its lives.
+inline std::int64_t message_limit(int max_messages, int slot) {
+  const std::int64_t tenth = max_messages / 10;
+  const std::uint64_t golden = static_cast<std::uint64_t>(slot) * 0x9e3779b9U & 0xffffffffU;
+  return max_messages -
+         static_cast<std::int64_t>(golden * static_cast<std::uint64_t>(tenth + 1) >> 32U);
+}
+
+}  // namespace pgforeman

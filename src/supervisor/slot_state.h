@@ -1,0 +1,52 @@
+#pragma once
+// What the policy knows of a slot and of the child in it.
+//
+// A slot's life:  absent -> due (may be in the future: backoff) -> alive -> due | absent
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "scoreboard/recycle.h"
+#include "scoreboard/slot.h"
+
+namespace pgforeman {
+
+/// One reading of a child's slot in the scoreboard.
+struct Observation {
+  Beat beat;
+  bool reached_waiting = false;
+  std::optional<RecycleWish> wish;  ///< it reached a limit
+};
+using Observations = std::map<int, Observation>;  ///< by slot
+
+struct SlotState {
+  enum class Life { absent, due, alive };
+  Life life = Life::absent;
+  bool wanted = false;  ///< false: not re-forked once it has ended
+  TimePoint due_at;     ///< due: when to fork
+  TimePoint forked_at;
+  Beat beat;  ///< the last new reading
+  TimePoint beat_seen_at;
+  bool reported = false;  ///< this child has written a beat
+  bool reached_waiting = false;
+  /// Its child reached waiting; health goes on from one that was recycled to the next.
+  std::optional<TimePoint> healthy_since;
+  std::optional<TimePoint> told_to_drain_at;
+  std::optional<TimePoint> killed_at;  ///< by us
+  std::string kill_reason;
+  bool stale = false;  ///< to be replaced by a child with newer options
+  std::optional<RecycleWish> wish;
+  TimePoint wished_at;
+  bool at_leisure = false;  ///< told to drain for its wish: only its phase's deadline holds
+  bool refilling = false;   ///< the last child was recycled; its successor has not yet waited
+  int boot_failures = 0;    ///< exits in a row before `waiting`
+  int fork_failures = 0;
+  std::deque<TimePoint> boot_failure_times;
+  bool crash_looping = false;
+  bool ever_forked = false;
+};
+
+}  // namespace pgforeman

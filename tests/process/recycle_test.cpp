@@ -1,0 +1,248 @@
+// Children that handled or hold enough are replaced by plan, a few at a time, at no message's cost.
+
+#include <algorithm>
+#include <csignal>
+
+#include "process/bed.h"
+#include "support/watch.h"
+
+using namespace pgforeman::test;
+
+namespace {
+
+// More than a consumer and a handler have to begin with, also with sanitizers.
+const std::string kLimit = "300MiB";
+const std::string kLeak = R"({"do": "leak", "mib": 120})";
+
+/// By /status: has no process, or one that cannot work now.
+bool missing(const SlotStatus& slot) {
+  return slot.pid == 0 || !slot.connected || slot.phase == "booting" || slot.phase == "draining" ||
+         slot.phase == "connecting";
+}
+
+std::int64_t missing(const Status& status) {
+  return std::count_if(status.slots.begin(), status.slots.end(),
+                       [](const SlotStatus& slot) { return missing(slot); });
+}
+
+bool all_there(const Status& status) {
+  return missing(status) == 0;
+}
+
+std::int64_t recycled(const Status& status) {
+  const auto found = status.exits.find("recycled");
+  return found == status.exits.end() ? 0 : found->second;
+}
+
+/// Each of `count` messages ran once, as its first attempt.
+void check_ran_once(const Bed& bed, std::size_t count) {
+  const auto runs = bed.runs();
+  CHECK(runs.size() == count);
+  CHECK(distinct(runs) == count);
+  CHECK(std::all_of(runs.begin(), runs.end(), [](const Run& run) { return run.attempt == 1; }));
+}
+
+/// A fleet of two. One child claimed three messages, reached its limit with the first, was told to
+/// end at leisure while it runs the second, which holds, and gave the third to the other.
+struct Leaving {
+  Bed bed;
+  std::optional<Fleet> fleet;
+  std::size_t slot = 0;
+  SlotStatus child;
+
+  Leaving() {
+    bed.send();
+    bed.send(1, R"({"do": "hold"})");
+    bed.send();
+    fleet.emplace(bed.settings({{"CONCURRENCY", "2"},
+                                {"BATCH", "3"},
+                                {"MAX_MESSAGES", "1"},
+                                {"SHUTDOWN_GRACE", "500ms"}}));
+    REQUIRE(fleet->wait_for_status([&](const Status& status) {
+      for (slot = 0; slot < 2; ++slot) {
+        child = status.slots.at(slot);
+        if (child.phase == "draining" && child.message_id != 0) return true;
+      }
+      return false;
+    }));
+    REQUIRE(bed.wait_for_runs(3));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("2,000 messages through 8 children that each handle some 50", "[recycle]") {
+  constexpr std::size_t kMessages = 2000;
+  Bed bed;
+  Fleet fleet(bed.settings(
+      {{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "8"}, {"BATCH", "3"}, {"MAX_MESSAGES", "50"}}));
+  REQUIRE(fleet.wait_for_status(all_there));
+  Watch watch(fleet.port());
+  bed.send(kMessages, R"({"do": "sleep", "ms": 5})");
+  std::int64_t most_missing = 0;
+  REQUIRE(eventually(
+      [&] {
+        most_missing = std::max(most_missing, missing(fleet.status()));
+        return bed.left() == 0;
+      },
+      60s));
+  check_ran_once(bed, kMessages);
+  CHECK(most_missing <= 1);
+  // Whoever reached its limit is replaced, also when there is nothing more to do.
+  REQUIRE(fleet.wait_for_status([](const Status& status) {
+    return all_there(status) &&
+           std::all_of(status.slots.begin(), status.slots.end(),
+                       [](const SlotStatus& slot) { return slot.last_cause == "recycled"; });
+  }));
+  const auto seen = watch.finish();
+  INFO(seen.text());
+  CHECK(seen.problems.empty());
+  CHECK(seen.livez == std::vector<int>{200});
+  CHECK(seen.readyz == std::vector<int>{200});
+  const auto status = fleet.status();
+  CHECK(status.exits == std::map<std::string, std::int64_t>{{"recycled", recycled(status)}});
+  CHECK(fleet.metrics().find("pgforeman_child_exits_total{cause=\"recycled\"} " +
+                             std::to_string(recycled(status))) != std::string::npos);
+  CHECK(status.messages.at("done") == kMessages);
+  CHECK(status.messages.at("retry") + status.messages.at("dead") == 0);
+  int gone = 0;
+  for (const auto& line : fleet.log()) {
+    if (line["child"] != "consumer") continue;
+    if (line.message == "child forked" && line["child_epoch"] != "1") --gone;
+    if (line.message != "child ended") continue;
+    CHECK(++gone <= 1);
+    CHECK(line.level == "info");
+    CHECK(line["cause"] == "recycled");
+    CHECK(line["explain"].find("MAX_MESSAGES: handled ") != std::string::npos);
+  }
+  const auto reached = fleet.log("child reached its limit, it works on until it is replaced");
+  CHECK(static_cast<std::int64_t>(reached.size()) >= recycled(status));
+  for (const auto& line : reached) {
+    CHECK(line["option"] == "MAX_MESSAGES");
+    CHECK(std::stoi(line["limit"]) >= 45);
+    CHECK(std::stoi(line["limit"]) <= 50);
+    CHECK(line["value"] == line["limit"]);
+  }
+  say("recycling: " + std::to_string(recycled(status)) + " children of 8 slots in 2,000 messages");
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A jsonl handler that leaks is replaced with its child, also behind a shell",
+          "[recycle]") {
+  const bool shell = GENERATE(false, true);
+  Bed bed;
+  Settings settings =
+      bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "1"}, {"MAX_MEMORY", kLimit}});
+  if (shell) settings["HANDLER"] = "sh -c '" + bed.handler("jsonl") + "; true'";
+  Fleet fleet(settings);
+  // One that does not leak stays: the first message is always followed by a look.
+  bed.send();
+  REQUIRE(bed.wait_until_empty(10s));
+  bed.send(3, kLeak);
+  REQUIRE(fleet.wait_for_status([](const Status& status) { return recycled(status) == 1; }));
+  REQUIRE(fleet.wait_for_status(all_there));
+  bed.send();
+  REQUIRE(bed.wait_until_empty(10s));
+  check_ran_once(bed, 5);
+  const auto runs = bed.runs();
+  CHECK(runs.front().pid == runs[3].pid);
+  CHECK(runs.front().pid != runs.back().pid);
+  CHECK_FALSE(alive(runs.front().pid));
+  const auto status = fleet.status();
+  CHECK(status.exits == std::map<std::string, std::int64_t>{{"recycled", 1}});
+  CHECK(status.slots[0].last_explain.find("MAX_MEMORY: ") != std::string::npos);
+  const auto line = fleet.wait_for_log("child reached its limit, it works on until it is replaced");
+  REQUIRE(line);
+  CHECK((*line)["option"] == "MAX_MEMORY");
+  CHECK((*line)["limit"] == std::to_string(300 << 20U));
+  CHECK(std::stoll((*line)["value"]) >= 360 << 20U);
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("What an exec handler held while it ran is not its child's", "[recycle]") {
+  Bed bed;
+  Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"MAX_MEMORY", kLimit}, {"MAX_MESSAGES", "3"}}));
+  bed.send(3, R"({"do": "leak", "mib": 400})");
+  REQUIRE(fleet.wait_for_status([](const Status& status) { return recycled(status) == 1; }));
+  // There was a look after the first message; the third reached the other limit.
+  CHECK(fleet.status().slots[0].last_explain == "exited with code 0: MAX_MESSAGES: handled 3");
+  check_ran_once(bed, 3);
+  stop_cleanly(fleet);
+}
+
+TEST_CASE(
+    "A recycled child finishes the message it runs, whatever the grace, and gives back the "
+    "others",
+    "[recycle]") {
+  Leaving leaving;
+  const double since = monotonic_now();
+  // Past the grace and what is added to it before a draining child is killed.
+  REQUIRE(eventually([&] { return monotonic_now() - since > 2; }));
+  CHECK(alive(leaving.child.pid));
+  CHECK(leaving.bed.left() == 1);
+  leaving.bed.go();
+  REQUIRE(leaving.bed.wait_until_empty(10s));
+  REQUIRE(leaving.fleet->wait_for_status([](const Status& s) { return recycled(s) == 2; }));
+  check_ran_once(leaving.bed, 3);
+  const auto status = leaving.fleet->status();
+  CHECK(status.exits == std::map<std::string, std::int64_t>{{"recycled", 2}});
+  CHECK(status.messages.at("released") == 1);
+  stop_cleanly(*leaving.fleet);
+}
+
+TEST_CASE("TERM ends the leisure of a recycled child, and its message is released", "[recycle]") {
+  Leaving leaving;
+  const double since = monotonic_now();
+  stop_cleanly(*leaving.fleet, 10s);
+  CHECK(monotonic_now() - since >= 0.5);
+  CHECK(monotonic_now() - since <= allowed(3));
+  CHECK(leaving.bed.claimable() == 1);
+  CHECK(leaving.bed.sql.number("select attempt from pgforeman.message") == 0);
+  for (const auto& line : leaving.fleet->log("child ended")) CHECK(line["cause"] == "drained");
+}
+
+TEST_CASE("HUP brings new limits, and takes them away", "[recycle]") {
+  Bed bed;
+  Settings settings = bed.settings({{"CONCURRENCY", "1"}, {"HANDLER_MODE", "jsonl"}});
+  settings["CONFIG"] = bed.folder.write("pgforeman.conf", "MAX_MESSAGES=0\n");
+  Fleet fleet(settings);
+  const auto reload = [&](const std::string& text, std::int64_t drained) {
+    bed.folder.write("pgforeman.conf", text);
+    fleet.signal(SIGHUP);
+    REQUIRE(fleet.wait_for_status([&](const Status& status) {
+      const auto found = status.exits.find("drained");
+      return found != status.exits.end() && found->second == drained && all_there(status) &&
+             status.maintenance.connected;
+    }));
+  };
+  bed.send(20);
+  REQUIRE(bed.wait_until_empty(10s));
+  reload("MAX_MESSAGES=5\n", 2);
+  CHECK(recycled(fleet.status()) == 0);
+  bed.send(5);
+  REQUIRE(fleet.wait_for_status([](const Status& status) { return recycled(status) == 1; }));
+  REQUIRE(fleet.wait_for_status(all_there));
+  reload("MAX_MEMORY=" + kLimit + "\n", 4);
+  bed.send(20);
+  REQUIRE(bed.wait_until_empty(10s));
+  CHECK(recycled(fleet.status()) == 1);
+  bed.send(3, kLeak);
+  REQUIRE(fleet.wait_for_status([](const Status& status) { return recycled(status) == 2; }));
+  check_ran_once(bed, 48);
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A limit that is none is a mistake of the start", "[recycle]") {
+  const auto result =
+      run_command({"run", "--max-messages=-1"}, {{"HANDLER", "/bin/true"},
+                                                 {"HEALTH_PORT", "0"},
+                                                 {"DATABASE_URL", "host=127.0.0.1 port=1"},
+                                                 {"MAX_MEMORY", "512M"}});
+  INFO(result.err);
+  CHECK(result.code == 78);
+  CHECK(result.err.find("--max-messages=-1: must be a whole number from 0 to 1000000000") !=
+        std::string::npos);
+  CHECK(
+      result.err.find("PGFOREMAN_MAX_MEMORY=512M: does not end in a unit of KiB, MiB or GiB; must "
+                      "be 0, or 32MiB to 1024GiB in bytes") != std::string::npos);
+}
