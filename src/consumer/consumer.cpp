@@ -179,6 +179,8 @@ void Consumer::work_off_batch() {
       return;
     }
     if (!worn_out(i)) run_one(i);
+    // Lost while it ran: run() opens the next session, or hand_back() in a drain, and tells then.
+    if (!session_.connected()) return;
     settle();
     recycling_.look(Clock::now(), handler_->pids());
   }

@@ -61,7 +61,8 @@ void Consumer::keep_lease_while_running(std::size_t index) {
 void Consumer::renew(std::size_t from) {
   std::vector<Lease> leases;
   for (std::size_t i = from; i < batch_.size(); ++i) {
-    if (!batch_[i].lost && !batch_[i].outcome) leases.push_back(batch_[i].message.lease);
+    const bool over = batch_[i].started && !batch_[i].running;
+    if (!batch_[i].lost && !over) leases.push_back(batch_[i].message.lease);
   }
   const TimePoint asked_at = Clock::now();
   const auto lost = session_.queue().renew(leases, options_.visibility_timeout);

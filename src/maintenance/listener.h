@@ -24,7 +24,9 @@ class Listener {
 
   /// Calls `heard` once when there may be news; cancel() before the session goes.
   void wait(const std::function<void()>& heard);
-  void cancel() { socket_.cancel(); }
+  void cancel() {
+    if (socket_.is_open()) socket_.cancel();
+  }
   /// The session is gone.
   void close();
 

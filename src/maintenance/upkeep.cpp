@@ -31,6 +31,7 @@ void Upkeep::run_once() {
   }
   // Due messages between two ticks would wait for the next one: come back when the next is due.
   next_ = Clock::now() + std::clamp(tick.next_due.value_or(kTick), kSoonest, kTick);
+  if (!counting && tick.promoted == 0) return;
   tools_.waker.wake_for(counting ? tick.counts.ready : tick.promoted);
 }
 

@@ -166,13 +166,15 @@ LedgerReading read_ledger(const Ledger& ledger) {
     const LedgerEntry& entry = ledger.entries[i];
     const auto state = entry.state.load();
     if (state == LeaseState::none || state > LeaseState::released) continue;
-    reading.entries.push_back({{entry.id.load(), entry.token.load()},
-                               state,
-                               entry.attempt.load(),
-                               entry.after_ms.load(),
-                               entry.started_ms.load(),
-                               {cause_of(entry.cause), entry.exit_code.load(), entry.signal.load(),
-                                entry.peak_rss_kib.load(), ""}});
+    reading.entries.push_back(
+        {{entry.id.load(), entry.token.load()},
+         state,
+         entry.attempt.load(),
+         // A year at most: a torn number must not become an interval that the database refuses.
+         std::clamp<std::int64_t>(entry.after_ms.load(), -1, 366LL * 24 * 3600 * 1000),
+         entry.started_ms.load(),
+         {cause_of(entry.cause), entry.exit_code.load(), entry.signal.load(),
+          entry.peak_rss_kib.load(), ""}});
   }
   return reading;
 }
