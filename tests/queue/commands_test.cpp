@@ -80,7 +80,7 @@ TEST_CASE("migrate installs the schema once, shows it before, and says when ther
   CHECK_THAT(dry.out, contains("create table pgforeman.message") && contains("commit;"));
   CHECK(run(url, {"send", "q", "1"}).code == 76);
   CHECK_THAT(run(url, {"dead", "list"}).err, contains("run `pgforeman migrate`"));
-  CHECK_THAT(run(url, {"migrate"}).out, contains("applied 0001_queue"));
+  CHECK_THAT(run(url, {"migrate"}).out, contains("applied 0001_tables"));
   CHECK_THAT(run(url, {"migrate"}).out, contains("nothing to do"));
   CHECK_THAT(run(url, {"migrate", "--dry-run"}).out, contains("nothing to do"));
   Sql(url).query("insert into pgforeman.schema_version values (999, 'from the future')");

@@ -1,0 +1,300 @@
+-- For consumers: claim, renew, settle.
+--
+-- Why the functions carry SETs: plans are made once per session, often while the table is empty.
+-- Without them an idle queue that suddenly fills is scanned from end to end on every claim.
+-- A function's plans are kept per session without prepared statements, so all of this works behind
+-- a transaction pooler too.
+
+-- Takes up to `max_messages` claimable messages for `lease` under `token`, most urgent first.
+-- `fruitless` counts earlier claims under which it may have run, but came to no end: hosts lost,
+-- fleets stopped.
+-- Rows are addressed by ctid: the lock was just taken on that very row version.
+create function pgforeman.claim(queue text, max_messages int, token bigint, lease interval)
+returns table (
+  id bigint, lane smallint, attempt int, fence bigint, fruitless bigint, enqueued_at timestamptz,
+  payload jsonb, headers jsonb)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  moment timestamptz;
+begin
+  if claim.token is null or claim.token = 0 then
+    raise exception 'token % is not valid: a number other than 0, never used before',
+      coalesce(claim.token::text, 'NULL') using errcode = '22023';
+  end if;
+  if claim.lease is null or claim.lease <= interval '0' then
+    raise exception 'lease % is not valid: an interval greater than 0',
+      coalesce(claim.lease::text, 'NULL') using errcode = '22023';
+  end if;
+  -- When the head moves between the look and the lock, a look may find nothing though there is
+  -- work: look once more before believing that the queue is empty.
+  for look in 1..2 loop
+    moment := clock_timestamp();
+    return query
+      with claimed as (
+        update pgforeman.message m
+        set visible_at = moment + claim.lease, token = claim.token, claims = m.claims + 1
+        where m.ctid = any (array(
+          select r.ctid
+          from pgforeman.message r
+          where r.queue = claim.queue and r.state = 0 and r.visible_at <= moment
+          order by r.queue, r.lane, r.id
+          limit claim.max_messages
+          for update skip locked))
+        returning m.id, m.lane, m.attempt, m.claims, m.claims - m.claims_base - 1 - m.attempt
+                  - m.crashes as fruitless, m.enqueued_at, m.payload, m.headers)
+      select c.id, c.lane, c.attempt + 1, c.claims, c.fruitless, c.enqueued_at, c.payload, c.headers
+      from claimed c
+      order by c.lane, c.id;
+    exit when found;
+  end loop;
+end
+$$;
+
+-- How long to wait after the given failed run (1 = the first): doubles, is capped, +-20 %.
+create function pgforeman.retry_delay(failures int, backoff interval, backoff_max interval)
+returns interval
+language sql volatile
+set search_path = pg_catalog, pg_temp
+return make_interval(secs =>
+  least(extract(epoch from backoff_max)::double precision,
+        extract(epoch from backoff)::double precision * power(2, least(greatest(failures, 1) - 1, 60)))
+  * (0.8 + 0.4 * random()));
+
+-- A message's history with one run more (null: none); the oldest of 20 goes.
+create function pgforeman.with_run(history jsonb, run jsonb)
+returns jsonb
+language sql immutable
+set search_path = pg_catalog, pg_temp
+return case when run is null then history
+            when jsonb_array_length(history) >= 20 then (history - 0) || jsonb_build_array(run)
+            else history || jsonb_build_array(run) end;
+
+-- Ends leases. Each is named by id and token, so one that moved on changes nothing (lost_lease).
+-- The redundant `id = any` keeps the plan on the primary key. What each outcome does:
+--   done      the row goes away
+--   retry     counts an attempt: again after its delay, or dead after the last attempt
+--   crash     counts a crash: again after its delay, or dead after the last crash
+--   dead      dead at once
+--   worn_out  dead at once, and nobody's fault: it was claimed too often without a result
+--   released  as before, claimable at once
+-- A run's evidence (a JSON object, or null) joins the message's history.
+create function pgforeman.settle(
+  ids bigint[], tokens bigint[], outcomes text[], delays interval[], errors text[],
+  evidence jsonb[], max_attempts int, max_crashes int, backoff interval, backoff_max interval)
+returns table (id bigint, settled text)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  given     int := cardinality(settle.ids);
+  wanted    bigint[];
+  done      bigint[] := '{}';
+  retried   bigint[] := '{}';
+  dead      bigint[] := '{}';
+  released  bigint[] := '{}';  -- without a run: that claim does not count as fruitless
+  freed_queue text;
+begin
+  if cardinality(settle.tokens) <> given or cardinality(settle.outcomes) <> given
+     or cardinality(settle.delays) <> given or cardinality(settle.errors) <> given
+     or cardinality(settle.evidence) <> given then
+    raise exception 'ids, tokens, outcomes, delays, errors and evidence must be equally long'
+      using errcode = '22023';
+  end if;
+  if not settle.outcomes <@ array['done', 'retry', 'crash', 'dead', 'worn_out', 'released'] then
+    raise exception 'an outcome is not valid: done, retry, crash, dead, worn_out or released'
+      using errcode = '22023';
+  end if;
+
+  if 'done' = any (settle.outcomes) then
+    with gone as (
+      delete from pgforeman.message m
+      using unnest(settle.ids, settle.tokens, settle.outcomes) l (i, t, o)
+      where m.id = any (settle.ids) and m.id = l.i and m.token = l.t
+        and l.t <> 0 and l.o = 'done'
+      returning m.id)
+    select coalesce(array_agg(g.id), '{}') into done from gone g;
+    if cardinality(done) = given then
+      return query select i, 'done' from unnest(settle.ids) i;
+      return;
+    end if;
+  end if;
+
+  if settle.outcomes && array['retry', 'crash'] then
+    select array_agg(i) into wanted
+    from unnest(settle.ids, settle.outcomes) l (i, o) where o in ('retry', 'crash');
+    with again as (
+      update pgforeman.message m
+      set state = case when l.d <= interval '0' then 0 else 1 end,
+          due_at = clock_timestamp() + greatest(interval '0', coalesce(
+            l.d, pgforeman.retry_delay(m.attempt + m.crashes + 1, settle.backoff,
+                                       settle.backoff_max))),
+          lane = m.lane / 2 * 2,
+          attempt = m.attempt + (l.o = 'retry')::int, crashes = m.crashes + (l.o = 'crash')::int,
+          token = 0, visible_at = '-infinity', last_error = l.e,
+          history = pgforeman.with_run(m.history, l.v)
+      from unnest(settle.ids, settle.tokens, settle.outcomes, settle.delays, settle.errors,
+                  settle.evidence) l (i, t, o, d, e, v)
+      where m.id = any (wanted) and m.id = l.i and m.token = l.t and l.t <> 0
+        and (l.o = 'retry' and m.attempt + 1 < settle.max_attempts
+             or l.o = 'crash' and m.crashes + 1 < settle.max_crashes)
+      returning m.id)
+    select coalesce(array_agg(a.id), '{}') into retried from again a;
+  end if;
+
+  -- Whatever of 'retry' and 'crash' still holds its token has used up its budget.
+  if settle.outcomes && array['retry', 'crash', 'dead', 'worn_out'] then
+    select array_agg(i) into wanted
+    from unnest(settle.ids, settle.outcomes) l (i, o) where o not in ('done', 'released');
+    with gone as (
+      delete from pgforeman.message m
+      using unnest(settle.ids, settle.tokens, settle.outcomes, settle.errors, settle.evidence)
+        l (i, t, o, e, v)
+      where m.id = any (wanted) and m.id = l.i and m.token = l.t
+        and l.t <> 0 and l.o not in ('done', 'released')
+      returning m.*, l.o, l.e, l.v),
+    buried as (
+      insert into pgforeman.dead_message
+        (id, claims, enqueued_at, attempt, crashes, lane, queue, reason, error, payload, headers,
+         history)
+      select g.id, g.claims, g.enqueued_at, g.attempt + (g.o in ('retry', 'dead'))::int,
+             g.crashes + (g.o = 'crash')::int, g.lane, g.queue,
+             case g.o when 'dead' then 'handler' when 'worn_out' then 'max_claims'
+                      when 'crash' then 'max_crashes' else 'max_attempts' end,
+             coalesce(g.e, g.last_error), g.payload, g.headers,
+             pgforeman.with_run(g.history, g.v)
+      from gone g
+      returning dead_message.id)
+    select coalesce(array_agg(b.id), '{}') into dead from buried b;
+  end if;
+
+  if 'released' = any (settle.outcomes) then
+    select array_agg(i) into wanted
+    from unnest(settle.ids, settle.outcomes) l (i, o) where o = 'released';
+    with freed as (
+      update pgforeman.message m
+      set lane = m.lane / 2 * 2, token = 0, visible_at = '-infinity',
+          claims_base = m.claims_base + (l.v is null)::int,
+          history = pgforeman.with_run(m.history, l.v)
+      from unnest(settle.ids, settle.tokens, settle.outcomes, settle.evidence) l (i, t, o, v)
+      where m.id = any (wanted) and m.id = l.i and m.token = l.t
+        and l.t <> 0 and l.o = 'released'
+      returning m.id, m.queue)
+    select coalesce(array_agg(f.id), '{}'), min(f.queue) into released, freed_queue from freed f;
+    -- Whoever releases is about to end: others shall take over at once.
+    if freed_queue is not null then perform pgforeman.announce(freed_queue, 'now'); end if;
+  end if;
+
+  return query
+    select l.i, coalesce(s.name, 'lost_lease')
+    from unnest(settle.ids) with ordinality l (i, place)
+    left join (
+      select unnest(done) as i, 'done' as name
+      union all select unnest(retried), 'retried'
+      union all select unnest(dead), 'dead'
+      union all select unnest(released), 'released') s on s.i = l.i
+    order by l.place;
+end
+$$;
+
+-- Extends leases to `lease` from now. 'skipped': still held, but the row was locked by somebody
+-- passing by; try those again. 'lost': the token is no longer the row's.
+create function pgforeman.renew(ids bigint[], tokens bigint[], lease interval)
+returns table (id bigint, renewal text)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  given   int := cardinality(renew.ids);
+  renewed bigint[];
+begin
+  if cardinality(renew.tokens) <> given then
+    raise exception 'ids and tokens must be equally long' using errcode = '22023';
+  end if;
+  with mine as (
+    select m.id, m.token
+    from pgforeman.message m, unnest(renew.ids, renew.tokens) l (i, t)
+    where m.id = any (renew.ids) and m.id = l.i and m.token = l.t and l.t <> 0
+    order by m.id  -- one order for everybody: no deadlocks
+    for no key update of m skip locked),
+  extended as (
+    update pgforeman.message m
+    set visible_at = clock_timestamp() + renew.lease
+    from mine
+    where m.id = any (renew.ids) and m.id = mine.id and m.token = mine.token
+    returning m.id)
+  select coalesce(array_agg(e.id), '{}') into renewed from extended e;
+
+  if cardinality(renewed) = given then
+    return query select i, 'renewed' from unnest(renew.ids) i;
+    return;
+  end if;
+  return query
+    select l.i, case when r.i is not null then 'renewed'
+                     when held.yes then 'skipped' else 'lost' end
+    from unnest(renew.ids, renew.tokens) with ordinality l (i, t, place)
+    left join unnest(renewed) r (i) on r.i = l.i
+    left join lateral (
+      select true as yes from pgforeman.message m
+      where m.id = l.i and m.token = l.t and l.t <> 0 limit 1) held on true
+    order by l.place;
+end
+$$;
+
+-- Hands back, as it was, whatever is held under a token: for a claim whose answer was lost. The
+-- lane stays, so that a message which kills whoever claims it does not come before all others.
+-- With `error` the claimer died of what may be the message's doing: one that was claimed more than
+-- ten times oftener than it ran counts a crash, so that it cannot cycle for ever.
+create function pgforeman.release_token(
+  queue text, token bigint, error text default null, evidence jsonb default null,
+  max_crashes int default null, backoff interval default null, backoff_max interval default null)
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  suspects bigint[] := '{}';
+  size     int[];
+  released bigint;
+begin
+  if release_token.error is not null then
+    select coalesce(array_agg(m.id), '{}') into suspects
+    from pgforeman.message m
+    where m.queue = release_token.queue and m.state = 0 and m.token = release_token.token
+      and release_token.token <> 0 and m.claims - m.claims_base > m.attempt + m.crashes + 10;
+    size := array[cardinality(suspects)];
+    if cardinality(suspects) > 0 then
+      perform pgforeman.settle(
+        suspects, array_fill(release_token.token, size), array_fill('crash'::text, size),
+        array_fill(null::interval, size), array_fill(release_token.error, size),
+        array_fill(release_token.evidence, size), 0, release_token.max_crashes,
+        release_token.backoff, release_token.backoff_max);
+    end if;
+  end if;
+  update pgforeman.message m
+  set token = 0, visible_at = '-infinity',
+      claims_base = m.claims_base + (release_token.error is null)::int
+  where m.queue = release_token.queue and m.state = 0 and m.token = release_token.token
+    and release_token.token <> 0;
+  get diagnostics released = row_count;
+  return released + cardinality(suspects);
+end
+$$;
