@@ -30,7 +30,7 @@ void ChildLoop::wait_for_signals() {
 
 void ChildLoop::read_signals() {
   while (const auto signal = read_signal(signals_.native_handle())) {
-    if (*signal == kDrainSignal) drain_by(Clock::now() + context_.options->shutdown_grace);
+    if (*signal == kDrainSignal) drain_by(end_of_grace());
     if (*signal == kHurrySignal) drain_by(Clock::now());
     if (*signal == kRecycleSignal) drain_by(TimePoint::max());
   }
@@ -39,13 +39,21 @@ void ChildLoop::read_signals() {
   }
 }
 
+/// One deadline for a whole fleet that stops, whenever a child was told; a child that is replaced
+/// has a grace of its own.
+TimePoint ChildLoop::end_of_grace() const {
+  const TimePoint own = Clock::now() + context_.options->shutdown_grace;
+  const auto fleets = context_.scoreboard->fleet().ends_at_ms.load();
+  return fleets == 0 ? own : std::min(own, from_ms(fleets));
+}
+
 /// Of several wishes the most urgent counts.
 void ChildLoop::drain_by(TimePoint deadline) {
   drain_deadline_ = std::min(drain_deadline_.value_or(deadline), deadline);
 }
 
 void ChildLoop::finish_draining() {
-  drain_by(Clock::now() + context_.options->shutdown_grace);
+  drain_by(end_of_grace());
   enter(Phase::draining);
 }
 

@@ -50,6 +50,7 @@ class ChildLoop {
   void wait_for_signals();
   void read_signals();
   void drain_by(TimePoint deadline);
+  TimePoint end_of_grace() const;
 
   const ChildContext& context_;
   PhaseLimits limits_;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "child/child_main.h"
 #include "child/settled.h"
+#include "child/unheard_claim.h"
 #include "consumer/settle_log.h"
 
 namespace pgforeman {
@@ -128,14 +129,13 @@ void Consumer::claim() {
 /// An answer that was lost is nobody's doing; one that cannot be read, say for lack of memory, may
 /// be a message's, which must not come back for ever.
 void Consumer::give_back_claim() {
-  if (claim_refused_.empty()) {
-    session_.queue().release_token(open_claim_);
-  } else {
-    Outcome crash{Outcome::Kind::crash};
-    crash.error = "its claim failed: " + claim_refused_;
-    crash.evidence.cause = Cause::consumer_crash;
-    session_.queue().blame_token(open_claim_, retry_rule(options_), crash);
+  std::optional<Outcome> crash;
+  if (!claim_refused_.empty()) {
+    crash = Outcome{Outcome::Kind::crash};
+    crash->error = "its claim failed: " + claim_refused_;
+    crash->evidence.cause = Cause::consumer_crash;
   }
+  release_unheard_claim(session_.queue(), open_claim_, crash, retry_rule(options_));
   open_claim_ = 0;
   claim_refused_.clear();
 }

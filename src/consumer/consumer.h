@@ -38,7 +38,7 @@ class Consumer {
     std::int64_t started_ms = 0;  ///< wall clock
     bool lost = false;
     std::optional<Outcome> outcome;  ///< not yet told to the queue
-    bool asked = false;              ///< told, but the answer was never seen: it may have been done
+    bool asked = false;              ///< told, but the answer was lost: it may have been done
   };
 
   void work();
@@ -56,6 +56,8 @@ class Consumer {
   void renew(std::size_t from);
   void lease_lost(Held& held);
   void settle();
+  std::vector<Settled> ask(std::span<const Settlement> settlements,
+                           std::span<const std::size_t> indexes);
   void release_unstarted();
   void release_while_running();
   void hand_back();

@@ -32,18 +32,9 @@ void Consumer::settle() {
   }
   if (!settlements.empty()) {
     loop_.enter(Phase::settling);
-    std::vector<bool> asked_before;
-    asked_before.reserve(indexes.size());
-    for (const std::size_t i : indexes) {
-      asked_before.push_back(std::exchange(batch_[i].asked, true));
-    }
-    auto settled = session_.queue().settle(settlements, retry_rule(options_));
-    session_.worked();
+    const auto settled = ask(settlements, indexes);
     for (std::size_t i = 0; i < indexes.size(); ++i) {
       Held& held = batch_[indexes[i]];
-      if (settled[i] == Settled::lost_lease && asked_before[i]) {
-        settled[i] = as_told_before(held.outcome->kind);
-      }
       count_settled(loop_.slot().slot(), settled[i]);
       count_cause(context_.scoreboard->fleet(), settled[i] == Settled::lost_lease
                                                     ? Cause::lease_lost
@@ -64,6 +55,30 @@ void Consumer::settle() {
   batch_.clear();
   ledger_.clear();
   loop_.slot().clear_message();
+}
+
+/// One call; when its answer is lost, what it may have done is known to the next one.
+std::vector<Settled> Consumer::ask(std::span<const Settlement> settlements,
+                                   std::span<const std::size_t> indexes) {
+  ledger_.ask();
+  std::vector<Settled> settled;
+  try {
+    settled = session_.queue().settle(settlements, retry_rule(options_));
+  } catch (const DatabaseError& error) {
+    if (error.kind() == DatabaseError::Kind::connection) {
+      for (const std::size_t i : indexes) batch_[i].asked = true;
+    }
+    throw;
+  }
+  ledger_.answered();
+  session_.worked();
+  for (std::size_t i = 0; i < indexes.size(); ++i) {
+    const Held& held = batch_[indexes[i]];
+    if (settled[i] == Settled::lost_lease && held.asked) {
+      settled[i] = as_told_before(held.outcome->kind);
+    }
+  }
+  return settled;
 }
 
 /// What never started goes back at no attempt, with the next settle.

@@ -13,18 +13,26 @@ constexpr Millis kTestTime{2000};
 
 Listener::Listener(const MaintenanceTools& tools) : tools_(tools), socket_(tools.loop.io()) {}
 
-void Listener::session_opened() {
-  close();
+void Listener::open() {
   Queue& queue = tools_.session.queue();
   if (!queue.can_listen()) {
+    opened_ = true;
     return say_that_it_polls("the connection goes through a pooler that swaps sessions");
   }
-  queue.listen();
+  try {
+    queue.listen();
+  } catch (const DatabaseError& error) {
+    if (error.kind() != DatabaseError::Kind::rejected) throw;  // and try again
+    opened_ = true;
+    return say_that_it_polls(error.what());
+  }
+  opened_ = true;
   socket_.assign(::fcntl(queue.socket(), F_DUPFD_CLOEXEC, 0));
   test_until_ = Clock::now() + kTestTime;
 }
 
 bool Listener::run_once() {
+  if (!opened_) open();
   if (!socket_.is_open()) return false;
   bool later = false;
   std::int64_t now = 0;
@@ -57,10 +65,10 @@ void Listener::close() {
   boost::system::error_code ignored;
   socket_.close(ignored);
   test_until_.reset();
-  works_ = false;
+  opened_ = works_ = false;
 }
 
-void Listener::say_that_it_polls(const char* why) {
+void Listener::say_that_it_polls(const std::string& why) {
   if (!said_) {
     log::info("no wake-ups by notification: idle consumers look every POLL_INTERVAL",
               {{"reason", why}});

@@ -6,6 +6,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "maintenance/tools.h"
 
@@ -15,9 +16,8 @@ class Listener {
  public:
   explicit Listener(const MaintenanceTools& tools);
 
-  /// A new session: starts over. Throws DatabaseError, as all of these do.
-  void session_opened();
-  /// Takes what came. True when a message was scheduled for later.
+  /// Takes what came; begins to listen in a session where it does not yet. True when a message was
+  /// scheduled for later. Throws DatabaseError.
   bool run_once();
   /// When the first notification, our own, must have come.
   TimePoint next() const { return test_until_.value_or(TimePoint::max()); }
@@ -31,11 +31,13 @@ class Listener {
   void close();
 
  private:
-  void say_that_it_polls(const char* why);
+  void open();
+  void say_that_it_polls(const std::string& why);
 
   const MaintenanceTools& tools_;
   boost::asio::posix::stream_descriptor socket_;
   std::optional<TimePoint> test_until_;
+  bool opened_ = false;  ///< or found that there is no use
   bool works_ = false;
   bool said_ = false;
 };

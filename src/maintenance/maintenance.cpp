@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/backoff.h"
 #include "child/child_main.h"
 
 namespace pgforeman {
@@ -12,6 +13,7 @@ namespace {
 
 // Maintenance probes the database for the whole fleet, so it alone is quick.
 constexpr Millis kReconnectCap{500};
+constexpr Millis kLastRescueRetry{10};
 
 }  // namespace
 
@@ -38,7 +40,6 @@ void Maintenance::run() {
         listener_.close();
         if (!session_.connect()) break;
         upkeep_.session_opened();
-        listener_.session_opened();
       }
       work();
       wait_for_work();
@@ -46,19 +47,33 @@ void Maintenance::run() {
       session_.failed(error);
     }
   }
-  try {
-    if (session_.connected() || session_.try_connect()) rescue_.run_once();
-  } catch (const DatabaseError& error) {
-    session_.drop(error);  // what is left ends by the visibility timeout
+  last_rescue();
+}
+
+/// What is left in ledgers when the fleet's time is over ends by the visibility timeout.
+void Maintenance::last_rescue() {
+  for (int failures = 0;; ++failures) {
+    loop_.enter(Phase::draining);
+    try {
+      if (session_.connected() || session_.try_connect()) rescue_.run_once();
+    } catch (const DatabaseError& error) {
+      session_.drop(error);
+    }
+    // Whoever is only replaced has a successor for what is left.
+    const bool fleet_stops = context_.scoreboard->fleet().ends_at_ms.load() != 0;
+    if (!fleet_stops || !rescue_.pending() || Clock::now() >= loop_.drain_deadline()) return;
+    loop_.pause(backoff_delay(failures, kLastRescueRetry, kReconnectCap, loop_.random()));
   }
 }
 
 void Maintenance::work() {
   // First: a message that waits for its rescue waits for nothing else.
   if (rescue_.run_once()) upkeep_.soon();
-  if (listener_.run_once()) upkeep_.soon();
   if (Clock::now() >= renewal_.next()) renewal_.run_once();
   if (Clock::now() >= upkeep_.next()) upkeep_.run_once();
+  // Last: an answer to one of these may bring notifications along, of which the socket, once read,
+  // does not tell any more.
+  if (listener_.run_once()) upkeep_.soon();
 }
 
 void Maintenance::wait_for_work() {

@@ -26,12 +26,14 @@ class Maintenance {
  public:
   explicit Maintenance(const ChildContext& context);
 
-  /// Works until told to drain; then once more rescues what there is.
+  /// Works until told to drain; then once more rescues what there is. When the fleet stops it keeps
+  /// trying until there is nothing left or the fleet's time is over.
   void run();
 
  private:
   void work();
   void wait_for_work();
+  void last_rescue();
 
   const ChildContext& context_;
   ChildLoop loop_;

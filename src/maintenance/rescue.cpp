@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/utf8.h"
+#include "child/unheard_claim.h"
 
 namespace pgforeman {
 namespace {
@@ -15,6 +16,8 @@ using Kind = Outcome::Kind;
 // later than the server's statement timeout, when nothing can be under way any more.
 constexpr Millis kFirstLook{5};
 constexpr Millis kLastLook{20000};
+// A fleet that stops does not wait so long: a claim under way is a matter of milliseconds.
+constexpr Millis kLastLookAtStop{500};
 
 /// What a dead consumer's handler last said, made fit for a database.
 std::string readable(const std::string& raw) {
@@ -77,16 +80,27 @@ Outcome outcome_of(const LedgerReading::Entry& entry, const LedgerReading& ledge
 
 bool Rescue::run_once() {
   bool found = false;
-  Scoreboard& board = *tools_.context.scoreboard;
   for (int i = 0; i < kLedgers; ++i) {
-    if (board.ledger_use(i).load() != LedgerUse::orphaned) continue;
-    const bool known = std::any_of(unheard_.begin(), unheard_.end(),
-                                   [i](const UnheardClaim& claim) { return claim.ledger == i; });
-    if (known) continue;
+    if (!is_new(i)) continue;
     rescue(i);
     found = true;
   }
   return release_unheard() || found;
+}
+
+/// Orphaned, and not only because of a claim that is looked after already.
+bool Rescue::is_new(int ledger) const {
+  if (tools_.context.scoreboard->ledger_use(ledger).load() != LedgerUse::orphaned) return false;
+  return std::none_of(unheard_.begin(), unheard_.end(),
+                      [ledger](const UnheardClaim& claim) { return claim.ledger == ledger; });
+}
+
+bool Rescue::pending() const {
+  for (int i = 0; i < kLedgers; ++i) {
+    if (is_new(i)) return true;
+  }
+  return std::any_of(unheard_.begin(), unheard_.end(),
+                     [](const UnheardClaim& claim) { return claim.wait <= kLastLookAtStop; });
 }
 
 TimePoint Rescue::next() const {
@@ -99,20 +113,10 @@ void Rescue::rescue(int index) {
   tools_.loop.enter(Phase::settling);
   Scoreboard& board = *tools_.context.scoreboard;
   const LedgerReading ledger = read_ledger(board.ledger(index));
-  const auto settled = settle(ledger, board.ledger(index).slot.load());
+  const auto settled = settle(ledger, board.ledger(index));
   tools_.session.worked();
   for (std::size_t i = 0; i < settled.size(); ++i) {
-    const auto& entry = ledger.entries[i];
-    count_settled(tools_.loop.slot().slot(), settled[i]);
-    const Outcome outcome = outcome_of(entry, ledger);
-    count_cause(board.fleet(),
-                settled[i] == Settled::lost_lease ? Cause::lease_lost : outcome.evidence.cause);
-    const log::MessageScope scope(entry.lease.id, entry.attempt);
-    if (settled[i] == Settled::dead) {
-      log::error("message is a dead letter",
-                 {{"cause", to_string(outcome.evidence.cause)}, {"error", outcome.error}});
-    }
-    log::info("message rescued", {{"as", to_string(settled[i])}, {"cause", ledger.death.explain}});
+    if (settled[i]) record(ledger, i, *settled[i]);
   }
   if (ledger.claiming_token != 0) {
     unheard_.push_back({index, ledger.claiming_token, ledger.death, kFirstLook, Clock::now()});
@@ -122,23 +126,68 @@ void Rescue::rescue(int index) {
   tools_.waker.wake_for(static_cast<std::int64_t>(settled.size()));
 }
 
-std::vector<Settled> Rescue::settle(const LedgerReading& ledger, int slot) {
+std::vector<std::optional<Settled>> Rescue::settle(const LedgerReading& reading, Ledger& ledger) {
   std::vector<Settlement> settlements;
-  for (const auto& entry : ledger.entries) {
-    settlements.push_back({entry.lease, outcome_of(entry, ledger), {slot, entry.started_ms}});
+  for (const auto& entry : reading.entries) {
+    settlements.push_back(
+        {entry.lease, outcome_of(entry, reading), {ledger.slot.load(), entry.started_ms}});
   }
   if (settlements.empty()) return {};
-  auto settled = tools_.session.queue().settle(settlements, retry_rule(*tools_.context.options));
+  ledger.asked.store(Asked::maintenance);  // for ourselves, or who replaces us, if this call fails
+  auto settled = settle_what_can_be(settlements);
   for (std::size_t i = 0; i < settled.size(); ++i) {
-    // A finished message that is not held any more was told by its consumer, which died before it
-    // heard the answer and counted.
-    const auto state = ledger.entries[i].state;
-    const bool done = state != LeaseState::held && state != LeaseState::running;
-    if (settled[i] == Settled::lost_lease && done) {
+    // What is not held any more may have been told before, by somebody who did not hear the answer
+    // and did not count: by its consumer, if it was finished; by maintenance in any state.
+    const auto state = reading.entries[i].state;
+    const bool finished = state != LeaseState::held && state != LeaseState::running;
+    const bool told =
+        reading.asked == Asked::maintenance || (reading.asked == Asked::consumer && finished);
+    if (settled[i] == Settled::lost_lease && told) {
       settled[i] = as_told_before(settlements[i].outcome.kind);
     }
   }
   return settled;
+}
+
+/// All at once. Where the database refuses that, one by one: a ledger may hold anything, and one
+/// bad entry must keep neither its neighbours nor the other ledgers from being settled.
+std::vector<std::optional<Settled>> Rescue::settle_what_can_be(
+    std::span<const Settlement> settlements) {
+  Queue& queue = tools_.session.queue();
+  const RetryRule rule = retry_rule(*tools_.context.options);
+  try {
+    const auto settled = queue.settle(settlements, rule);
+    return {settled.begin(), settled.end()};
+  } catch (const DatabaseError& error) {
+    if (error.kind() != DatabaseError::Kind::rejected) throw;
+  }
+  std::vector<std::optional<Settled>> settled;
+  for (const Settlement& settlement : settlements) {
+    try {
+      settled.emplace_back(queue.settle({&settlement, 1}, rule).front());
+    } catch (const DatabaseError& error) {
+      if (error.kind() != DatabaseError::Kind::rejected) throw;
+      settled.emplace_back();
+      const log::MessageScope scope(settlement.lease.id, 0);
+      log::error("message not rescued, it waits for VISIBILITY_TIMEOUT",
+                 {{"reason", error.what()}});
+    }
+  }
+  return settled;
+}
+
+void Rescue::record(const LedgerReading& reading, std::size_t index, Settled settled) {
+  const auto& entry = reading.entries[index];
+  const Outcome outcome = outcome_of(entry, reading);
+  count_settled(tools_.loop.slot().slot(), settled);
+  count_cause(tools_.context.scoreboard->fleet(),
+              settled == Settled::lost_lease ? Cause::lease_lost : outcome.evidence.cause);
+  const log::MessageScope scope(entry.lease.id, entry.attempt);
+  if (settled == Settled::dead) {
+    log::error("message is a dead letter",
+               {{"cause", to_string(outcome.evidence.cause)}, {"error", outcome.error}});
+  }
+  log::info("message rescued", {{"as", to_string(settled)}, {"cause", reading.death.explain}});
 }
 
 bool Rescue::release_unheard() {
@@ -147,11 +196,10 @@ bool Rescue::release_unheard() {
   for (auto& claim : unheard_) {
     if (now < claim.next_look) continue;
     tools_.loop.enter(Phase::settling);
-    Queue& queue = tools_.session.queue();
-    const auto messages = claim.death.blame == Cause::none
-                              ? queue.release_token(claim.token)
-                              : queue.blame_token(claim.token, retry_rule(*tools_.context.options),
-                                                  crash_of(claim.death, "claimed"));
+    std::optional<Outcome> crash;
+    if (claim.death.blame != Cause::none) crash = crash_of(claim.death, "claimed");
+    const auto messages = release_unheard_claim(tools_.session.queue(), claim.token, crash,
+                                                retry_rule(*tools_.context.options));
     claim.next_look = now + claim.wait;
     claim.wait *= 2;
     if (messages == 0) continue;

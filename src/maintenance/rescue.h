@@ -3,6 +3,8 @@
 // had finished is told to the queue, what they were running is blamed if it is to blame, what had
 // not started goes back at no attempt. Fork: after.
 
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,12 +21,18 @@ class Rescue {
   /// Throws DatabaseError; what was not settled is found again by the next call. True when
   /// something was settled that may be due soon.
   bool run_once();
+  /// True while a fleet that stops should wait for another run.
+  bool pending() const;
   /// When it must run again though nobody calls.
   TimePoint next() const;
 
  private:
   void rescue(int ledger);
-  std::vector<Settled> settle(const LedgerReading& ledger, int slot);
+  /// Nothing where the database refused: those wait for the visibility timeout.
+  std::vector<std::optional<Settled>> settle(const LedgerReading& reading, Ledger& ledger);
+  std::vector<std::optional<Settled>> settle_what_can_be(std::span<const Settlement> settlements);
+  void record(const LedgerReading& reading, std::size_t entry, Settled settled);
+  bool is_new(int ledger) const;
   bool release_unheard();
 
   /// A claim whose consumer died before it heard the answer. The server may still be working on

@@ -58,6 +58,7 @@ std::string read_stderr(const Ledger& ledger) {
 
 void LedgerWriter::begin_claim(std::int64_t token) {
   ledger_.count.store(0);
+  ledger_.asked.store(Asked::nobody, std::memory_order_relaxed);
   ledger_.run_until_ms.store(0, std::memory_order_relaxed);
   ledger_.claimed_at_ms.store(to_ms(Clock::now()), std::memory_order_relaxed);
   ledger_.claiming_token.store(token);
@@ -159,6 +160,7 @@ void note_renewal(Ledger& ledger, TimePoint asked_at, std::span<const Lease> los
 LedgerReading read_ledger(const Ledger& ledger) {
   LedgerReading reading;
   reading.claiming_token = ledger.claiming_token.load();
+  reading.asked = ledger.asked.load();
   reading.death = read_death(ledger);
   reading.stderr_tail = read_stderr(ledger);
   const std::size_t count = std::min<std::size_t>(ledger.count.load(), kMaxBatch);

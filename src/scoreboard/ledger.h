@@ -51,6 +51,10 @@ struct LedgerEntry {
 /// Who may touch a ledger: nobody, its child, or (after that child's death) maintenance.
 enum class LedgerUse : std::uint32_t { free, owned, orphaned };
 
+/// Who has asked the database to settle a ledger and has not heard: what is not held any more may
+/// have been settled by that call.
+enum class Asked : std::uint32_t { nobody, consumer, maintenance };
+
 /// How a child ended, for the messages it held.
 struct Death {
   Cause blame = Cause::none;  ///< of the running message; none: it is not to blame
@@ -78,6 +82,7 @@ struct alignas(64) Ledger {
   std::atomic<std::int64_t> renewed_at_ms;  ///< by maintenance: when it last asked for all of them
   /// The token of a claim that is under way: its rows are ours even if its answer never came.
   std::atomic<std::int64_t> claiming_token;
+  std::atomic<Asked> asked;
   std::atomic<std::uint32_t> count;
   std::array<LedgerEntry, kMaxBatch> entries;
 };
@@ -95,6 +100,9 @@ class LedgerWriter {
   /// The running message's handler wrote this.
   void add_stderr(std::string_view chunk);
   void finish(std::size_t index, const Outcome& outcome);
+  /// The database is about to be told of everything that is finished; it has answered.
+  void ask() { ledger_.asked.store(Asked::consumer); }
+  void answered() { ledger_.asked.store(Asked::nobody); }
   void settled(std::size_t index);  ///< the database knows (or the lease was lost)
   void clear();
 
@@ -118,6 +126,7 @@ struct LedgerReading {
   };
   std::vector<Entry> entries;
   std::int64_t claiming_token = 0;
+  Asked asked = Asked::nobody;
   Death death;
   std::string stderr_tail;  ///< of the running message's handler; any bytes
 

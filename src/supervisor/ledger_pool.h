@@ -31,6 +31,12 @@ class LedgerPool {
     board_.ledger_use(index).store(LedgerUse::free);
   }
 
+  /// Whether maintenance has still something to settle.
+  bool any_orphans() {
+    reclaim();
+    return !orphans_.empty();
+  }
+
   void orphan(int index, const Death& death) {
     sign_ledger(board_.ledger(index), death);
     board_.ledger_use(index).store(LedgerUse::orphaned);

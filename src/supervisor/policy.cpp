@@ -75,8 +75,9 @@ void Policy::want(int slot, TimePoint now) {
   state.due_at = now;
 }
 
-std::vector<Action> Policy::tick(TimePoint now, const Observations& observed) {
+std::vector<Action> Policy::tick(TimePoint now, const Observations& observed, bool unrescued) {
   std::vector<Action> actions;
+  unrescued_ = unrescued;
   if (now - last_tick_ > kLateTick) no_kill_before_ = now + kGraceAfterPause;
   last_tick_ = now;
   // Maintenance first: it must not be the one that finds no session or no process left.
@@ -110,10 +111,20 @@ void Policy::look_at(int index, SlotState& slot, TimePoint now, const Observatio
     }
     heal(slot, now);
     enforce_deadline(index, slot, now, actions);
-  } else if (slot.life == SlotState::Life::due && !stopping() && slot.due_at <= now &&
-             actions.size() < kActionsPerTick) {
+  } else if (slot.life == SlotState::Life::due && slot.due_at <= now &&
+             actions.size() < kActionsPerTick && may_fork(index, now)) {
     actions.push_back({Action::Kind::fork, index, 0, ""});
   }
+}
+
+/// None of a fleet that stops, but for maintenance that died too early: only it hands back what
+/// dead consumers held.
+bool Policy::may_fork(int index, TimePoint now) const {
+  if (!stopping()) return true;
+  if (index != kMaintenanceSlot || now >= ends_at() || slots_.at(index).drained) return false;
+  return unrescued_ || std::any_of(slots_.begin(), slots_.end(), [](const auto& item) {
+           return item.first != kMaintenanceSlot && item.second.life == SlotState::Life::alive;
+         });
 }
 
 TimePoint Policy::next_tick(TimePoint now) const {
@@ -184,7 +195,7 @@ void Policy::on_forked(int index, TimePoint now) {
   slot.forked_at = now;
   slot.beat = {};
   slot.beat_seen_at = now;
-  slot.reported = slot.reached_waiting = slot.stale = slot.at_leisure = false;
+  slot.reported = slot.reached_waiting = slot.stale = slot.at_leisure = slot.drained = false;
   slot.told_to_drain_at.reset();
   slot.wish.reset();
   slot.killed_at.reset();
@@ -220,6 +231,7 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
     verdict.blame = Cause::none;
     if (slot.at_leisure && slot.wish) verdict.explain += ": " + slot.wish->explain();
   }
+  slot.drained = verdict.cause == ExitCause::drained;
   const bool recycled = verdict.cause == ExitCause::recycled;
   const bool connecting = slot.beat.phase() == Phase::connecting;
   const bool failed_boot =
@@ -293,7 +305,7 @@ void Policy::drain_fleet(TimePoint now, std::vector<Action>& actions) {
   if (maintenance.life == SlotState::Life::alive) {
     drain(kMaintenanceSlot, maintenance, now, kDrainSignal, actions);
     maintenance.told_to_drain_at = std::min(*maintenance.told_to_drain_at, *stopping_since_);
-  } else {
+  } else if (!may_fork(kMaintenanceSlot, now)) {
     actions.push_back({Action::Kind::finished, 0, 0, ""});
   }
 }

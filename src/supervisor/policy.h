@@ -61,8 +61,9 @@ class Policy {
  public:
   Policy(const PolicySettings& settings, TimePoint now, unsigned seed);
 
-  /// Looks at the clock and at what the children report. Call at least every kTick.
-  std::vector<Action> tick(TimePoint now, const Observations& observed);
+  /// Looks at the clock and at what the children report. Call at least every kTick. `unrescued`:
+  /// something that dead consumers held has not been handed back yet.
+  std::vector<Action> tick(TimePoint now, const Observations& observed, bool unrescued = false);
   static constexpr Millis kTick{200};
   /// When to call tick() next: after kTick, or earlier for a slot that is due before.
   TimePoint next_tick(TimePoint now) const;
@@ -76,6 +77,8 @@ class Policy {
   /// Ends the fleet's patience: handlers are ended at once.
   void hurry(TimePoint now);
   bool stopping() const { return stopping_since_.has_value(); }
+  /// When the grace of a fleet that stops ends. Only while stopping().
+  TimePoint ends_at() const { return *stopping_since_ + settings_.shutdown_grace; }
   bool gave_up() const { return gave_up_; }
 
   /// TTIN/TTOU and reload. Returns the count after its limits.
@@ -97,6 +100,7 @@ class Policy {
   void enforce_deadline(int index, SlotState& slot, TimePoint now, std::vector<Action>& actions);
   void drain(int index, SlotState& slot, TimePoint now, int signal, std::vector<Action>& actions);
   void drain_fleet(TimePoint now, std::vector<Action>& actions);
+  bool may_fork(int index, TimePoint now) const;
   /// One slot after the other has a child with the newer options. True while any lacks it.
   bool replace_next(TimePoint now, std::vector<Action>& actions);
   void recycle_next(TimePoint now, std::vector<Action>& actions);
@@ -111,6 +115,7 @@ class Policy {
   TimePoint no_kill_before_;
   std::optional<TimePoint> stopping_since_;
   bool hurrying_ = false;
+  bool unrescued_ = false;
   bool gave_up_ = false;
   bool first_fleet_forked_ = false;
 };

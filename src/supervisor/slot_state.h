@@ -37,7 +37,8 @@ struct SlotState {
   std::optional<TimePoint> told_to_drain_at;
   std::optional<TimePoint> killed_at;  ///< by us
   std::string kill_reason;
-  bool stale = false;  ///< to be replaced by a child with newer options
+  bool drained = false;  ///< the last child ended as it was told
+  bool stale = false;    ///< to be replaced by a child with newer options
   std::optional<RecycleWish> wish;
   TimePoint wished_at;
   bool at_leisure = false;  ///< told to drain for its wish: only its phase's deadline holds

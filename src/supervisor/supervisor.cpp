@@ -161,7 +161,9 @@ void Supervisor::handle_signal(int signal) {
 
 void Supervisor::step() {
   oom_.refresh(Clock::now());
-  for (const auto& action : policy_.tick(Clock::now(), observe())) apply(action);
+  const auto actions = policy_.tick(Clock::now(), observe(), ledgers_.any_orphans());
+  if (policy_.stopping()) scoreboard_->fleet().ends_at_ms.store(to_ms(policy_.ends_at()));
+  for (const auto& action : actions) apply(action);
   wait_for_tick();
 }
 

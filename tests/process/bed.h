@@ -9,6 +9,7 @@
 #include "support/catch.h"
 #include "support/fleet.h"
 #include "support/postgres.h"
+#include "support/server_process.h"
 
 namespace pgforeman::test {
 

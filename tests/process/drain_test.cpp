@@ -75,6 +75,27 @@ TEST_CASE("TERM in the middle of a batch hands back what was not started", "[dra
   check_all_claimable(bed, 6, 0);
 }
 
+TEST_CASE("A drain rescues though maintenance died in it", "[drain]") {
+  Bed bed;
+  bed.send(4, R"({"do": "hold"})");
+  Fleet fleet(bed.settings({{"SHUTDOWN_GRACE", "60s"}, {"VISIBILITY_TIMEOUT", "60s"}}));
+  REQUIRE(bed.wait_for_runs(4));
+  const Status before = fleet.status();
+  fleet.signal(SIGTERM);
+  REQUIRE(fleet.wait_for_log("fleet drains"));
+  ::kill(before.maintenance.pid, SIGKILL);
+  REQUIRE(fleet.wait_for_status([](const Status& s) { return s.maintenance.epoch == 2; }));
+  ::kill(before.slots[0].pid, SIGKILL);
+  CHECK(eventually([&] { return bed.claimable() == 1; }, 5s));
+  CHECK(bed.sql.number("select count(*) from pgforeman.message where crashes = 1") == 1);
+  bed.go();
+  const auto end = fleet.wait_end(10s);
+  REQUIRE(end);
+  CHECK(end->code == 0);
+  CHECK(bed.left() == 1);
+  CHECK(fleet.processes().empty());
+}
+
 TEST_CASE("INT twice does not wait for handlers, TERM twice does", "[drain]") {
   Bed bed;
   bed.send(4, R"({"do": "hold"})");

@@ -57,6 +57,31 @@ TEST_CASE("A hundred handlers longer than the visibility timeout keep their leas
   stop_cleanly(fleet);
 }
 
+TEST_CASE("A message that cannot be rescued holds up neither its neighbours nor other duties",
+          "[crash]") {
+  Bed bed;
+  bed.sql.query(
+      "create function refuse() returns trigger language plpgsql as"
+      " $$ begin raise exception 'not this one' using errcode = '22023'; end $$;"
+      " create trigger refuse before update on pgforeman.message for each row"
+      " when (old.id = 1 and old.token <> 0 and new.token = 0) execute function refuse()");
+  bed.send(4, R"({"do": "hold"})");
+  Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"BATCH", "10"}, {"VISIBILITY_TIMEOUT", "60s"}}));
+  REQUIRE(bed.wait_for_runs(1));
+  ::kill(fleet.status().slots[0].pid, SIGKILL);
+  const auto line = fleet.wait_for_log("message not rescued, it waits for VISIBILITY_TIMEOUT");
+  REQUIRE(line);
+  CHECK_THAT((*line)["reason"], contains("not this one"));
+  bed.go();
+  CHECK(eventually([&] { return bed.left() == 1; }));  // the others, by the next child
+  CHECK(bed.sql.number("select id from pgforeman.message") == 1);
+  bed.sql.query("select pgforeman.send('q', '1', delay => '10ms')");
+  CHECK(eventually([&] { return bed.left() == 1; }));  // promoted, and run
+  CHECK(fleet.log("message not rescued, it waits for VISIBILITY_TIMEOUT").size() == 1);
+  CHECK(fleet.status().exits.size() == 1);
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("Without maintenance consumers keep their leases themselves", "[leases]") {
   Bed bed;
   bed.send(100, R"({"do": "sleep", "ms": 5500})");

@@ -160,6 +160,70 @@ TEST_CASE("A consumer that dies while PostgreSQL is away has its message rescued
   stop_cleanly(fleet);
 }
 
+TEST_CASE("A handler that ends in an outage longer than its lease is settled or fenced off",
+          "[outage]") {
+  Bed bed;
+  bed.send(4, R"({"do": "hold"})");
+  Fleet fleet(bed.settings({{"VISIBILITY_TIMEOUT", "1s"}, {"SHUTDOWN_GRACE", "20s"}}));
+  REQUIRE(bed.wait_for_runs(4));
+  const auto children = children_of(fleet.pid());
+  auto& server = ThrowawayPostgres::shared();
+  server.kill9();
+  const double start = monotonic_now();
+  // A consumer whose lease is old looks for its session while the handler still runs.
+  REQUIRE(eventually([&] { return monotonic_now() - start > 1.5; }));
+  const bool draining = GENERATE(false, true);
+  INFO("draining: " << draining);
+  if (draining) fleet.signal(SIGTERM);
+  bed.go();
+  REQUIRE(eventually([&] {
+    const auto runs = bed.runs();
+    return std::none_of(runs.begin(), runs.end(), [](const Run& run) { return alive(run.pid); });
+  }));
+  CHECK(children_of(fleet.pid()) == children);
+  server.start();
+  Sql sql(bed.conninfo);
+  CHECK(eventually([&] { return sql.number("select count(*) from pgforeman.message") == 0; }));
+  if (draining) {
+    // Nobody claims any more: the tokens still stand, however late it is.
+    CHECK(bed.runs().size() == 4);
+  } else {
+    // The first one back may claim what another one, a moment later, then settles in vain.
+    CHECK(fleet.wait_for_status([&](const Status& s) {
+      return s.messages.at("done") == 4 &&
+             s.messages.at("lost_lease") == static_cast<std::int64_t>(bed.runs().size()) - 4;
+    }));
+    CHECK(fleet.status().exits.empty());
+    fleet.signal(SIGTERM);
+  }
+  const auto end = fleet.wait_end();
+  REQUIRE(end);
+  CHECK(end->code == 0);
+  for (const auto& line : fleet.log("child ended")) CHECK(line["cause"] == "drained");
+}
+
+TEST_CASE("What consumers held that died in an outage is rescued by a fleet that stops meanwhile",
+          "[outage]") {
+  Bed bed;
+  bed.send(4, R"({"do": "hold"})");
+  Fleet fleet(bed.settings({{"VISIBILITY_TIMEOUT", "60s"}, {"SHUTDOWN_GRACE", "20s"}}));
+  REQUIRE(bed.wait_for_runs(4));
+  auto& server = ThrowawayPostgres::shared();
+  server.kill9();
+  const auto slots = fleet.status().slots;
+  fleet.signal(SIGTERM);
+  REQUIRE(fleet.wait_for_log("fleet drains"));
+  for (const auto& slot : slots) ::kill(slot.pid, SIGKILL);
+  // Maintenance is told to end, and has tried once.
+  REQUIRE(eventually([&] { return children_of(fleet.pid()).size() == 1; }));
+  server.start();
+  const auto end = fleet.wait_end(15s);
+  REQUIRE(end);
+  CHECK(end->code == 0);
+  Sql sql(bed.conninfo);
+  CHECK(sql.number("select count(*) from pgforeman.message where token = 0 and crashes = 1") == 4);
+}
+
 TEST_CASE("A drain while PostgreSQL is away ends in time", "[outage]") {
   Bed bed;
   bed.send(4, R"({"do": "hold"})");

@@ -102,14 +102,4 @@ HttpReply http_get(int port, const std::string& target, std::chrono::millisecond
   return reply;
 }
 
-int free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = loopback(0);
-  socklen_t size = sizeof address;
-  const bool ok = fd >= 0 && ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  if (fd >= 0) ::close(fd);
-  return ok ? ntohs(address.sin_port) : -1;
-}
-
 }  // namespace pgforeman::test

@@ -23,7 +23,4 @@ HttpReply http_get(int port, const std::string& target,
 /// A connected socket, or -1. The caller closes it.
 int connect_to(int port);
 
-/// A port of loopback that was free a moment ago.
-int free_port();
-
 }  // namespace pgforeman::test

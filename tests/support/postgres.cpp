@@ -1,14 +1,8 @@
 #include "support/postgres.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <libpq-fe.h>
 #include <poll.h>
-#include <pwd.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,6 +17,8 @@
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
+
+#include "support/server_process.h"
 
 namespace pgforeman::test {
 
@@ -47,48 +43,6 @@ std::string binary(const std::string& name) {
     return best;
   }();
   return newest + name;  // without a folder: execvp looks in PATH
-}
-
-/// Who runs the server: this user, or for root another one.
-const passwd* server_user() {
-  if (::geteuid() != 0) return nullptr;
-  static const passwd* user = [] {
-    const passwd* found = ::getpwnam("postgres");
-    return found != nullptr ? found : ::getpwnam("nobody");
-  }();
-  if (user == nullptr) throw std::runtime_error("root, and no user to run PostgreSQL as");
-  return user;
-}
-
-/// Forks and runs `words` as the server's user, output into `log`. Dies with this process.
-pid_t spawn(const std::vector<std::string>& words, const std::string& log) {
-  std::vector<char*> argv;
-  for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  const passwd* user = server_user();
-  const pid_t parent = ::getpid();
-  const pid_t pid = ::fork();
-  if (pid < 0) throw std::system_error(errno, std::generic_category(), "fork");
-  if (pid > 0) return pid;
-
-  const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  const int in = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  ::dup2(in, 0);
-  ::dup2(out, 1);
-  ::dup2(out, 2);
-  if (user != nullptr && (::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 ||
-                          ::setuid(user->pw_uid) != 0)) {
-    ::_exit(126);
-  }
-  ::setpgid(0, 0);                     // a Ctrl-C is for the test, which then stops its server
-  ::prctl(PR_SET_PDEATHSIG, SIGQUIT);  // cleared by setuid, so after it; QUIT: immediate shutdown
-  if (::getppid() != parent) ::_exit(125);
-  ::chdir("/") == 0 ? void() : ::_exit(124);
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::execvp(argv[0], argv.data());
-  ::_exit(127);
 }
 
 int wait_for(pid_t pid) {
@@ -121,9 +75,9 @@ const std::string& template_files() {
         }
       }
       const std::string log = folder + "/initdb.log";
-      const pid_t pid = spawn({binary("initdb"), "-D", folder + "/data", "-U", "postgres", "-A",
-                               "trust", "-E", "UTF8", "--locale=C", "--no-sync"},
-                              log);
+      const pid_t pid = spawn_server({binary("initdb"), "-D", folder + "/data", "-U", "postgres",
+                                      "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"},
+                                     log);
       if (wait_for(pid) != 0) {
         throw std::runtime_error(binary("initdb") + " failed:\n" + read_file(log));
       }
@@ -148,19 +102,6 @@ void give_to_server_user(const std::string& folder) {
   if (::chown(folder.c_str(), user->pw_uid, user->pw_gid) != 0) {
     throw std::system_error(errno, std::generic_category(), "chown");
   }
-}
-
-int free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  const bool ok = fd >= 0 && ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  if (fd >= 0) ::close(fd);
-  if (!ok) throw std::system_error(errno, std::generic_category(), "a free port");
-  return ntohs(address.sin_port);
 }
 
 std::vector<pid_t> children_of(pid_t parent) {
@@ -245,8 +186,8 @@ void ThrowawayPostgres::start() {
   const bool first = port_ == 0;
   for (int tries = first ? 5 : 1; tries > 0; --tries) {
     if (first) port_ = free_port();
-    pid_ = spawn({binary("postgres"), "-D", folder_ + "/data", "-p", std::to_string(port_)},
-                 folder_ + "/server.log");
+    pid_ = spawn_server({binary("postgres"), "-D", folder_ + "/data", "-p", std::to_string(port_)},
+                        folder_ + "/server.log");
     try {
       wait_until_it_answers();
       return;

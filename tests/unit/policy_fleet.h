@@ -42,7 +42,7 @@ class Fleet {
   explicit Fleet(int concurrency) : policy(PolicySettings(options(concurrency)), now, 7) {}
 
   std::vector<Action> tick() {
-    auto actions = policy.tick(now, seen);
+    auto actions = policy.tick(now, seen, unrescued);
     for (const auto& action : actions) {
       if (action.kind != Action::Kind::fork) continue;
       if (fork_works) {
@@ -88,6 +88,7 @@ class Fleet {
 
   TimePoint now{1000s};
   bool fork_works = true;
+  bool unrescued = false;
   Observations seen;
   std::set<int> silent;  ///< these do not report again while they wait
   Policy policy;

@@ -253,6 +253,42 @@ TEST_CASE("A second TERM changes nothing, and nothing is forked once stopping", 
   CHECK(count(fleet.pass(10s), Action::Kind::fork) == 0);
 }
 
+TEST_CASE("Maintenance that dies in a drain comes back while there may be something to hand back",
+          "[policy]") {
+  Fleet fleet(2);
+  fleet.tick();
+  fleet.all_wait();
+  fleet.policy.stop(fleet.now);
+  fleet.tick();
+  fleet.end(kMaintenanceSlot, killed(SIGKILL));
+  CHECK(count(fleet.pass(1s), Action::Kind::fork) == 1);
+  fleet.report(kMaintenanceSlot, Phase::waiting, 1h);
+  fleet.unrescued = true;  // of the consumers that end now
+  fleet.end(0, killed(SIGSEGV));
+  fleet.end(1, killed(SIGSEGV));
+  CHECK(count(fleet.tick(), Action::Kind::signal, kDrainSignal) == 1);
+  fleet.end(kMaintenanceSlot, killed(SIGSEGV));
+  CHECK(count(fleet.pass(1s), Action::Kind::fork) == 1);
+  fleet.end(kMaintenanceSlot, exited(0));  // did what it could
+  CHECK(count(fleet.tick(), Action::Kind::finished) == 1);
+}
+
+TEST_CASE("Nothing is forked for what is left when a drain's grace is over", "[policy]") {
+  Fleet fleet(1);
+  fleet.tick();
+  fleet.all_wait();
+  fleet.policy.stop(fleet.now);
+  fleet.tick();
+  fleet.unrescued = true;
+  fleet.end(0, exited(0));
+  fleet.tick();
+  fleet.policy.hurry(fleet.now);
+  fleet.end(kMaintenanceSlot, killed(SIGKILL));
+  const auto last = fleet.tick();
+  CHECK(count(last, Action::Kind::fork) == 0);
+  CHECK(count(last, Action::Kind::finished) == 1);
+}
+
 TEST_CASE("Who does not drain within the grace is killed, and its message is not blamed",
           "[policy]") {
   Fleet fleet(2);

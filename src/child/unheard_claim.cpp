@@ -1,0 +1,20 @@
+#include "child/unheard_claim.h"
+
+#include "base/log.h"
+
+namespace pgforeman {
+
+std::int64_t release_unheard_claim(Queue& queue, std::int64_t token,
+                                   const std::optional<Outcome>& crash, const RetryRule& rule) {
+  using Kind = DatabaseError::Kind;
+  try {
+    return crash ? queue.blame_token(token, rule, *crash) : queue.release_token(token);
+  } catch (const DatabaseError& error) {
+    if (error.kind() != Kind::transient && error.kind() != Kind::rejected) throw;
+    log::warn("claim without an answer not released, its messages wait for VISIBILITY_TIMEOUT",
+              {{"reason", error.what()}});
+    return 0;
+  }
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,30 @@
+#pragma once
+// A private PgBouncer in transaction mode in front of a throw-away server; gone with this object,
+// or with this process.
+
+#include "support/postgres.h"
+
+namespace pgforeman::test {
+
+class Pooler {
+ public:
+  /// Throws std::runtime_error with its log when it does not come up.
+  explicit Pooler(const ThrowawayPostgres& server);
+  ~Pooler();
+  Pooler(const Pooler&) = delete;
+  Pooler& operator=(const Pooler&) = delete;
+
+  std::string conninfo(const std::string& database) const;
+  /// SIGKILL, and another one on the same port.
+  void restart();
+
+ private:
+  void start();
+  void stop();
+
+  std::string folder_;
+  int port_ = 0;
+  pid_t pid_ = -1;
+};
+
+}  // namespace pgforeman::test
