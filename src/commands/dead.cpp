@@ -8,11 +8,11 @@
 #include <charconv>
 #include <cstdio>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "commands/commands.h"
 #include "commands/database_command.h"
 #include "commands/dead_text.h"
+#include "commands/json_fields.h"
 #include "commands/text_table.h"
 #include "options/value.h"
 #include "queue/database_error.h"
@@ -61,10 +61,6 @@ constexpr int kBatch = 1000;
 constexpr Millis kDeadPatience{60'000};
 constexpr std::array<std::string_view, 4> kReasons = {"handler", "max_attempts", "max_crashes",
                                                       "max_claims"};
-
-std::string quoted(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
 
 std::string ids_text(std::span<const std::int64_t> ids) {
   return fmt::format("{}", fmt::join(ids, ","));
@@ -211,7 +207,7 @@ ExitCode change(DeadLetters& letters, const Request& request) {
     }
   }
   if (request.json) {
-    fmt::print("{{\"queue\":{},\"{}\":{}", quoted(request.filter.queue), verb, changed);
+    fmt::print("{{\"queue\":{},\"{}\":{}", json_text(request.filter.queue), verb, changed);
     if (!request.some()) {
       fmt::print(",\"ids\":[{}],\"not_found\":[{}]", ids_text(ids), ids_text(missing));
     }

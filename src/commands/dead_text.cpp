@@ -2,27 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <string_view>
 #include <vector>
 
 #include "commands/json_fields.h"
+#include "commands/priority.h"
 #include "commands/text_table.h"
 
 namespace pgforeman {
 namespace {
 
 constexpr std::size_t kErrorWidth = 60;
-constexpr std::array<std::string_view, 4> kPriorities = {"urgent", "high", "normal", "low"};
-
-std::string json_text(const std::string& text) {
-  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-std::string_view priority_name(int priority) {
-  return priority >= 0 && priority < 4 ? kPriorities[static_cast<std::size_t>(priority)] : "?";
-}
-
 /// "2026-01-02T03:04:05.123456Z" -> "2026-01-02 03:04:05Z".
 std::string short_time(const std::string& iso) {
   if (iso.size() < 20) return iso;

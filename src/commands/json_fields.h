@@ -1,6 +1,6 @@
 #pragma once
 // Members of JSON that somebody else wrote, perhaps another version: what is missing or of another
-// type reads as nothing. Pure.
+// type reads as nothing. And a text as JSON has it, for the commands' own. Pure.
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -18,5 +18,8 @@ std::string raw_words(const Json& object, const char* key);
 /// The same on one line, for a terminal.
 std::string words(const Json& object, const char* key);
 Json member(const Json& object, const char* key);
+
+/// In quotes; bytes that are no UTF-8 are replaced.
+std::string json_text(const std::string& text);
 
 }  // namespace pgforeman

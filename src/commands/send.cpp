@@ -13,6 +13,7 @@
 #include "commands/commands.h"
 #include "commands/database_command.h"
 #include "commands/line_input.h"
+#include "commands/priority.h"
 #include "commands/text_table.h"
 #include "options/table.h"
 #include "options/value.h"
@@ -62,9 +63,8 @@ constexpr Millis kMaxDelay{std::chrono::hours(24 * 366)};
 constexpr Millis kSendPatience{60'000};
 
 std::optional<int> parse_priority(std::string_view text) {
-  constexpr std::array<std::string_view, 4> names = {"urgent", "high", "normal", "low"};
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (text == names[i] || text == std::to_string(i)) return static_cast<int>(i);
+  for (std::size_t i = 0; i < kPriorities.size(); ++i) {
+    if (text == kPriorities[i] || text == std::to_string(i)) return static_cast<int>(i);
   }
   return std::nullopt;
 }

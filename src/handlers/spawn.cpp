@@ -32,8 +32,6 @@ struct ChildPlan {
   ::_exit(127);
 }
 
-/// The parent's handlers must be gone before the mask is lifted, or one could run here, in the
-/// parent's memory; and what the parent ignores would stay ignored across exec.
 [[noreturn]] void become_program(ChildPlan& plan) {
   // Done here alone: the parent is suspended until exec, so it never sees a child without its
   // group.
@@ -41,6 +39,8 @@ struct ChildPlan {
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) fail(plan, "prctl(PR_SET_PDEATHSIG)");
   // The parent may have been killed before the line above; then no signal comes any more.
   if (::getppid() != plan.parent) ::_exit(127);
+  // The parent's handlers must be gone before the mask is lifted, or one could run here, in the
+  // parent's memory; and what the parent ignores would stay ignored across exec.
   reset_signal_dispositions();
   for (int fd = 0; fd < 3; ++fd) {
     if (::dup2(plan.streams[static_cast<std::size_t>(fd)], fd) < 0) fail(plan, "dup2");
