@@ -17,6 +17,7 @@
 #include "child/child_main.h"
 #include "child/settled.h"
 #include "consumer/settle_log.h"
+#include "scoreboard/marks.h"
 
 namespace pgforeman {
 namespace {
@@ -106,16 +107,20 @@ void Consumer::claim() {
   loop_.enter(Phase::claiming);
   // Before the call: if its answer never comes, its rows are found by this token.
   open_claim_ = next_token();
-  ledger_.begin_claim(open_claim_);
+  FleetBoard& board = context_.scoreboard->fleet();
+  open_claim_marks_ = marks_for_claim(board, Clock::now());
+  ledger_.begin_claim(open_claim_, open_claim_marks_);
   leased_at_ = Clock::now();
   std::vector<Message> messages;
   try {
-    messages = session_.queue().claim(options_.batch, open_claim_, options_.visibility_timeout);
+    messages = session_.queue().claim(options_.batch, open_claim_, options_.visibility_timeout,
+                                      open_claim_marks_);
   } catch (const DatabaseError& error) {
     if (error.kind() == DatabaseError::Kind::rejected) claim_refused_ = error.what();
     throw;
   }
   ledger_.end_claim(messages);
+  raise_marks(board, messages);
   open_claim_ = 0;
   session_.worked();
   for (auto& message : messages) batch_.emplace_back().message = std::move(message);
@@ -129,12 +134,12 @@ void Consumer::claim() {
 /// be a message's, which must not come back for ever.
 void Consumer::give_back_claim() {
   if (claim_refused_.empty()) {
-    session_.queue().release_token(open_claim_);
+    session_.queue().release_token(open_claim_, open_claim_marks_);
   } else {
     Outcome crash{Outcome::Kind::crash};
     crash.error = "its claim failed: " + claim_refused_;
     crash.evidence.cause = Cause::consumer_crash;
-    session_.queue().blame_token(open_claim_, retry_rule(options_), crash);
+    session_.queue().blame_token(open_claim_, retry_rule(options_), crash, open_claim_marks_);
   }
   open_claim_ = 0;
   claim_refused_.clear();

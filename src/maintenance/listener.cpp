@@ -24,8 +24,8 @@ void Listener::session_opened() {
   test_until_ = Clock::now() + kTestTime;
 }
 
-bool Listener::run_once() {
-  if (!socket_.is_open()) return false;
+Listener::Heard Listener::run_once() {
+  if (!socket_.is_open()) return {};
   bool later = false;
   std::int64_t now = 0;
   for (const auto news : tools_.session.queue().news()) {
@@ -42,7 +42,7 @@ bool Listener::run_once() {
     test_until_.reset();
     say_that_it_polls("the test notification did not come");
   }
-  return later;
+  return {now > 0, later};
 }
 
 void Listener::wait(const std::function<void()>& heard) {

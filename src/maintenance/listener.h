@@ -17,8 +17,12 @@ class Listener {
 
   /// A new session: starts over. Throws DatabaseError, as all of these do.
   void session_opened();
-  /// Takes what came. True when a message was scheduled for later.
-  bool run_once();
+  struct Heard {
+    bool now = false;    ///< there is work
+    bool later = false;  ///< a message was scheduled for later
+  };
+  /// Takes what came.
+  Heard run_once();
   /// When the first notification, our own, must have come.
   TimePoint next() const { return test_until_.value_or(TimePoint::max()); }
 

@@ -28,7 +28,8 @@ Maintenance::Maintenance(const ChildContext& context)
       rescue_(tools_),
       renewal_(tools_),
       listener_(tools_),
-      upkeep_(tools_),
+      sweeper_(tools_),
+      upkeep_(tools_, sweeper_),
       calls_(loop_.io(), ::fcntl(context.call_fd, F_DUPFD_CLOEXEC, 0)) {}
 
 void Maintenance::run() {
@@ -38,6 +39,7 @@ void Maintenance::run() {
         listener_.close();
         if (!session_.connect()) break;
         upkeep_.session_opened();
+        sweeper_.session_opened();
         listener_.session_opened();
       }
       work();
@@ -56,8 +58,11 @@ void Maintenance::run() {
 void Maintenance::work() {
   // First: a message that waits for its rescue waits for nothing else.
   if (rescue_.run_once()) upkeep_.soon();
-  if (listener_.run_once()) upkeep_.soon();
+  const auto heard = listener_.run_once();
+  if (heard.later) upkeep_.soon();
+  if (heard.now) sweeper_.soon();
   if (Clock::now() >= renewal_.next()) renewal_.run_once();
+  sweeper_.run_once();
   if (Clock::now() >= upkeep_.next()) upkeep_.run_once();
 }
 
@@ -72,7 +77,8 @@ void Maintenance::wait_for_work() {
   bool heard = false;
   listener_.wait([&] { heard = true; });
   loop_.run_until([&] { return called || heard; },
-                  std::min({upkeep_.next(), rescue_.next(), renewal_.next(), listener_.next()}));
+                  std::min({upkeep_.next(), rescue_.next(), renewal_.next(), listener_.next(),
+                            sweeper_.next()}));
   calls_.cancel();
   listener_.cancel();
   loop_.io().poll();

@@ -115,7 +115,8 @@ void Rescue::rescue(int index) {
     log::info("message rescued", {{"as", to_string(settled[i])}, {"cause", ledger.death.explain}});
   }
   if (ledger.claiming_token != 0) {
-    unheard_.push_back({index, ledger.claiming_token, ledger.death, kFirstLook, Clock::now()});
+    unheard_.push_back({index, ledger.claiming_token, ledger.claiming_marks, ledger.death,
+                        kFirstLook, Clock::now()});
   } else {
     board.ledger_use(index).store(LedgerUse::free);
   }
@@ -149,9 +150,9 @@ bool Rescue::release_unheard() {
     tools_.loop.enter(Phase::settling);
     Queue& queue = tools_.session.queue();
     const auto messages = claim.death.blame == Cause::none
-                              ? queue.release_token(claim.token)
+                              ? queue.release_token(claim.token, claim.marks)
                               : queue.blame_token(claim.token, retry_rule(*tools_.context.options),
-                                                  crash_of(claim.death, "claimed"));
+                                                  crash_of(claim.death, "claimed"), claim.marks);
     claim.next_look = now + claim.wait;
     claim.wait *= 2;
     if (messages == 0) continue;

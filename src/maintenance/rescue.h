@@ -32,6 +32,7 @@ class Rescue {
   struct UnheardClaim {
     int ledger;  ///< stays orphaned until the last look: whoever replaces us starts over
     std::int64_t token;
+    Marks marks;  ///< from where it looks
     Death death;
     Millis wait;  ///< until the look after the next
     TimePoint next_look;

@@ -25,6 +25,10 @@ struct alignas(64) FleetBoard {
   std::atomic<std::int64_t> counted_at_ms;  ///< 0: never
   std::atomic<std::int64_t> ready, scheduled, running, dead, oldest_ms;
   std::atomic<std::uint32_t> capped;
+  /// How far claims have come in each fresh lane, and when maintenance last saw to it that nothing
+  /// stays behind (see scoreboard/marks.h).
+  std::array<std::atomic<std::int64_t>, std::tuple_size_v<Marks>> marks;
+  std::atomic<std::int64_t> swept_at_ms;  ///< 0: never
   /// Reasons of an outage that somebody has logged in this minute (hashes): one says it for all.
   std::array<std::atomic<std::uint64_t>, 8> said;
   /// Runs in vain by Cause, of all children since the fleet began.
