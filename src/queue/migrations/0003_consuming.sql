@@ -56,7 +56,7 @@ begin
         set visible_at = moment + claim.lease, token = claim.token, claims = m.claims + 1
         where m.ctid = any (array(
           select w.ctid
-          from generate_series(0, 7) l (lane)
+          from (values (0), (1), (2), (3), (4), (5), (6), (7)) l (lane)
           cross join lateral (
             select r.ctid
             from pgforeman.message r
