@@ -58,12 +58,18 @@ void Maintenance::run() {
 void Maintenance::work() {
   // First: a message that waits for its rescue waits for nothing else.
   if (rescue_.run_once()) upkeep_.soon();
-  const auto heard = listener_.run_once();
-  if (heard.later) upkeep_.soon();
-  if (heard.now) sweeper_.soon();
+  hear();
   if (Clock::now() >= renewal_.next()) renewal_.run_once();
   sweeper_.run_once();
   if (Clock::now() >= upkeep_.next()) upkeep_.run_once();
+  // What came with the answer of a statement no longer makes the socket readable.
+  hear();
+}
+
+void Maintenance::hear() {
+  const auto heard = listener_.run_once();
+  if (heard.later) upkeep_.soon();
+  if (heard.now) sweeper_.soon();
 }
 
 void Maintenance::wait_for_work() {

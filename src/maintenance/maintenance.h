@@ -33,6 +33,7 @@ class Maintenance {
 
  private:
   void work();
+  void hear();
   void wait_for_work();
 
   const ChildContext& context_;

@@ -48,7 +48,7 @@ void Sweeper::run_once() {
     seen_ = marks;
     note_life();
     near_wait_ = kNear;
-    next_near_ = std::min(next_near_, near_at_ + kNear);
+    next_near_ = std::min(next_near_, std::max(near_soonest_, now + kNear));
   }
   if (near_needed(marks) && now >= next_near_) look_near(marks);
   if ((pass_.under_way || pass_needed(marks)) && now >= next_pass_) pass(marks);
@@ -68,7 +68,7 @@ TimePoint Sweeper::next() const {
 
 void Sweeper::soon() {
   note_life();
-  next_near_ = std::min(next_near_, near_at_ + kNearSoonest);
+  next_near_ = std::min(next_near_, near_soonest_);
 }
 
 /// Alive behind the marks: leases, and what is not settled yet. Marks that moved leave something
@@ -79,20 +79,21 @@ bool Sweeper::pass_needed(const Marks& marks) const {
 }
 
 void Sweeper::look_near(const Marks& marks) {
-  near_at_ = Clock::now();
+  const TimePoint began = Clock::now();
   Marks after;
   for (std::size_t i = 0; i < marks.size(); ++i) {
     after[i] = std::max(settled_[i], marks[i] - kNearSpan);
   }
   const Sweep found = sweep(after, marks);
-  const auto took = Clock::now() - near_at_;
+  const auto rest = kRest * (Clock::now() - began);
   if (!trusts(found, marks)) return;
   note_sample(found, marks);
   if (found.moved >= kSweepMoves) {
     next_near_ = Clock::now();
     return;
   }
-  next_near_ = near_at_ + std::max<Clock::duration>(near_wait_, (kRest + 1) * took);
+  near_soonest_ = Clock::now() + std::max<Clock::duration>(kNearSoonest, rest);
+  next_near_ = Clock::now() + std::max<Clock::duration>(near_wait_, rest);
   near_wait_ = found.moved > 0 ? kNear : std::min(2 * near_wait_, kNearIdle);
 }
 

@@ -66,7 +66,7 @@ class Sweeper {
 
   Marks settled_{};  ///< every writer of ids up to here has ended
   std::deque<Sample> samples_;
-  TimePoint next_near_, near_at_;
+  TimePoint next_near_, near_soonest_;
   Millis near_wait_{0};
 
   Pass pass_;
