@@ -92,8 +92,7 @@ void Queue::check_schema() {
   throw DatabaseError(Kind::schema, schema_mismatch(installed));
 }
 
-std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease,
-                                  const Marks& marks) {
+std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease, const Marks& marks) {
   const pqxx::result rows = connection_.impl().call(
       "select id, lane, attempt, fence, fruitless,"
       " to_char(enqueued_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
