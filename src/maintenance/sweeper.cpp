@@ -66,6 +66,14 @@ TimePoint Sweeper::next() const {
   return next;
 }
 
+Marks Sweeper::counted() const {
+  Marks counted;
+  for (std::size_t i = 0; i < counted.size(); ++i) {
+    counted[i] = std::max(passed_[i], seen_[i] - kNearSpan);
+  }
+  return counted;
+}
+
 void Sweeper::soon() {
   note_life();
   next_near_ = std::min(next_near_, near_soonest_);

@@ -27,8 +27,9 @@ class Sweeper {
   /// Something was committed: maybe late.
   void soon();
 
-  /// Up to here the last whole pass has looked, and so many leases there were.
-  const Marks& passed() const { return passed_; }
+  /// From where to count: up to there the last pass has counted the leases, or (before the first
+  /// one is done, and while passes take long) it is so far behind that few can be left.
+  Marks counted() const;
   std::int64_t leased_behind() const { return leased_behind_; }
 
  private:

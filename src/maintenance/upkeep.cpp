@@ -20,7 +20,7 @@ void Upkeep::run_once() {
   ran_at_ = Clock::now();
   // Retries may call for a tick fifty times a second; what they need is the promotion alone.
   const bool counting = ran_at_ >= next_count_;
-  const Tick tick = tools_.session.queue().tick(counting, sweeper_.passed());
+  const Tick tick = tools_.session.queue().tick(counting, sweeper_.counted());
   tools_.session.worked();
   if (counting) {
     next_count_ = ran_at_ + kTick;

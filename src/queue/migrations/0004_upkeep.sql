@@ -164,15 +164,15 @@ begin
   for priority in 1..4 loop
     continue when sweep.after[priority] >= sweep.upto[priority];
     fresh := 2 * priority - 1;
+    -- Not as rows, (lane, id) <= (...): such a condition ends no scan of an index.
     select count(*), count(*) filter (where w.visible_at > moment), min(w.id), max(w.id),
            min(w.visible_at) filter (where w.visible_at > moment),
            array_agg(w.ctid) filter (where w.visible_at <= moment)
     into seen, held, lowest_id, last_id, ends, picked
     from (select r.ctid, r.id, r.visible_at
           from pgforeman.message r
-          where r.queue = sweep.queue and r.state = 0
-            and (r.lane, r.id) > (fresh, sweep.after[priority])
-            and (r.lane, r.id) <= (fresh, sweep.upto[priority])
+          where r.queue = sweep.queue and r.state = 0 and r.lane = fresh
+            and r.id > sweep.after[priority] and r.id <= sweep.upto[priority]
           order by r.queue, r.lane, r.id limit most) w;
     leased := leased + held;
     lowest[priority] := lowest_id;
@@ -180,12 +180,13 @@ begin
     first_end := least(first_end, ends);
     continue when picked is null;
     claimable := claimable + cardinality(picked);
+    -- By ctid alone, so that no index is walked once more: these row versions can change hands, but
+    -- as long as we look, none can become another row's.
     update pgforeman.message m
     set lane = m.lane / 2 * 2
     where m.ctid = any (array(
       select r.ctid from pgforeman.message r
-      where r.ctid = any (picked[1:sweep.max_moved]) and r.queue = sweep.queue and r.state = 0
-        and r.lane = fresh and r.visible_at <= moment
+      where r.ctid = any (picked[1:sweep.max_moved]) and r.visible_at <= moment
       for update skip locked));
     get diagnostics went = row_count;
     moved := moved + went;
