@@ -11,15 +11,18 @@ namespace {
 constexpr Millis kNear{100};
 constexpr Millis kNearIdle{1000};  // while the marks stand still, but somebody may still commit
 constexpr Millis kNearSoonest{20};
-// A dead entry costs 0.15 microseconds: 15 ms at most.
-constexpr std::int64_t kNearSpan = 100'000;
+constexpr Millis kNearTime{10};
+constexpr int kNearRest = 4;  // near looks take a fifth of the time at most
+// A dead entry costs 0.15 microseconds, and some times that on a busy machine.
+constexpr std::int64_t kNearSpan = 20'000, kNearSpanMost = 320'000;
+constexpr std::int64_t kCountedSpan = 10'000;
 constexpr std::size_t kSamples = 512;
 
 constexpr Millis kPassEvery{1000};
 constexpr Millis kPassSoonest{250};
 constexpr Millis kFromStart{60'000};
 constexpr Millis kSliceTime{10};
-constexpr int kRest = 9;  // passes take a tenth of the time
+constexpr int kRest = 9;  // and passes a tenth
 constexpr std::int64_t kWidth = 50'000, kWidthMost = 400'000;
 
 constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
@@ -33,6 +36,7 @@ void Sweeper::start_over() {
   pass_ = Pass{};
   next_near_ = next_pass_ = TimePoint{};
   near_wait_ = kNear;
+  near_span_ = kNearSpan;
   width_ = kWidth;
   from_start_at_.reset();
 }
@@ -69,7 +73,7 @@ TimePoint Sweeper::next() const {
 Marks Sweeper::counted() const {
   Marks counted;
   for (std::size_t i = 0; i < counted.size(); ++i) {
-    counted[i] = std::max(passed_[i], seen_[i] - kNearSpan);
+    counted[i] = std::max(passed_[i], seen_[i] - kCountedSpan);
   }
   return counted;
 }
@@ -90,10 +94,13 @@ void Sweeper::look_near(const Marks& marks) {
   const TimePoint began = Clock::now();
   Marks after;
   for (std::size_t i = 0; i < marks.size(); ++i) {
-    after[i] = std::max(settled_[i], marks[i] - kNearSpan);
+    after[i] = std::max(settled_[i], marks[i] - near_span_);
   }
   const Sweep found = sweep(after, marks);
-  const auto rest = kRest * (Clock::now() - began);
+  const auto took = Clock::now() - began;
+  const auto rest = kNearRest * took;
+  if (took > 2 * kNearTime) near_span_ = std::max(near_span_ / 2, kNearSpan / 4);
+  if (took < kNearTime) near_span_ = std::min(near_span_ * 2, kNearSpanMost);
   if (!trusts(found, marks)) return;
   note_sample(found, marks);
   if (found.moved >= kSweepMoves) {

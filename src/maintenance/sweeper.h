@@ -3,7 +3,7 @@
 // scoreboard only, and what becomes claimable behind those (committed late, its host was lost, its
 // claim was rolled back) this moves to where they look first. Two kinds of looks:
 //   near   often, for what commits late: a window below the marks, down to where every writer has
-//          ended, and never longer than it can be looked through in a few milliseconds
+//          ended, and never longer than it can be looked through in some milliseconds
 //   a pass at a tenth of its time, for everything: in slices, from the lowest message alive
 // With nothing behind the marks and nobody who may commit there, it does nothing. Fork: after.
 
@@ -69,6 +69,7 @@ class Sweeper {
   std::deque<Sample> samples_;
   TimePoint next_near_, near_soonest_;
   Millis near_wait_{0};
+  std::int64_t near_span_ = 0;  ///< how many ids it looks back at most
 
   Pass pass_;
   Marks floor_{};  ///< nothing up to here is alive in the fresh lanes

@@ -125,6 +125,8 @@ return (select last_value from pgforeman.message_id_seq);
 --   xid, oldest_xid   of this transaction, and of the oldest that was under way when it began: once
 --                     the latter is above the former, whoever wrote by then has ended
 --   highest           the highest id that any message ever had
+-- Pages are made to cost nothing: then the plan is the one that leaves the fewest conditions to be
+-- checked row by row, message_ready, and never the primary key, in which all that waits stands too.
 create function pgforeman.sweep(
   queue text, after bigint[], upto bigint[], max_moved int default 1000)
 returns table (
@@ -135,6 +137,8 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
+set seq_page_cost = 0
+set random_page_cost = 0
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
