@@ -99,7 +99,7 @@ void Sweeper::look_near(const Marks& marks) {
   const Sweep found = sweep(after, marks);
   const auto took = Clock::now() - began;
   const auto rest = kNearRest * took;
-  if (took > 2 * kNearTime) near_span_ = std::max(near_span_ / 2, kNearSpan / 4);
+  if (took > 2 * kNearTime) near_span_ = std::max(near_span_ / 2, kNearSpan);
   if (took < kNearTime) near_span_ = std::min(near_span_ * 2, kNearSpanMost);
   if (!trusts(found, marks)) return;
   note_sample(found, marks);
@@ -192,7 +192,12 @@ void Sweeper::end_pass(Clock::duration took) {
   passed_ = pass_.target;
   leased_behind_ = pass_.leased;
   const TimePoint now = Clock::now();
-  TimePoint wanted = now + (pass_.again ? kPassSoonest : kPassEvery);
+  // Somebody writes for so long that the near looks do not reach as far back.
+  bool beyond_near = false;
+  for (std::size_t i = 0; i < floor_.size(); ++i) {
+    beyond_near = beyond_near || settled_[i] < seen_[i] - near_span_;
+  }
+  TimePoint wanted = now + (pass_.again || beyond_near ? kPassSoonest : kPassEvery);
   // A lost host's lease ends: at once. Living leases are renewed long before theirs do.
   if (pass_.lease_end) wanted = std::min(wanted, *pass_.lease_end + kNearSoonest);
   next_pass_ = std::max<TimePoint>(wanted, now + kRest * took);

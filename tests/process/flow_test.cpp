@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <map>
 #include <memory>
 #include <thread>
@@ -111,14 +112,14 @@ class LateSenders {
       open_.back().ids.push_back(open_.back().sql->number("select pgforeman.send('q', '2')"));
     }
   }
-  /// Commits what was sent before a message that has run. False once nothing is left.
+  /// Commits the oldest transaction if it was sent before a message that has run. False once
+  /// nothing is left.
   bool commit_passed(std::int64_t has_run) {
-    std::erase_if(open_, [&](Open& sender) {
-      if (sender.ids.back() >= has_run) return false;
-      sender.sql->query("commit");
-      for (const auto id : sender.ids) marked_[id] = wall_now();
-      return true;
-    });
+    if (!open_.empty() && open_.front().ids.back() < has_run) {
+      open_.front().sql->query("commit");
+      for (const auto id : open_.front().ids) marked_[id] = wall_now();
+      open_.pop_front();
+    }
     return !open_.empty();
   }
   const Marked& marked() const { return marked_; }
@@ -129,7 +130,7 @@ class LateSenders {
     std::vector<std::int64_t> ids;
   };
   const Bed& bed_;
-  std::vector<Open> open_;
+  std::deque<Open> open_;
   Marked marked_;
 };
 
