@@ -11,7 +11,7 @@ namespace {
 constexpr Millis kNear{100};
 constexpr Millis kNearIdle{1000};  // while the marks stand still, but somebody may still commit
 constexpr Millis kNearSoonest{20};
-constexpr Millis kNearTime{10};
+constexpr Millis kNearTime{15};
 constexpr int kNearRest = 4;  // near looks take a fifth of the time at most
 // A dead entry costs 0.15 microseconds, and some times that on a busy machine.
 constexpr std::int64_t kNearSpan = 20'000, kNearSpanMost = 320'000;
@@ -22,7 +22,7 @@ constexpr Millis kPassEvery{1000};
 constexpr Millis kPassSoonest{250};
 constexpr Millis kFromStart{60'000};
 constexpr Millis kSliceTime{10};
-constexpr int kRest = 9;  // and passes a tenth
+constexpr int kRest = 9;  // and passes a tenth, or a fifth when they look for late commits
 constexpr std::int64_t kWidth = 50'000, kWidthMost = 400'000;
 
 constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
@@ -134,9 +134,9 @@ void Sweeper::pass(const Marks& marks) {
   const TimePoint began = Clock::now();
   bool more = true;
   while (more && Clock::now() - began < kSliceTime) more = look_at_slice();
-  const auto took = Clock::now() - began;
-  next_pass_ = Clock::now() + kRest * took;
-  if (!more) end_pass(took);
+  const auto rest = (beyond_near() ? kNearRest : kRest) * (Clock::now() - began);
+  next_pass_ = Clock::now() + rest;
+  if (!more) end_pass(rest);
 }
 
 void Sweeper::begin_pass(const Marks& marks) {
@@ -152,7 +152,6 @@ void Sweeper::begin_pass(const Marks& marks) {
     from_start_at_.reset();
     pass_.at = Marks{};
   }
-  width_ = kWidth;
 }
 
 /// False when the pass is done.
@@ -183,7 +182,15 @@ bool Sweeper::look_at_slice() {
   return true;
 }
 
-void Sweeper::end_pass(Clock::duration took) {
+/// Somebody writes for so long that the near looks do not reach as far back.
+bool Sweeper::beyond_near() const {
+  for (std::size_t i = 0; i < seen_.size(); ++i) {
+    if (settled_[i] < seen_[i] - near_span_) return true;
+  }
+  return false;
+}
+
+void Sweeper::end_pass(Clock::duration rest) {
   if (!pass_.under_way) return;  // it started over
   pass_.under_way = false;
   for (std::size_t i = 0; i < floor_.size(); ++i) {
@@ -192,15 +199,10 @@ void Sweeper::end_pass(Clock::duration took) {
   passed_ = pass_.target;
   leased_behind_ = pass_.leased;
   const TimePoint now = Clock::now();
-  // Somebody writes for so long that the near looks do not reach as far back.
-  bool beyond_near = false;
-  for (std::size_t i = 0; i < floor_.size(); ++i) {
-    beyond_near = beyond_near || settled_[i] < seen_[i] - near_span_;
-  }
-  TimePoint wanted = now + (pass_.again || beyond_near ? kPassSoonest : kPassEvery);
+  TimePoint wanted = now + (pass_.again || beyond_near() ? kPassSoonest : kPassEvery);
   // A lost host's lease ends: at once. Living leases are renewed long before theirs do.
   if (pass_.lease_end) wanted = std::min(wanted, *pass_.lease_end + kNearSoonest);
-  next_pass_ = std::max<TimePoint>(wanted, now + kRest * took);
+  next_pass_ = std::max<TimePoint>(wanted, now + rest);
 }
 
 Sweep Sweeper::sweep(const Marks& after, const Marks& upto) {

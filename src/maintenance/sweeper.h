@@ -55,7 +55,8 @@ class Sweeper {
   void pass(const Marks& marks);
   void begin_pass(const Marks& marks);
   bool look_at_slice();
-  void end_pass(Clock::duration took);
+  void end_pass(Clock::duration rest);
+  bool beyond_near() const;
   Sweep sweep(const Marks& after, const Marks& upto);
   void note_sample(const Sweep& sweep, const Marks& marks);
   bool trusts(const Sweep& sweep, const Marks& marks);
