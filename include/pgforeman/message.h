@@ -2,6 +2,7 @@
 // A claimed message and what became of it: the words that the queue, the handlers and the consumer
 // share. Plain values; no thread-safety of their own.
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -17,12 +18,16 @@ struct Lease {
   std::int64_t token = 0;
 };
 
+/// Of each priority, the most urgent first: up to which id its fresh messages need not be looked
+/// for. A hint: whatever becomes claimable there is moved to where claims look first.
+using Marks = std::array<std::int64_t, 4>;
+
 /// One claimed row. Owned by the consumer until it is settled.
 struct Message {
   Lease lease;
-  int lane = 0;     ///< 2*priority + 1 fresh, 2*priority redelivered; claims run in its order
-  int attempt = 1;  ///< what the handler is told: starts at 1
-  std::int64_t fence = 0;      ///< grows with every claim of this message, also one at no attempt
+  int lane = 0;            ///< 2*priority + 1 fresh, 2*priority otherwise; claims run in its order
+  int attempt = 1;         ///< what the handler is told: starts at 1
+  std::int64_t fence = 0;  ///< grows with every claim of this message, also one at no attempt
   std::int64_t fruitless = 0;  ///< earlier claims under which it may have run to no end
   std::string enqueued_at;     ///< ISO 8601 in UTC
   std::string payload;         ///< JSON text as PostgreSQL prints jsonb

@@ -9,11 +9,16 @@
 
 namespace pgforeman {
 
-/// Hands back what is held under `token`; with `crash`, after blaming what was claimed too often.
+struct UnheardClaim {
+  std::int64_t token;
+  Marks marks;  ///< from where it looked
+};
+
+/// Hands back what is held under its token; with `crash`, after blaming what was claimed too often.
 /// Returns the number of messages, 0 when the database refuses: that is logged and not worth a
 /// second try, because it may be refused for ever, and the visibility timeout ends it. Throws
 /// DatabaseError when another session may do better.
-std::int64_t release_unheard_claim(Queue& queue, std::int64_t token,
+std::int64_t release_unheard_claim(Queue& queue, const UnheardClaim& claim,
                                    const std::optional<Outcome>& crash, const RetryRule& rule);
 
 }  // namespace pgforeman

@@ -18,6 +18,7 @@
 #include "child/settled.h"
 #include "child/unheard_claim.h"
 #include "consumer/settle_log.h"
+#include "scoreboard/marks.h"
 
 namespace pgforeman {
 namespace {
@@ -107,16 +108,20 @@ void Consumer::claim() {
   loop_.enter(Phase::claiming);
   // Before the call: if its answer never comes, its rows are found by this token.
   open_claim_ = next_token();
-  ledger_.begin_claim(open_claim_);
+  FleetBoard& board = context_.scoreboard->fleet();
+  open_claim_marks_ = marks_for_claim(board, Clock::now());
+  ledger_.begin_claim(open_claim_, open_claim_marks_);
   leased_at_ = Clock::now();
   std::vector<Message> messages;
   try {
-    messages = session_.queue().claim(options_.batch, open_claim_, options_.visibility_timeout);
+    messages = session_.queue().claim(options_.batch, open_claim_, options_.visibility_timeout,
+                                      open_claim_marks_);
   } catch (const DatabaseError& error) {
     if (error.kind() == DatabaseError::Kind::rejected) claim_refused_ = error.what();
     throw;
   }
   ledger_.end_claim(messages);
+  raise_marks(board, messages);
   open_claim_ = 0;
   session_.worked();
   for (auto& message : messages) batch_.emplace_back().message = std::move(message);
@@ -135,7 +140,8 @@ void Consumer::give_back_claim() {
     crash->error = "its claim failed: " + claim_refused_;
     crash->evidence.cause = Cause::consumer_crash;
   }
-  release_unheard_claim(session_.queue(), open_claim_, crash, retry_rule(options_));
+  release_unheard_claim(session_.queue(), {open_claim_, open_claim_marks_}, crash,
+                        retry_rule(options_));
   open_claim_ = 0;
   claim_refused_.clear();
 }

@@ -78,6 +78,7 @@ class Consumer {
 
   std::vector<Held> batch_;      ///< in the order they run; empty: nothing is held
   std::int64_t open_claim_ = 0;  ///< the token of a claim whose answer was never seen
+  Marks open_claim_marks_{};     ///< from where it looks
   std::string claim_refused_;    ///< why, when the answer came and could not be read
   TimePoint leased_at_;          ///< when the leases of the batch were last extended (asked)
   TimePoint try_renewal_at_;     ///< not before: without a session there is a pause between tries

@@ -31,9 +31,9 @@ void Listener::open() {
   test_until_ = Clock::now() + kTestTime;
 }
 
-bool Listener::run_once() {
+Listener::Heard Listener::run_once() {
   if (!opened_) open();
-  if (!socket_.is_open()) return false;
+  if (!socket_.is_open()) return {};
   bool later = false;
   std::int64_t now = 0;
   for (const auto news : tools_.session.queue().news()) {
@@ -50,7 +50,7 @@ bool Listener::run_once() {
     test_until_.reset();
     say_that_it_polls("the test notification did not come");
   }
-  return later;
+  return {now > 0, later};
 }
 
 void Listener::wait(const std::function<void()>& heard) {

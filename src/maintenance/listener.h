@@ -16,9 +16,12 @@ class Listener {
  public:
   explicit Listener(const MaintenanceTools& tools);
 
-  /// Takes what came; begins to listen in a session where it does not yet. True when a message was
-  /// scheduled for later. Throws DatabaseError.
-  bool run_once();
+  struct Heard {
+    bool now = false;    ///< there is work
+    bool later = false;  ///< a message was scheduled for later
+  };
+  /// Takes what came; begins to listen in a session where it does not yet. Throws DatabaseError.
+  Heard run_once();
   /// When the first notification, our own, must have come.
   TimePoint next() const { return test_until_.value_or(TimePoint::max()); }
 

@@ -30,7 +30,8 @@ Maintenance::Maintenance(const ChildContext& context)
       rescue_(tools_),
       renewal_(tools_),
       listener_(tools_),
-      upkeep_(tools_),
+      sweeper_(tools_),
+      upkeep_(tools_, sweeper_),
       calls_(loop_.io(), ::fcntl(context.call_fd, F_DUPFD_CLOEXEC, 0)) {}
 
 void Maintenance::run() {
@@ -40,6 +41,7 @@ void Maintenance::run() {
         listener_.close();
         if (!session_.connect()) break;
         upkeep_.session_opened();
+        sweeper_.session_opened();
       }
       work();
       wait_for_work();
@@ -69,11 +71,18 @@ void Maintenance::last_rescue() {
 void Maintenance::work() {
   // First: a message that waits for its rescue waits for nothing else.
   if (rescue_.run_once()) upkeep_.soon();
+  hear();
   if (Clock::now() >= renewal_.next()) renewal_.run_once();
+  sweeper_.run_once();
   if (Clock::now() >= upkeep_.next()) upkeep_.run_once();
-  // Last: an answer to one of these may bring notifications along, of which the socket, once read,
-  // does not tell any more.
-  if (listener_.run_once()) upkeep_.soon();
+  // What came with the answer of a statement no longer makes the socket readable.
+  hear();
+}
+
+void Maintenance::hear() {
+  const auto heard = listener_.run_once();
+  if (heard.later) upkeep_.soon();
+  if (heard.now) sweeper_.soon();
 }
 
 void Maintenance::wait_for_work() {
@@ -87,7 +96,8 @@ void Maintenance::wait_for_work() {
   bool heard = false;
   listener_.wait([&] { heard = true; });
   loop_.run_until([&] { return called || heard; },
-                  std::min({upkeep_.next(), rescue_.next(), renewal_.next(), listener_.next()}));
+                  std::min({upkeep_.next(), rescue_.next(), renewal_.next(), listener_.next(),
+                            sweeper_.next()}));
   calls_.cancel();
   listener_.cancel();
   loop_.io().poll();

@@ -4,6 +4,7 @@
 //   Rescue   settles what dead consumers left in their ledgers, at once
 //   Renewal  extends the leases of living children
 //   Listener hears of new messages and wakes idle consumers
+//   Sweeper  finds what claims pass by: committed late, or its host was lost
 //   Upkeep   promotes due messages, counts, probes the database
 // The fleet works on without it, more slowly: consumers renew and poll by themselves, and what the
 // dead held comes back by the visibility timeout.
@@ -14,6 +15,7 @@
 #include "maintenance/listener.h"
 #include "maintenance/renewal.h"
 #include "maintenance/rescue.h"
+#include "maintenance/sweeper.h"
 #include "maintenance/tools.h"
 #include "maintenance/upkeep.h"
 
@@ -32,6 +34,7 @@ class Maintenance {
 
  private:
   void work();
+  void hear();
   void wait_for_work();
   void last_rescue();
 
@@ -43,6 +46,7 @@ class Maintenance {
   Rescue rescue_;
   Renewal renewal_;
   Listener listener_;
+  Sweeper sweeper_;
   Upkeep upkeep_;
   boost::asio::posix::stream_descriptor calls_;
 };

@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "base/utf8.h"
-#include "child/unheard_claim.h"
 
 namespace pgforeman {
 namespace {
@@ -91,21 +90,21 @@ bool Rescue::run_once() {
 /// Orphaned, and not only because of a claim that is looked after already.
 bool Rescue::is_new(int ledger) const {
   if (tools_.context.scoreboard->ledger_use(ledger).load() != LedgerUse::orphaned) return false;
-  return std::none_of(unheard_.begin(), unheard_.end(),
-                      [ledger](const UnheardClaim& claim) { return claim.ledger == ledger; });
+  return std::none_of(searches_.begin(), searches_.end(),
+                      [ledger](const Search& search) { return search.ledger == ledger; });
 }
 
 bool Rescue::pending() const {
   for (int i = 0; i < kLedgers; ++i) {
     if (is_new(i)) return true;
   }
-  return std::any_of(unheard_.begin(), unheard_.end(),
-                     [](const UnheardClaim& claim) { return claim.wait <= kLastLookAtStop; });
+  return std::any_of(searches_.begin(), searches_.end(),
+                     [](const Search& search) { return search.wait <= kLastLookAtStop; });
 }
 
 TimePoint Rescue::next() const {
   TimePoint next = TimePoint::max();
-  for (const auto& claim : unheard_) next = std::min(next, claim.next_look);
+  for (const Search& search : searches_) next = std::min(next, search.next_look);
   return next;
 }
 
@@ -119,7 +118,11 @@ void Rescue::rescue(int index) {
     if (settled[i]) record(ledger, i, *settled[i]);
   }
   if (ledger.claiming_token != 0) {
-    unheard_.push_back({index, ledger.claiming_token, ledger.death, kFirstLook, Clock::now()});
+    searches_.push_back({index,
+                         {ledger.claiming_token, ledger.claiming_marks},
+                         ledger.death,
+                         kFirstLook,
+                         Clock::now()});
   } else {
     board.ledger_use(index).store(LedgerUse::free);
   }
@@ -193,25 +196,25 @@ void Rescue::record(const LedgerReading& reading, std::size_t index, Settled set
 bool Rescue::release_unheard() {
   const TimePoint now = Clock::now();
   bool found = false;
-  for (auto& claim : unheard_) {
-    if (now < claim.next_look) continue;
+  for (Search& search : searches_) {
+    if (now < search.next_look) continue;
     tools_.loop.enter(Phase::settling);
     std::optional<Outcome> crash;
-    if (claim.death.blame != Cause::none) crash = crash_of(claim.death, "claimed");
-    const auto messages = release_unheard_claim(tools_.session.queue(), claim.token, crash,
+    if (search.death.blame != Cause::none) crash = crash_of(search.death, "claimed");
+    const auto messages = release_unheard_claim(tools_.session.queue(), search.claim, crash,
                                                 retry_rule(*tools_.context.options));
-    claim.next_look = now + claim.wait;
-    claim.wait *= 2;
+    search.next_look = now + search.wait;
+    search.wait *= 2;
     if (messages == 0) continue;
     found = true;
-    claim.wait = kLastLook;  // a claim commits once: that was all of it
+    search.wait = kLastLook;  // a claim commits once: that was all of it
     tools_.loop.slot().slot().released.fetch_add(static_cast<std::uint64_t>(messages));
     log::info("claim without an answer released", {{"messages", messages}});
     tools_.waker.wake_for(messages);
   }
-  std::erase_if(unheard_, [this](const UnheardClaim& claim) {
-    if (claim.wait < kLastLook) return false;
-    tools_.context.scoreboard->ledger_use(claim.ledger).store(LedgerUse::free);
+  std::erase_if(searches_, [this](const Search& search) {
+    if (search.wait < kLastLook) return false;
+    tools_.context.scoreboard->ledger_use(search.ledger).store(LedgerUse::free);
     return true;
   });
   return found;

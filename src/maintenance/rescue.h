@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "child/settled.h"
+#include "child/unheard_claim.h"
 #include "maintenance/tools.h"
 #include "scoreboard/ledger.h"
 
@@ -37,16 +38,16 @@ class Rescue {
 
   /// A claim whose consumer died before it heard the answer. The server may still be working on
   /// it, so that its rows can turn up after the first look.
-  struct UnheardClaim {
+  struct Search {
     int ledger;  ///< stays orphaned until the last look: whoever replaces us starts over
-    std::int64_t token;
+    UnheardClaim claim;
     Death death;
     Millis wait;  ///< until the look after the next
     TimePoint next_look;
   };
 
   const MaintenanceTools& tools_;
-  std::vector<UnheardClaim> unheard_;
+  std::vector<Search> searches_;
 };
 
 }  // namespace pgforeman

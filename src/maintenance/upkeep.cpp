@@ -7,6 +7,7 @@ namespace {
 
 constexpr Millis kTick{1000};
 constexpr Millis kSoonest{20};
+constexpr std::int64_t kMostCounted = 10'000;  // as pgforeman.counts does
 
 }  // namespace
 
@@ -19,7 +20,7 @@ void Upkeep::run_once() {
   ran_at_ = Clock::now();
   // Retries may call for a tick fifty times a second; what they need is the promotion alone.
   const bool counting = ran_at_ >= next_count_;
-  const Tick tick = tools_.session.queue().tick(counting);
+  const Tick tick = tools_.session.queue().tick(counting, sweeper_.counted());
   tools_.session.worked();
   if (counting) {
     next_count_ = ran_at_ + kTick;
@@ -39,10 +40,12 @@ void Upkeep::publish(const QueueCounts& counts) {
   FleetBoard& board = tools_.context.scoreboard->fleet();
   board.ready.store(counts.ready);
   board.scheduled.store(counts.scheduled);
-  board.running.store(counts.running);
+  // Fresh ones under a lease are behind the marks for the most part: there the sweeper counts.
+  const auto running = counts.running + sweeper_.leased_behind();
+  board.running.store(std::min(running, kMostCounted));
   board.dead.store(counts.dead);
   board.oldest_ms.store(static_cast<std::int64_t>(counts.oldest_seconds * 1000));
-  board.capped.store(counts.capped ? 1 : 0);
+  board.capped.store(counts.capped || running > kMostCounted ? 1 : 0);
   board.counted_at_ms.store(to_ms(Clock::now()));
 }
 

@@ -2,13 +2,15 @@
 // The duty of each second: makes due messages claimable, counts the queue into the scoreboard, and
 // is the fleet's probe of the database. One statement. Fork: after.
 
+#include "maintenance/sweeper.h"
 #include "maintenance/tools.h"
 
 namespace pgforeman {
 
 class Upkeep {
  public:
-  explicit Upkeep(const MaintenanceTools& tools) : tools_(tools) {}
+  Upkeep(const MaintenanceTools& tools, const Sweeper& sweeper)
+      : tools_(tools), sweeper_(sweeper) {}
 
   /// Throws DatabaseError.
   void run_once();
@@ -22,6 +24,7 @@ class Upkeep {
   void publish(const QueueCounts& counts);
 
   const MaintenanceTools& tools_;
+  const Sweeper& sweeper_;
   TimePoint next_, ran_at_, next_count_;
   bool announced_ = false;
 };

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <pqxx/result>
 
@@ -91,12 +92,14 @@ void Queue::check_schema() {
   throw DatabaseError(Kind::schema, schema_mismatch(installed));
 }
 
-std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease) {
+std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease, const Marks& marks) {
   const pqxx::result rows = connection_.impl().call(
       "select id, lane, attempt, fence, fruitless,"
       " to_char(enqueued_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
-      " payload, headers from pgforeman.claim($1, $2::int, $3::bigint, $4::interval)",
-      {name_, std::to_string(limit), std::to_string(token), interval_text(lease)});
+      " payload, headers from pgforeman.claim($1, $2::int, $3::bigint, $4::interval,"
+      " $5::bigint[])",
+      {name_, std::to_string(limit), std::to_string(token), interval_text(lease),
+       array_text(marks)});
   std::vector<Message> messages;
   messages.reserve(static_cast<std::size_t>(rows.size()));
   for (const auto& row : rows) {
@@ -181,34 +184,63 @@ std::vector<std::int64_t> Queue::renew(std::span<const Lease> leases, Millis lea
   return lost;
 }
 
-std::int64_t Queue::release_token(std::int64_t token) {
+std::int64_t Queue::release_token(std::int64_t token, const Marks& marks) {
   return connection_.impl()
-      .call("select pgforeman.release_token($1, $2::bigint)", {name_, std::to_string(token)})[0][0]
+      .call("select pgforeman.release_token($1, $2::bigint, marks => $3::bigint[])",
+            {name_, std::to_string(token), array_text(marks)})[0][0]
       .as<std::int64_t>();
 }
 
-std::int64_t Queue::blame_token(std::int64_t token, const RetryRule& rule, const Outcome& crash) {
+std::int64_t Queue::blame_token(std::int64_t token, const RetryRule& rule, const Outcome& crash,
+                                const Marks& marks) {
   return connection_.impl()
       .call(
           "select pgforeman.release_token($1, $2::bigint, $3, $4::jsonb, $5::int, $6::interval,"
-          " $7::interval)",
+          " $7::interval, $8::bigint[])",
           {name_, std::to_string(token), ascii(crash.error),
            history_entry({{}, crash}).value_or("null"), std::to_string(rule.max_crashes),
-           interval_text(rule.backoff), interval_text(rule.backoff_max)})[0][0]
+           interval_text(rule.backoff), interval_text(rule.backoff_max), array_text(marks)})[0][0]
       .as<std::int64_t>();
 }
 
-Tick Queue::tick(bool with_counts) {
+Tick Queue::tick(bool with_counts, const Marks& passed) {
   const pqxx::result rows = connection_.impl().call(
       "select promoted, coalesce(next_due_ms, -1), ready, scheduled, running, dead,"
-      " oldest_seconds, capped from pgforeman.tick($1, $2::boolean)",
-      {name_, with_counts ? "true" : "false"});
+      " oldest_seconds, capped from pgforeman.tick($1, $2::boolean, passed => $3::bigint[])",
+      {name_, with_counts ? "true" : "false", array_text(passed)});
   const auto row = rows[0];
   Tick tick;
   tick.promoted = row[0].as<std::int64_t>();
   if (const auto due = row[1].as<std::int64_t>(); due >= 0) tick.next_due = Millis{due};
   if (with_counts) tick.counts = counts_of(row, 2);
   return tick;
+}
+
+Sweep Queue::sweep(const Marks& after, const Marks& upto) {
+  const pqxx::result rows = connection_.impl().call(
+      "select moved, claimable, leased, lease_end_ms, xid, oldest_xid, highest,"
+      " lowest[1], lowest[2], lowest[3], lowest[4],"
+      " reached[1], reached[2], reached[3], reached[4]"
+      " from pgforeman.sweep($1, $2::bigint[], $3::bigint[], $4::int)",
+      {name_, array_text(after), array_text(upto), std::to_string(kSweepMoves)});
+  const auto row = rows[0];
+  const auto number = [&row](std::size_t column) {
+    return row[static_cast<pqxx::row::size_type>(column)].as<std::int64_t>(
+        std::numeric_limits<std::int64_t>::max());
+  };
+  Sweep sweep;
+  sweep.moved = number(0);
+  sweep.claimable = number(1);
+  sweep.leased = number(2);
+  if (!row[3].is_null()) sweep.lease_end = Millis{number(3)};
+  sweep.xid = number(4);
+  sweep.oldest_xid = number(5);
+  sweep.highest = number(6);
+  for (std::size_t i = 0; i < upto.size(); ++i) {
+    sweep.lowest[i] = number(7 + i);
+    sweep.reached[i] = number(11 + i);
+  }
+  return sweep;
 }
 
 bool Queue::can_listen() const {

@@ -54,6 +54,22 @@ struct Tick {
   QueueCounts counts;
 };
 
+/// What a look behind the marks came to.
+struct Sweep {
+  std::int64_t moved = 0;      ///< claimable ones that went into the redelivered lane
+  std::int64_t claimable = 0;  ///< that were to go there; some may be locked, or too many for once
+  std::int64_t leased = 0;
+  Marks lowest{};                   ///< the lowest ids that were found; the largest number: none
+  Marks reached{};                  ///< how far it looked
+  std::optional<Millis> lease_end;  ///< until the first of these leases ends
+  std::int64_t xid = 0;             ///< of its transaction
+  std::int64_t oldest_xid = 0;      ///< that was under way; who wrote before those has ended
+  std::int64_t highest = 0;         ///< id that any message ever had
+};
+
+/// How many a sweep moves at once, of each priority.
+inline constexpr std::int64_t kSweepMoves = 1000;
+
 class Queue {
  public:
   Queue(Connection& connection, std::string name)
@@ -63,8 +79,8 @@ class Queue {
   void check_schema();
 
   /// Claims up to `limit` messages for `lease` under `token` (chosen by the caller, never 0, never
-  /// used before), most urgent first. May return fewer than there are.
-  std::vector<Message> claim(int limit, std::int64_t token, Millis lease);
+  /// used before), most urgent first, behind no mark. May return fewer than there are.
+  std::vector<Message> claim(int limit, std::int64_t token, Millis lease, const Marks& marks = {});
 
   /// Ends leases. One whose token moved on changes nothing and says lost_lease.
   std::vector<Settled> settle(std::span<const Settlement> settlements, const RetryRule& rule);
@@ -73,15 +89,21 @@ class Queue {
   std::vector<std::int64_t> renew(std::span<const Lease> leases, Millis lease);
 
   /// Releases at no attempt whatever is held under `token`: for a claim whose answer was never
-  /// seen.
-  std::int64_t release_token(std::int64_t token);
+  /// seen. `marks` are those of that claim.
+  std::int64_t release_token(std::int64_t token, const Marks& marks = {});
 
   /// The same after the claimer died of something that may be the message's doing: one that was
   /// claimed much more often than it was ever run counts a crash.
-  std::int64_t blame_token(std::int64_t token, const RetryRule& rule, const Outcome& crash);
+  std::int64_t blame_token(std::int64_t token, const RetryRule& rule, const Outcome& crash,
+                           const Marks& marks = {});
 
-  /// Moves due messages to ready, and counts if asked to (it is the costly part). One statement.
-  Tick tick(bool with_counts = true);
+  /// Moves due messages to ready, and counts if asked to (it is the costly part), but for fresh
+  /// messages up to `passed`. One statement.
+  Tick tick(bool with_counts = true, const Marks& passed = {});
+
+  /// Looks through the fresh messages with ids above `after` up to `upto`, and moves those that can
+  /// be claimed to where claims find them.
+  Sweep sweep(const Marks& after, const Marks& upto);
 
   /// False through a pooler that swaps sessions between statements: LISTEN would be somebody
   /// else's.

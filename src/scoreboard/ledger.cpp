@@ -56,11 +56,14 @@ std::string read_stderr(const Ledger& ledger) {
 
 }  // namespace
 
-void LedgerWriter::begin_claim(std::int64_t token) {
+void LedgerWriter::begin_claim(std::int64_t token, const Marks& marks) {
   ledger_.count.store(0);
   ledger_.asked.store(Asked::nobody, std::memory_order_relaxed);
   ledger_.run_until_ms.store(0, std::memory_order_relaxed);
   ledger_.claimed_at_ms.store(to_ms(Clock::now()), std::memory_order_relaxed);
+  for (std::size_t i = 0; i < marks.size(); ++i) {
+    ledger_.claiming_marks[i].store(marks[i], std::memory_order_relaxed);
+  }
   ledger_.claiming_token.store(token);
 }
 
@@ -161,6 +164,9 @@ LedgerReading read_ledger(const Ledger& ledger) {
   LedgerReading reading;
   reading.claiming_token = ledger.claiming_token.load();
   reading.asked = ledger.asked.load();
+  for (std::size_t i = 0; i < reading.claiming_marks.size(); ++i) {
+    reading.claiming_marks[i] = ledger.claiming_marks[i].load();
+  }
   reading.death = read_death(ledger);
   reading.stderr_tail = read_stderr(ledger);
   const std::size_t count = std::min<std::size_t>(ledger.count.load(), kMaxBatch);

@@ -83,6 +83,8 @@ struct alignas(64) Ledger {
   /// The token of a claim that is under way: its rows are ours even if its answer never came.
   std::atomic<std::int64_t> claiming_token;
   std::atomic<Asked> asked;
+  /// From where that claim looks: the way to its rows.
+  std::array<std::atomic<std::int64_t>, std::tuple_size_v<Marks>> claiming_marks;
   std::atomic<std::uint32_t> count;
   std::array<LedgerEntry, kMaxBatch> entries;
 };
@@ -92,7 +94,7 @@ class LedgerWriter {
  public:
   explicit LedgerWriter(Ledger& ledger) : ledger_(ledger) {}
 
-  void begin_claim(std::int64_t token);
+  void begin_claim(std::int64_t token, const Marks& marks);
   void end_claim(std::span<const Message> messages);
   /// A run begins at `wall_ms`; nobody shall renew for it beyond `deadline`.
   void start(std::size_t index, std::int64_t wall_ms, TimePoint deadline);
@@ -127,6 +129,7 @@ struct LedgerReading {
   std::vector<Entry> entries;
   std::int64_t claiming_token = 0;
   Asked asked = Asked::nobody;
+  Marks claiming_marks{};
   Death death;
   std::string stderr_tail;  ///< of the running message's handler; any bytes
 

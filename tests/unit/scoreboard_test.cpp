@@ -43,7 +43,7 @@ TEST_CASE("What a child writes before it dies is what the parent reads", "[score
   const pid_t pid = ::fork();
   if (pid == 0) {
     LedgerWriter ledger(board.ledger(3));
-    ledger.begin_claim(77);
+    ledger.begin_claim(77, {});
     const std::vector<Message> claimed = {message(1, 77), message(2, 77), message(3, 77)};
     ledger.end_claim(claimed);
     ledger.start(0, 1000, Clock::now() + 5s);
@@ -86,7 +86,7 @@ TEST_CASE("What a child writes before it dies is what the parent reads", "[score
 TEST_CASE("A claim whose answer never came leaves its token", "[scoreboard]") {
   Scoreboard board;
   LedgerWriter ledger(board.ledger(0));
-  ledger.begin_claim(99);
+  ledger.begin_claim(99, {});
   CHECK(read_ledger(board.ledger(0)).claiming_token == 99);
   CHECK_FALSE(read_ledger(board.ledger(0)).empty());
   ledger.clear();
@@ -97,7 +97,7 @@ TEST_CASE("A settled message is no longer in the ledger", "[scoreboard]") {
   Scoreboard board;
   LedgerWriter ledger(board.ledger(0));
   const std::vector<Message> claimed = {message(1, 5), message(2, 5)};
-  ledger.begin_claim(5);
+  ledger.begin_claim(5, {});
   ledger.end_claim(claimed);
   ledger.settled(0);
   const auto reading = read_ledger(board.ledger(0));

@@ -5,11 +5,25 @@
 -- A function's plans are kept per session without prepared statements, so all of this works behind
 -- a transaction pooler too.
 
+-- Where to begin in a lane: after the mark of its priority if it is a fresh one (marks[1] is the most
+-- urgent's), at its beginning otherwise. Without a SET, so that it becomes a part of the caller's
+-- plan.
+create function pgforeman.mark_of(lane int, marks bigint[])
+returns bigint
+language sql immutable
+return case when mark_of.lane % 2 = 1 then coalesce(mark_of.marks[(mark_of.lane + 1) / 2], 0)
+            else 0 end;
+
 -- Takes up to `max_messages` claimable messages for `lease` under `token`, most urgent first.
+-- `marks`: of each priority, up to which id fresh messages need not be looked for; what becomes
+-- claimable there is found in the redelivered lane (see pgforeman.sweep). Each lane is looked into
+-- for itself, in such a form that no other index than message_ready can serve it, and only when the
+-- more urgent ones did not give enough.
 -- `fruitless` counts earlier claims under which it may have run, but came to no end: hosts lost,
 -- fleets stopped.
 -- Rows are addressed by ctid: the lock was just taken on that very row version.
-create function pgforeman.claim(queue text, max_messages int, token bigint, lease interval)
+create function pgforeman.claim(
+  queue text, max_messages int, token bigint, lease interval, marks bigint[] default '{}')
 returns table (
   id bigint, lane smallint, attempt int, fence bigint, fruitless bigint, enqueued_at timestamptz,
   payload jsonb, headers jsonb)
@@ -41,12 +55,18 @@ begin
         update pgforeman.message m
         set visible_at = moment + claim.lease, token = claim.token, claims = m.claims + 1
         where m.ctid = any (array(
-          select r.ctid
-          from pgforeman.message r
-          where r.queue = claim.queue and r.state = 0 and r.visible_at <= moment
-          order by r.queue, r.lane, r.id
-          limit claim.max_messages
-          for update skip locked))
+          select w.ctid
+          from (values (0), (1), (2), (3), (4), (5), (6), (7)) l (lane)
+          cross join lateral (
+            select r.ctid
+            from pgforeman.message r
+            where r.queue = claim.queue and r.state = 0 and r.visible_at <= moment
+              and (r.lane, r.id) > (l.lane, pgforeman.mark_of(l.lane, claim.marks))
+              and r.lane <= l.lane
+            order by r.queue, r.lane, r.id
+            limit claim.max_messages
+            for update skip locked) w
+          limit claim.max_messages))
         returning m.id, m.lane, m.attempt, m.claims, m.claims - m.claims_base - 1 - m.attempt
                   - m.crashes as fruitless, m.enqueued_at, m.payload, m.headers)
       select c.id, c.lane, c.attempt + 1, c.claims, c.fruitless, c.enqueued_at, c.payload, c.headers
@@ -255,45 +275,60 @@ begin
 end
 $$;
 
--- Hands back, as it was, whatever is held under a token: for a claim whose answer was lost. The
--- lane stays, so that a message which kills whoever claims it does not come before all others.
+-- Hands back whatever is held under a token: for a claim whose answer was lost. `marks` are those
+-- that the claim was given: from there on it is looked for among the first 20,000 of each lane, as
+-- tokens are in no index. What is not found comes back when its lease ends.
 -- With `error` the claimer died of what may be the message's doing: one that was claimed more than
--- ten times oftener than it ran counts a crash, so that it cannot cycle for ever.
+-- ten times oftener than it ran counts a crash, so that it cannot cycle for ever. It stays in its
+-- lane then, so that what kills whoever claims it does not come before all others at once.
 create function pgforeman.release_token(
   queue text, token bigint, error text default null, evidence jsonb default null,
-  max_crashes int default null, backoff interval default null, backoff_max interval default null)
+  max_crashes int default null, backoff interval default null, backoff_max interval default null,
+  marks bigint[] default '{}')
 returns bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
+  most     constant int := 20000;
+  held     bigint[];
   suspects bigint[] := '{}';
   size     int[];
   released bigint;
 begin
-  if release_token.error is not null then
-    select coalesce(array_agg(m.id), '{}') into suspects
+  if release_token.token = 0 then return 0; end if;
+  select array_agg(w.id),
+         coalesce(array_agg(w.id) filter (where w.fruitless > 10), '{}') into held, suspects
+  from generate_series(0, 7) l (lane)
+  cross join lateral (
+    select m.id, m.token, m.claims - m.claims_base - m.attempt - m.crashes as fruitless
     from pgforeman.message m
-    where m.queue = release_token.queue and m.state = 0 and m.token = release_token.token
-      and release_token.token <> 0 and m.claims - m.claims_base > m.attempt + m.crashes + 10;
+    where m.queue = release_token.queue and m.state = 0
+      and (m.lane, m.id) > (l.lane, pgforeman.mark_of(l.lane, release_token.marks))
+      and m.lane <= l.lane
+    order by m.queue, m.lane, m.id limit most) w
+  where w.token = release_token.token;
+  if held is null then return 0; end if;
+  if release_token.error is null then
+    suspects := '{}';
+  elsif cardinality(suspects) > 0 then
     size := array[cardinality(suspects)];
-    if cardinality(suspects) > 0 then
-      perform pgforeman.settle(
-        suspects, array_fill(release_token.token, size), array_fill('crash'::text, size),
-        array_fill(null::interval, size), array_fill(release_token.error, size),
-        array_fill(release_token.evidence, size), 0, release_token.max_crashes,
-        release_token.backoff, release_token.backoff_max);
-    end if;
+    perform pgforeman.settle(
+      suspects, array_fill(release_token.token, size), array_fill('crash'::text, size),
+      array_fill(null::interval, size), array_fill(release_token.error, size),
+      array_fill(release_token.evidence, size), 0, release_token.max_crashes,
+      release_token.backoff, release_token.backoff_max);
   end if;
   update pgforeman.message m
   set token = 0, visible_at = '-infinity',
+      lane = case when release_token.error is null then m.lane / 2 * 2 else m.lane end,
       claims_base = m.claims_base + (release_token.error is null)::int
-  where m.queue = release_token.queue and m.state = 0 and m.token = release_token.token
-    and release_token.token <> 0;
+  where m.id = any (held) and m.token = release_token.token;
   get diagnostics released = row_count;
   return released + cardinality(suspects);
 end

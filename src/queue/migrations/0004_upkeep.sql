@@ -1,7 +1,8 @@
--- For maintenance: promote and count.
+-- For maintenance: promote, count and sweep.
 
 -- How much there is in each state. Every count is bounded; `capped` says that one is "at least".
-create function pgforeman.counts(queue text)
+-- `passed`: of each priority, up to which id fresh messages are not looked at; a sweep counts those.
+create function pgforeman.counts(queue text, passed bigint[] default '{}')
 returns table (
   ready bigint, scheduled bigint, running bigint, dead bigint, oldest_seconds double precision,
   capped boolean)
@@ -22,9 +23,15 @@ begin
   select count(*) filter (where w.visible_at <= moment),
          count(*) filter (where w.visible_at > moment)
   into ready, running
-  from (select m.visible_at from pgforeman.message m
-        where m.queue = counts.queue and m.state = 0
-        order by m.queue, m.lane, m.id limit most + 1) w;
+  from (select v.visible_at
+        from generate_series(0, 7) l (lane)
+        cross join lateral (
+          select m.visible_at from pgforeman.message m
+          where m.queue = counts.queue and m.state = 0
+            and (m.lane, m.id) > (l.lane, pgforeman.mark_of(l.lane, counts.passed))
+            and m.lane <= l.lane
+          order by m.queue, m.lane, m.id limit most + 1) v
+        limit most + 1) w;
   select count(*) into scheduled
   from (select from pgforeman.message m
         where m.queue = counts.queue and m.state = 1
@@ -39,7 +46,9 @@ begin
   from generate_series(0, 7) l (lane)
   cross join lateral (
     select m.enqueued_at, m.due_at from pgforeman.message m
-    where m.queue = counts.queue and m.lane = l.lane and m.state = 0 and m.visible_at <= moment
+    where m.queue = counts.queue and m.state = 0 and m.visible_at <= moment
+      and (m.lane, m.id) > (l.lane, pgforeman.mark_of(l.lane, counts.passed))
+      and m.lane <= l.lane
     order by m.queue, m.lane, m.id limit 1) w;
   oldest_seconds := coalesce(greatest(0, extract(epoch from moment - oldest)), 0);
   ready := least(ready, most);
@@ -51,9 +60,11 @@ end
 $$;
 
 -- One statement a tick: makes due messages claimable, says when the next will be due, and counts
--- unless told not to (the counts are null then).
+-- unless told not to (the counts are null then). What was due comes into the redelivered lane: fresh
+-- messages with higher ids have been claimed meanwhile, and nobody looks behind those.
 create function pgforeman.tick(
-  queue text, with_counts boolean default true, max_promoted int default 10000)
+  queue text, with_counts boolean default true, max_promoted int default 10000,
+  passed bigint[] default '{}')
 returns table (
   promoted bigint, next_due_ms bigint, ready bigint, scheduled bigint, running bigint, dead bigint,
   oldest_seconds double precision, capped boolean)
@@ -69,7 +80,7 @@ declare
   moment timestamptz := clock_timestamp();
 begin
   update pgforeman.message m
-  set state = 0
+  set state = 0, lane = m.lane / 2 * 2
   where m.ctid = any (array(
     select s.ctid
     from pgforeman.message s
@@ -88,8 +99,103 @@ begin
   if tick.with_counts then
     select c.ready, c.scheduled, c.running, c.dead, c.oldest_seconds, c.capped
     into ready, scheduled, running, dead, oldest_seconds, capped
-    from pgforeman.counts(tick.queue) c;
+    from pgforeman.counts(tick.queue, tick.passed) c;
   end if;
+  return next;
+end
+$$;
+
+-- The highest id that any message ever had. With its owner's rights, as a sequence may not be read by
+-- everybody who works with the queue.
+create function pgforeman.highest_id()
+returns bigint
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+return (select last_value from pgforeman.message_id_seq);
+
+-- Looks through the fresh lanes behind the marks of claims: of each priority the ids above `after` up
+-- to `upto`. What is claimable there (committed late, its lease ran out, its claim was rolled back)
+-- goes into the redelivered lane, where claims look first; as it is, so that whoever held it may
+-- still settle it. At most `max_moved` of a priority, the lowest ids first.
+--   moved, claimable  what went there, and what was to (more than were moved, or locked)
+--   leased            those under a lease
+--   lowest            of each priority: the lowest id that was found alive
+--   reached           of each priority: how far it looked (not to `upto` after 10,000 messages)
+--   lease_end_ms      until the first of these leases ends
+--   xid, oldest_xid   of this transaction, and of the oldest that was under way when it began: once
+--                     the latter is above the former, whoever wrote by then has ended
+--   highest           the highest id that any message ever had
+-- Pages are made to cost nothing: then the plan is the one that leaves the fewest conditions to be
+-- checked row by row, message_ready, and never the primary key, in which all that waits stands too.
+create function pgforeman.sweep(
+  queue text, after bigint[], upto bigint[], max_moved int default 1000)
+returns table (
+  moved bigint, claimable bigint, leased bigint, lowest bigint[], reached bigint[],
+  lease_end_ms bigint, xid bigint, oldest_xid bigint, highest bigint)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set seq_page_cost = 0
+set random_page_cost = 0
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  most      constant int := 10000;
+  moment    timestamptz;
+  fresh     int;
+  seen      bigint;
+  held      bigint;
+  lowest_id bigint;
+  last_id   bigint;
+  first_end timestamptz;
+  ends      timestamptz;
+  picked    tid[];
+  went      bigint;
+begin
+  -- The snapshots of the looks below are newer than this one.
+  oldest_xid := pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
+  xid := pg_current_xact_id()::text::bigint;
+  highest := pgforeman.highest_id();
+  moment := clock_timestamp();
+  moved := 0;
+  claimable := 0;
+  leased := 0;
+  lowest := array_fill(null::bigint, array[4]);
+  reached := sweep.upto;
+  for priority in 1..4 loop
+    continue when sweep.after[priority] >= sweep.upto[priority];
+    fresh := 2 * priority - 1;
+    -- Not as rows, (lane, id) <= (...): such a condition ends no scan of an index.
+    select count(*), count(*) filter (where w.visible_at > moment), min(w.id), max(w.id),
+           min(w.visible_at) filter (where w.visible_at > moment),
+           array_agg(w.ctid) filter (where w.visible_at <= moment)
+    into seen, held, lowest_id, last_id, ends, picked
+    from (select r.ctid, r.id, r.visible_at
+          from pgforeman.message r
+          where r.queue = sweep.queue and r.state = 0 and r.lane = fresh
+            and r.id > sweep.after[priority] and r.id <= sweep.upto[priority]
+          order by r.queue, r.lane, r.id limit most) w;
+    leased := leased + held;
+    lowest[priority] := lowest_id;
+    if seen >= most then reached[priority] := last_id; end if;
+    first_end := least(first_end, ends);
+    continue when picked is null;
+    claimable := claimable + cardinality(picked);
+    -- By ctid alone, so that no index is walked once more: these row versions can change hands, but
+    -- as long as we look, none can become another row's.
+    update pgforeman.message m
+    set lane = m.lane / 2 * 2
+    where m.ctid = any (array(
+      select r.ctid from pgforeman.message r
+      where r.ctid = any (picked[1:sweep.max_moved]) and r.visible_at <= moment
+      for update skip locked));
+    get diagnostics went = row_count;
+    moved := moved + went;
+  end loop;
+  lease_end_ms := ceil(extract(epoch from first_end - moment) * 1000)::bigint;
   return next;
 end
 $$;

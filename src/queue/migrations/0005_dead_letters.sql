@@ -52,7 +52,8 @@ begin
 end
 $$;
 
--- Back into the queue as new ones, but for id, fence and history; see dead_select.
+-- Back into the queue as new ones, but for id, fence and history; see dead_select. Into the
+-- redelivered lane: claims have long passed their ids in the fresh one.
 create function pgforeman.dead_retry(
   queue text default null, ids bigint[] default null, reason text default null,
   error_part text default null, died_before timestamptz default 'infinity',
@@ -74,7 +75,7 @@ begin
     insert into pgforeman.message
       (id, claims, claims_base, enqueued_at, due_at, lane, queue, payload, headers, last_error,
        history)
-    select g.id, g.claims, g.claims, g.enqueued_at, clock_timestamp(), g.lane / 2 * 2 + 1, g.queue,
+    select g.id, g.claims, g.claims, g.enqueued_at, clock_timestamp(), g.lane / 2 * 2, g.queue,
            g.payload, g.headers, g.error, g.history
     from gone g
     order by g.died_at, g.id

@@ -1,0 +1,236 @@
+#include "maintenance/sweeper.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/log.h"
+
+namespace pgforeman {
+namespace {
+
+constexpr Millis kNear{100};
+constexpr Millis kNearIdle{1000};  // while the marks stand still, but somebody may still commit
+constexpr Millis kNearSoonest{20};
+constexpr Millis kNearTime{15};
+constexpr int kNearRest = 4;  // near looks take a fifth of the time at most
+// A dead entry costs 0.15 microseconds, and some times that on a busy machine.
+constexpr std::int64_t kNearSpan = 20'000, kNearSpanMost = 320'000;
+constexpr std::int64_t kCountedSpan = 10'000;
+constexpr std::size_t kSamples = 512;
+
+constexpr Millis kPassEvery{1000};
+constexpr Millis kPassSoonest{250};
+constexpr Millis kFromStart{60'000};
+constexpr Millis kSliceTime{10};
+constexpr int kRest = 9;  // and passes a tenth, or a fifth when they look for late commits
+constexpr std::int64_t kWidth = 50'000, kWidthMost = 400'000;
+
+constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
+
+}  // namespace
+
+void Sweeper::start_over() {
+  samples_.clear();
+  settled_ = floor_ = passed_ = seen_ = Marks{};
+  leased_behind_ = 0;
+  pass_ = Pass{};
+  next_near_ = next_pass_ = TimePoint{};
+  near_wait_ = kNear;
+  near_span_ = kNearSpan;
+  width_ = kWidth;
+  from_start_at_.reset();
+}
+
+void Sweeper::note_life() {
+  if (!from_start_at_) from_start_at_ = Clock::now() + kFromStart;
+}
+
+void Sweeper::run_once() {
+  const TimePoint now = Clock::now();
+  const Marks marks = read_marks(tools_.context.scoreboard->fleet());
+  if (marks != seen_) {
+    seen_ = marks;
+    note_life();
+    near_wait_ = kNear;
+    next_near_ = std::min(next_near_, std::max(near_soonest_, now + kNear));
+  }
+  if (near_needed(marks) && now >= next_near_) look_near(marks);
+  if ((pass_.under_way || pass_needed(marks)) && now >= next_pass_) pass(marks);
+  note_sweep(tools_.context.scoreboard->fleet(), Clock::now());
+}
+
+TimePoint Sweeper::next() const {
+  TimePoint next = TimePoint::max();
+  if (near_needed(seen_)) next = next_near_;
+  if (pass_.under_way || pass_needed(seen_)) {
+    next = std::min(next, next_pass_);
+  } else if (from_start_at_) {
+    next = std::min(next, *from_start_at_);
+  }
+  return next;
+}
+
+Marks Sweeper::counted() const {
+  Marks counted;
+  for (std::size_t i = 0; i < counted.size(); ++i) {
+    counted[i] = std::max(passed_[i], seen_[i] - kCountedSpan);
+  }
+  return counted;
+}
+
+void Sweeper::soon() {
+  note_life();
+  next_near_ = std::min(next_near_, near_soonest_);
+}
+
+/// Alive behind the marks: leases, and what is not settled yet. Marks that moved leave something
+/// behind.
+bool Sweeper::pass_needed(const Marks& marks) const {
+  return passed_ != marks || pass_.base != marks || leased_behind_ > 0 || pass_.again ||
+         (from_start_at_ && Clock::now() >= *from_start_at_);
+}
+
+void Sweeper::look_near(const Marks& marks) {
+  const TimePoint began = Clock::now();
+  Marks after;
+  for (std::size_t i = 0; i < marks.size(); ++i) {
+    after[i] = std::max(settled_[i], marks[i] - near_span_);
+  }
+  const Sweep found = sweep(after, marks);
+  const auto took = Clock::now() - began;
+  const auto rest = kNearRest * took;
+  if (took > 2 * kNearTime) near_span_ = std::max(near_span_ / 2, kNearSpan);
+  if (took < kNearTime) near_span_ = std::min(near_span_ * 2, kNearSpanMost);
+  if (!trusts(found, marks)) return;
+  note_sample(found, marks);
+  if (found.moved >= kSweepMoves) {
+    next_near_ = Clock::now();
+    return;
+  }
+  near_soonest_ = Clock::now() + std::max<Clock::duration>(kNearSoonest, rest);
+  next_near_ = Clock::now() + std::max<Clock::duration>(near_wait_, rest);
+  near_wait_ = found.moved > 0 ? kNear : std::min(2 * near_wait_, kNearIdle);
+}
+
+/// Who had taken an id up to a sample's marks had taken a transaction's number before the next one
+/// (it does so right after the id; the sample itself might come in between). Once the oldest
+/// transaction is younger than that, this sweep has seen all they wrote.
+void Sweeper::note_sample(const Sweep& found, const Marks& marks) {
+  while (samples_.size() > 1 && samples_[1].xid < found.oldest_xid) {
+    settled_ = samples_[0].marks;
+    samples_.pop_front();
+  }
+  // Somebody writes for long: coarser steps do as well.
+  if (samples_.size() >= kSamples) {
+    std::deque<Sample> half;
+    for (std::size_t i = 0; i < samples_.size(); i += 2) half.push_back(samples_[i]);
+    samples_ = std::move(half);
+  }
+  samples_.push_back({found.xid, marks});
+}
+
+void Sweeper::pass(const Marks& marks) {
+  if (!pass_.under_way) begin_pass(marks);
+  const TimePoint began = Clock::now();
+  bool more = true;
+  while (more && Clock::now() - began < kSliceTime) more = look_at_slice();
+  const auto rest = (beyond_near() ? kNearRest : kRest) * (Clock::now() - began);
+  next_pass_ = Clock::now() + rest;
+  if (!more) end_pass(rest);
+}
+
+void Sweeper::begin_pass(const Marks& marks) {
+  pass_ = Pass{};
+  pass_.under_way = true;
+  pass_.target = marks;
+  pass_.base = settled_;
+  pass_.lowest.fill(kNone);
+  pass_.at = floor_;
+  // What the floor relies on, that a writer takes its transaction's number right after its id, is
+  // almost always true.
+  if (from_start_at_ && Clock::now() >= *from_start_at_) {
+    from_start_at_.reset();
+    pass_.at = Marks{};
+  }
+}
+
+/// False when the pass is done.
+bool Sweeper::look_at_slice() {
+  Marks upto;
+  for (std::size_t i = 0; i < upto.size(); ++i) {
+    const auto left = std::max<std::int64_t>(0, pass_.target[i] - pass_.at[i]);
+    upto[i] = pass_.at[i] + std::min(width_, left);
+  }
+  if (upto == pass_.at) return false;
+  const TimePoint began = Clock::now();
+  const Sweep found = sweep(pass_.at, upto);
+  const auto took = Clock::now() - began;
+  if (!trusts(found, pass_.target)) return false;
+  if (found.moved >= kSweepMoves) return true;  // the same once more: there are others
+  if (took < kSliceTime / 4) width_ = std::min(2 * width_, kWidthMost);
+  if (took > kSliceTime) width_ = std::max(width_ / 2, kWidth / 4);
+  for (std::size_t i = 0; i < upto.size(); ++i) {
+    pass_.lowest[i] = std::min(pass_.lowest[i], found.lowest[i]);
+  }
+  pass_.at = found.reached;
+  pass_.leased += found.leased;
+  pass_.again = pass_.again || found.moved < found.claimable;
+  if (found.lease_end) {
+    const TimePoint end = began + *found.lease_end;
+    pass_.lease_end = std::min(pass_.lease_end.value_or(end), end);
+  }
+  return true;
+}
+
+/// Somebody writes for so long that the near looks do not reach as far back.
+bool Sweeper::beyond_near() const {
+  for (std::size_t i = 0; i < seen_.size(); ++i) {
+    if (settled_[i] < seen_[i] - near_span_) return true;
+  }
+  return false;
+}
+
+void Sweeper::end_pass(Clock::duration rest) {
+  if (!pass_.under_way) return;  // it started over
+  pass_.under_way = false;
+  for (std::size_t i = 0; i < floor_.size(); ++i) {
+    floor_[i] = std::max<std::int64_t>(0, std::min(pass_.lowest[i] - 1, pass_.base[i]));
+  }
+  passed_ = pass_.target;
+  leased_behind_ = pass_.leased;
+  const TimePoint now = Clock::now();
+  TimePoint wanted = now + (pass_.again || beyond_near() ? kPassSoonest : kPassEvery);
+  // A lost host's lease ends: at once. Living leases are renewed long before theirs do.
+  if (pass_.lease_end) wanted = std::min(wanted, *pass_.lease_end + kNearSoonest);
+  next_pass_ = std::max<TimePoint>(wanted, now + rest);
+}
+
+Sweep Sweeper::sweep(const Marks& after, const Marks& upto) {
+  tools_.loop.enter(Phase::claiming);
+  const Sweep found = tools_.session.queue().sweep(after, upto);
+  tools_.session.worked();
+  if (found.moved > 0) {
+    log::debug("messages found behind the marks", {{"messages", found.moved}});
+    tools_.waker.wake_for(found.moved);
+  }
+  return found;
+}
+
+/// A mark above all ids there ever were is nobody's: the scoreboard is damaged, or the database is
+/// an older one than it was.
+bool Sweeper::trusts(const Sweep& found, const Marks& marks) {
+  bool sound = true;
+  for (std::size_t i = 0; i < marks.size(); ++i) {
+    if (marks[i] <= found.highest) continue;
+    forget_mark(tools_.context.scoreboard->fleet(), i, marks[i]);
+    sound = false;
+  }
+  if (!sound) {
+    log::warn("a mark of claims is above all messages: claims begin anew",
+              {{"highest", found.highest}});
+    start_over();
+  }
+  return sound;
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,85 @@
+#pragma once
+// The duty that finds what claims pass by: consumers look for fresh messages above the marks on the
+// scoreboard only, and what becomes claimable behind those (committed late, its host was lost, its
+// claim was rolled back) this moves to where they look first. Two kinds of looks:
+//   near   often, for what commits late: a window below the marks, down to where every writer has
+//          ended, and never longer than it can be looked through in some milliseconds
+//   a pass at a tenth of its time, for everything: in slices, from the lowest message alive
+// With nothing behind the marks and nobody who may commit there, it does nothing. Fork: after.
+
+#include <deque>
+#include <optional>
+
+#include "maintenance/tools.h"
+#include "scoreboard/marks.h"
+
+namespace pgforeman {
+
+class Sweeper {
+ public:
+  explicit Sweeper(const MaintenanceTools& tools) : tools_(tools) {}
+
+  /// A new session, maybe to another server, which may have lost something: starts over.
+  void session_opened() { start_over(); }
+  /// Does what is due. Throws DatabaseError.
+  void run_once();
+  TimePoint next() const;
+  /// Something was committed: maybe late.
+  void soon();
+
+  /// From where to count: up to there the last pass has counted the leases, or (before the first
+  /// one is done, and while passes take long) it is so far behind that few can be left.
+  Marks counted() const;
+  std::int64_t leased_behind() const { return leased_behind_; }
+
+ private:
+  /// How far claims had come before a transaction of its own, by which others can be told to be
+  /// older.
+  struct Sample {
+    std::int64_t xid;
+    Marks marks;
+  };
+  struct Pass {
+    bool under_way = false;
+    Marks at{}, target{};
+    Marks base{};  ///< up to where everybody had ended when it began
+    Marks lowest{};
+    std::int64_t leased = 0;
+    bool again = false;  ///< it left claimable ones behind, which somebody had locked
+    std::optional<TimePoint> lease_end;
+  };
+
+  bool near_needed(const Marks& marks) const { return settled_ != marks; }
+  bool pass_needed(const Marks& marks) const;
+  void look_near(const Marks& marks);
+  void pass(const Marks& marks);
+  void begin_pass(const Marks& marks);
+  bool look_at_slice();
+  void end_pass(Clock::duration rest);
+  bool beyond_near() const;
+  Sweep sweep(const Marks& after, const Marks& upto);
+  void note_sample(const Sweep& sweep, const Marks& marks);
+  bool trusts(const Sweep& sweep, const Marks& marks);
+  void start_over();
+  void note_life();
+
+  const MaintenanceTools& tools_;
+  Marks seen_{};  ///< the marks at the last run
+
+  Marks settled_{};  ///< every writer of ids up to here has ended
+  std::deque<Sample> samples_;
+  TimePoint next_near_, near_soonest_;
+  Millis near_wait_{0};
+  std::int64_t near_span_ = 0;  ///< how many ids it looks back at most
+
+  Pass pass_;
+  Marks floor_{};  ///< nothing up to here is alive in the fresh lanes
+  std::int64_t width_ = 0;
+  TimePoint next_pass_;
+  /// When a pass is to begin at the first id again: something happened since one did.
+  std::optional<TimePoint> from_start_at_;
+  Marks passed_{};
+  std::int64_t leased_behind_ = 0;
+};
+
+}  // namespace pgforeman

@@ -1,0 +1,126 @@
+// Claims begin at marks; a sweep finds what becomes claimable behind them.
+#include <limits>
+
+#include "queue/database.h"
+
+using namespace pgforeman;
+using namespace pgforeman::test;
+
+namespace {
+
+constexpr std::int64_t kNobody = std::numeric_limits<std::int64_t>::max();
+
+std::vector<std::int64_t> ids_of(const std::vector<Message>& messages) {
+  std::vector<std::int64_t> ids;
+  for (const auto& m : messages) ids.push_back(m.lease.id);
+  return ids;
+}
+
+}  // namespace
+
+TEST_CASE("A claim looks above its marks, in each lane for itself", "[sweep]") {
+  Database db;
+  std::vector<std::int64_t> ids;
+  for (const int priority : {2, 2, 2, 0, 3, 1}) ids.push_back(db.send("1", {priority, {}, "{}"}));
+  const Marks marks{0, 0, ids[1], 0};
+  CHECK(ids_of(db.queue.claim(2, 1, Millis{60000}, marks)) == std::vector{ids[3], ids[5]});
+  CHECK(ids_of(db.queue.claim(9, 2, Millis{60000}, marks)) == std::vector{ids[2], ids[4]});
+  CHECK(db.queue.claim(9, 3, Millis{60000}, marks).empty());
+  CHECK(ids_of(db.queue.claim(9, 4, Millis{60000}, {})) == std::vector{ids[0], ids[1]});
+}
+
+TEST_CASE("What was redelivered, retried or due is found whatever the marks", "[sweep]") {
+  Database db;
+  for (int i = 0; i < 4; ++i) db.send();
+  const auto held = db.claim(3);
+  const auto unheard = db.claim(1);
+  db.settle(held[0].lease, released());
+  db.settle(held[1].lease, retry("x", Millis{0}));
+  db.settle(held[2].lease, dead("x"));
+  CHECK(db.queue.release_token(unheard[0].lease.token, {}) == 1);
+  db.sql.query("select pgforeman.dead_retry('q')");
+  db.sql.query("select pgforeman.send('q', '1', delay => '1 ms')");
+  REQUIRE(eventually([&] { return db.queue.tick().promoted == 1; }));
+  const Marks marks{1000, 1000, 1000, 1000};
+  CHECK(db.queue.claim(9, 100, Millis{60000}, marks).size() == 5);
+}
+
+TEST_CASE("A sweep moves what can be claimed to where claims look first, and no lease", "[sweep]") {
+  Database db;
+  for (int i = 0; i < 4; ++i) db.send();
+  const auto other = db.send("1", {1, {}, "{}"});
+  db.sql.query("select pgforeman.send('other', '1')");
+  db.sql.query(
+      "update pgforeman.message set visible_at = clock_timestamp() + '1 hour', token = 7"
+      " where id = 2");
+  const Sweep sweep = db.queue.sweep({0, 0, 0, 0}, {0, other, 3, 0});
+  CHECK(sweep.moved == 3);
+  CHECK(sweep.claimable == 3);
+  CHECK(sweep.leased == 1);
+  CHECK(sweep.lowest == Marks{kNobody, other, 1, kNobody});
+  CHECK(sweep.reached == Marks{0, other, 3, 0});
+  CHECK(sweep.highest == 6);
+  REQUIRE(sweep.lease_end.has_value());
+  CHECK(*sweep.lease_end > Millis{3500000});
+  CHECK(sweep.oldest_xid <= sweep.xid);
+  CHECK(ids_of(db.queue.claim(9, 1, Millis{60000}, {0, other, 4, 0})) ==
+        std::vector<std::int64_t>{other, 1, 3});
+  CHECK_FALSE(db.queue.sweep({0, 0, 3, 0}, {0, 0, 4, 0}).lease_end.has_value());
+}
+
+TEST_CASE("A message committed late, behind the mark, is found by a sweep", "[sweep]") {
+  Database db;
+  Sql late(db.conninfo);
+  late.query("begin");
+  const auto id = late.number("select pgforeman.send('q', '1')");
+  const auto newer = db.send();
+  CHECK(ids_of(db.claim(9)) == std::vector{newer});
+  const Marks mark{0, 0, newer, 0};
+  const Sweep before = db.queue.sweep({}, mark);
+  CHECK(before.moved == 0);
+  CHECK(db.queue.sweep({}, mark).oldest_xid < before.xid);  // it may still commit
+  late.query("commit");
+  const Sweep after = db.queue.sweep({}, mark);
+  CHECK(after.moved == 1);
+  CHECK(after.oldest_xid > before.xid);
+  CHECK(ids_of(db.queue.claim(9, 100, Millis{60000}, mark)) == std::vector{id});
+}
+
+TEST_CASE("A swept message whose lease had run out can still be settled by who held it",
+          "[sweep]") {
+  Database db;
+  const auto id = db.send();
+  const auto held = db.claim(1, Millis{1});
+  Sweep sweep;
+  REQUIRE(eventually([&] { return db.queue.sweep({}, {0, 0, id, 0}).moved == 1; }));
+  CHECK(db.settle(held[0].lease, done()) == Settled::done);
+  CHECK(db.left() == 0);
+}
+
+TEST_CASE("A sweep moves a bounded number, tells of the rest, and waits for no lock", "[sweep]") {
+  Database db;
+  db.sql.query("select count(pgforeman.send('q', '1')) from generate_series(1, 1500)");
+  Sql other(db.conninfo);
+  other.query("begin; select 1 from pgforeman.message where id = 1 for update");
+  const Sweep first = db.queue.sweep({}, {0, 0, 1500, 0});
+  CHECK(first.moved == kSweepMoves - 1);
+  CHECK(first.claimable == 1500);
+  const Sweep second = db.queue.sweep({}, {0, 0, 1500, 0});
+  CHECK(second.moved == 500);
+  CHECK(second.claimable == 501);
+  CHECK(second.lowest[2] == 1);
+}
+
+TEST_CASE("A lost claim is found from its marks on, also where a crash leaves it in its lane",
+          "[sweep]") {
+  Database db;
+  for (int i = 0; i < 6; ++i) db.send();
+  const Marks marks{0, 0, 3, 0};
+  db.queue.claim(2, 77, Millis{60000}, marks);
+  CHECK(db.queue.release_token(77, {0, 0, 5, 0}) == 0);
+  CHECK(db.queue.blame_token(77, RetryRule{}, test::crash("killed"), marks) == 2);
+  CHECK(db.sql.number("select count(*) from pgforeman.message where lane = 5") == 6);
+  db.queue.claim(2, 78, Millis{60000}, marks);
+  CHECK(db.queue.release_token(78, marks) == 2);
+  CHECK(db.sql.number("select count(*) from pgforeman.message where lane = 4") == 2);
+}
