@@ -10,6 +10,7 @@ namespace {
 constexpr double kWorthUs = 50'000;
 // Beyond some hundred a claim costs by the row.
 constexpr int kMost = 200;
+constexpr double kBriefUs = 5'000;
 // The weight of the latest message: one slow message is noticed at once, and forgotten after ten.
 constexpr double kWeight = 0.2;
 
@@ -25,6 +26,10 @@ void BatchSize::claimed(int got) {
   if (!is_auto()) return;
   const int asked = next();
   ramp_ = got < asked ? 1 : std::min(kMost, std::max(ramp_, asked) * 2);
+}
+
+bool BatchSize::are_brief() const {
+  return mean_us_ > 0 && mean_us_ < kBriefUs;
 }
 
 void BatchSize::handled(Clock::duration took) {

@@ -19,6 +19,8 @@ class BatchSize {
   void claimed(int got);
   /// A message took the handler so long.
   void handled(Clock::duration took);
+  /// Messages are over so fast that to tell of each by itself would cost more than a tenth.
+  bool are_brief() const;
 
   /// Auto: who runs a message for longer than this gives the rest of its batch to others.
   static constexpr Millis kHoldFor{250};

@@ -101,16 +101,14 @@ void Consumer::release_unstarted() {
   if (released > 0) log::info("unstarted messages released", {{"messages", released}});
 }
 
-/// The message has an outcome, which stands in the ledger from now on. It waits a little for
-/// company: a settle of a hundred costs little more than one of one.
+/// The message has an outcome, which stands in the ledger from now on.
 void Consumer::finish(std::size_t index) {
   const Outcome& outcome = *batch_[index].outcome;
   ledger_.finish(index, outcome);
   ++untold_;
   // Others may be waiting for what goes back.
-  const TimePoint due =
-      outcome.kind == Outcome::Kind::released ? TimePoint::min() : Clock::now() + kUntoldFor;
-  tell_by_ = std::min(tell_by_, due);
+  const bool may_wait = batch_size_.are_brief() && outcome.kind != Outcome::Kind::released;
+  tell_by_ = std::min(tell_by_, may_wait ? Clock::now() + kUntoldFor : TimePoint::min());
 }
 
 /// When to settle though the batch goes on. Without a session that is the next one's first act.

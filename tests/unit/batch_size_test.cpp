@@ -68,3 +68,14 @@ TEST_CASE("One slow message makes an automatic batch small at once, and not for 
   }
   CHECK(size.next() > 20);
 }
+
+TEST_CASE("Messages are brief when a tenth of their time would not pay for a settle",
+          "[batch_size]") {
+  for (const auto& [each, brief] :
+       {std::pair<Clock::duration, bool>{1ms, true}, {4ms, true}, {6ms, false}, {1s, false}}) {
+    BatchSize size(100);
+    CHECK_FALSE(size.are_brief());  // nothing is known
+    for (int i = 0; i < 20; ++i) size.handled(each);
+    CHECK(size.are_brief() == brief);
+  }
+}
