@@ -64,6 +64,7 @@ Consumer::Consumer(const ChildContext& context)
       session_(context, loop_, session_name(context), kReconnectCap),
       ledger_(context.scoreboard->ledger(context.ledger)),
       recycling_(context),
+      batch_size_(options_.batch),
       handler_(make_handler(loop_.io(), options_, ledger_)),
       wake_(loop_.io(), ::fcntl(context.wake_fd, F_DUPFD_CLOEXEC, 0)) {
   loop_.on_child_exit([this](ChildExit exit) {
@@ -112,10 +113,12 @@ void Consumer::claim() {
   open_claim_marks_ = marks_for_claim(board, Clock::now());
   ledger_.begin_claim(open_claim_, open_claim_marks_);
   leased_at_ = Clock::now();
+  const int wanted = batch_size_.next();
+  loop_.slot().slot().batch.store(static_cast<std::uint32_t>(wanted));
   std::vector<Message> messages;
   try {
-    messages = session_.queue().claim(options_.batch, open_claim_, options_.visibility_timeout,
-                                      open_claim_marks_);
+    messages =
+        session_.queue().claim(wanted, open_claim_, options_.visibility_timeout, open_claim_marks_);
   } catch (const DatabaseError& error) {
     if (error.kind() == DatabaseError::Kind::rejected) claim_refused_ = error.what();
     throw;
@@ -125,8 +128,10 @@ void Consumer::claim() {
   open_claim_ = 0;
   session_.worked();
   for (auto& message : messages) batch_.emplace_back().message = std::move(message);
+  const auto got = static_cast<int>(batch_.size());
+  batch_size_.claimed(got);
   // One notification may stand for many messages: whoever found work wakes the next.
-  if (std::exchange(woken_, false) && batch_.size() == static_cast<std::size_t>(options_.batch)) {
+  if (std::exchange(woken_, false) && got == wanted) {
     ::eventfd_write(context_.wake_fd, 1);
   }
 }
@@ -187,7 +192,7 @@ void Consumer::work_off_batch() {
     if (!worn_out(i)) run_one(i);
     // Lost while it ran: run() opens the next session, or hand_back() in a drain, and tells then.
     if (!session_.connected()) return;
-    settle();
+    if (Clock::now() >= next_telling()) settle();
     recycling_.look(Clock::now(), handler_->pids());
   }
 }
@@ -202,7 +207,7 @@ bool Consumer::worn_out(std::size_t index) {
   held.outcome->error =
       "claimed " + std::to_string(held.message.fruitless) + " times without a run that ended";
   held.outcome->evidence.cause = Cause::worn_out;
-  ledger_.finish(index, *held.outcome);
+  finish(index);
   return true;
 }
 
@@ -219,8 +224,10 @@ void Consumer::run_one(std::size_t index) {
   oom_.refresh(started_at);
   held.outcome = handle(index);
   held.running = false;
-  loop_.slot().count_handler_time(Clock::now() - started_at);
-  ledger_.finish(index, *held.outcome);
+  const auto took = Clock::now() - started_at;
+  loop_.slot().count_handler_time(took);
+  batch_size_.handled(took);
+  finish(index);
   if (held.outcome->kind != Outcome::Kind::released) recycling_.count_message();
   if (held.outcome->kind == Outcome::Kind::released && handler_->failed_starts() > 0) {
     log::error("the handler cannot be started", {{"error", held.outcome->error}});
@@ -237,12 +244,17 @@ Outcome Consumer::handle(std::size_t index) {
   bool stopped = false;
   bool lost = false;
   bool released_rest = false;
+  const TimePoint hold_until =
+      batch_size_.is_auto() ? Clock::now() + BatchSize::kHoldFor : TimePoint::max();
   while (!outcome) {
-    if (loop_.draining() && !released_rest) {
+    const TimePoint begin = Clock::now();
+    if (!released_rest && (loop_.draining() || begin >= hold_until)) {
       released_rest = true;
-      release_while_running();
+      release_unstarted();
     }
-    TimePoint next = Clock::now() + look;
+    if (begin >= next_telling()) tell_while_running();
+    TimePoint next = std::min(begin + look, next_telling());
+    if (!released_rest) next = std::min(next, hold_until);
     if (loop_.draining() && !stopped) next = std::min(next, loop_.drain_deadline());
     loop_.run_until(finished, next);
     if (outcome) break;

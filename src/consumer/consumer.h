@@ -12,6 +12,7 @@
 #include "base/oom_kills.h"
 #include "child/child_loop.h"
 #include "child/session.h"
+#include "consumer/batch_size.h"
 #include "consumer/recycling.h"
 #include "handlers/handler.h"
 #include "pgforeman/message.h"
@@ -59,7 +60,9 @@ class Consumer {
   std::vector<Settled> ask(std::span<const Settlement> settlements,
                            std::span<const std::size_t> indexes);
   void release_unstarted();
-  void release_while_running();
+  void finish(std::size_t index);
+  TimePoint next_telling() const;
+  void tell_while_running();
   void hand_back();
   void close_handler();
   bool open_handler();
@@ -73,15 +76,18 @@ class Consumer {
   LedgerWriter ledger_;
   OomWatch oom_;
   Recycling recycling_;
+  BatchSize batch_size_;
   std::unique_ptr<Handler> handler_;
   boost::asio::posix::stream_descriptor wake_;
 
-  std::vector<Held> batch_;      ///< in the order they run; empty: nothing is held
-  std::int64_t open_claim_ = 0;  ///< the token of a claim whose answer was never seen
-  Marks open_claim_marks_{};     ///< from where it looks
-  std::string claim_refused_;    ///< why, when the answer came and could not be read
-  TimePoint leased_at_;          ///< when the leases of the batch were last extended (asked)
-  TimePoint try_renewal_at_;     ///< not before: without a session there is a pause between tries
+  std::vector<Held> batch_;               ///< in the order they run; empty: nothing is held
+  std::int64_t open_claim_ = 0;           ///< the token of a claim whose answer was never seen
+  Marks open_claim_marks_{};              ///< from where it looks
+  std::size_t untold_ = 0;                ///< have an outcome that the queue does not know
+  TimePoint tell_by_ = TimePoint::max();  ///< when it must, though the batch goes on
+  std::string claim_refused_;             ///< why, when the answer came and could not be read
+  TimePoint leased_at_;       ///< when the leases of the batch were last extended (asked)
+  TimePoint try_renewal_at_;  ///< not before: without a session there is a pause between tries
   std::uint64_t claims_ = 0;
   int handler_failures_ = 0;
   bool woken_ = false;  ///< the last wait ended by a wake-up

@@ -22,7 +22,7 @@ void log_settled(const Message& message, const std::optional<Outcome>& outcome, 
       break;
     case Settled::released:
       if (error.empty()) {
-        log::info("message released at no attempt");
+        log::debug("message released at no attempt");
       } else {
         log::warn("message released at no attempt", {{"error", error}});
       }

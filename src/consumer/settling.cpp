@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/backoff.h"
+#include "base/log.h"
 #include "child/settled.h"
 #include "consumer/consumer.h"
 #include "consumer/settle_log.h"
@@ -13,6 +14,9 @@
 namespace pgforeman {
 namespace {
 
+// What is finished waits for company so long, or until there is so much of it.
+constexpr Millis kUntoldFor{10};
+constexpr std::size_t kMostUntold = 100;
 constexpr Millis kHandBackPatience{1000};
 constexpr Millis kHandBackRetry{50};
 constexpr Millis kHandBackRetryMax{1000};
@@ -43,6 +47,8 @@ void Consumer::settle() {
       held.outcome.reset();
       ledger_.settled(indexes[i]);
     }
+    untold_ = 0;
+    tell_by_ = TimePoint::max();
     // Maintenance finds out when a retry is due; unless called it looks once a second.
     if (std::find(settled.begin(), settled.end(), Settled::retried) != settled.end()) {
       ::eventfd_write(context_.call_fd, 1);
@@ -83,18 +89,35 @@ std::vector<Settled> Consumer::ask(std::span<const Settlement> settlements,
 
 /// What never started goes back at no attempt, with the next settle.
 void Consumer::release_unstarted() {
+  std::size_t released = 0;
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     Held& held = batch_[i];
     if (held.started || held.lost) continue;
     held.started = true;
     held.outcome = Outcome{Outcome::Kind::released};
-    ledger_.finish(i, *held.outcome);
+    finish(i);
+    ++released;
   }
+  if (released > 0) log::info("unstarted messages released", {{"messages", released}});
 }
 
-/// The drain began while a message runs: the rest of the batch is for others, at once.
-void Consumer::release_while_running() {
-  release_unstarted();
+/// The message has an outcome, which stands in the ledger from now on.
+void Consumer::finish(std::size_t index) {
+  const Outcome& outcome = *batch_[index].outcome;
+  ledger_.finish(index, outcome);
+  ++untold_;
+  // Others may be waiting for what goes back.
+  const bool may_wait = batch_size_.are_brief() && outcome.kind != Outcome::Kind::released;
+  tell_by_ = std::min(tell_by_, may_wait ? Clock::now() + kUntoldFor : TimePoint::min());
+}
+
+/// When to settle though the batch goes on. Without a session that is the next one's first act.
+TimePoint Consumer::next_telling() const {
+  if (!session_.connected()) return TimePoint::max();
+  return untold_ >= kMostUntold ? TimePoint::min() : tell_by_;
+}
+
+void Consumer::tell_while_running() {
   try {
     if (session_.connected()) settle();
   } catch (const DatabaseError& error) {

@@ -26,7 +26,7 @@ struct Options {
   HandlerMode handler_mode = HandlerMode::exec;
   Millis handler_timeout{};
   Millis visibility_timeout{};
-  int batch = 0;
+  int batch = 0;  ///< 0: auto
   Millis poll_interval{};
   int max_attempts = 0;
   int max_crashes = 0;

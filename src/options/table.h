@@ -44,6 +44,7 @@ struct Option {
   std::int64_t least = 0;
   std::int64_t most = 0;
   std::string_view limits_because = {};            ///< why these two; for the documentation
+  std::string_view zero_word = {};                 ///< of a number: a word that may stand for 0
   std::span<const std::string_view> choices = {};  ///< enums: the names in the enum's order
   TextRule rule = {};
   std::string_view example = {};  ///< for the generated files, where there is no default

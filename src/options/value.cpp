@@ -42,6 +42,10 @@ struct Setter {
   }
 
   std::optional<std::string> operator()(int Options::*member) const {
+    if (!option.zero_word.empty() && text == option.zero_word) {
+      options.*member = 0;
+      return std::nullopt;
+    }
     const auto number = parse_whole_number(text);
     if (!number || !within_limits(option, *number)) return must_be(option);
     options.*member = static_cast<int>(*number);
@@ -108,7 +112,9 @@ std::optional<std::string> set_value(const Option& option, std::string_view text
 
 std::string allowed_values(const Option& option) {
   if (std::holds_alternative<int Options::*>(option.target)) {
-    return "a whole number from " + limits(option);
+    const std::string number =
+        fmt::format("a whole number from {} to {}", option.least, option.most);
+    return option.zero_word.empty() ? number : fmt::format("{} or {}", option.zero_word, number);
   }
   if (std::holds_alternative<Millis Options::*>(option.target)) {
     return fmt::format("a duration from {} with a unit of ms, s, m or h, such as {}",
@@ -123,7 +129,8 @@ std::string allowed_values(const Option& option) {
 
 std::string limits(const Option& option) {
   if (std::holds_alternative<int Options::*>(option.target)) {
-    return fmt::format("{} to {}", option.least, option.most);
+    const std::string range = fmt::format("{} to {}", option.least, option.most);
+    return option.zero_word.empty() ? range : fmt::format("{}, or {}", option.zero_word, range);
   }
   if (std::holds_alternative<Millis Options::*>(option.target)) {
     return fmt::format("{} to {}", format_duration(Millis{option.least}),

@@ -37,6 +37,7 @@ struct SlotView {
   bool reconnecting = false;         ///< it did a moment ago
   std::optional<std::int64_t> message_id;
   int attempt = 0;
+  std::uint32_t batch = 0;  ///< messages it last asked for at once; 0: none yet
   std::uint64_t restarts = 0;
   bool crash_looping = false;
   double restart_in_seconds = 0;  ///< backing off; 0: not

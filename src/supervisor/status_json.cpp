@@ -49,6 +49,7 @@ Json slot_object(const SlotView& slot) {
           {"heartbeat_age_seconds", seconds(slot.heartbeat_age_seconds)},
           {"connected", slot.connected},
           {"message", message(slot)},
+          {"batch", slot.batch},
           {"restarts", slot.restarts},
           {"crash_looping", slot.crash_looping},
           {"restart_in_seconds", seconds(slot.restart_in_seconds)},

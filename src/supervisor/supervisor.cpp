@@ -195,6 +195,7 @@ void Supervisor::fork_into(int slot) {
   shared.lost_session_ms.store(0);
   shared.message_id.store(0);
   shared.recycle_wish.store(0);
+  shared.batch.store(0);
   shared.phase_since_ms.store(to_ms(Clock::now()));
   shared.beat.store(Beat::make(Phase::booting, Clock::now() + options_.boot_timeout).word);
   ForkArguments arguments{{&options_, scoreboard_.get(), slot, child.ledger, epoch, fleet_id_,

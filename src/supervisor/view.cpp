@@ -82,6 +82,7 @@ SlotView Supervisor::slot_view(int index, const SlotState& state, TimePoint now)
     view.message_id = id;
     view.attempt = static_cast<int>(shared.attempt.load() & 0x7fffffffU);
   }
+  view.batch = std::min<std::uint32_t>(shared.batch.load(), kMaxBatch);
   return view;
 }
 

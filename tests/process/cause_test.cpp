@@ -48,19 +48,19 @@ TEST_CASE("Each cause is told apart, in both modes", "[causes]") {
        "killed by SIGSEGV: first words\nlast words", "-", "SIGSEGV"},
       {"exec", R"({"do": "die", "signal": 9})", "signal", "max_crashes",
        "killed by SIGKILL: first words\nlast words", "-", "SIGKILL"},
-      {"exec", R"({"do": "hold"})", "timeout", "max_attempts", "timed out after 300ms", "-",
+      {"exec", R"({"do": "hold"})", "timeout", "max_attempts", "timed out after 1s", "-",
        "SIGTERM"},
       {"jsonl", R"({"do": "fail"})", "retry", "max_attempts", "it broke", "-", "-"},
       {"jsonl", R"({"do": "die", "signal": 6})", "signal", "max_crashes",
        "the handler killed by SIGABRT without an answer: first words\nlast words", "-", "SIGABRT"},
-      {"jsonl", R"({"do": "hold"})", "timeout", "max_attempts", "timed out after 300ms", "-",
+      {"jsonl", R"({"do": "hold"})", "timeout", "max_attempts", "timed out after 1s", "-",
        "SIGTERM"}};
   for (const auto& c : cases) {
     INFO(c.mode << " " << c.payload);
     Bed bed;
     Fleet fleet(bed.settings({{"HANDLER", bed.handler(c.mode)},
                               {"HANDLER_MODE", c.mode},
-                              {"HANDLER_TIMEOUT", "300ms"},
+                              {"HANDLER_TIMEOUT", "1s"},
                               {"RETRY_BACKOFF", "1ms"},
                               {"MAX_ATTEMPTS", "2"},
                               {"MAX_CRASHES", "2"},

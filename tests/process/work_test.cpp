@@ -88,6 +88,51 @@ TEST_CASE("20,000 messages through jsonl are each handled exactly once", "[work]
   each_handled_exactly_once("jsonl", 20000, {{"BATCH", "10"}});
 }
 
+TEST_CASE("20,000 messages in automatic batches are each handled exactly once", "[work]") {
+  each_handled_exactly_once("jsonl", 20000, {});
+}
+
+TEST_CASE("An automatic batch grows with brief messages, and a slow one does not keep them waiting",
+          "[work]") {
+  Bed bed;
+  bed.sql.query(
+      "select count(*) from pgforeman.send_batch('q', array_fill('{}'::jsonb, array[3000])"
+      " || '{\"do\": \"hold\"}'::jsonb || array_fill('{}'::jsonb, array[3000]))");
+  Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "2"}}));
+  REQUIRE(bed.wait_for_runs(6001, 60s));
+  REQUIRE(eventually([&] { return bed.left() == 1; }));
+  CHECK(bed.sql.number("select id from pgforeman.message") == 3001);
+  const auto slots = fleet.status().slots;
+  CHECK(std::max(slots[0].batch, slots[1].batch) > 10);  // who holds it had asked for many
+  const auto released = fleet.log("unstarted messages released");
+  REQUIRE(released.size() == 1);
+  // A claim that had to be given back was a large one.
+  CHECK(std::stoi(released[0]["messages"]) > 10);
+  bed.go();
+  CHECK(bed.wait_until_empty(10s));
+  CHECK(bed.runs().size() == 6001);
+  for (const auto& run : bed.runs()) REQUIRE(run.attempt == 1);
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("An automatic batch leaves a short queue to idle siblings", "[work]") {
+  Bed bed;
+  bed.send(400);  // brief ones, so that batches would grow
+  Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "4"}}));
+  REQUIRE(bed.wait_for_runs(400));
+  CHECK(bed.wait_until_empty(10s));
+  bed.send(4, R"({"do": "hold"})");
+  REQUIRE(bed.wait_for_runs(404));
+  const auto runs = bed.runs();
+  std::set<pid_t> handlers;
+  for (auto run = runs.end() - 4; run != runs.end(); ++run) handlers.insert(run->pid);
+  CHECK(handlers.size() == 4);
+  CHECK(fleet.log("unstarted messages released").empty());
+  bed.go();
+  CHECK(bed.wait_until_empty(10s));
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("A child killed at random loses no message through exec", "[kills]") {
   none_lost_to_kills("exec", 2000, {});
 }

@@ -33,6 +33,7 @@ SlotStatus parse_slot(const json& from) {
   if (const json& message = from.at("message"); !message.is_null()) {
     slot.message_id = message.at("id").get<std::int64_t>();
   }
+  slot.batch = from.at("batch").get<int>();
   slot.restarts = from.at("restarts").get<int>();
   slot.crash_looping = from.at("crash_looping").get<bool>();
   slot.restart_in_seconds = from.at("restart_in_seconds").get<double>();

@@ -31,6 +31,7 @@ struct SlotStatus {
   double deadline_in_seconds = 0;
   bool connected = false;
   std::int64_t message_id = 0;  ///< 0: none
+  int batch = 0;
   int restarts = 0;
   bool crash_looping = false;
   double restart_in_seconds = 0;

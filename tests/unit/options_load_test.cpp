@@ -18,7 +18,7 @@ TEST_CASE("Without settings every option has its documented default", "[load]") 
   CHECK(options.handler_mode == HandlerMode::exec);
   CHECK(options.handler_timeout == std::chrono::minutes(5));
   CHECK(options.visibility_timeout == std::chrono::seconds(30));
-  CHECK(options.batch == 1);
+  CHECK(options.batch == 0);  // auto
   CHECK(options.poll_interval == std::chrono::seconds(1));
   CHECK(options.max_attempts == 5);
   CHECK(options.retry_backoff == std::chrono::seconds(1));
@@ -58,7 +58,7 @@ TEST_CASE("An empty variable or key counts as unset", "[load]") {
       Command::run, {}, {config, "PGFOREMAN_QUEUE=", "PGFOREMAN_BATCH=", "PGFOREMAN_LOG_LEVEL="});
   CHECK(messages(result).empty());
   CHECK(result.options.queue == "file");
-  CHECK(result.options.batch == 1);
+  CHECK(result.options.batch == 0);
 }
 
 TEST_CASE("Only the value that wins is checked", "[load]") {

@@ -27,7 +27,7 @@ TEST_CASE("Whole numbers are read strictly and within their limits", "[values]")
   };
   const auto c = GENERATE(values<Case>({
       {"CONCURRENCY", "1", "1024", {"0", "1025", "5000", "-1"}, "a whole number from 1 to 1024"},
-      {"BATCH", "1", "1000", {"0", "1001"}, "a whole number from 1 to 1000"},
+      {"BATCH", "1", "1000", {"0", "1001"}, "auto or a whole number from 1 to 1000"},
       {"MAX_ATTEMPTS", "1", "1000", {"0", "1001"}, "a whole number from 1 to 1000"},
       {"HEALTH_PORT", "0", "65535", {"-1", "65536", "70000"}, "a whole number from 0 to 65535"},
       {"CRASH_LOOP_COUNT", "1", "100", {"0", "101"}, "a whole number from 1 to 100"},

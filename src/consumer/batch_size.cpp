@@ -1,0 +1,41 @@
+#include "consumer/batch_size.h"
+
+#include <algorithm>
+
+namespace pgforeman {
+namespace {
+
+// Work for so long amortizes a claim's round trip of less than a millisecond, and is soon enough
+// for whoever waits at the end of the queue.
+constexpr double kWorthUs = 50'000;
+// Beyond some hundred a claim costs by the row.
+constexpr int kMost = 200;
+constexpr double kBriefUs = 5'000;
+// The weight of the latest message: one slow message is noticed at once, and forgotten after ten.
+constexpr double kWeight = 0.2;
+
+}  // namespace
+
+int BatchSize::next() const {
+  if (!is_auto()) return fixed_;
+  if (mean_us_ <= 0) return 1;
+  return std::min(ramp_, static_cast<int>(std::clamp(kWorthUs / mean_us_, 1.0, double{kMost})));
+}
+
+void BatchSize::claimed(int got) {
+  if (!is_auto()) return;
+  const int asked = next();
+  ramp_ = got < asked ? 1 : std::min(kMost, std::max(ramp_, asked) * 2);
+}
+
+bool BatchSize::are_brief() const {
+  return mean_us_ > 0 && mean_us_ < kBriefUs;
+}
+
+void BatchSize::handled(Clock::duration took) {
+  const double us = std::max(
+      1.0, std::chrono::duration<double, std::micro>(std::max(took, Clock::duration{0})).count());
+  mean_us_ = mean_us_ <= 0 ? us : mean_us_ + kWeight * (us - mean_us_);
+}
+
+}  // namespace pgforeman

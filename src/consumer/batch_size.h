@@ -1,0 +1,34 @@
+#pragma once
+// How many messages to claim at once. BATCH=N: N. BATCH=auto: what the handler gets through in some
+// tens of milliseconds, as measured; and never more than one where the queue may be short, so that
+// siblings and other fleets are not left without work by one who holds it. Pure.
+
+#include "base/clock.h"
+
+namespace pgforeman {
+
+class BatchSize {
+ public:
+  /// `fixed`: always so many; 0: auto.
+  explicit BatchSize(int fixed) : fixed_(fixed) {}
+
+  bool is_auto() const { return fixed_ == 0; }
+  /// For the next claim.
+  int next() const;
+  /// A claim of next() got so many: fewer than asked means that the queue is short.
+  void claimed(int got);
+  /// A message took the handler so long.
+  void handled(Clock::duration took);
+  /// Messages are over so fast that to tell of each by itself would cost more than a tenth.
+  bool are_brief() const;
+
+  /// Auto: who runs a message for longer than this gives the rest of its batch to others.
+  static constexpr Millis kHoldFor{250};
+
+ private:
+  int fixed_;
+  int ramp_ = 1;        ///< doubles with each full claim
+  double mean_us_ = 0;  ///< of a message's time, the latest counting most; 0: none yet
+};
+
+}  // namespace pgforeman

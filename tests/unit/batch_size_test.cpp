@@ -1,0 +1,81 @@
+#include "consumer/batch_size.h"
+
+#include "support/catch.h"
+
+using namespace pgforeman;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Claims from a queue without end, whose messages take `each`, until nothing changes.
+int settled_size(Clock::duration each) {
+  BatchSize size(0);
+  for (int i = 0; i < 20; ++i) {
+    const int got = size.next();
+    size.claimed(got);
+    for (int m = 0; m < got; ++m) size.handled(each);
+  }
+  return size.next();
+}
+
+}  // namespace
+
+TEST_CASE("A number fixes the batch, whatever happens", "[batch_size]") {
+  BatchSize size(7);
+  size.claimed(1);
+  size.handled(10s);
+  CHECK(size.next() == 7);
+  CHECK_FALSE(size.is_auto());
+}
+
+TEST_CASE("An automatic batch holds some tens of milliseconds of work", "[batch_size]") {
+  CHECK(settled_size(10us) == 200);  // its bound
+  CHECK(settled_size(1ms) == 50);
+  CHECK(settled_size(10ms) == 5);
+  CHECK(settled_size(30ms) == 1);
+  CHECK(settled_size(10s) == 1);
+  CHECK(settled_size(0us) == 200);   // a clock that stands still
+  CHECK(settled_size(-1ms) == 200);  // or worse
+}
+
+TEST_CASE("An automatic batch grows only while the queue gives what is asked", "[batch_size]") {
+  BatchSize size(0);
+  CHECK(size.next() == 1);  // nothing is known
+  for (const int expected : {1, 2, 4, 8, 16, 32}) {
+    CHECK(size.next() == expected);
+    size.claimed(expected);
+    for (int m = 0; m < expected; ++m) size.handled(1ms);
+  }
+  CHECK(size.next() == 50);
+  size.claimed(49);
+  CHECK(size.next() == 1);
+  size.claimed(0);
+  CHECK(size.next() == 1);
+}
+
+TEST_CASE("One slow message makes an automatic batch small at once, and not for long",
+          "[batch_size]") {
+  BatchSize size(0);
+  for (int i = 0; i < 20; ++i) {
+    size.claimed(size.next());
+    size.handled(1ms);
+  }
+  size.handled(10s);
+  CHECK(size.next() == 1);
+  for (int i = 0; i < 40; ++i) {
+    size.claimed(size.next());
+    size.handled(1ms);
+  }
+  CHECK(size.next() > 20);
+}
+
+TEST_CASE("Messages are brief when a tenth of their time would not pay for a settle",
+          "[batch_size]") {
+  for (const auto& [each, brief] :
+       {std::pair<Clock::duration, bool>{1ms, true}, {4ms, true}, {6ms, false}, {1s, false}}) {
+    BatchSize size(100);
+    CHECK_FALSE(size.are_brief());  // nothing is known
+    for (int i = 0; i < 20; ++i) size.handled(each);
+    CHECK(size.are_brief() == brief);
+  }
+}
