@@ -14,6 +14,8 @@ namespace {
 // Maintenance probes the database for the whole fleet, so it alone is quick.
 constexpr Millis kReconnectCap{500};
 constexpr Millis kLastRescueRetry{10};
+// A fleet that stops does not look for unheard claims for longer: they take milliseconds.
+constexpr Millis kLastLooks{500};
 
 }  // namespace
 
@@ -54,6 +56,7 @@ void Maintenance::run() {
 
 /// What is left in ledgers when the fleet's time is over ends by the visibility timeout.
 void Maintenance::last_rescue() {
+  const TimePoint last_look = Clock::now() + kLastLooks;
   for (int failures = 0;; ++failures) {
     loop_.enter(Phase::draining);
     try {
@@ -63,7 +66,10 @@ void Maintenance::last_rescue() {
     }
     // Whoever is only replaced has a successor for what is left.
     const bool fleet_stops = context_.scoreboard->fleet().ends_at_ms.load() != 0;
-    if (!fleet_stops || !rescue_.pending() || Clock::now() >= loop_.drain_deadline()) return;
+    const TimePoint now = Clock::now();
+    const bool looking = rescue_.next() != TimePoint::max() && now < last_look;
+    const bool left = rescue_.unsettled() || looking;
+    if (!fleet_stops || !left || now >= loop_.drain_deadline()) return;
     loop_.pause(backoff_delay(failures, kLastRescueRetry, kReconnectCap, loop_.random()));
   }
 }

@@ -15,8 +15,6 @@ using Kind = Outcome::Kind;
 // later than the server's statement timeout, when nothing can be under way any more.
 constexpr Millis kFirstLook{5};
 constexpr Millis kLastLook{20000};
-// A fleet that stops does not wait so long: a claim under way is a matter of milliseconds.
-constexpr Millis kLastLookAtStop{500};
 
 /// What a dead consumer's handler last said, made fit for a database.
 std::string readable(const std::string& raw) {
@@ -94,12 +92,11 @@ bool Rescue::is_new(int ledger) const {
                       [ledger](const Search& search) { return search.ledger == ledger; });
 }
 
-bool Rescue::pending() const {
+bool Rescue::unsettled() const {
   for (int i = 0; i < kLedgers; ++i) {
     if (is_new(i)) return true;
   }
-  return std::any_of(searches_.begin(), searches_.end(),
-                     [](const Search& search) { return search.wait <= kLastLookAtStop; });
+  return false;
 }
 
 TimePoint Rescue::next() const {

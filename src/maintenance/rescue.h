@@ -22,9 +22,9 @@ class Rescue {
   /// Throws DatabaseError; what was not settled is found again by the next call. True when
   /// something was settled that may be due soon.
   bool run_once();
-  /// True while a fleet that stops should wait for another run.
-  bool pending() const;
-  /// When it must run again though nobody calls.
+  /// Whether there is a dead consumer's ledger that was not settled yet.
+  bool unsettled() const;
+  /// When it must run again though nobody calls: it looks for an unheard claim's rows. max: never.
   TimePoint next() const;
 
  private:

@@ -42,6 +42,7 @@ FleetView sample_view() {
   }
   view.slots[0].message_id = 42;
   view.slots[0].attempt = 2;
+  view.slots[0].batch = 20;
   view.slots[1].last_exit = LastExit{"signal", "killed by SIGKILL", 3.5};
   view.maintenance.slot = -1;
   view.maintenance.role = "maintenance";

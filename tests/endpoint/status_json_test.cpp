@@ -39,7 +39,7 @@ TEST_CASE("status holds the fleet, each slot and maintenance", "[status]") {
   CHECK(status["slots"][0] ==
         Json::parse(R"({"slot":0,"role":"consumer","pid":5000,"epoch":7,"phase":"running",
           "phase_seconds":0.5,"deadline_in_seconds":29.5,"heartbeat_age_seconds":0.25,
-          "connected":true,"message":{"id":42,"attempt":2},"restarts":6,"crash_looping":false,
+          "connected":true,"message":{"id":42,"attempt":2},"batch":20,"restarts":6,"crash_looping":false,
           "restart_in_seconds":0.0,"last_exit":null,
           "messages":{"done":100,"retry":0,"dead":0,"released":0,"lost_lease":0}})"));
   CHECK(status["slots"][1]["message"].is_null());

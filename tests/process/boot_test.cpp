@@ -124,7 +124,7 @@ TEST_CASE("A slot that crashes at boot is forked again after growing delays", "[
       CHECK(std::abs(delays[n].announced - nominal) <= 0.2 * nominal + 0.002);
       CHECK(delays[n].seen >= delays[n].announced - 0.002);
       // What a busy machine may add.
-      CHECK(delays[n].seen <= delays[n].announced + 0.1);
+      CHECK(delays[n].seen <= delays[n].announced + allowed(0.2));
       worst = std::max(worst, delays[n].seen - delays[n].announced);
     }
   }
