@@ -5,8 +5,8 @@
 //   bare_loop --connections N --batch N [--marked]
 //
 // --marked gives it a low-water mark that all its processes share, so that it need not walk the
-// index entries of rows that are gone. Says "ready", begins at a line on stdin, answers each
-// further line with the number of rows done so far, and ends with its stdin.
+// index entries of rows that are gone. Says "ready", begins at the line "go" on stdin,
+// answers each other line with the number of rows done so far, and ends with its stdin.
 
 #include <unistd.h>
 
@@ -92,10 +92,14 @@ int main(int argc, char** argv) {
   auto& all = *bench::shared<Shared>();
   const auto workers = bench::fork_workers(connections, [&](int) { work(batch, marked, all); });
   while (all.ready < connections) ::usleep(1000);
-  if (bench::wait_at_gate()) {
-    all.go = true;
-    std::string line;
-    while (std::getline(std::cin, line)) std::cout << all.done << std::endl;
+  std::cout << "ready" << std::endl;
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    if (line == "go") {
+      all.go = true;
+    } else {
+      std::cout << all.done << std::endl;
+    }
   }
   bench::end_workers(workers, SIGKILL);
 }

@@ -136,7 +136,7 @@ class Fleet:
         return len(slots) == self.children and all(s["phase"] == "waiting" for s in slots)
 
     def slots(self):
-        return [s for s in self.status()["fleet"]["slots"] if s["role"] == "consumer"]
+        return [s for s in self.status()["slots"] if s["role"] == "consumer"]
 
     def get(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
@@ -149,7 +149,7 @@ class Fleet:
         pass
 
     def handled(self):
-        return self.status()["fleet"]["messages"]["done"]
+        return self.status()["messages"]["done"]
 
     def pids(self):
         return [self.process.pid]

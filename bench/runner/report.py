@@ -1,0 +1,134 @@
+"""From results to files: a JSON document and charts a scenario, one Markdown page of all."""
+import json
+
+from . import charts
+from .stats import short
+
+PAGE = "README.md"
+
+
+def write(folder, result):
+    """One scenario's files; the page is made anew from all that lie there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = result["scenario"]
+    for old in folder.glob(f"{name}.*svg"):
+        old.unlink()
+    (folder / f"{name}.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    for suffix, text in draw(result):
+        (folder / f"{name}.{suffix}.svg").write_text(text)
+    write_page(folder)
+
+
+def draw(result):
+    labels, metric = result["labels"], result["chart"]
+    title, unit, _ = result["metrics"][metric]
+    groups = []
+    for point in result["points"]:
+        rows = [(labels[r["contestant"]], list(labels).index(r["contestant"]), r["median"], r["min"], r["max"])
+                for r in result["figures"] if r["metric"] == metric and r["point"] == point]
+        if rows:
+            groups.append((heading(result, point), rows))
+    yield metric, charts.bars(f"{result['title']}: {title}, {unit}", groups, short)
+    if result.get("histograms"):
+        shown = {f"{labels[h['contestant']]}{' · ' + str(h['point']) if h['point'] else ''}":
+                 h["buckets"] for h in result["histograms"]}
+        yield "histogram", charts.histogram(f"{result['title']}: share of the messages", shown, "ms", short)
+    for chart, lines in result.get("series", {}).items():
+        yield chart, charts.lines(f"{result['title']}: {chart.replace('-', ' ')}",
+                                  {k: [tuple(p) for p in v] for k, v in lines.items()}, "seconds", short)
+
+
+def heading(result, point):
+    if point is None:
+        return None
+    shown = f"{point:,}" if isinstance(point, int) else str(point)
+    return f"{result['vary']}: {shown}" if result.get("vary") else shown
+
+
+def table(result):
+    """A row for each contestant and point, a column for each metric with its ratio."""
+    metrics = result["metrics"]
+    cells = {(r["contestant"], r["point"], r["metric"]): r for r in result["figures"]}
+    head = [result["vary"]] if result.get("vary") else ["" for p in result["points"] if p is not None][:1]
+    head += [""] + [f"{title}, {unit}" for title, unit, _ in metrics.values()]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for point in result["points"]:
+        for contestant, label in result["labels"].items():
+            found = [cells.get((contestant, point, metric)) for metric in metrics]
+            if not any(found):
+                continue
+            first = [] if point is None else [f"{point:,}" if isinstance(point, int) else str(point)]
+            lines.append("| " + " | ".join(first + [label] + [cell(f) for f in found]) + " |")
+    return lines
+
+
+def cell(figure):
+    if figure is None:
+        return ""
+    text = short(figure["median"])
+    if len(figure["samples"]) > 1:
+        text += f" ({short(figure['min'])} to {short(figure['max'])})"
+    if figure["is_baseline"]:
+        return text + " · **baseline**"
+    if figure["ratio"]:
+        text += f" · **{figure['ratio']['median']:.2f}×**"
+    return text
+
+
+def winners(result):
+    """An honest line for each point at which pgforeman is not the best of all."""
+    metric = result["chart"]
+    better = max if result["metrics"][metric][2] == "higher" else min
+    for point in result["points"]:
+        rows = [r for r in result["figures"] if r["metric"] == metric and r["point"] == point]
+        if len(rows) < 2:
+            continue
+        best = better(rows, key=lambda r: r["median"])
+        ours = [r for r in rows if r["contestant"].startswith("pgforeman")]
+        if not ours or best["contestant"].startswith("pgforeman"):
+            continue
+        mine = better(ours, key=lambda r: r["median"])
+        where = f" at {heading(result, point)}" if point is not None else ""
+        yield (f"{result['labels'][best['contestant']]} wins{where}: {short(best['median'])} against "
+               f"{short(mine['median'])} of {result['labels'][mine['contestant']]}.")
+
+
+def section(result):
+    measured = result["measured"]
+    lines = [f"## {result['title']}", "", result["question"], ""]
+    lines += table(result)
+    lines += [""] + [f"![chart]({result['scenario']}.{suffix}.svg)" for suffix, _ in draw(result)] + [""]
+    parameters = ", ".join(f"{k} {v:,}" if isinstance(v, int) and not isinstance(v, bool) else f"{k} {v}"
+                           for k, v in result["parameters"].items())
+    lines.append(f"`tools/bench {result['scenario']}{' --quick' if measured['quick'] else ''}`, "
+                 f"{measured['when']}, commit {measured['commit']}. {measured['rounds']} interleaved "
+                 f"rounds; median (least to greatest) · ratio to the baseline, the median of the rounds' own. "
+                 f"{parameters}.")
+    lines += [""] + [f"- {note}" for note in [*winners(result), *result["notes"]]]
+    return lines + [""]
+
+
+def conditions(measured):
+    machine, server = measured["machine"], measured["server"]
+    settings = ", ".join(f"{k} = {v}" for k, v in server["settings"].items())
+    peers = ", ".join(f"{k} {v}" for k, v in measured["peers"].items()) or "none"
+    return (f"{machine['cpus']} CPUs ({machine['cpu']}), {machine['memory_gib']} GiB, {machine['system']}, "
+            f"Linux {machine['kernel']}, files on {machine['file_system']}, load before {machine['load_before']}. "
+            f"PostgreSQL {server['version']} over a unix socket: {settings}; a commit of one row takes "
+            f"{server['one_row_commit_us']} µs. Peers: {peers}.")
+
+
+def write_page(folder):
+    results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    results.sort(key=lambda r: r["order"])
+    lines = ["# Results of the benchmark", "",
+             "Written by `tools/bench`; no figure is by hand. What each scenario measures and how to read "
+             "it: `bench/README.md`.", ""]
+    by_conditions = {}
+    for result in results:
+        by_conditions.setdefault(conditions(result["measured"]), []).append(result["scenario"])
+    for text, names in by_conditions.items():
+        lines += [f"**Measured on** ({', '.join(names)}): {text}", ""]
+    for result in results:
+        lines += section(result)
+    (folder / PAGE).write_text("\n".join(lines).rstrip() + "\n")
