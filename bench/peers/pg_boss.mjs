@@ -37,6 +37,9 @@ const boss = new PgBoss({
   useListenNotify: true,
   supervise: command === "work",
   schedule: false,
+  // So that it knows soon that there is a backlog: bursts of single jobs depend on it.
+  monitorIntervalSeconds: 1,
+  queueCacheIntervalSeconds: 1,
 });
 boss.on("error", (error) => console.error(error));
 await boss.start();

@@ -1,5 +1,9 @@
-// The least a jsonl handler can be: says done to every line. With a file as argument it adds to it,
-// for each payload with a time stamp "t", how many nanoseconds ago that was, as 8 bytes.
+// The least a jsonl handler can be: says done to every line.
+//
+//   handler FILE           adds to FILE, for each payload with a time stamp "t", how many nanoseconds
+//                          ago that was, as 8 bytes
+//   handler --starts FILE  adds when each message began, and holds the first run of those whose
+//                          payload has a "hold", for ever
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -11,10 +15,17 @@
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
-  const int file = argc > 1 ? ::open(argv[1], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666) : -1;
+  const bool starts = argc > 2 && std::string(argv[1]) == "--starts";
+  const int file =
+      argc > 1 ? ::open(argv[argc - 1], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666) : -1;
   std::string line;
   while (std::getline(std::cin, line)) {
-    if (const std::int64_t sent = bench::number_after(line, "\"t\": "); file >= 0 && sent != 0) {
+    if (starts) {
+      const std::int64_t now = bench::now_ns();
+      if (::write(file, &now, sizeof now) != sizeof now) return 1;
+      const bool first = bench::number_after(line, "\"fence\":") == 1;
+      while (first && line.find("\"hold\"") != std::string::npos) ::pause();
+    } else if (const std::int64_t sent = bench::number_after(line, "\"t\": "); file >= 0 && sent != 0) {
       const std::int64_t age = bench::now_ns() - sent;
       if (::write(file, &age, sizeof age) != sizeof age) return 1;
     }

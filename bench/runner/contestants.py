@@ -100,7 +100,7 @@ class Workers:
 class Fleet:
     """The daemon itself."""
 
-    def __init__(self, bench, database, children, batch, settings):
+    def __init__(self, bench, database, children, batch, settings, idle=True):
         self.log = bench.scratch("fleet.log")
         env = bench.server.env(database) | {
             "PGFOREMAN_QUEUE": QUEUE, "PGFOREMAN_CONCURRENCY": str(children),
@@ -112,7 +112,7 @@ class Fleet:
                                  stdout=out, stderr=out)
         try:
             self.port = self._wait_for(self._port)
-            self._wait_for(self._is_waiting)
+            self._wait_for(self._is_waiting if idle else self._is_working)
         except BaseException:
             self.stop()
             raise
@@ -134,6 +134,9 @@ class Fleet:
     def _is_waiting(self):
         slots = self.slots()
         return len(slots) == self.children and all(s["phase"] == "waiting" for s in slots)
+
+    def _is_working(self):
+        return self.handled() > 0
 
     def slots(self):
         return [s for s in self.status()["slots"] if s["role"] == "consumer"]
@@ -177,7 +180,7 @@ class Pgforeman(Contestant):
     def send_sql(self):
         return f"select pgforeman.send('{QUEUE}', $1::jsonb)"
 
-    def start(self, database, children, batch, latencies=None):
+    def start(self, database, children, batch, latencies=None, idle=True):
         mode = self.options.get("mode", "noop")
         settings = {"PGFOREMAN_HANDLER_MODE": mode}
         if mode == "exec":
@@ -186,7 +189,8 @@ class Pgforeman(Contestant):
             handler = str(self.bench.program("bench_handler"))
             settings["PGFOREMAN_HANDLER"] = f"{handler} {latencies}" if latencies else handler
         settings |= self.options.get("settings", {})
-        return Fleet(self.bench, database, children, self.options.get("batch", batch), settings)
+        return Fleet(self.bench, database, children, self.options.get("batch", batch), settings,
+                     idle)
 
 
 class BareLoop(Pgforeman):

@@ -14,21 +14,25 @@ class Scenario:
         self.title = data["title"]
         self.question = data["question"]
         self.measure = data["measure"]
-        self.contestants = data["contestants"]
         self.baseline = data["baseline"]
         self.notes = data.get("notes", [])
         self.unlisted = data.get("unlisted", False)
-        short = data.get("quick", {})
+        short = data.get("quick", {}) if quick else {}
+        self.contestants = short.get("contestants", data["contestants"])
+        self.jobs_at = short.get("jobs_at", data.get("jobs_at", {}))
         self.rounds = short.get("rounds", QUICK_ROUNDS) if quick else data.get("rounds", ROUNDS)
-        self.parameters = data["parameters"] | (short.get("parameters", {}) if quick else {})
+        self.parameters = data["parameters"] | short.get("parameters", {})
         self.vary = data.get("vary")
         self.points = [None]
         if self.vary:
             self.points = self.vary.get("quick", self.vary["points"]) if quick else self.vary["points"]
 
     def at(self, point):
-        """The parameters of one point."""
-        return self.parameters | ({self.vary["parameter"]: point} if self.vary else {})
+        """The parameters of one point; `jobs_at` gives a point its own number of messages."""
+        found = self.parameters | ({self.vary["parameter"]: point} if self.vary else {})
+        if str(point) in self.jobs_at:
+            found["jobs"] = self.jobs_at[str(point)]
+        return found
 
     def is_left_out(self, contestant, point):
         """A contestant may be spared points that would take it minutes; the result says so."""
