@@ -70,7 +70,8 @@ def run_scenario(bench, scenario, order, common):
         "chart": next(iter(measure.METRICS)), "baseline": scenario.baseline,
         "labels": {name: bench.definitions[name]["label"] for name in names},
         "definitions": {name: bench.definitions[name] for name in names},
-        "points": points, "figures": stats.figures(samples, scenario.baseline),
+        "points": points, "figures": stats.figures(
+            samples, scenario.baseline, [k for k, v in measure.METRICS.items() if v[2] == "info"]),
         "histograms": [{"contestant": n, "point": p, "count": len(v), "buckets": stats.histogram(v)}
                        for (n, p), v in pooled.items()],
         "series": series, "notes": notes,

@@ -41,16 +41,16 @@ def histogram(values, per_decade=8):
     return [(10 ** (b / per_decade), counts.get(b, 0)) for b in range(min(counts), max(counts) + 1)]
 
 
-def figures(samples, baseline):
+def figures(samples, baseline, plain=()):
     """From {(contestant, point, metric): [a sample a round]} to rows with ratios. `baseline` is
     {"contestant": name} (the same point and metric of another), {"point": p} (the same contestant
-    and metric at another point), or both."""
+    and metric at another point), or both. `plain` metrics are said for information: no ratio."""
     rows = []
     for (contestant, point, metric), values in samples.items():
         other = (baseline.get("contestant", contestant), baseline.get("point", point), metric)
         row = {"contestant": contestant, "point": point, "metric": metric} | summary(values)
-        row["ratio"] = ratio(values, samples[other]) if other in samples else None
-        row["is_baseline"] = other == (contestant, point, metric)
+        row["ratio"] = ratio(values, samples[other]) if other in samples and metric not in plain else None
+        row["is_baseline"] = other == (contestant, point, metric) and metric not in plain
         rows.append(row)
     return rows
 
