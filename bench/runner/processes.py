@@ -117,15 +117,17 @@ def tree(pid):
 
 
 def cpu_seconds(pid):
-    """User and system time of a process and its descendants, the reaped ones too."""
-    total = 0
+    """What a process and its descendants ran, the reaped ones too. Those alive count by the
+    nanosecond: in ticks of 10 ms a fleet that wakes seldom would seem to cost nothing."""
+    total = 0.0
     for each in tree(pid):
         try:
             fields = pathlib.Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            own = int(pathlib.Path(f"/proc/{each}/schedstat").read_text().split()[0]) / 1e9
         except OSError:
             continue
-        total += sum(int(f) for f in fields[11:15])
-    return total / TICKS
+        total += own + (int(fields[13]) + int(fields[14])) / TICKS
+    return total
 
 
 def memory_kib(pid):
