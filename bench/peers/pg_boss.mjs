@@ -9,6 +9,7 @@ import { handle, number, talk } from "./talk.mjs";
 
 const QUEUE = "bench";
 const FILL_CHUNK = 5000;
+const FILL_CHUNK_BYTES = 8 << 20;
 const connectionString = "postgres:///";
 const batchSize = number("BENCH_BATCH", 1);
 const localConcurrency = number("BENCH_CONCURRENCY", 8);
@@ -20,7 +21,8 @@ async function fill(boss, jobs, payloadFile, delaySeconds) {
   const db = { executeSql: (text, values) => client.query(text, values) };
   const one = delaySeconds > 0 ? { data, startAfter: delaySeconds } : { data };
   await client.query("begin");
-  const chunk = Math.max(1, Math.min(FILL_CHUNK, Math.floor((8 << 20) / JSON.stringify(data).length)));
+  const most = Math.floor(FILL_CHUNK_BYTES / JSON.stringify(data).length);
+  const chunk = Math.max(1, Math.min(FILL_CHUNK, most));
   for (let left = jobs; left > 0; left -= chunk) {
     await boss.insert(QUEUE, Array(Math.min(chunk, left)).fill(one), { db });
   }
@@ -37,9 +39,6 @@ const boss = new PgBoss({
   useListenNotify: true,
   supervise: command === "work",
   schedule: false,
-  // So that it knows soon that there is a backlog: bursts of single jobs depend on it.
-  monitorIntervalSeconds: 1,
-  queueCacheIntervalSeconds: 1,
 });
 boss.on("error", (error) => console.error(error));
 await boss.start();
@@ -52,9 +51,7 @@ if (command === "install") {
   process.exit(0);
 } else {
   const options = { batchSize, localConcurrency, pollingIntervalSeconds: 0.5 };
-  if (batchSize > 1) options.burstWhenBatchFull = true;
-  else options.burstWhenReadyExceeds = 1;
-  await boss.work(QUEUE, options, async (jobs) => {
+  await boss.work(QUEUE, { ...options, burstWhenBatchFull: true }, async (jobs) => {
     for (const job of jobs) handle(job.data);
   });
   talk(() => boss.stop({ graceful: false }));

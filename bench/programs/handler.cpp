@@ -1,8 +1,7 @@
 // The least a jsonl handler can be: says done to every line.
 //
-//   handler FILE           adds to FILE, for each payload with a time stamp "t", how many nanoseconds
-//                          ago that was, as 8 bytes
-//   handler --starts FILE  adds when each message began, and holds the first run of those whose
+//   handler FILE           adds to FILE, as 8 bytes, the age in ns of each payload with a "t"
+//   handler --starts FILE  adds when each message began; holds the first run of those whose
 //                          payload has a "hold", for ever
 
 #include <fcntl.h>
@@ -25,7 +24,8 @@ int main(int argc, char** argv) {
       if (::write(file, &now, sizeof now) != sizeof now) return 1;
       const bool first = bench::number_after(line, "\"fence\":") == 1;
       while (first && line.find("\"hold\"") != std::string::npos) ::pause();
-    } else if (const std::int64_t sent = bench::number_after(line, "\"t\": "); file >= 0 && sent != 0) {
+    } else if (const std::int64_t sent = bench::number_after(line, "\"t\": ");
+               file >= 0 && sent != 0) {
       const std::int64_t age = bench::now_ns() - sent;
       if (::write(file, &age, sizeof age) != sizeof age) return 1;
     }
