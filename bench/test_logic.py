@@ -18,14 +18,17 @@ def result(samples, baseline, metrics=None, vary=None):
             points.append(point)
     return {
         "scenario": "some", "order": 1, "title": "Some <scenario>", "question": "How fast?",
-        "parameters": {"jobs": 1000, "durable": True}, "vary": vary, "chart": "rate", "baseline": baseline,
+        "parameters": {"jobs": 1000, "durable": True}, "vary": vary,
+        "chart": "rate", "baseline": baseline,
         "metrics": metrics or {"rate": ["messages a second", "1/s", "higher"]},
         "labels": labels, "points": points, "figures": stats.figures(samples, baseline),
         "histograms": [], "series": {}, "notes": ["a note"],
-        "measured": {"rounds": 3, "quick": True, "when": "2026-01-02 03:04", "commit": "abc", "peers": {},
+        "measured": {"rounds": 3, "quick": True, "when": "2026-01-02 03:04", "commit": "abc",
+                     "peers": {},
                      "machine": {"cpus": 2, "cpu": "X", "memory_gib": 4, "system": "S", "kernel": "K",
                                  "file_system": "ext4", "load_before": 0.1},
-                     "server": {"version": "15", "settings": {"fsync": "on"}, "one_row_commit_us": 500}},
+                     "server": {"version": "15", "settings": {"fsync": "on"},
+                                "one_row_commit_us": 500}},
     }
 
 
@@ -77,7 +80,8 @@ class Statistics(unittest.TestCase):
 
 
 class Reports(unittest.TestCase):
-    samples = {("bare", 0, "rate"): [100.0, 110.0, 90.0], ("pgforeman", 0, "rate"): [50.0, 66.0, 54.0]}
+    samples = {("bare", 0, "rate"): [100.0, 110.0, 90.0],
+               ("pgforeman", 0, "rate"): [50.0, 66.0, 54.0]}
 
     def test_a_table_has_medians_spread_and_ratios(self):
         lines = report.table(result(self.samples, {"contestant": "bare"}, vary="dead rows"))

@@ -28,7 +28,8 @@ def bars(title, groups, short):
         for label, colour, median, least, top in rows:
             middle = y + 11
             parts += [
-                f'<text x="{LEFT - 8}" y="{middle + 4}" text-anchor="end">{html.escape(label)}</text>',
+                f'<text x="{LEFT - 8}" y="{middle + 4}" text-anchor="end">'
+                f"{html.escape(label)}</text>",
                 f'<rect x="{LEFT}" y="{y + 2}" width="{max(1, median * scale):.1f}" height="18" '
                 f'fill="{COLOURS[colour % len(COLOURS)]}"/>',
                 # From the least to the greatest of the rounds.
@@ -55,7 +56,8 @@ def _axes(top, height, bottom_label, most, short):
 def _legend(labels, y):
     parts, x = [], 80
     for i, label in enumerate(labels):
-        parts += [f'<rect x="{x}" y="{y - 9}" width="10" height="10" fill="{COLOURS[i % len(COLOURS)]}"/>',
+        parts += [f'<rect x="{x}" y="{y - 9}" width="10" height="10" '
+                  f'fill="{COLOURS[i % len(COLOURS)]}"/>',
                   f'<text x="{x + 14}" y="{y}">{html.escape(label)}</text>']
         x += 30 + 7 * len(label)
     return parts

@@ -87,7 +87,7 @@ def measure(bench, contestant, parameters):
             try:
                 if parameters.get("dead") is not None:
                     # Whoever remembers where the head is has a chance to learn it, unmeasured.
-                    drain(bench, contestant, psql, workers, WARM_UP, payload)
+                    drain(bench, contestant, psql, workers, parameters.get("warm_up", WARM_UP), payload)
                 seconds, cpu = drain(bench, contestant, psql, workers, jobs, payload)
             finally:
                 workers.stop()

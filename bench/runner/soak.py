@@ -26,7 +26,8 @@ class BatchSender:
         self.contestant = contestant
 
     def send_sql(self):
-        return (f"select count(*) from pgforeman.send_batch('bench', array_fill($1::jsonb, array[{BATCH}]))")
+        return ("select count(*) from pgforeman.send_batch('bench', "
+                f"array_fill($1::jsonb, array[{BATCH}]))")
 
 
 def sample(fleet, psql, begin, before, sent_rate):

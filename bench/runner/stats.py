@@ -49,8 +49,9 @@ def figures(samples, baseline, plain=()):
     for (contestant, point, metric), values in samples.items():
         other = (baseline.get("contestant", contestant), baseline.get("point", point), metric)
         row = {"contestant": contestant, "point": point, "metric": metric} | summary(values)
-        row["ratio"] = ratio(values, samples[other]) if other in samples and metric not in plain else None
-        row["is_baseline"] = other == (contestant, point, metric) and metric not in plain
+        compared = other in samples and metric not in plain
+        row["ratio"] = ratio(values, samples[other]) if compared else None
+        row["is_baseline"] = compared and other == (contestant, point, metric)
         rows.append(row)
     return rows
 

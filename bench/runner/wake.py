@@ -54,7 +54,8 @@ def sustained_rate(bench, contestant, psql, parameters):
     """What it can do at most, by a drain."""
     workers = contestant.start("bench", parameters["children"], parameters["batch"])
     try:
-        seconds, _ = drain(bench, contestant, psql, workers, parameters["calibrate"], bench.payload(100))
+        seconds, _ = drain(bench, contestant, psql, workers, parameters["calibrate"],
+                           bench.payload(100))
     finally:
         workers.stop()
     return parameters["calibrate"] / seconds
