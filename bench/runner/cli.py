@@ -108,7 +108,7 @@ def run(options):
         host = machine.describe(folder)
         with Server(pathlib.Path(folder) / "server") as server:
             common = {"commit": machine.commit(ROOT), "machine": host, "server": server.describe(),
-                      "peers": peers.versions}
+                      "peers": {k: v for k, v in peers.versions.items() if v}}
             bench = Bench(folder, options.build, server, peers, contestants)
             for name in names:
                 bench.say(f"{name}: {known[name].title}")

@@ -27,9 +27,14 @@ class Peers:
         self.versions = {}
 
     def npm(self, *words):
-        run = subprocess.run(["npm", *words, "--no-audit", "--no-fund", "--loglevel=error"],
-                             cwd=self.folder, capture_output=True, text=True, timeout=300)
-        return run.returncode == 0, run.stdout, run.stderr.strip()
+        # It would try for minutes to reach a registry that is not there.
+        patience = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=60000"]
+        try:
+            run = subprocess.run(["npm", *words, "--no-audit", "--no-fund", *patience],
+                                 cwd=self.folder, capture_output=True, text=True, timeout=300)
+        except subprocess.TimeoutExpired:
+            return False, ""
+        return run.returncode == 0, run.stdout
 
     def install(self):
         if not shutil.which("npm"):
@@ -38,45 +43,40 @@ class Peers:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / "package.json").exists():
             (self.folder / "package.json").write_text('{"name": "peers", "private": true}\n')
-        wanted = {}
         for package in PACKAGES:
-            releases = self.releases(package)
-            if not releases:
-                break
-            if self.installed(package) not in releases:
-                self.say(f"  installing {package}")
-                if not self.install_one_of(package, releases):
-                    break
-            wanted[package] = self.installed(package)
+            self.install_newest(package)
         if self.problem is None and not self.node().exists():
-            ok, _, errors = self.npm("install", "--ignore-scripts", NODE)
-            if not ok or not self.node().exists():
-                self.problem = f"npm cannot install {NODE}: {errors[-300:]}"
+            self.npm("install", "--ignore-scripts", NODE)
+            if not self.node().exists():
+                self.problem = f"npm cannot install {NODE}"
         if self.problem is None:
             node = subprocess.run([self.node(), "--version"], capture_output=True, text=True)
-            self.versions = wanted | {"node": node.stdout.strip()}
+            self.versions["node"] = node.stdout.strip()
             self.copy_scripts()
 
+    def install_newest(self, package):
+        """The newest release that can be installed; without a registry, the one that is there."""
+        releases = self.releases(package)
+        for release in releases:
+            if release == self.installed(package):
+                break
+            self.say(f"  installing {package} {release}")
+            if self.npm("install", "--ignore-scripts", f"{package}@{release}")[0]:
+                break
+        self.versions[package] = self.installed(package)
+        if self.versions[package] is None:
+            self.problem = (f"npm cannot install {package}" if releases else
+                            "the npm registry cannot be reached")
+        elif not releases:
+            self.say(f"  the npm registry cannot be reached: {package} stays at "
+                     f"{self.versions[package]}")
+
     def releases(self, package):
-        """The newest few, newest first; the latest that is no pre-release at least."""
-        try:
-            ok, out, errors = self.npm("view", package, "versions", "--json")
-        except subprocess.TimeoutExpired:
-            ok, out, errors = False, "", "no answer"
-        if not ok:
-            self.problem = f"the npm registry cannot be reached: {errors[-300:]}"
-            return []
-        versions = [v for v in json.loads(out) if "-" not in v]
+        """The newest few, newest first, without pre-releases; none without a registry."""
+        ok, out = self.npm("view", package, "versions", "--json")
+        versions = [v for v in json.loads(out) if "-" not in v] if ok else []
         versions.sort(key=lambda v: [int(n) for n in v.split(".")])
         return versions[::-1][:RELEASES_TO_TRY]
-
-    def install_one_of(self, package, releases):
-        for release in releases:
-            ok, _, errors = self.npm("install", "--ignore-scripts", f"{package}@{release}")
-            if ok:
-                return True
-        self.problem = f"npm cannot install {package}: {errors[-300:]}"
-        return False
 
     def installed(self, package):
         path = self.folder / "node_modules" / package / "package.json"
