@@ -83,19 +83,21 @@ def cell(figure):
 def winners(result):
     """An honest line for each point at which pgforeman is not the best of all."""
     metric = result["chart"]
-    better = max if result["metrics"][metric][2] == "higher" else min
+    sign = 1 if result["metrics"][metric][2] == "higher" else -1
     for point in result["points"]:
         rows = [r for r in result["figures"] if r["metric"] == metric and r["point"] == point]
-        if len(rows) < 2:
-            continue
-        best = better(rows, key=lambda r: r["median"])
         ours = [r for r in rows if r["contestant"].startswith("pgforeman")]
-        if not ours or best["contestant"].startswith("pgforeman"):
+        if not ours:
             continue
-        mine = better(ours, key=lambda r: r["median"])
-        where = f" at {heading(result, point)}" if point is not None else ""
-        yield (f"{result['labels'][best['contestant']]} wins{where}: {short(best['median'])} against "
-               f"{short(mine['median'])} of {result['labels'][mine['contestant']]}.")
+        mine = max(ours, key=lambda r: sign * r["median"])
+        better = [r for r in rows if sign * r["median"] > sign * mine["median"]]
+        if not better:
+            continue
+        where = "" if point is None else f" at {heading(result, point)}"
+        said = ", ".join(f"{result['labels'][r['contestant']]} with {short(r['median'])}"
+                         for r in sorted(better, key=lambda r: -sign * r["median"]))
+        yield (f"Better than {result['labels'][mine['contestant']]} with {short(mine['median'])}"
+               f"{where}: {said}.")
 
 
 def section(result):
