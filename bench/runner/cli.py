@@ -119,10 +119,15 @@ def run(options):
     return 0
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 def main(words):
-    # Both end in the same way as Ctrl-C: everything that was started is ended in order.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    # All end in the same way: everything that was started is ended in order. INT too, which a shell
+    # has its background jobs ignore.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     try:
         return run(arguments(words))
     except Failed as problem:
