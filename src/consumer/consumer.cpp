@@ -43,6 +43,7 @@ std::int64_t wall_ms() {
 
 std::unique_ptr<Handler> make_handler(boost::asio::io_context& io, const Options& options,
                                       LedgerWriter& ledger) {
+  if (options.handler_mode == HandlerMode::noop) return make_noop_handler(io);
   HandlerSettings settings{
       options.handler_argv, options.handler_environment,
       options.queue,        options.handler_timeout,

@@ -71,5 +71,7 @@ class Handler {
 
 std::unique_ptr<Handler> make_exec_handler(boost::asio::io_context& io, HandlerSettings settings);
 std::unique_ptr<Handler> make_jsonl_handler(boost::asio::io_context& io, HandlerSettings settings);
+/// Done at once, without a process, whatever the message says: the queue is left to measure.
+std::unique_ptr<Handler> make_noop_handler(boost::asio::io_context& io);
 
 }  // namespace pgforeman

@@ -190,10 +190,16 @@ class Loader {
     Options& options = result_.options;
     options.handler_environment = make_handler_environment(input_.environment, handler_env_);
     const Option& handler = *find_option("HANDLER");
+    if (options.handler_mode == HandlerMode::noop) {
+      result_.warnings.push_back(
+          "HANDLER_MODE=noop is for measuring: every message is done at once, no handler sees it");
+      return;
+    }
     if (!is_given(handler.name)) {
-      result_.errors.push_back(
-          fmt::format("{}: is not set; it must be the command that handles messages, such as {}",
-                      variable_of(handler), handler.example));
+      result_.errors.push_back(fmt::format(
+          "{}: is not set; it must be the command that handles messages, such as {}, unless {} is "
+          "noop",
+          variable_of(handler), handler.example, variable_of(*find_option("HANDLER_MODE"))));
       return;
     }
     const std::string_view path = value_in(input_.environment, "PATH");

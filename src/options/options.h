@@ -14,7 +14,7 @@
 
 namespace pgforeman {
 
-enum class HandlerMode { exec, jsonl };
+enum class HandlerMode { exec, jsonl, noop };
 
 struct Options {
   std::string config;             ///< path of the config file; empty: none

@@ -25,7 +25,7 @@ constexpr Commands kDatabase = kQueue | kMigrate;
 constexpr Commands kEndpoint = kRun | kStatus | kHealth;
 constexpr Commands kAll = kDatabase | kHealth;
 
-constexpr std::array<std::string_view, 2> kHandlerModes = {"exec", "jsonl"};
+constexpr std::array<std::string_view, 3> kHandlerModes = {"exec", "jsonl", "noop"};
 constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
 constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warn", "error"};
 
@@ -118,7 +118,7 @@ const std::array kTable = {
            .group = kHandlerGroup,
            .target = &Options::handler,
            .value_name = "COMMAND",
-           .default_note = "none; `run` requires it",
+           .default_note = "none; `run` requires it, but for HANDLER_MODE=noop",
            .example = "python3 /app/handler.py",
            .commands = kRun,
            .help = "The command that handles messages. It is split into words as a shell would "
@@ -134,7 +134,8 @@ const std::array kTable = {
            .commands = kRun,
            .help = "How messages reach the handler. exec: a process per message, payload on "
                    "standard input, outcome by exit code. jsonl: one long-lived process per child, "
-                   "a JSON line in for each message and a JSON line out."},
+                   "a JSON line in for each message and a JSON line out. noop: no handler and no "
+                   "process, every message is done at once, unread; for measuring the queue."},
     Option{.name = "HANDLER_TIMEOUT",
            .group = kHandlerGroup,
            .target = &Options::handler_timeout,

@@ -133,6 +133,17 @@ TEST_CASE("An automatic batch leaves a short queue to idle siblings", "[work]") 
   stop_cleanly(fleet);
 }
 
+TEST_CASE("With noop a fleet empties its queue without a handler", "[work]") {
+  Bed bed;
+  bed.send(5000);
+  Fleet fleet(bed.settings({{"HANDLER_MODE", "noop"}, {"HANDLER", ""}, {"BATCH", "50"}}));
+  REQUIRE(bed.wait_until_empty(60s));
+  CHECK(bed.dead() == 0);
+  CHECK(bed.runs().empty());
+  CHECK(fleet.wait_for_status([](const Status& s) { return s.messages.at("done") == 5000; }));
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("A child killed at random loses no message through exec", "[kills]") {
   none_lost_to_kills("exec", 2000, {});
 }

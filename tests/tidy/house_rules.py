@@ -141,7 +141,7 @@ def headers(tree):
 
 def size(tree):
     """Past these sizes a second concept has moved in."""
-    for path in tree.cpp("src", "include", "tests"):
+    for path in tree.cpp("src", "include", "tests", "bench"):
         lines = tree.lines(path)
         in_tests = tree.name(path).startswith("tests/")
         most = (MAX_HEADER_LINES if path.suffix != ".cpp" else
@@ -171,7 +171,7 @@ def text(tree):
     """Text files: no tabs or trailing blanks, a newline at the end. Scripts parse and can be run."""
     paths = tree.files("*.md", "*.txt", "*.yaml", "Dockerfile", "*.env", ".ci/*", "tools/**/*",
                        "docs/**/*", "examples/**/*", "config/**/*", "src/**/*", "include/**/*",
-                       "tests/**/*")
+                       "tests/**/*", "bench/**/*")
     for path in paths:
         name = tree.name(path)
         if "__pycache__" in name or path.suffix in (".png", ".pyc"):
@@ -197,7 +197,7 @@ def text(tree):
 
 def docs(tree):
     """Links lead somewhere; the tables of codes, lines and signals are complete."""
-    for path in tree.files("*.md", "docs/**/*.md", "examples/**/*.md"):
+    for path in tree.files("*.md", "docs/**/*.md", "examples/**/*.md", "bench/**/*.md"):
         for number, line in enumerate(tree.lines(path), 1):
             for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", line):
                 if "://" not in target and not (path.parent / target).exists():

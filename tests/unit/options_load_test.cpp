@@ -95,7 +95,7 @@ TEST_CASE("run needs a handler; no other command looks at it", "[load]") {
   LoadInput input;
   CHECK(load_from(input).errors ==
         Texts{"PGFOREMAN_HANDLER: is not set; it must be the command that handles messages, such "
-              "as python3 /app/handler.py"});
+              "as python3 /app/handler.py, unless PGFOREMAN_HANDLER_MODE is noop"});
   input.environment = {"PGFOREMAN_HANDLER=/no/such", "PGFOREMAN_BATCH=nonsense"};
   for (const Command command :
        {Command::migrate, Command::send, Command::status, Command::dead, Command::health}) {
@@ -119,6 +119,20 @@ TEST_CASE("The handler is looked up in the PATH it was started with", "[load]") 
       load(Command::run, {}, {"PATH=" + dir.path(), "PGFOREMAN_HANDLER=tool x"});
   CHECK(messages(result).empty());
   CHECK(result.options.handler_argv == Texts{tool, "x"});
+}
+
+TEST_CASE("noop needs no handler, looks at none, and warns that it is for measuring", "[load]") {
+  for (const auto& more : {Environment{}, Environment{"PGFOREMAN_HANDLER=/no/such"}}) {
+    LoadInput input;
+    input.environment = more;
+    input.environment.push_back("PGFOREMAN_HANDLER_MODE=noop");
+    const LoadResult result = load_from(input);
+    CHECK(result.errors.empty());
+    CHECK(result.options.handler_mode == HandlerMode::noop);
+    CHECK(result.options.handler_argv.empty());
+    REQUIRE(result.warnings.size() == 1);
+    CHECK_THAT(result.warnings[0], contains("HANDLER_MODE=noop"));
+  }
 }
 
 TEST_CASE("HANDLER_ENV_ gives the handler variables, from the environment and the file", "[load]") {

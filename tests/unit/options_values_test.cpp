@@ -103,7 +103,7 @@ TEST_CASE("A choice is one of its names, spelled exactly", "[values]") {
   CHECK(options.handler_mode == HandlerMode::jsonl);
   CHECK_FALSE(set_value(*find_option("LOG_FORMAT"), "json", options));
   CHECK(options.log_format == log::Format::json);
-  CHECK(problem("HANDLER_MODE", "EXEC") == "must be exec or jsonl");
+  CHECK(problem("HANDLER_MODE", "EXEC") == "must be exec, jsonl or noop");
   CHECK(problem("LOG_FORMAT", "xml") == "must be text or json");
   CHECK(problem("LOG_LEVEL", "warning") == "must be debug, info, warn or error");
   const std::pair<const char*, log::Level> levels[] = {{"debug", log::Level::debug},

@@ -1,0 +1,94 @@
+// Sends messages: N processes, one connection and one transaction a message each.
+//
+//   sender --sql "select pgforeman.send('bench', $1::jsonb)" --senders N
+//          [--count N | --seconds S] [--rate N_A_SECOND_IN_ALL] [--bytes N]
+//
+// Without a rate each sends as fast as the server commits. A payload is {"t": when, "pad": "..."}
+// with the monotonic nanoseconds at which its send began. Says "ready", begins at a line on stdin,
+// and ends with one line of JSON: {"sent": 1000, "seconds": 1.5}.
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <iostream>
+
+#include "support.h"
+
+namespace {
+
+struct Plan {
+  std::string sql;
+  int senders = 1;
+  std::int64_t count = 0;  ///< in all; 0: until the time is over
+  double seconds = 0;
+  double rate = 0;  ///< in all; 0: as fast as it goes
+  std::size_t pad = 0;
+};
+
+struct Shared {
+  std::atomic<std::int64_t> sent{0};
+  std::atomic<int> ready{0};
+  std::atomic<std::int64_t> started_ns{0};
+};
+
+void send_one(const bench::Session& session, const std::string& pad) {
+  const std::string payload =
+      "{\"t\": " + std::to_string(bench::now_ns()) + ", \"pad\": \"" + pad + "\"}";
+  const char* values[] = {payload.c_str()};
+  bench::check(session, PQexecPrepared(session.get(), "send", 1, values, nullptr, nullptr, 0));
+}
+
+void work(int index, const Plan& plan, Shared& all) {
+  const bench::Session session = bench::connect();
+  bench::check(session, PQprepare(session.get(), "send", plan.sql.c_str(), 0, nullptr));
+  const std::string pad(plan.pad, 'x');
+  ++all.ready;
+  while (all.started_ns == 0) ::usleep(500);
+  const std::int64_t start = all.started_ns;
+  const std::int64_t mine = plan.count / plan.senders + (index < plan.count % plan.senders ? 1 : 0);
+  const double every_ns = plan.rate > 0 ? 1e9 * plan.senders / plan.rate : 0;
+  for (std::int64_t n = 0; plan.count == 0 || n < mine; ++n) {
+    const std::int64_t now = bench::now_ns();
+    if (plan.seconds > 0 && static_cast<double>(now - start) > plan.seconds * 1e9) break;
+    // Senders take turns, so that a rate is even. Who is late sends at once: nobody waits for it.
+    const auto due =
+        start + static_cast<std::int64_t>(every_ns * (static_cast<double>(n) +
+                                                      static_cast<double>(index) / plan.senders));
+    if (due > now) ::usleep(static_cast<useconds_t>((due - now) / 1000));
+    send_one(session, pad);
+    ++all.sent;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Plan plan;
+  plan.sql = bench::argument(argc, argv, "--sql", "select pgforeman.send('bench', $1::jsonb)");
+  plan.senders = std::atoi(bench::argument(argc, argv, "--senders", "1").c_str());
+  plan.count = std::atoll(bench::argument(argc, argv, "--count", "0").c_str());
+  plan.seconds = std::atof(bench::argument(argc, argv, "--seconds", "0").c_str());
+  plan.rate = std::atof(bench::argument(argc, argv, "--rate", "0").c_str());
+  plan.pad =
+      static_cast<std::size_t>(std::atoll(bench::argument(argc, argv, "--bytes", "0").c_str()));
+  auto& all = *bench::shared<Shared>();
+  const auto workers =
+      bench::fork_workers(plan.senders, [&](int index) { work(index, plan, all); });
+  while (all.ready < plan.senders) ::usleep(1000);
+  if (!bench::wait_at_gate()) return 1;
+  const std::int64_t start = bench::now_ns();
+  all.started_ns = start;
+  int failed = 0;
+  for (const pid_t pid : workers) {
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    if (status != 0) ++failed;
+  }
+  const double seconds = static_cast<double>(bench::now_ns() - start) / 1e9;
+  std::cout << "{\"sent\": " << all.sent << ", \"seconds\": " << seconds
+            << ", \"failed\": " << failed << "}" << std::endl;
+  return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,244 @@
+"""Who is measured. A contestant knows how to install its schema, fill its queue, start its workers
+and say what is left; everything else is the same for all. To add one: a class here (or in peers.py),
+its line in KINDS, its entry in scenarios.json."""
+import json
+import os
+import signal
+import time
+import urllib.request
+
+from .processes import Failed, Talker, start, stop, tail
+
+QUEUE = "bench"
+FILL_CHUNK = 10000
+FILL_CHUNK_BYTES = 8 << 20
+
+
+class Filler:
+    """Messages in a transaction that is still open: committing it is the starting gun."""
+
+    def __init__(self, psql):
+        self.psql = psql
+
+    def commit(self):
+        self.psql("commit")
+
+
+class Contestant:
+    table = None  # where a message is a row with a growing id until it is done
+
+    def __init__(self, bench, name, options):
+        self.bench, self.name, self.options = bench, name, options
+        self.label = options.get("label", name)
+
+    @property
+    def template(self):
+        return "template_" + type(self).__name__.lower()
+
+    def install(self, database):
+        """Its schema, into an empty database."""
+        raise NotImplementedError
+
+    def fill_sql(self, count, delayed):
+        """Sends `count` copies of bench_payload's row, in an hour if delayed."""
+        raise NotImplementedError
+
+    def fill(self, psql, jobs, payload, delayed=False):
+        psql("create temp table if not exists bench_payload (p jsonb)")
+        psql("truncate bench_payload")
+        psql(f"insert into bench_payload values ($bench${payload.text}$bench$)")
+        psql("begin")
+        chunk = max(1, min(FILL_CHUNK, FILL_CHUNK_BYTES // len(payload.text)))
+        for done in range(0, jobs, chunk):
+            psql(self.fill_sql(min(chunk, jobs - done), delayed))
+        return Filler(psql)
+
+    def delete_all(self, psql):
+        psql(f"delete from {self.table}")
+
+    def newest(self, psql):
+        return int(psql.value(f"select coalesce(max(id), 0) from {self.table}"))
+
+    def is_left(self, psql, newest):
+        return psql.value(f"select exists (select 1 from {self.table} where id > {newest})") == "t"
+
+    def send_sql(self):
+        """Sends $1, a payload: for bench_sender."""
+        raise NotImplementedError
+
+    def start(self, database, children, batch, latencies=None):
+        """Its workers, ready and waiting: an object with handled(), pid(s), stop()."""
+        raise NotImplementedError
+
+
+class Workers:
+    """Programs that count by themselves: see Talker."""
+
+    def __init__(self, talkers):
+        self.talkers = talkers
+        try:
+            for talker in talkers:
+                talker.expect("ready")
+        except BaseException:
+            self.stop()
+            raise
+
+    def go(self):
+        pass
+
+    def handled(self):
+        return sum(int(talker.ask()) for talker in self.talkers)
+
+    def pids(self):
+        return [talker.process.pid for talker in self.talkers]
+
+    def stop(self):
+        for talker in self.talkers:
+            talker.stop()
+
+
+class Fleet:
+    """The daemon itself."""
+
+    def __init__(self, bench, database, children, batch, settings, idle=True):
+        self.log = bench.scratch("fleet.log")
+        env = bench.server.env(database) | {
+            "PGFOREMAN_QUEUE": QUEUE, "PGFOREMAN_CONCURRENCY": str(children),
+            "PGFOREMAN_BATCH": str(batch), "PGFOREMAN_HEALTH_ADDRESS": "127.0.0.1",
+            "PGFOREMAN_HEALTH_PORT": "0", "PGFOREMAN_LOG_FORMAT": "json"} | settings
+        self.children = children
+        with open(self.log, "wb") as out:
+            self.process = start([bench.program("pgforeman"), "run"], death_signal="TERM", env=env,
+                                 stdout=out, stderr=out)
+        try:
+            self.port = self._wait_for(self._port)
+            self._wait_for(self._is_waiting if idle else self._is_working)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait_for(self, what):
+        until = time.monotonic() + 60
+        while time.monotonic() < until and self.process.poll() is None:
+            if found := what():
+                return found
+            time.sleep(0.02)
+        raise Failed(f"the fleet did not start: {tail(self.log)}")
+
+    def _port(self):
+        for line in self.log.read_text(errors="replace").splitlines():
+            if '"health_port"' in line and "fleet starts" in line:
+                return json.loads(line)["health_port"]
+        return None
+
+    def _is_waiting(self):
+        slots = self.slots()
+        return len(slots) == self.children and all(s["phase"] == "waiting" for s in slots)
+
+    def _is_working(self):
+        return self.handled() > 0
+
+    def slots(self):
+        return [s for s in self.status()["slots"] if s["role"] == "consumer"]
+
+    def get(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            return answer.read()
+
+    def status(self):
+        return json.loads(self.get("/status"))
+
+    def go(self):
+        pass
+
+    def handled(self):
+        return self.status()["messages"]["done"]
+
+    def pids(self):
+        return [self.process.pid]
+
+    def stop(self):
+        if stop(self.process, signal.SIGTERM) != 0:
+            raise Failed(f"the fleet ended badly: {tail(self.log)}")
+
+
+class Pgforeman(Contestant):
+    table = "pgforeman.message"
+
+    def install(self, database):
+        with open(self.bench.scratch("migrate.log"), "wb") as out:
+            run = start([self.bench.program("pgforeman"), "migrate"], stdout=out, stderr=out,
+                        env=self.bench.server.env(database))
+        if run.wait() != 0:
+            raise Failed("pgforeman migrate failed: " + tail(self.bench.scratch("migrate.log")))
+
+    def fill_sql(self, count, delayed):
+        delay = ", delay => '1 hour'" if delayed else ""
+        return (f"select count(*) from pgforeman.send_batch('{QUEUE}', array(select p from "
+                f"bench_payload, generate_series(1, {count})){delay})")
+
+    def send_sql(self):
+        return f"select pgforeman.send('{QUEUE}', $1::jsonb)"
+
+    def start(self, database, children, batch, latencies=None, idle=True):
+        mode = self.options.get("mode", "noop")
+        settings = {"PGFOREMAN_HANDLER_MODE": mode}
+        if mode == "exec":
+            settings["PGFOREMAN_HANDLER"] = "true"
+        if mode == "jsonl":
+            handler = str(self.bench.program("bench_handler"))
+            settings["PGFOREMAN_HANDLER"] = f"{handler} {latencies}" if latencies else handler
+        settings |= self.options.get("settings", {})
+        return Fleet(self.bench, database, children, self.options.get("batch", batch), settings,
+                     idle)
+
+
+class BareLoop(Pgforeman):
+    """On pgforeman's own table, filled by its own send_batch: the rows are the same."""
+
+    @property
+    def template(self):
+        return "template_pgforeman"
+
+    def start(self, database, children, batch, latencies=None):
+        argv = [self.bench.program("bench_bare_loop"), "--connections", children, "--batch", batch]
+        if self.options.get("marked"):
+            argv.append("--marked")
+        talker = Talker([str(a) for a in argv], self.bench.scratch("bare_loop.log"),
+                        env=self.bench.server.env(database))
+        workers = Workers([talker])
+        workers.go = talker.say
+        return workers
+
+
+class Floor(Contestant):
+    """Insert and notify, one listener, one query: for wake-ups only."""
+
+    def install(self, database):
+        pass
+
+    def prepare(self, psql):
+        psql("create table bench_floor (id bigint generated always as identity primary key, "
+             "payload jsonb not null)")
+
+    def send_sql(self):
+        return ("with sent as (insert into bench_floor (payload) values ($1::jsonb) returning id) "
+                "select pg_notify('bench_floor', '') from sent")
+
+    def start(self, database, children, batch, latencies=None):
+        talker = Talker([str(self.bench.program("bench_floor")), str(latencies)],
+                        self.bench.scratch("floor.log"), env=self.bench.server.env(database))
+        return Workers([talker])
+
+
+def node_env(bench, database, children, batch, latencies):
+    env = bench.server.env(database) | {"BENCH_CONCURRENCY": str(children), "BENCH_BATCH": str(batch)}
+    # pg reads the user from here when nothing else names one.
+    env["USER"] = "postgres"
+    if latencies:
+        env["BENCH_LATENCIES"] = str(latencies)
+    return env
+
+
+def cpus():
+    return len(os.sched_getaffinity(0))

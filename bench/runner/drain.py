@@ -1,0 +1,98 @@
+"""How long until a full queue is empty.
+
+The workers are started first, on an empty queue, and wait. Then all messages are sent in one
+transaction; its commit is the starting gun, and the time ends when the database shows that nothing of
+them is left. So a contestant pays for its wake-up, but not for its start. Each round has a fresh
+database. A checkpoint comes before the filling, so that none falls into the drain."""
+import time
+
+from .processes import Failed, cpu_seconds
+
+METRICS = {
+    "rate": ("messages a second", "1/s", "higher"),
+    "server_cpu": ("CPU of the server a message", "µs", "lower"),
+    "worker_cpu": ("CPU of the workers a message", "µs", "lower"),
+}
+PATIENCE = 180
+WARM_UP = 1000
+
+
+def wait_until_handled(workers, count, patience=PATIENCE):
+    """Asks seldom while much is left and often towards the end."""
+    begin = time.monotonic()
+    while True:
+        handled = workers.handled()
+        if handled >= count:
+            return
+        spent = time.monotonic() - begin
+        if spent > patience:
+            raise Failed(f"{handled} of {count} messages were handled within {patience} s")
+        left = spent / max(1, handled) * (count - handled)
+        time.sleep(min(0.1, max(0.002, left / 3)))
+
+
+def drain(bench, contestant, psql, workers, jobs, payload):
+    """Seconds from the commit of `jobs` messages until the last is gone, and CPU seconds of both."""
+    newest = contestant.newest(psql)
+    before = workers.handled()
+    bench.server.admin("checkpoint")
+    filler = contestant.fill(psql, jobs, payload)
+    cpu_before = bench.server.cpu_seconds(), sum(cpu_seconds(p) for p in workers.pids())
+    begin = time.monotonic()
+    filler.commit()
+    workers.go()
+    wait_until_handled(workers, before + jobs)
+    until = time.monotonic() + 30
+    while contestant.is_left(psql, newest):
+        if time.monotonic() > until:
+            raise Failed(f"{contestant.name} says it is done, but messages are left")
+        time.sleep(0.002)
+    seconds = time.monotonic() - begin
+    cpu = (bench.server.cpu_seconds() - cpu_before[0],
+           sum(cpu_seconds(p) for p in workers.pids()) - cpu_before[1])
+    if hasattr(filler, "close"):
+        filler.close()
+    if (handled := workers.handled() - before) != jobs:
+        raise Failed(f"{contestant.name} handled {handled} messages of {jobs}")
+    return seconds, cpu
+
+
+def fill_behind(contestant, psql, count, payload):
+    """Rows that are gone, but that a held snapshot keeps from being cleaned away."""
+    for done in range(0, count, 200_000):
+        filler = contestant.fill(psql, min(200_000, count - done), payload)
+        filler.commit()
+        if hasattr(filler, "close"):
+            filler.close()
+    contestant.delete_all(psql)
+
+
+def measure(bench, contestant, parameters):
+    from .server import Psql
+    jobs = contestant.options.get("jobs", parameters["jobs"])
+    payload = bench.payload(parameters["payload"])
+    holder = None
+    with bench.database(contestant, parameters.get("durable", True)) as psql:
+        try:
+            if parameters.get("delayed"):
+                filler = contestant.fill(psql, parameters["delayed"], payload, delayed=True)
+                filler.commit()
+                if hasattr(filler, "close"):
+                    filler.close()
+            if parameters.get("dead") is not None:
+                holder = Psql(bench.server, "bench")
+                holder("begin isolation level repeatable read; select count(*) from pg_class")
+                fill_behind(contestant, psql, parameters["dead"], payload)
+            workers = contestant.start("bench", parameters["children"], parameters["batch"])
+            try:
+                if parameters.get("dead") is not None:
+                    # Whoever remembers where the head is has a chance to learn it, unmeasured.
+                    drain(bench, contestant, psql, workers, parameters.get("warm_up", WARM_UP), payload)
+                seconds, cpu = drain(bench, contestant, psql, workers, jobs, payload)
+            finally:
+                workers.stop()
+        finally:
+            if holder:
+                holder.close()
+    return {None: {"rate": jobs / seconds, "server_cpu": cpu[0] / jobs * 1e6,
+                   "worker_cpu": cpu[1] / jobs * 1e6}}, {}

@@ -1,0 +1,145 @@
+"""From results to files: a JSON document and charts a scenario, one Markdown page of all."""
+import json
+
+from . import charts
+from .stats import short
+
+PAGE = "README.md"
+
+
+def write(folder, result):
+    """One scenario's files; the page is made anew from all that lie there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = result["scenario"]
+    for old in folder.glob(f"{name}.*svg"):
+        old.unlink()
+    (folder / f"{name}.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    for suffix, text in draw(result):
+        (folder / f"{name}.{suffix}.svg").write_text(text)
+    write_page(folder)
+
+
+def draw(result):
+    labels, metric = result["labels"], result["chart"]
+    title, unit, _ = result["metrics"][metric]
+    groups = []
+    for point in result["points"]:
+        rows = [(labels[r["contestant"]], list(labels).index(r["contestant"]),
+                 r["median"], r["min"], r["max"])
+                for r in result["figures"] if r["metric"] == metric and r["point"] == point]
+        if rows:
+            groups.append((heading(result, point), rows))
+    yield metric, charts.bars(f"{result['title']}: {title}, {unit}", groups, short)
+    if result.get("histograms"):
+        shown = {}
+        for each in result["histograms"]:
+            where = "" if each["point"] is None else f" · {each['point']}"
+            shown[labels[each["contestant"]] + where] = each["buckets"]
+        title = f"{result['title']}: share of the messages"
+        yield "histogram", charts.histogram(title, shown, "ms", short)
+    for chart, lines in result.get("series", {}).items():
+        yield chart, charts.lines(f"{result['title']}: {chart}", lines, "seconds", short)
+
+
+def heading(result, point):
+    if point is None:
+        return None
+    shown = f"{point:,}" if isinstance(point, int) else str(point)
+    return f"{result['vary']}: {shown}" if result.get("vary") else shown
+
+
+def table(result):
+    """A row for each contestant and point, a column for each metric with its ratio."""
+    metrics = result["metrics"]
+    cells = {(r["contestant"], r["point"], r["metric"]): r for r in result["figures"]}
+    head = []
+    if any(point is not None for point in result["points"]):
+        head = [result.get("vary") or ""]
+    head += [""] + [f"{title}, {unit}" for title, unit, _ in metrics.values()]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for point in result["points"]:
+        for contestant, label in result["labels"].items():
+            found = [cells.get((contestant, point, metric)) for metric in metrics]
+            if not any(found):
+                continue
+            first = [] if point is None else [f"{point:,}" if isinstance(point, int) else str(point)]
+            lines.append("| " + " | ".join(first + [label] + [cell(f) for f in found]) + " |")
+    return lines
+
+
+def cell(figure):
+    if figure is None:
+        return ""
+    text = short(figure["median"])
+    if len(figure["samples"]) > 1:
+        text += f" ({short(figure['min'])} to {short(figure['max'])})"
+    if figure["is_baseline"]:
+        return text + " · **baseline**"
+    if figure["ratio"]:
+        text += f" · **{figure['ratio']['median']:.2f}×**"
+    return text
+
+
+def winners(result):
+    """An honest line for each point at which pgforeman is not the best of all."""
+    metric = result["chart"]
+    sign = 1 if result["metrics"][metric][2] == "higher" else -1
+    for point in result["points"]:
+        rows = [r for r in result["figures"] if r["metric"] == metric and r["point"] == point]
+        ours = [r for r in rows if r["contestant"].startswith("pgforeman")]
+        if not ours:
+            continue
+        mine = max(ours, key=lambda r: sign * r["median"])
+        better = [r for r in rows if sign * r["median"] > sign * mine["median"]]
+        if not better:
+            continue
+        where = "" if point is None else f" at {heading(result, point)}"
+        said = ", ".join(f"{result['labels'][r['contestant']]} with {short(r['median'])}"
+                         for r in sorted(better, key=lambda r: -sign * r["median"]))
+        yield (f"Better than {result['labels'][mine['contestant']]} with {short(mine['median'])}"
+               f"{where}: {said}.")
+
+
+def section(result):
+    measured = result["measured"]
+    lines = [f"## {result['title']}", "", result["question"], ""]
+    lines += table(result)
+    charted = [f"![chart]({result['scenario']}.{suffix}.svg)" for suffix, _ in draw(result)]
+    lines += ["", *charted, ""]
+    parameters = ", ".join(f"{name} {value:,}" if type(value) is int else f"{name} {value}"
+                           for name, value in result["parameters"].items())
+    rounds = measured["rounds"]
+    lines.append(f"`tools/bench {result['scenario']}{' --quick' if measured['quick'] else ''}`, "
+                 f"{measured['when']}, commit {measured['commit']}. "
+                 f"{f'{rounds} interleaved rounds' if rounds > 1 else 'One round'}; median (least "
+                 "to greatest) · ratio to the baseline, the median of the rounds' own. "
+                 f"{parameters}.")
+    lines += [""] + [f"- {note}" for note in [*winners(result), *result["notes"]]]
+    return lines + [""]
+
+
+def conditions(measured):
+    machine, server = measured["machine"], measured["server"]
+    settings = ", ".join(f"{k} = {v}" for k, v in server["settings"].items())
+    peers = ", ".join(f"{k} {v}" for k, v in measured["peers"].items()) or "none"
+    return (f"{machine['cpus']} CPUs ({machine['cpu']}), {machine['memory_gib']} GiB, "
+            f"{machine['system']}, Linux {machine['kernel']}, files on {machine['file_system']}, "
+            f"load before {machine['load_before']}. PostgreSQL {server['version']} over a unix "
+            f"socket: {settings}; a commit of one row takes {server['one_row_commit_us']} µs. "
+            f"Peers: {peers}.")
+
+
+def write_page(folder):
+    results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    results.sort(key=lambda r: r["order"])
+    lines = ["# Results of the benchmark", "",
+             "Written by `tools/bench`; no figure is by hand. What each scenario measures and how "
+             "to read it: `bench/README.md`.", ""]
+    by_conditions = {}
+    for result in results:
+        by_conditions.setdefault(conditions(result["measured"]), []).append(result["scenario"])
+    for text, names in by_conditions.items():
+        lines += [f"**Measured on** ({', '.join(names)}): {text}", ""]
+    for result in results:
+        lines += section(result)
+    (folder / PAGE).write_text("\n".join(lines).rstrip() + "\n")
