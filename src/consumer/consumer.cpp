@@ -28,6 +28,9 @@ namespace {
 constexpr Millis kReconnectCap{5000};
 // How often a consumer looks whether the running message is still its own; less for short leases.
 constexpr Millis kLeaseLook{1000};
+// Maintenance that did not report for so long does not hear for the fleet.
+constexpr Millis kHearsFor{3000};
+constexpr Millis kBackstop{60'000};
 constexpr Millis kHandlerBackoff{100};
 constexpr Millis kHandlerBackoffMax{30000};
 
@@ -152,6 +155,14 @@ void Consumer::give_back_claim() {
   claim_refused_.clear();
 }
 
+/// While maintenance hears of new messages it wakes whoever is needed, and looks for what it missed
+/// every second: a look by each of a thousand idle consumers would find nothing.
+Millis Consumer::poll_interval(TimePoint now) const {
+  const auto heard = context_.scoreboard->fleet().hears_at_ms.load();
+  const bool hears = heard <= to_ms(now) && heard > to_ms(now - kHearsFor);
+  return hears ? std::max(options_.poll_interval, kBackstop) : options_.poll_interval;
+}
+
 void Consumer::wait() {
   bool woken = false;
   // Every idle consumer sees the semaphore; one unit wakes one of them.
@@ -165,13 +176,19 @@ void Consumer::wait() {
                      });
   };
   listen();
-  const auto poll = static_cast<double>(options_.poll_interval.count());
-  const Millis jittered{static_cast<Millis::rep>(poll * (0.8 + 0.4 * loop_.random()))};
-  const TimePoint until = Clock::now() + jittered;
-  while (!woken && !loop_.draining() && Clock::now() < until) {
+  const double jitter = 0.8 + 0.4 * loop_.random();
+  const TimePoint looked = Clock::now();
+  // Maintenance got a new session: ours may be dead, and nobody would know until it is needed.
+  const auto& up = context_.scoreboard->fleet().database_up;
+  const auto up_before = up.load();
+  const auto over = [&] { return woken || loop_.draining() || up.load() != up_before; };
+  for (TimePoint now = looked; !over(); now = Clock::now()) {
+    const auto poll = static_cast<double>(poll_interval(now).count());
+    const TimePoint until = looked + Millis{static_cast<Millis::rep>(poll * jitter)};
+    if (now >= until) break;
     loop_.enter(Phase::waiting);
-    recycling_.look(Clock::now(), handler_->pids());
-    loop_.run_until([&] { return woken; }, std::min(until, Clock::now() + kLongestSilence));
+    recycling_.look(now, handler_->pids());
+    loop_.run_until([&] { return woken; }, std::min(until, now + kLongestSilence));
   }
   wake_.cancel();
   loop_.io().poll();

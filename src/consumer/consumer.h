@@ -45,6 +45,7 @@ class Consumer {
   void work();
   void claim();
   void give_back_claim();
+  Millis poll_interval(TimePoint now) const;
   void wait();
   void work_off_batch();
   bool worn_out(std::size_t index);

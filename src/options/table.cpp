@@ -99,21 +99,21 @@ const std::array kTable = {
                    "claims what the handler gets through in some 50 ms, as measured, one at a time "
                    "while the queue is short, and gives the rest of a batch back when a message "
                    "takes longer than 250 ms."},
-    Option{
-        .name = "POLL_INTERVAL",
-        .group = kQueueGroup,
-        .target = &Options::poll_interval,
-        .value_name = "DURATION",
-        .default_text = "1s",
-        .least = 10,
-        .most = kHour,
-        .limits_because = "A hundred looks a second are no polling any more; after an hour "
-                          "nobody expects a message to start.",
-        .commands = kRun,
-        .help =
-            "How often an idle consumer looks for work by itself. It seldom has to: the fleet's "
-            "maintenance process hears of new messages, looks once a second besides, and wakes as "
-            "many consumers as there is work for. Through a transaction pooler it cannot hear."},
+    Option{.name = "POLL_INTERVAL",
+           .group = kQueueGroup,
+           .target = &Options::poll_interval,
+           .value_name = "DURATION",
+           .default_text = "1s",
+           .least = 10,
+           .most = kHour,
+           .limits_because = "A hundred looks a second are no polling any more; after an hour "
+                             "nobody expects a message to start.",
+           .commands = kRun,
+           .help =
+               "How often an idle consumer looks for work by itself, where it has to: through a "
+               "transaction pooler, or without maintenance. Else the fleet's maintenance process "
+               "hears of new messages, looks once a second besides, and wakes as many consumers as "
+               "there is work for; then a consumer looks by itself once a minute."},
     Option{.name = "HANDLER",
            .group = kHandlerGroup,
            .target = &Options::handler,

@@ -1,6 +1,7 @@
 // Idle consumers hear of work: by notifications, by each other, and by their poll as a backstop.
 
 #include <algorithm>
+#include <map>
 
 #include "bed.h"
 
@@ -91,6 +92,37 @@ TEST_CASE("A lost session of maintenance costs wake-ups for a moment only", "[wa
                            " where application_name like 'pgforeman maintenance%' and datname ="
                            " current_database()") == 1);
   }
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("An idle fleet asks the database once a second, however large it is", "[long]") {
+  Bed bed;
+  Fleet fleet(bed.settings({{"CONCURRENCY", "64"}, {"LOG_LEVEL", "debug"}}), Fleet::Wait::ready);
+  REQUIRE(hears(fleet));
+  REQUIRE(idle(fleet));
+  // The server's own counters come seconds late: look often at when each session last began one.
+  std::map<std::string, std::string> began;
+  int statements = 0;
+  const double start = monotonic_now();
+  REQUIRE(eventually(
+      [&] {
+        for (const auto& row : bed.sql.rows(
+                 "select pid, query_start from pg_stat_activity where application_name like"
+                 " 'pgforeman%' and datname = current_database()")) {
+          auto& last = began[row[0]];
+          if (!last.empty() && last != row[1]) ++statements;
+          last = row[1];
+        }
+        return monotonic_now() - start > 10;
+      },
+      15s));
+  CHECK(began.size() == 65);
+  const double rate = statements / (monotonic_now() - start);
+  say("P34 an idle fleet of 64: " + std::to_string(rate) + " statements a second");
+  CHECK(rate > 0.5);  // or they are not counted
+  CHECK(rate <= 1.3);
+  bed.send();
+  CHECK(bed.wait_for_runs(1));
   stop_cleanly(fleet);
 }
 
