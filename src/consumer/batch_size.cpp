@@ -10,7 +10,7 @@ namespace {
 constexpr double kWorthUs = 50'000;
 // Beyond some hundred a claim costs by the row.
 constexpr int kMost = 200;
-constexpr double kBriefUs = 5'000;
+constexpr double kBriefUs = 1'000;
 // The weight of the latest message: one slow message is noticed at once, and forgotten after ten.
 constexpr double kWeight = 0.2;
 

@@ -19,10 +19,10 @@ class BatchSize {
   void claimed(int got);
   /// A message took the handler so long.
   void handled(Clock::duration took);
-  /// Messages are over so fast that to tell of each by itself would cost more than a tenth.
+  /// Messages are over as fast as a settle is, so that to tell of each by itself costs as much.
   bool are_brief() const;
 
-  /// Auto: who runs a message for longer than this gives the rest of its batch to others.
+  /// Auto: who has worked on a batch for so long gives the rest of it to others.
   static constexpr Millis kHoldFor{250};
 
  private:

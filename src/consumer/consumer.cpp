@@ -134,6 +134,7 @@ void Consumer::claim() {
   for (auto& message : messages) batch_.emplace_back().message = std::move(message);
   const auto got = static_cast<int>(batch_.size());
   batch_size_.claimed(got);
+  hold_until_ = batch_size_.is_auto() ? Clock::now() + BatchSize::kHoldFor : TimePoint::max();
   // One notification may stand for many messages: whoever found work wakes the next.
   if (std::exchange(woken_, false) && got == wanted) {
     ::eventfd_write(context_.wake_fd, 1);
@@ -203,7 +204,7 @@ void Consumer::work_off_batch() {
     note_lost(i);
     if (lease_is_old()) renew(i);
     if (batch_[i].lost) continue;
-    if (!open_handler()) {
+    if (Clock::now() >= hold_until_ || !open_handler()) {
       release_unstarted();
       return;
     }
@@ -262,17 +263,15 @@ Outcome Consumer::handle(std::size_t index) {
   bool stopped = false;
   bool lost = false;
   bool released_rest = false;
-  const TimePoint hold_until =
-      batch_size_.is_auto() ? Clock::now() + BatchSize::kHoldFor : TimePoint::max();
   while (!outcome) {
     const TimePoint begin = Clock::now();
-    if (!released_rest && (loop_.draining() || begin >= hold_until)) {
+    if (!released_rest && (loop_.draining() || begin >= hold_until_)) {
       released_rest = true;
       release_unstarted();
     }
     if (begin >= next_telling()) tell_while_running();
     TimePoint next = std::min(begin + look, next_telling());
-    if (!released_rest) next = std::min(next, hold_until);
+    if (!released_rest) next = std::min(next, hold_until_);
     if (loop_.draining() && !stopped) next = std::min(next, loop_.drain_deadline());
     loop_.run_until(finished, next);
     if (outcome) break;

@@ -58,8 +58,8 @@ class Consumer {
   void renew(std::size_t from);
   void lease_lost(Held& held);
   void settle();
-  std::vector<Settled> ask(std::span<const Settlement> settlements,
-                           std::span<const std::size_t> indexes);
+  std::vector<std::optional<Settled>> ask(std::span<const Settlement> settlements,
+                                          std::span<const std::size_t> indexes);
   void release_unstarted();
   void finish(std::size_t index);
   TimePoint next_telling() const;
@@ -87,6 +87,7 @@ class Consumer {
   std::size_t untold_ = 0;                ///< have an outcome that the queue does not know
   TimePoint tell_by_ = TimePoint::max();  ///< when it must, though the batch goes on
   std::string claim_refused_;             ///< why, when the answer came and could not be read
+  TimePoint hold_until_;                  ///< the rest of the batch is for others then
   TimePoint leased_at_;       ///< when the leases of the batch were last extended (asked)
   TimePoint try_renewal_at_;  ///< not before: without a session there is a pause between tries
   std::uint64_t claims_ = 0;

@@ -7,6 +7,7 @@
 
 #include "base/backoff.h"
 #include "base/log.h"
+#include "child/settle_each.h"
 #include "child/settled.h"
 #include "consumer/consumer.h"
 #include "consumer/settle_log.h"
@@ -15,7 +16,7 @@ namespace pgforeman {
 namespace {
 
 // What is finished waits for company so long, or until there is so much of it.
-constexpr Millis kUntoldFor{10};
+constexpr Millis kUntoldFor{2};
 constexpr std::size_t kMostUntold = 100;
 constexpr Millis kHandBackPatience{1000};
 constexpr Millis kHandBackRetry{50};
@@ -39,11 +40,13 @@ void Consumer::settle() {
     const auto settled = ask(settlements, indexes);
     for (std::size_t i = 0; i < indexes.size(); ++i) {
       Held& held = batch_[indexes[i]];
-      count_settled(loop_.slot().slot(), settled[i]);
-      count_cause(context_.scoreboard->fleet(), settled[i] == Settled::lost_lease
-                                                    ? Cause::lease_lost
-                                                    : held.outcome->evidence.cause);
-      log_settled(held.message, held.outcome, settled[i]);
+      if (settled[i]) {
+        count_settled(loop_.slot().slot(), *settled[i]);
+        count_cause(context_.scoreboard->fleet(), settled[i] == Settled::lost_lease
+                                                      ? Cause::lease_lost
+                                                      : held.outcome->evidence.cause);
+        log_settled(held.message, held.outcome, *settled[i]);
+      }
       held.outcome.reset();
       ledger_.settled(indexes[i]);
     }
@@ -64,12 +67,12 @@ void Consumer::settle() {
 }
 
 /// One call; when its answer is lost, what it may have done is known to the next one.
-std::vector<Settled> Consumer::ask(std::span<const Settlement> settlements,
-                                   std::span<const std::size_t> indexes) {
+std::vector<std::optional<Settled>> Consumer::ask(std::span<const Settlement> settlements,
+                                                  std::span<const std::size_t> indexes) {
   ledger_.ask();
-  std::vector<Settled> settled;
+  std::vector<std::optional<Settled>> settled;
   try {
-    settled = session_.queue().settle(settlements, retry_rule(options_));
+    settled = settle_each(session_.queue(), settlements, retry_rule(options_));
   } catch (const DatabaseError& error) {
     if (error.kind() == DatabaseError::Kind::connection) {
       for (const std::size_t i : indexes) batch_[i].asked = true;
@@ -98,7 +101,9 @@ void Consumer::release_unstarted() {
     finish(i);
     ++released;
   }
-  if (released > 0) log::info("unstarted messages released", {{"messages", released}});
+  if (released == 0) return;
+  log::write(loop_.draining() ? log::Level::info : log::Level::debug, "unstarted messages released",
+             {{"messages", released}});
 }
 
 /// The message has an outcome, which stands in the ledger from now on.

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/utf8.h"
+#include "child/settle_each.h"
 
 namespace pgforeman {
 namespace {
@@ -15,6 +16,7 @@ using Kind = Outcome::Kind;
 // later than the server's statement timeout, when nothing can be under way any more.
 constexpr Millis kFirstLook{5};
 constexpr Millis kLastLook{20000};
+constexpr Millis kLockedFor{1000};
 
 /// What a dead consumer's handler last said, made fit for a database.
 std::string readable(const std::string& raw) {
@@ -77,10 +79,19 @@ Outcome outcome_of(const LedgerReading::Entry& entry, const LedgerReading& ledge
 
 bool Rescue::run_once() {
   bool found = false;
+  std::erase_if(not_before_,
+                [now = Clock::now()](const auto& put_off) { return put_off.second <= now; });
   for (int i = 0; i < kLedgers; ++i) {
-    if (!is_new(i)) continue;
-    rescue(i);
-    found = true;
+    if (!is_new(i) || not_before_.contains(i)) continue;
+    try {
+      rescue(i);
+      found = true;
+    } catch (const DatabaseError& error) {
+      // Nothing else waits for whoever has locked a row of this one.
+      if (error.kind() != DatabaseError::Kind::transient) throw;
+      not_before_[i] = Clock::now() + kLockedFor;
+      log::warn("rescue put off", {{"reason", error.what()}});
+    }
   }
   return release_unheard() || found;
 }
@@ -101,6 +112,7 @@ bool Rescue::unsettled() const {
 
 TimePoint Rescue::next() const {
   TimePoint next = TimePoint::max();
+  for (const auto& [ledger, when] : not_before_) next = std::min(next, when);
   for (const Search& search : searches_) next = std::min(next, search.next_look);
   return next;
 }
@@ -134,7 +146,8 @@ std::vector<std::optional<Settled>> Rescue::settle(const LedgerReading& reading,
   }
   if (settlements.empty()) return {};
   ledger.asked.store(Asked::maintenance);  // for ourselves, or who replaces us, if this call fails
-  auto settled = settle_what_can_be(settlements);
+  auto settled =
+      settle_each(tools_.session.queue(), settlements, retry_rule(*tools_.context.options));
   for (std::size_t i = 0; i < settled.size(); ++i) {
     // What is not held any more may have been told before, by somebody who did not hear the answer
     // and did not count: by its consumer, if it was finished; by maintenance in any state.
@@ -144,33 +157,6 @@ std::vector<std::optional<Settled>> Rescue::settle(const LedgerReading& reading,
         reading.asked == Asked::maintenance || (reading.asked == Asked::consumer && finished);
     if (settled[i] == Settled::lost_lease && told) {
       settled[i] = as_told_before(settlements[i].outcome.kind);
-    }
-  }
-  return settled;
-}
-
-/// All at once. Where the database refuses that, one by one: a ledger may hold anything, and one
-/// bad entry must keep neither its neighbours nor the other ledgers from being settled.
-std::vector<std::optional<Settled>> Rescue::settle_what_can_be(
-    std::span<const Settlement> settlements) {
-  Queue& queue = tools_.session.queue();
-  const RetryRule rule = retry_rule(*tools_.context.options);
-  try {
-    const auto settled = queue.settle(settlements, rule);
-    return {settled.begin(), settled.end()};
-  } catch (const DatabaseError& error) {
-    if (error.kind() != DatabaseError::Kind::rejected) throw;
-  }
-  std::vector<std::optional<Settled>> settled;
-  for (const Settlement& settlement : settlements) {
-    try {
-      settled.emplace_back(queue.settle({&settlement, 1}, rule).front());
-    } catch (const DatabaseError& error) {
-      if (error.kind() != DatabaseError::Kind::rejected) throw;
-      settled.emplace_back();
-      const log::MessageScope scope(settlement.lease.id, 0);
-      log::error("message not rescued, it waits for VISIBILITY_TIMEOUT",
-                 {{"reason", error.what()}});
     }
   }
   return settled;

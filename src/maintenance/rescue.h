@@ -3,6 +3,7 @@
 // had finished is told to the queue, what they were running is blamed if it is to blame, what had
 // not started goes back at no attempt. Fork: after.
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,7 +32,6 @@ class Rescue {
   void rescue(int ledger);
   /// Nothing where the database refused: those wait for the visibility timeout.
   std::vector<std::optional<Settled>> settle(const LedgerReading& reading, Ledger& ledger);
-  std::vector<std::optional<Settled>> settle_what_can_be(std::span<const Settlement> settlements);
   void record(const LedgerReading& reading, std::size_t entry, Settled settled);
   bool is_new(int ledger) const;
   bool release_unheard();
@@ -48,6 +48,7 @@ class Rescue {
 
   const MaintenanceTools& tools_;
   std::vector<Search> searches_;
+  std::map<int, TimePoint> not_before_;  ///< ledgers of which somebody has locked a row
 };
 
 }  // namespace pgforeman

@@ -11,6 +11,7 @@ namespace {
 constexpr Millis kNear{100};
 constexpr Millis kNearIdle{1000};  // while the marks stand still, but somebody may still commit
 constexpr Millis kNearSoonest{20};
+constexpr Millis kLookAnyway{10'000};
 constexpr Millis kNearTime{15};
 constexpr int kNearRest = 4;  // near looks take a fifth of the time at most
 // But a look that took long because the machine is busy says little of its cost, and who waits for
@@ -23,10 +24,13 @@ constexpr std::size_t kSamples = 512;
 
 constexpr Millis kPassEvery{1000};
 constexpr Millis kPassSoonest{250};
-constexpr Millis kFromStart{60'000};
+constexpr Millis kFromStart{600'000};
+constexpr Millis kWarnEvery{60'000};
 constexpr Millis kSliceTime{10};
 constexpr int kRest = 9;  // and passes a tenth, or a fifth when they look for late commits
-constexpr std::int64_t kWidth = 50'000, kWidthMost = 400'000;
+constexpr std::int64_t kWidth = 50'000;
+// Ids may begin anywhere: where there is nothing, slices grow until they are past it.
+constexpr std::int64_t kWidthMost = std::numeric_limits<std::int64_t>::max() / 4;
 
 /// How long to leave the database alone after a look, `times` as long as it took.
 Clock::duration rest_after(Clock::duration took, int times) {
@@ -42,7 +46,7 @@ void Sweeper::start_over() {
   settled_ = floor_ = passed_ = seen_ = Marks{};
   leased_behind_ = 0;
   pass_ = Pass{};
-  next_near_ = next_pass_ = TimePoint{};
+  next_near_ = next_pass_ = look_anyway_at_ = TimePoint{};
   near_wait_ = kNear;
   near_span_ = kNearSpan;
   width_ = kWidth;
@@ -69,7 +73,7 @@ void Sweeper::run_once() {
 
 TimePoint Sweeper::next() const {
   TimePoint next = TimePoint::max();
-  if (near_needed(seen_)) next = next_near_;
+  next = settled_ != seen_ ? next_near_ : std::max(next_near_, look_anyway_at_);
   if (pass_.under_way || pass_needed(seen_)) {
     next = std::min(next, next_pass_);
   } else if (from_start_at_) {
@@ -89,6 +93,11 @@ Marks Sweeper::counted() const {
 void Sweeper::soon() {
   note_life();
   next_near_ = std::min(next_near_, near_soonest_);
+  look_anyway_at_ = next_near_;
+}
+
+bool Sweeper::near_needed(const Marks& marks) const {
+  return settled_ != marks || Clock::now() >= look_anyway_at_;
 }
 
 /// Alive behind the marks: leases, and what is not settled yet. Marks that moved leave something
@@ -100,9 +109,11 @@ bool Sweeper::pass_needed(const Marks& marks) const {
 
 void Sweeper::look_near(const Marks& marks) {
   const TimePoint began = Clock::now();
+  const bool anyway = began >= look_anyway_at_;
+  look_anyway_at_ = began + kLookAnyway;
   Marks after;
   for (std::size_t i = 0; i < marks.size(); ++i) {
-    after[i] = std::max(settled_[i], marks[i] - near_span_);
+    after[i] = std::max(anyway ? 0 : settled_[i], marks[i] - near_span_);
   }
   const Sweep found = sweep(after, marks);
   const auto took = Clock::now() - began;
@@ -110,7 +121,8 @@ void Sweeper::look_near(const Marks& marks) {
   if (took > 2 * kNearTime) near_span_ = std::max(near_span_ / 2, kNearSpan);
   if (took < kNearTime) near_span_ = std::min(near_span_ * 2, kNearSpanMost);
   if (!trusts(found, marks)) return;
-  note_sample(found, marks);
+  // Of so many messages the highest were not looked at: a pass finds what is there.
+  if (found.reached == marks) note_sample(found, marks);
   if (found.moved >= kSweepMoves) {
     next_near_ = Clock::now();
     return;
@@ -176,7 +188,7 @@ bool Sweeper::look_at_slice() {
   if (!trusts(found, pass_.target)) return false;
   if (found.moved >= kSweepMoves) return true;  // the same once more: there are others
   if (took < kSliceTime / 4) width_ = std::min(2 * width_, kWidthMost);
-  if (took > kSliceTime) width_ = std::max(width_ / 2, kWidth);
+  if (took > kSliceTime) width_ = took > 4 * kSliceTime ? kWidth : std::max(width_ / 2, kWidth);
   for (std::size_t i = 0; i < upto.size(); ++i) {
     pass_.lowest[i] = std::min(pass_.lowest[i], found.lowest[i]);
   }
@@ -234,8 +246,11 @@ bool Sweeper::trusts(const Sweep& found, const Marks& marks) {
     sound = false;
   }
   if (!sound) {
-    log::warn("a mark of claims is above all messages: claims begin anew",
-              {{"highest", found.highest}});
+    const bool may_warn = Clock::now() >= may_warn_at_;
+    if (may_warn) may_warn_at_ = Clock::now() + kWarnEvery;
+    log::write(may_warn ? log::Level::warn : log::Level::debug,
+               "a mark of claims is above all messages: claims begin anew",
+               {{"highest", found.highest}});
     start_over();
   }
   return sound;

@@ -5,7 +5,8 @@
 //   near   often, for what commits late: a window below the marks, down to where every writer has
 //          ended, and never longer than it can be looked through in some milliseconds
 //   a pass at a tenth of its time, for everything: in slices, from the lowest message alive
-// With nothing behind the marks and nobody who may commit there, it does nothing. Fork: after.
+// With nothing behind the marks and nobody who may commit there, a look near each ten seconds is
+// all it does. Fork: after.
 
 #include <deque>
 #include <optional>
@@ -49,7 +50,7 @@ class Sweeper {
     std::optional<TimePoint> lease_end;
   };
 
-  bool near_needed(const Marks& marks) const { return settled_ != marks; }
+  bool near_needed(const Marks& marks) const;
   bool pass_needed(const Marks& marks) const;
   void look_near(const Marks& marks);
   void pass(const Marks& marks);
@@ -70,6 +71,9 @@ class Sweeper {
   std::deque<Sample> samples_;
   TimePoint next_near_, near_soonest_;
   Millis near_wait_{0};
+  /// When to look near though every writer has ended: what marks and ids rely on may not hold (a
+  /// sequence with a cache, a table that was emptied or restored).
+  TimePoint look_anyway_at_;
   std::int64_t near_span_ = 0;  ///< how many ids it looks back at most
 
   Pass pass_;
@@ -80,6 +84,7 @@ class Sweeper {
   std::optional<TimePoint> from_start_at_;
   Marks passed_{};
   std::int64_t leased_behind_ = 0;
+  TimePoint may_warn_at_;
 };
 
 }  // namespace pgforeman

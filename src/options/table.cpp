@@ -97,8 +97,7 @@ const std::array kTable = {
                    "other, in order. More than one saves round trips when handlers take "
                    "milliseconds; with slow handlers it keeps messages from idle siblings. auto "
                    "claims what the handler gets through in some 50 ms, as measured, one at a time "
-                   "while the queue is short, and gives the rest of a batch back when a message "
-                   "takes longer than 250 ms."},
+                   "while the queue is short, and gives back what has not begun 250 ms later."},
     Option{.name = "POLL_INTERVAL",
            .group = kQueueGroup,
            .target = &Options::poll_interval,

@@ -244,8 +244,52 @@ TEST_CASE("A million dead messages behind make nobody wait while a snapshot is h
   CHECK(fleet.wait_end());
 }
 
+TEST_CASE("A queue that was emptied under an idle fleet begins anew", "[flow]") {
+  Bed bed;
+  Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}}));
+  bed.send(500);
+  REQUIRE(bed.wait_for_runs(500));
+  REQUIRE(bed.wait_until_empty(10s));
+  // No lease and no writer is left, and a look has found that.
+  REQUIRE(fleet.wait_for_status([](const Status& status) {
+    return std::all_of(status.slots.begin(), status.slots.end(),
+                       [](const SlotStatus& slot) { return slot.phase == "waiting"; });
+  }));
+  const double idle_since = monotonic_now();
+  REQUIRE(eventually([&] { return monotonic_now() - idle_since > 3; }));
+  bed.sql.query("truncate pgforeman.message restart identity");
+  const double sent = wall_now();
+  bed.send();
+  REQUIRE(bed.wait_for_runs(501));
+  const double took = bed.runs().back().time - sent;
+  say("the first message after the queue was emptied: started after " + std::to_string(took) +
+      " s");
+  CHECK(took < allowed(1.5));
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A lower id that is sent after a higher one does not wait", "[flow]") {
+  Bed bed;
+  bed.sql.query("alter sequence pgforeman.message_id_seq cache 50");
+  Sql other(bed.conninfo);
+  Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}}));
+  bed.send();  // this session has the first 50 ids
+  REQUIRE(other.number("select pgforeman.send('q', '1')") > 50);
+  REQUIRE(bed.wait_for_runs(2));
+  const double idle_since = monotonic_now();
+  REQUIRE(eventually([&] { return monotonic_now() - idle_since > 3; }));
+  const double sent = wall_now();
+  REQUIRE(bed.sql.number("select pgforeman.send('q', '1')") < 50);
+  REQUIRE(bed.wait_for_runs(3));
+  CHECK(bed.runs().back().time - sent < allowed(1.5));
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("A lost host's lease behind newer messages ends on time", "[flow]") {
   Bed bed;
+  // Ids may begin anywhere.
+  const auto first_id = GENERATE(as<std::string>{}, "1", "1000000000000000");
+  bed.sql.query("select setval('pgforeman.message_id_seq', " + first_id + ")");
   bed.send(20);
   Marked ends;
   for (int i = 1; i <= 20; ++i) {

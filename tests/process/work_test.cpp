@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <csignal>
+#include <map>
 #include <random>
 
 #include "process/bed.h"
@@ -98,7 +99,8 @@ TEST_CASE("An automatic batch grows with brief messages, and a slow one does not
   bed.sql.query(
       "select count(*) from pgforeman.send_batch('q', array_fill('{}'::jsonb, array[3000])"
       " || '{\"do\": \"hold\"}'::jsonb || array_fill('{}'::jsonb, array[3000]))");
-  Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "2"}}));
+  Fleet fleet(
+      bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "2"}, {"LOG_LEVEL", "debug"}}));
   REQUIRE(bed.wait_for_runs(6001, 60s));
   REQUIRE(eventually([&] { return bed.left() == 1; }));
   CHECK(bed.sql.number("select id from pgforeman.message") == 3001);
@@ -115,10 +117,35 @@ TEST_CASE("An automatic batch grows with brief messages, and a slow one does not
   stop_cleanly(fleet);
 }
 
+TEST_CASE("Messages that turn slow keep neither siblings idle nor urgent ones waiting", "[work]") {
+  Bed bed;
+  bed.sql.query(
+      "select count(*) from pgforeman.send_batch('q', array_fill('{}'::jsonb, array[3000])"
+      " || array_fill('{\"do\": \"sleep\", \"ms\": 100}'::jsonb, array[40]))");
+  Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "4"}}));
+  REQUIRE(bed.wait_for_runs(3001, 60s));
+  bed.sql.query("select pgforeman.send('q', '{\"urgent\": 1}', priority => 0)");
+  const double sent = wall_now();
+  REQUIRE(bed.wait_for_runs(3041, 60s));
+  CHECK(bed.wait_until_empty(10s));
+  const auto runs = bed.runs();
+  CHECK(runs.size() == 3041);
+  std::map<pid_t, int> slow;
+  for (const auto& run : runs) {
+    if (run.id == 3041) CHECK(run.time - sent < allowed(0.7));
+    if (run.id > 3000 && run.id <= 3040) ++slow[run.pid];
+  }
+  // Each of four ran about ten.
+  CHECK(slow.size() == 4);
+  for (const auto& [pid, count] : slow) CHECK(count <= 20);
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("An automatic batch leaves a short queue to idle siblings", "[work]") {
   Bed bed;
   bed.send(400);  // brief ones, so that batches would grow
-  Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "4"}}));
+  Fleet fleet(
+      bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "4"}, {"LOG_LEVEL", "debug"}}));
   REQUIRE(bed.wait_for_runs(400));
   CHECK(bed.wait_until_empty(10s));
   bed.send(4, R"({"do": "hold"})");

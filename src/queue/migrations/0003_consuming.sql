@@ -11,8 +11,8 @@
 create function pgforeman.mark_of(lane int, marks bigint[])
 returns bigint
 language sql immutable
-return case when mark_of.lane % 2 = 1 then coalesce(mark_of.marks[(mark_of.lane + 1) / 2], 0)
-            else 0 end;
+return case when mark_of.lane % 2 = 1 and mark_of.marks[(mark_of.lane + 1) / 2] > 0
+            then mark_of.marks[(mark_of.lane + 1) / 2] else -9223372036854775808 end;
 
 -- Takes up to `max_messages` claimable messages for `lease` under `token`, most urgent first.
 -- `marks`: of each priority, up to which id fresh messages need not be looked for; what becomes
@@ -112,6 +112,7 @@ returns table (id bigint, settled text)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set lock_timeout = '200ms'  -- somebody else's lock on one row is no reason to let all others wait
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -280,7 +281,7 @@ $$;
 -- tokens are in no index. What is not found comes back when its lease ends.
 -- With `error` the claimer died of what may be the message's doing: one that was claimed more than
 -- ten times oftener than it ran counts a crash, so that it cannot cycle for ever. It stays in its
--- lane then, so that what kills whoever claims it does not come before all others at once.
+-- lane then, until a sweep finds it a second or two later: a pause for what kills whoever claims it.
 create function pgforeman.release_token(
   queue text, token bigint, error text default null, evidence jsonb default null,
   max_crashes int default null, backoff interval default null, backoff_max interval default null,
@@ -290,6 +291,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set lock_timeout = '200ms'  -- somebody else's lock on one row is no reason to let all others wait
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
