@@ -45,7 +45,6 @@ Listener::Heard Listener::run_once() {
     later = later || news == Queue::News::later;
     if (news == Queue::News::now) ++now;
   }
-  if (works_) tools_.context.scoreboard->fleet().hears_at_ms.store(to_ms(Clock::now()));
   if (now > 0) tools_.waker.wake_for(now);
   if (test_until_ && Clock::now() >= *test_until_) {
     test_until_.reset();

@@ -83,6 +83,10 @@ void Maintenance::work() {
   if (Clock::now() >= upkeep_.next()) upkeep_.run_once();
   // What came with the answer of a statement no longer makes the socket readable.
   hear();
+  // Not before all of it was done: consumers rely on being woken for what any duty finds.
+  if (listener_.works()) {
+    context_.scoreboard->fleet().hears_at_ms.store(to_ms(Clock::now()));
+  }
 }
 
 void Maintenance::hear() {
