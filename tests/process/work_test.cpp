@@ -99,15 +99,12 @@ TEST_CASE("An automatic batch grows with brief messages, and a slow one does not
   bed.sql.query(
       "select count(*) from pgforeman.send_batch('q', array_fill('{}'::jsonb, array[3000])"
       " || '{\"do\": \"hold\"}'::jsonb || array_fill('{}'::jsonb, array[3000]))");
-  Fleet fleet(
-      bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "2"}, {"LOG_LEVEL", "debug"}}));
+  Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "2"}}));
   REQUIRE(bed.wait_for_runs(6001, 60s));
   REQUIRE(eventually([&] { return bed.left() == 1; }));
   CHECK(bed.sql.number("select id from pgforeman.message") == 3001);
   const auto slots = fleet.status().slots;
-  // Who holds it had asked for many; if it was the last of those there was nothing to give back.
-  CHECK(std::max(slots[0].batch, slots[1].batch) > 1);
-  CHECK(fleet.log("unstarted messages released").size() <= 1);
+  CHECK(std::max(slots[0].batch, slots[1].batch) > 1);  // who holds it had asked for more
   bed.go();
   CHECK(bed.wait_until_empty(10s));
   CHECK(bed.runs().size() == 6001);
@@ -142,8 +139,7 @@ TEST_CASE("Messages that turn slow keep neither siblings idle nor urgent ones wa
 TEST_CASE("An automatic batch leaves a short queue to idle siblings", "[work]") {
   Bed bed;
   bed.send(400);  // brief ones, so that batches would grow
-  Fleet fleet(
-      bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "4"}, {"LOG_LEVEL", "debug"}}));
+  Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "4"}}));
   REQUIRE(bed.wait_for_runs(400));
   CHECK(bed.wait_until_empty(10s));
   bed.send(4, R"({"do": "hold"})");
@@ -152,7 +148,6 @@ TEST_CASE("An automatic batch leaves a short queue to idle siblings", "[work]") 
   std::set<pid_t> handlers;
   for (auto run = runs.end() - 4; run != runs.end(); ++run) handlers.insert(run->pid);
   CHECK(handlers.size() == 4);
-  CHECK(fleet.log("unstarted messages released").empty());
   bed.go();
   CHECK(bed.wait_until_empty(10s));
   stop_cleanly(fleet);
