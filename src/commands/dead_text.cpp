@@ -13,6 +13,7 @@ namespace pgforeman {
 namespace {
 
 constexpr std::size_t kErrorWidth = 60;
+
 /// "2026-01-02T03:04:05.123456Z" -> "2026-01-02 03:04:05Z".
 std::string short_time(const std::string& iso) {
   if (iso.size() < 20) return iso;

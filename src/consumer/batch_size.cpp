@@ -11,7 +11,8 @@ constexpr double kWorthUs = 50'000;
 // Beyond some hundred a claim costs by the row.
 constexpr int kMost = 200;
 constexpr double kBriefUs = 1'000;
-// The weight of the latest message: one slow message is noticed at once, and forgotten after ten.
+// The weight of the latest message: one slow message is noticed at once, and forgotten after some
+// tens.
 constexpr double kWeight = 0.2;
 
 }  // namespace

@@ -76,6 +76,9 @@ std::vector<std::optional<Settled>> Consumer::ask(std::span<const Settlement> se
   } catch (const DatabaseError& error) {
     if (error.kind() == DatabaseError::Kind::connection) {
       for (const std::size_t i : indexes) batch_[i].asked = true;
+    } else if (std::none_of(batch_.begin(), batch_.end(),
+                            [](const Held& held) { return held.asked; })) {
+      ledger_.answered();  // an answer, and it is no
     }
     throw;
   }

@@ -146,8 +146,14 @@ std::vector<std::optional<Settled>> Rescue::settle(const LedgerReading& reading,
   }
   if (settlements.empty()) return {};
   ledger.asked.store(Asked::maintenance);  // for ourselves, or who replaces us, if this call fails
-  auto settled =
-      settle_each(tools_.session.queue(), settlements, retry_rule(*tools_.context.options));
+  std::vector<std::optional<Settled>> settled;
+  try {
+    settled = settle_each(tools_.session.queue(), settlements, retry_rule(*tools_.context.options));
+  } catch (const DatabaseError& error) {
+    // An answer, and it is no: whoever finds the lease gone later must not take it for our doing.
+    if (error.kind() == DatabaseError::Kind::transient) ledger.asked.store(reading.asked);
+    throw;
+  }
   for (std::size_t i = 0; i < settled.size(); ++i) {
     // What is not held any more may have been told before, by somebody who did not hear the answer
     // and did not count: by its consumer, if it was finished; by maintenance in any state.

@@ -25,7 +25,8 @@ class Rescue {
   bool run_once();
   /// Whether there is a dead consumer's ledger that was not settled yet.
   bool unsettled() const;
-  /// When it must run again though nobody calls: it looks for an unheard claim's rows. max: never.
+  /// When it must run again though nobody calls: for the rows of an unheard claim, or a ledger that
+  /// was put off. max: never.
   TimePoint next() const;
 
  private:

@@ -238,3 +238,74 @@ TEST_CASE("Maintenance that is killed is replaced, and nobody misses it", "[cras
   CHECK(seen.readyz == std::vector<int>{200});
   stop_cleanly(fleet);
 }
+
+TEST_CASE("A message that cannot be rescued holds up neither its neighbours nor other duties",
+          "[crash]") {
+  Bed bed;
+  bed.sql.query(
+      "create function refuse() returns trigger language plpgsql as"
+      " $$ begin raise exception 'not this one' using errcode = '22023'; end $$;"
+      " create trigger refuse before update on pgforeman.message for each row"
+      " when (old.id = 1 and old.token <> 0 and new.token = 0) execute function refuse()");
+  bed.send(4, R"({"do": "hold"})");
+  Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"BATCH", "10"}, {"VISIBILITY_TIMEOUT", "60s"}}));
+  REQUIRE(bed.wait_for_runs(1));
+  ::kill(fleet.status().slots[0].pid, SIGKILL);
+  const auto line = fleet.wait_for_log("message not settled, it waits for VISIBILITY_TIMEOUT");
+  REQUIRE(line);
+  CHECK_THAT((*line)["reason"], contains("not this one"));
+  bed.go();
+  CHECK(eventually([&] { return bed.left() == 1; }));  // the others, by the next child
+  CHECK(bed.sql.number("select id from pgforeman.message") == 1);
+  bed.sql.query("select pgforeman.send('q', '1', delay => '10ms')");
+  CHECK(eventually([&] { return bed.left() == 1; }));  // promoted, and run
+  CHECK(fleet.log("message not settled, it waits for VISIBILITY_TIMEOUT").size() == 1);
+  CHECK(fleet.status().exits.size() == 1);
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A lock on one dead consumer's message delays nobody else's rescue", "[crash]") {
+  Bed bed;
+  bed.send(2, R"({"do": "hold"})");
+  Fleet fleet(bed.settings({{"CONCURRENCY", "2"}, {"VISIBILITY_TIMEOUT", "60s"}}));
+  REQUIRE(bed.wait_for_runs(2));
+  const auto slots = fleet.status().slots;
+  Sql somebody(bed.conninfo);
+  somebody.query("begin; select * from pgforeman.message where id = " +
+                 std::to_string(slots[0].message_id) + " for update");
+  ::kill(slots[0].pid, SIGKILL);
+  REQUIRE(fleet.wait_for_log("rescue put off"));
+  const double killed = wall_now();
+  ::kill(slots[1].pid, SIGKILL);
+  REQUIRE(bed.wait_for_runs(3));
+  CHECK(bed.runs()[2].id == slots[1].message_id);
+  CHECK(bed.runs()[2].time - killed < allowed(1.0));
+  somebody.query("commit");
+  REQUIRE(bed.wait_for_runs(4));
+  bed.go();
+  CHECK(bed.wait_until_empty(10s));
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A message whose outcome is refused holds up neither its batch nor its consumer",
+          "[crash]") {
+  Bed bed;
+  bed.sql.query(
+      "create function refuse() returns trigger language plpgsql as"
+      " $$ begin raise exception 'not here' using errcode = '22023'; end $$;"
+      " create trigger refuse before insert on pgforeman.dead_message for each row"
+      " execute function refuse()");
+  bed.send(1, R"({"do": "fail", "code": 65})");
+  bed.send(50);
+  Fleet fleet(
+      bed.settings({{"CONCURRENCY", "1"}, {"BATCH", "100"}, {"VISIBILITY_TIMEOUT", "60s"}}));
+  const auto line = fleet.wait_for_log("message not settled, it waits for VISIBILITY_TIMEOUT");
+  REQUIRE(line);
+  CHECK((*line)["message_id"] == "1");
+  CHECK_THAT((*line)["reason"], contains("not here"));
+  CHECK(eventually([&] { return bed.left() == 1; }));
+  bed.send(5);
+  CHECK(eventually([&] { return bed.runs().size() == 56 && bed.left() == 1; }));
+  CHECK(fleet.log("database session failed, will keep trying").empty());
+  stop_cleanly(fleet);
+}
