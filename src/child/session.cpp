@@ -1,10 +1,10 @@
 #include "child/session.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "base/backoff.h"
 #include "base/log.h"
+#include "scoreboard/said.h"
 
 namespace pgforeman {
 namespace {
@@ -67,7 +67,9 @@ void Session::failed(const DatabaseError& error) {
   ++failures_;
   report(error.what());
   loop_.slot().set_connected(false);  // until a call works again, whatever the session says
-  if (error.kind() != Kind::transient && error.kind() != Kind::rejected) close();
+  const bool answered = error.kind() == Kind::transient || error.kind() == Kind::locked ||
+                        error.kind() == Kind::rejected;
+  if (!answered) close();
   loop_.enter(Phase::connecting);
   wait_before_retry();
 }
@@ -96,10 +98,7 @@ void Session::report(const std::string& reason) {
   const TimePoint now = Clock::now();
   if (!down_since_) down_since_ = now;
   // The whole fleet loses its database at once: one line a minute and reason, not one for each.
-  const std::uint64_t hash = std::hash<std::string>{}(reason);
-  const auto minute = static_cast<std::uint64_t>(to_ms(now) / 60000);
-  auto& said = context_.scoreboard->fleet().said;
-  const bool news = said[hash % said.size()].exchange(hash ^ minute) != (hash ^ minute);
+  const bool news = says_first(context_.scoreboard->fleet(), reason, now);
   log::write(news ? log::Level::warn : log::Level::debug,
              "database session failed, will keep trying", {{"reason", reason}});
 }

@@ -1,32 +1,52 @@
 #include "child/settle_each.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 namespace pgforeman {
+namespace {
 
-std::vector<std::optional<Settled>> settle_each(Queue& queue,
-                                                std::span<const Settlement> settlements,
-                                                const RetryRule& rule) {
-  using Kind = DatabaseError::Kind;
+using Kind = DatabaseError::Kind;
+
+// A locked row costs 200 ms: settle's own lock_timeout.
+constexpr Millis kPatience{1000};
+
+bool of_one_message(const DatabaseError& error) {
+  return error.kind() == Kind::rejected || error.kind() == Kind::locked;
+}
+
+Telling tell(Queue& queue, const Settlement& settlement, const RetryRule& rule) {
+  try {
+    return {queue.settle({&settlement, 1}, rule).front()};
+  } catch (const DatabaseError& error) {
+    if (!of_one_message(error)) throw;
+    if (error.kind() == Kind::locked) return {{}, true};
+    const log::MessageScope scope(settlement.lease.id, 0);
+    log::error("message not settled, it waits for VISIBILITY_TIMEOUT", {{"reason", error.what()}});
+    return {};
+  }
+}
+
+}  // namespace
+
+std::vector<Telling> settle_each(Queue& queue, std::span<const Settlement> settlements,
+                                 const RetryRule& rule) {
+  std::vector<Telling> tellings(settlements.size());
   try {
     const auto settled = queue.settle(settlements, rule);
-    return {settled.begin(), settled.end()};
+    for (std::size_t i = 0; i < settled.size(); ++i) tellings[i].settled = settled[i];
+    return tellings;
   } catch (const DatabaseError& error) {
-    if (error.kind() != Kind::rejected) throw;
+    if (!of_one_message(error)) throw;
   }
-  std::vector<std::optional<Settled>> settled;
-  for (const Settlement& settlement : settlements) {
-    try {
-      settled.emplace_back(queue.settle({&settlement, 1}, rule).front());
-    } catch (const DatabaseError& error) {
-      if (error.kind() != Kind::rejected) throw;
-      settled.emplace_back();
-      const log::MessageScope scope(settlement.lease.id, 0);
-      log::error("message not settled, it waits for VISIBILITY_TIMEOUT",
-                 {{"reason", error.what()}});
-    }
+  const TimePoint until = Clock::now() + kPatience;
+  // Where many are locked each call begins with others.
+  const auto first = static_cast<std::size_t>(to_ms(until)) % settlements.size();
+  for (std::size_t n = 0; n < settlements.size(); ++n) {
+    const std::size_t i = (first + n) % settlements.size();
+    tellings[i] = Clock::now() < until ? tell(queue, settlements[i], rule) : Telling{{}, true};
   }
-  return settled;
+  return tellings;
 }
 
 }  // namespace pgforeman

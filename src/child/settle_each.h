@@ -1,5 +1,6 @@
 #pragma once
-// How whoever settles gets past one message that the database refuses. Fork: after.
+// How whoever settles gets past one message that the database refuses, or whose row somebody has
+// locked. Fork: after.
 
 #include <optional>
 #include <span>
@@ -9,11 +10,18 @@
 
 namespace pgforeman {
 
-/// Settles all at once; where the database refuses that (somebody's trigger, say), one by one, so
-/// that one message keeps no other from being settled. Nothing for a message that was refused: that
-/// is logged, and its lease ends by the visibility timeout. Throws DatabaseError for anything else.
-std::vector<std::optional<Settled>> settle_each(Queue& queue,
-                                                std::span<const Settlement> settlements,
-                                                const RetryRule& rule);
+/// What telling the queue of one message came to.
+struct Telling {
+  std::optional<Settled> settled;
+  bool locked = false;  ///< not settled, and to be told again later
+};
+
+/// Settles all at once; where the database refuses that (somebody's trigger, say) or has a row
+/// locked, one by one, so that one message keeps no other from being settled. Neither settled nor
+/// locked: it was refused; that is logged, and its lease ends by the visibility timeout. Takes
+/// little more than a second, however many are locked: then some were not tried. Throws
+/// DatabaseError for anything else.
+std::vector<Telling> settle_each(Queue& queue, std::span<const Settlement> settlements,
+                                 const RetryRule& rule);
 
 }  // namespace pgforeman

@@ -11,7 +11,10 @@ std::int64_t release_unheard_claim(Queue& queue, const UnheardClaim& claim,
     return crash ? queue.blame_token(claim.token, rule, *crash, claim.marks)
                  : queue.release_token(claim.token, claim.marks);
   } catch (const DatabaseError& error) {
-    if (error.kind() != Kind::transient && error.kind() != Kind::rejected) throw;
+    if (error.kind() != Kind::transient && error.kind() != Kind::locked &&
+        error.kind() != Kind::rejected) {
+      throw;
+    }
     log::warn("claim without an answer not released, its messages wait for VISIBILITY_TIMEOUT",
               {{"reason", error.what()}});
     return 0;

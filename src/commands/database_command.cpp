@@ -94,6 +94,7 @@ ExitCode exit_code_of(const DatabaseError& error) {
       return ExitCode::bad_data;
     case Kind::connection:
     case Kind::transient:
+    case Kind::locked:
     case Kind::read_only:
     case Kind::permission:
       return ExitCode::unavailable;

@@ -96,17 +96,24 @@ void Consumer::run() {
 void Consumer::work() {
   if (open_claim_ != 0) {
     give_back_claim();
-    ledger_.clear();
+    ledger_.end_claim({});
   }
   settle();
   // A handler that does not start costs the queue nothing: somebody else may have a better one.
-  if (batch_.empty() && !open_handler()) return;
-  if (batch_.empty()) claim();
-  if (batch_.empty()) {
-    wait();
-  } else {
+  if (!has_work() && !open_handler()) return;
+  if (!has_work() && batch_.size() < kMaxBatch && !just_emptied()) claim();
+  if (has_work()) {
     work_off_batch();
+  } else {
+    wait();
   }
+}
+
+/// So much is sent that maintenance looks each 2 ms: after a claim that did not get all it asked
+/// for, the next one within that time would find next to nothing.
+bool Consumer::just_emptied() {
+  return std::exchange(got_less_, false) && context_.scoreboard->fleet().looking.load() != 0 &&
+         Clock::now() - leased_at_ < Millis{2};
 }
 
 void Consumer::claim() {
@@ -117,7 +124,7 @@ void Consumer::claim() {
   open_claim_marks_ = marks_for_claim(board, Clock::now());
   ledger_.begin_claim(open_claim_, open_claim_marks_);
   leased_at_ = Clock::now();
-  const int wanted = batch_size_.next();
+  const int wanted = std::min(batch_size_.next(), static_cast<int>(kMaxBatch - batch_.size()));
   loop_.slot().slot().batch.store(static_cast<std::uint32_t>(wanted));
   std::vector<Message> messages;
   try {
@@ -132,8 +139,9 @@ void Consumer::claim() {
   open_claim_ = 0;
   session_.worked();
   for (auto& message : messages) batch_.emplace_back().message = std::move(message);
-  const auto got = static_cast<int>(batch_.size());
+  const auto got = static_cast<int>(messages.size());
   batch_size_.claimed(got);
+  got_less_ = got > 0 && got < wanted;
   hold_until_ = batch_size_.is_auto() ? Clock::now() + BatchSize::kHoldFor : TimePoint::max();
   // One notification may stand for many messages: whoever found work wakes the next.
   if (std::exchange(woken_, false) && got == wanted) {
@@ -180,16 +188,20 @@ void Consumer::wait() {
   const double jitter = 0.8 + 0.4 * loop_.random();
   const TimePoint looked = Clock::now();
   // Maintenance got a new session: ours may be dead, and nobody would know until it is needed.
-  const auto& up = context_.scoreboard->fleet().database_up;
+  const FleetBoard& board = context_.scoreboard->fleet();
+  const auto& up = board.database_up;
   const auto up_before = up.load();
   const auto over = [&] { return woken || loop_.draining() || up.load() != up_before; };
   for (TimePoint now = looked; !over(); now = Clock::now()) {
     const auto poll = static_cast<double>(poll_interval(now).count());
     const TimePoint until = looked + Millis{static_cast<Millis::rep>(poll * jitter)};
-    if (now >= until) break;
+    if (now >= std::min(until, next_telling())) break;
     loop_.enter(Phase::waiting);
+    // After the phase was written: maintenance rests, then counts who waits.
+    if (board.resting.load() != 0) ::eventfd_write(context_.call_fd, 1);
     recycling_.look(now, handler_->pids());
-    loop_.run_until([&] { return woken; }, std::min(until, now + kLongestSilence));
+    loop_.run_until([&] { return woken; },
+                    std::min({until, next_telling(), now + kLongestSilence}));
   }
   wake_.cancel();
   loop_.io().poll();
@@ -198,7 +210,7 @@ void Consumer::wait() {
 
 void Consumer::work_off_batch() {
   for (std::size_t i = 0; i < batch_.size(); ++i) {
-    if (batch_[i].started || batch_[i].lost) continue;
+    if (!batch_[i].waits()) continue;
     if (loop_.check_signals()) return;
     // A message late in a batch, or held through an outage, may have lost its lease.
     note_lost(i);

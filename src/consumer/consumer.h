@@ -12,6 +12,7 @@
 #include "base/oom_kills.h"
 #include "child/child_loop.h"
 #include "child/session.h"
+#include "child/settle_each.h"
 #include "consumer/batch_size.h"
 #include "consumer/recycling.h"
 #include "handlers/handler.h"
@@ -40,9 +41,15 @@ class Consumer {
     bool lost = false;
     std::optional<Outcome> outcome;  ///< not yet told to the queue
     bool asked = false;              ///< told, but the answer was lost: it may have been done
+    TimePoint tell_at;               ///< not before: somebody had its row locked
+    Millis locked_for{0};            ///< and so long it then waited
+
+    bool waits() const { return !started && !lost; }
+    bool untold() const { return outcome && !lost; }
   };
 
   void work();
+  bool just_emptied();
   void claim();
   void give_back_claim();
   Millis poll_interval(TimePoint now) const;
@@ -58,8 +65,12 @@ class Consumer {
   void renew(std::size_t from);
   void lease_lost(Held& held);
   void settle();
-  std::vector<std::optional<Settled>> ask(std::span<const Settlement> settlements,
-                                          std::span<const std::size_t> indexes);
+  std::vector<Telling> ask(std::span<const Settlement> settlements,
+                           std::span<const std::size_t> indexes);
+  void note_told(std::size_t index, const Telling& telling);
+  void forget_told();
+  bool unanswered() const;
+  bool has_work() const;
   void release_unstarted();
   void finish(std::size_t index);
   TimePoint next_telling() const;
@@ -81,7 +92,8 @@ class Consumer {
   std::unique_ptr<Handler> handler_;
   boost::asio::posix::stream_descriptor wake_;
 
-  std::vector<Held> batch_;               ///< in the order they run; empty: nothing is held
+  /// In the order they run, after what is finished but could not be told; empty: nothing is held.
+  std::vector<Held> batch_;
   std::int64_t open_claim_ = 0;           ///< the token of a claim whose answer was never seen
   Marks open_claim_marks_{};              ///< from where it looks
   std::size_t untold_ = 0;                ///< have an outcome that the queue does not know
@@ -92,6 +104,7 @@ class Consumer {
   TimePoint try_renewal_at_;  ///< not before: without a session there is a pause between tries
   std::uint64_t claims_ = 0;
   int handler_failures_ = 0;
+  bool got_less_ = false;
   bool woken_ = false;  ///< the last wait ended by a wake-up
 };
 

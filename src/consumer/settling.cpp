@@ -7,7 +7,6 @@
 
 #include "base/backoff.h"
 #include "base/log.h"
-#include "child/settle_each.h"
 #include "child/settled.h"
 #include "consumer/consumer.h"
 #include "consumer/settle_log.h"
@@ -18,6 +17,9 @@ namespace {
 // What is finished waits for company so long, or until there is so much of it.
 constexpr Millis kUntoldFor{2};
 constexpr std::size_t kMostUntold = 100;
+// How long a message waits whose row somebody has locked: ever longer.
+constexpr Millis kLockedFor{1000};
+constexpr Millis kLockedForMost{10'000};
 constexpr Millis kHandBackPatience{1000};
 constexpr Millis kHandBackRetry{50};
 constexpr Millis kHandBackRetryMax{1000};
@@ -28,69 +30,101 @@ constexpr Millis kHandBackRetryMax{1000};
 void Consumer::settle() {
   std::vector<Settlement> settlements;
   std::vector<std::size_t> indexes;
+  const TimePoint now = Clock::now();
   for (std::size_t i = 0; i < batch_.size(); ++i) {
-    Held& held = batch_[i];
-    if (held.outcome && !held.lost) {
+    const Held& held = batch_[i];
+    if (held.untold() && held.tell_at <= now) {
       settlements.push_back({held.message.lease, *held.outcome, {context_.slot, held.started_ms}});
       indexes.push_back(i);
     }
   }
   if (!settlements.empty()) {
     loop_.enter(Phase::settling);
-    const auto settled = ask(settlements, indexes);
-    for (std::size_t i = 0; i < indexes.size(); ++i) {
-      Held& held = batch_[indexes[i]];
-      if (settled[i]) {
-        count_settled(loop_.slot().slot(), *settled[i]);
-        count_cause(context_.scoreboard->fleet(), settled[i] == Settled::lost_lease
-                                                      ? Cause::lease_lost
-                                                      : held.outcome->evidence.cause);
-        log_settled(held.message, held.outcome, *settled[i]);
-      }
-      held.outcome.reset();
-      ledger_.settled(indexes[i]);
-    }
-    untold_ = 0;
-    tell_by_ = TimePoint::max();
+    const auto tellings = ask(settlements, indexes);
+    for (std::size_t i = 0; i < indexes.size(); ++i) note_told(indexes[i], tellings[i]);
     // Maintenance finds out when a retry is due; unless called it looks once a second.
-    if (std::find(settled.begin(), settled.end(), Settled::retried) != settled.end()) {
+    if (std::any_of(tellings.begin(), tellings.end(),
+                    [](const Telling& telling) { return telling.settled == Settled::retried; })) {
       ::eventfd_write(context_.call_fd, 1);
     }
   }
-  const bool all_told = std::all_of(batch_.begin(), batch_.end(), [](const Held& held) {
-    return !held.running && (held.lost || (held.started && !held.outcome));
-  });
-  if (!all_told) return;
-  batch_.clear();
-  ledger_.clear();
+  untold_ = 0;
+  tell_by_ = TimePoint::max();
+  for (const Held& held : batch_) {
+    if (held.untold()) tell_by_ = std::min(tell_by_, held.tell_at);
+  }
+  forget_told();
+}
+
+void Consumer::note_told(std::size_t index, const Telling& telling) {
+  Held& held = batch_[index];
+  if (telling.locked) {
+    held.locked_for = std::clamp(2 * held.locked_for, kLockedFor, kLockedForMost);
+    held.tell_at = Clock::now() + held.locked_for;
+    const log::MessageScope scope(held.message.lease.id, held.message.attempt);
+    log::warn("message not settled yet, somebody has locked its row",
+              {{"wait_ms", held.locked_for.count()}});
+    return;
+  }
+  if (const auto settled = telling.settled) {
+    count_settled(loop_.slot().slot(), *settled);
+    count_cause(context_.scoreboard->fleet(),
+                settled == Settled::lost_lease ? Cause::lease_lost : held.outcome->evidence.cause);
+    log_settled(held.message, held.outcome, *settled);
+  }
+  held.outcome.reset();
+  ledger_.settled(index);
+}
+
+/// At the end of a batch nothing stays of it but what could not be told.
+void Consumer::forget_told() {
+  std::vector<std::size_t> kept;
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    if (batch_[i].running || batch_[i].waits()) return;
+    if (batch_[i].untold()) kept.push_back(i);
+  }
   loop_.slot().clear_message();
+  if (kept.size() == batch_.size()) return;
+  for (std::size_t to = 0; to < kept.size(); ++to) {
+    if (kept[to] != to) batch_[to] = std::move(batch_[kept[to]]);
+  }
+  batch_.erase(batch_.begin() + static_cast<std::ptrdiff_t>(kept.size()), batch_.end());
+  ledger_.keep(kept);
+}
+
+bool Consumer::has_work() const {
+  return std::any_of(batch_.begin(), batch_.end(), [](const Held& held) { return held.waits(); });
 }
 
 /// One call; when its answer is lost, what it may have done is known to the next one.
-std::vector<std::optional<Settled>> Consumer::ask(std::span<const Settlement> settlements,
-                                                  std::span<const std::size_t> indexes) {
+std::vector<Telling> Consumer::ask(std::span<const Settlement> settlements,
+                                   std::span<const std::size_t> indexes) {
   ledger_.ask();
-  std::vector<std::optional<Settled>> settled;
+  std::vector<Telling> tellings;
   try {
-    settled = settle_each(session_.queue(), settlements, retry_rule(options_));
+    tellings = settle_each(session_.queue(), settlements, retry_rule(options_));
   } catch (const DatabaseError& error) {
     if (error.kind() == DatabaseError::Kind::connection) {
       for (const std::size_t i : indexes) batch_[i].asked = true;
-    } else if (std::none_of(batch_.begin(), batch_.end(),
-                            [](const Held& held) { return held.asked; })) {
+    } else if (!unanswered()) {
       ledger_.answered();  // an answer, and it is no
     }
     throw;
   }
-  ledger_.answered();
   session_.worked();
   for (std::size_t i = 0; i < indexes.size(); ++i) {
-    const Held& held = batch_[indexes[i]];
-    if (settled[i] == Settled::lost_lease && held.asked) {
-      settled[i] = as_told_before(held.outcome->kind);
+    Held& held = batch_[indexes[i]];
+    if (tellings[i].settled == Settled::lost_lease && held.asked) {
+      tellings[i].settled = as_told_before(held.outcome->kind);
     }
+    held.asked = held.asked && tellings[i].locked;
   }
-  return settled;
+  if (!unanswered()) ledger_.answered();
+  return tellings;
+}
+
+bool Consumer::unanswered() const {
+  return std::any_of(batch_.begin(), batch_.end(), [](const Held& held) { return held.asked; });
 }
 
 /// What never started goes back at no attempt, with the next settle.
@@ -98,7 +132,7 @@ void Consumer::release_unstarted() {
   std::size_t released = 0;
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     Held& held = batch_[i];
-    if (held.started || held.lost) continue;
+    if (!held.waits()) continue;
     held.started = true;
     held.outcome = Outcome{Outcome::Kind::released};
     finish(i);
@@ -113,6 +147,7 @@ void Consumer::release_unstarted() {
 void Consumer::finish(std::size_t index) {
   const Outcome& outcome = *batch_[index].outcome;
   ledger_.finish(index, outcome);
+  if (batch_[index].lost) return ledger_.settled(index);  // nothing to tell
   ++untold_;
   // Others may be waiting for what goes back.
   const bool may_wait = batch_size_.are_brief() && outcome.kind != Outcome::Kind::released;
@@ -150,7 +185,7 @@ void Consumer::hand_back() {
       if (session_.connected() || session_.try_connect()) {
         if (open_claim_ != 0) give_back_claim();
         settle();
-        continue;
+        if (batch_.empty()) break;
       }
     } catch (const DatabaseError& error) {
       session_.drop(error);
@@ -158,7 +193,7 @@ void Consumer::hand_back() {
     if (Clock::now() >= patience) return;
     loop_.pause(backoff_delay(failures, kHandBackRetry, kHandBackRetryMax, loop_.random()));
   }
-  ledger_.clear();
+  ledger_.end_claim({});
 }
 
 }  // namespace pgforeman

@@ -34,23 +34,21 @@ void Listener::open() {
 Listener::Heard Listener::run_once() {
   if (!opened_) open();
   if (!socket_.is_open()) return {};
-  bool later = false;
-  std::int64_t now = 0;
+  Heard heard;
   for (const auto news : tools_.session.queue().news()) {
     if (news == Queue::News::test) {
       if (!works_) log::debug("wake-ups by notification work");
       works_ = true;
       test_until_.reset();
     }
-    later = later || news == Queue::News::later;
-    if (news == Queue::News::now) ++now;
+    heard.later = heard.later || news == Queue::News::later;
+    if (news == Queue::News::now) ++heard.now;
   }
-  if (now > 0) tools_.waker.wake_for(now);
   if (test_until_ && Clock::now() >= *test_until_) {
     test_until_.reset();
     say_that_it_polls("the test notification did not come");
   }
-  return {now > 0, later};
+  return heard;
 }
 
 void Listener::wait(const std::function<void()>& heard) {

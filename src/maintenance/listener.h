@@ -1,7 +1,7 @@
 #pragma once
-// The duty that hears of new messages: LISTENs for the whole fleet and wakes idle consumers. Where
-// notifications cannot work (a pooler in between), which it finds out by itself and says once, idle
-// consumers poll. Fork: after.
+// The duty that hears of new messages: LISTENs for the whole fleet. Where notifications cannot work
+// (a pooler in between), which it finds out by itself and says once, idle consumers poll.
+// Fork: after.
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <functional>
@@ -17,8 +17,8 @@ class Listener {
   explicit Listener(const MaintenanceTools& tools);
 
   struct Heard {
-    bool now = false;    ///< there is work
-    bool later = false;  ///< a message was scheduled for later
+    std::int64_t now = 0;  ///< notifications of work
+    bool later = false;    ///< a message was scheduled for later
   };
   /// Takes what came; begins to listen in a session where it does not yet. Throws DatabaseError.
   Heard run_once();

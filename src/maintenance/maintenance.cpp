@@ -14,6 +14,8 @@ namespace {
 // Maintenance probes the database for the whole fleet, so it alone is quick.
 constexpr Millis kReconnectCap{500};
 constexpr Millis kLastRescueRetry{10};
+// Without notifications nobody tells of a message behind the marks; each look there costs.
+constexpr Millis kSweepWhileLooking{250};
 // A fleet that stops does not look for unheard claims for longer: they take milliseconds.
 constexpr Millis kLastLooks{500};
 
@@ -32,6 +34,7 @@ Maintenance::Maintenance(const ChildContext& context)
       rescue_(tools_),
       renewal_(tools_),
       listener_(tools_),
+      gate_(tools_, listener_),
       sweeper_(tools_),
       upkeep_(tools_, sweeper_),
       calls_(loop_.io(), ::fcntl(context.call_fd, F_DUPFD_CLOEXEC, 0)) {}
@@ -42,6 +45,7 @@ void Maintenance::run() {
       if (!session_.connected()) {
         listener_.close();
         if (!session_.connect()) break;
+        gate_.session_opened();
         upkeep_.session_opened();
         sweeper_.session_opened();
       }
@@ -91,8 +95,15 @@ void Maintenance::work() {
 
 void Maintenance::hear() {
   const auto heard = listener_.run_once();
+  gate_.heard(heard.now);
+  const auto found = gate_.run_once();
   if (heard.later) upkeep_.soon();
-  if (heard.now) sweeper_.soon();
+  if (found.due) upkeep_.due_in(*found.due);
+  if (heard.now > 0) sweeper_.soon();
+  if (found.messages && Clock::now() >= may_sweep_at_) {
+    may_sweep_at_ = Clock::now() + kSweepWhileLooking;
+    sweeper_.soon();
+  }
 }
 
 void Maintenance::wait_for_work() {
@@ -107,7 +118,7 @@ void Maintenance::wait_for_work() {
   listener_.wait([&] { heard = true; });
   loop_.run_until([&] { return called || heard; },
                   std::min({upkeep_.next(), rescue_.next(), renewal_.next(), listener_.next(),
-                            sweeper_.next()}));
+                            gate_.next(), sweeper_.next()}));
   calls_.cancel();
   listener_.cancel();
   loop_.io().poll();

@@ -3,7 +3,8 @@
 // small services, each with its own time and a run_once():
 //   Rescue   settles what dead consumers left in their ledgers, at once
 //   Renewal  extends the leases of living children
-//   Listener hears of new messages and wakes idle consumers
+//   Listener hears of new messages
+//   Gate     wakes idle consumers for them, and decides whether senders shall notify
 //   Sweeper  finds what claims pass by: committed late, or its host was lost
 //   Upkeep   promotes due messages, counts, probes the database
 // The fleet works on without it, more slowly: consumers renew and poll by themselves, and what the
@@ -12,6 +13,7 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
+#include "maintenance/gate.h"
 #include "maintenance/listener.h"
 #include "maintenance/renewal.h"
 #include "maintenance/rescue.h"
@@ -46,9 +48,11 @@ class Maintenance {
   Rescue rescue_;
   Renewal renewal_;
   Listener listener_;
+  Gate gate_;
   Sweeper sweeper_;
   Upkeep upkeep_;
   boost::asio::posix::stream_descriptor calls_;
+  TimePoint may_sweep_at_;
 };
 
 }  // namespace pgforeman

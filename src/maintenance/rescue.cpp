@@ -16,7 +16,7 @@ using Kind = Outcome::Kind;
 // later than the server's statement timeout, when nothing can be under way any more.
 constexpr Millis kFirstLook{5};
 constexpr Millis kLastLook{20000};
-constexpr Millis kLockedFor{1000};
+constexpr Millis kPutOffFor{1000};
 
 /// What a dead consumer's handler last said, made fit for a database.
 std::string readable(const std::string& raw) {
@@ -87,13 +87,17 @@ bool Rescue::run_once() {
       rescue(i);
       found = true;
     } catch (const DatabaseError& error) {
-      // Nothing else waits for whoever has locked a row of this one.
+      // Nothing else waits for this one.
       if (error.kind() != DatabaseError::Kind::transient) throw;
-      not_before_[i] = Clock::now() + kLockedFor;
-      log::warn("rescue put off", {{"reason", error.what()}});
+      put_off(i, error.what());
     }
   }
   return release_unheard() || found;
+}
+
+void Rescue::put_off(int ledger, const std::string& reason) {
+  not_before_[ledger] = Clock::now() + kPutOffFor;
+  log::warn("rescue put off", {{"reason", reason}});
 }
 
 /// Orphaned, and not only because of a claim that is looked after already.
@@ -121,12 +125,20 @@ void Rescue::rescue(int index) {
   tools_.loop.enter(Phase::settling);
   Scoreboard& board = *tools_.context.scoreboard;
   const LedgerReading ledger = read_ledger(board.ledger(index));
-  const auto settled = settle(ledger, board.ledger(index));
+  const auto tellings = settle(ledger, board.ledger(index));
   tools_.session.worked();
-  for (std::size_t i = 0; i < settled.size(); ++i) {
-    if (settled[i]) record(ledger, i, *settled[i]);
+  std::size_t locked = 0;
+  for (std::size_t i = 0; i < tellings.size(); ++i) {
+    if (tellings[i].settled) record(ledger, i, *tellings[i].settled);
+    if (tellings[i].locked) {
+      ++locked;
+    } else {
+      LedgerWriter(board.ledger(index)).settled(ledger.entries[i].index);
+    }
   }
-  if (ledger.claiming_token != 0) {
+  if (locked > 0) {
+    put_off(index, "somebody has locked the rows of " + std::to_string(locked) + " messages");
+  } else if (ledger.claiming_token != 0) {
     searches_.push_back({index,
                          {ledger.claiming_token, ledger.claiming_marks},
                          ledger.death,
@@ -135,10 +147,11 @@ void Rescue::rescue(int index) {
   } else {
     board.ledger_use(index).store(LedgerUse::free);
   }
-  tools_.waker.wake_for(static_cast<std::int64_t>(settled.size()));
+  tools_.waker.wake_for(static_cast<std::int64_t>(tellings.size() - locked));
 }
 
-std::vector<std::optional<Settled>> Rescue::settle(const LedgerReading& reading, Ledger& ledger) {
+/// Told neither as settled nor as locked: those wait for the visibility timeout.
+std::vector<Telling> Rescue::settle(const LedgerReading& reading, Ledger& ledger) {
   std::vector<Settlement> settlements;
   for (const auto& entry : reading.entries) {
     settlements.push_back(
@@ -146,26 +159,28 @@ std::vector<std::optional<Settled>> Rescue::settle(const LedgerReading& reading,
   }
   if (settlements.empty()) return {};
   ledger.asked.store(Asked::maintenance);  // for ourselves, or who replaces us, if this call fails
-  std::vector<std::optional<Settled>> settled;
+  std::vector<Telling> tellings;
   try {
-    settled = settle_each(tools_.session.queue(), settlements, retry_rule(*tools_.context.options));
+    tellings =
+        settle_each(tools_.session.queue(), settlements, retry_rule(*tools_.context.options));
   } catch (const DatabaseError& error) {
     // An answer, and it is no: whoever finds the lease gone later must not take it for our doing.
     if (error.kind() == DatabaseError::Kind::transient) ledger.asked.store(reading.asked);
     throw;
   }
-  for (std::size_t i = 0; i < settled.size(); ++i) {
+  for (std::size_t i = 0; i < tellings.size(); ++i) {
     // What is not held any more may have been told before, by somebody who did not hear the answer
     // and did not count: by its consumer, if it was finished; by maintenance in any state.
     const auto state = reading.entries[i].state;
     const bool finished = state != LeaseState::held && state != LeaseState::running;
     const bool told =
         reading.asked == Asked::maintenance || (reading.asked == Asked::consumer && finished);
-    if (settled[i] == Settled::lost_lease && told) {
-      settled[i] = as_told_before(settlements[i].outcome.kind);
+    if (tellings[i].settled == Settled::lost_lease && told) {
+      tellings[i].settled = as_told_before(settlements[i].outcome.kind);
     }
   }
-  return settled;
+  ledger.asked.store(reading.asked);  // of what is locked nothing was settled now
+  return tellings;
 }
 
 void Rescue::record(const LedgerReading& reading, std::size_t index, Settled settled) {

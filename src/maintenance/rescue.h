@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "child/settle_each.h"
 #include "child/settled.h"
 #include "child/unheard_claim.h"
 #include "maintenance/tools.h"
@@ -31,8 +32,8 @@ class Rescue {
 
  private:
   void rescue(int ledger);
-  /// Nothing where the database refused: those wait for the visibility timeout.
-  std::vector<std::optional<Settled>> settle(const LedgerReading& reading, Ledger& ledger);
+  std::vector<Telling> settle(const LedgerReading& reading, Ledger& ledger);
+  void put_off(int ledger, const std::string& reason);
   void record(const LedgerReading& reading, std::size_t entry, Settled settled);
   bool is_new(int ledger) const;
   bool release_unheard();

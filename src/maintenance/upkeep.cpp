@@ -15,6 +15,10 @@ void Upkeep::soon() {
   next_ = std::min(next_, ran_at_ + kSoonest);
 }
 
+void Upkeep::due_in(Millis due) {
+  next_ = std::min(next_, std::max<TimePoint>(Clock::now() + due, ran_at_ + kSoonest));
+}
+
 void Upkeep::run_once() {
   tools_.loop.enter(Phase::claiming);
   ran_at_ = Clock::now();

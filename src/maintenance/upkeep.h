@@ -17,6 +17,8 @@ class Upkeep {
   TimePoint next() const { return next_; }
   /// Something may be due before the next run: looks soon, but not more often than is cheap.
   void soon();
+  /// A message will be due then.
+  void due_in(Millis due);
   /// The session is a new one, which the consumers that look for one are to be told.
   void session_opened() { announced_ = false; }
 

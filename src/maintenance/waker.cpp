@@ -2,21 +2,39 @@
 
 #include <sys/eventfd.h>
 
+#include <algorithm>
+
 #include "scoreboard/scoreboard.h"
 
 namespace pgforeman {
 
-void Waker::wake_for(std::int64_t messages) {
-  std::int64_t waiting = 0;
-  for (int i = 0; i < kMaxConsumers && waiting < messages; ++i) {
+template <typename With>
+void Waker::each_waiting(With&& with) const {
+  for (int i = 0; i < kMaxConsumers; ++i) {
     const Slot& slot = context_.scoreboard->slot(i);
-    if (slot.epoch.load() == 0) break;  // slots are taken in order
-    if (Beat{slot.beat.load()}.phase() == Phase::waiting) ++waiting;
+    if (slot.epoch.load() == 0) return;  // slots are taken in order
+    if (Beat{slot.beat.load()}.phase() == Phase::waiting && !with(slot)) return;
   }
+}
+
+int Waker::waiting() const {
+  int waiting = 0;
+  each_waiting([&](const Slot&) { return ++waiting > 0; });
+  return waiting;
+}
+
+void Waker::wake_for(std::int64_t messages) {
+  int wanted = 0;
+  each_waiting([&](const Slot& slot) {
+    if (messages <= 0) return false;
+    messages -= std::max<std::int64_t>(1, slot.batch.load());
+    ++wanted;
+    return true;
+  });
   eventfd_t left = 0;
   while (::eventfd_read(context_.wake_fd, &left) == 0) {
   }
-  if (waiting > 0) ::eventfd_write(context_.wake_fd, static_cast<eventfd_t>(waiting));
+  if (wanted > 0) ::eventfd_write(context_.wake_fd, static_cast<eventfd_t>(wanted));
 }
 
 }  // namespace pgforeman

@@ -11,11 +11,17 @@ class Waker {
  public:
   explicit Waker(const ChildContext& context) : context_(context) {}
 
-  /// As many as there is work for, and never more than wait: a unit nobody takes would wake
-  /// somebody for nothing later.
+  /// As many as that is work for, by how much each claimed last, and never more than wait: a unit
+  /// nobody takes would wake somebody for nothing later.
   void wake_for(std::int64_t messages);
+  /// How many are idle.
+  int waiting() const;
 
  private:
+  /// Calls `with` for each idle consumer's slot, while that returns true.
+  template <typename With>
+  void each_waiting(With&& with) const;
+
   const ChildContext& context_;
 };
 

@@ -25,10 +25,9 @@ Kind kind_of(std::string_view state) {
   // No such schema, table, function, column, type: a schema that is not there, or another version.
   if (is_any(state, {"3F000", "42P01", "42883", "42703", "42704"})) return Kind::schema;
   if (state == "42501" || group == "28") return Kind::permission;
-  // 40 rollbacks, 53 resources, 55P03 lock not available, 57014 canceled (statement_timeout), 58
-  // system, XX internal.
-  if (group == "40" || group == "53" || group == "58" || group == "XX" ||
-      is_any(state, {"55P03", "57014"})) {
+  if (state == "55P03") return Kind::locked;
+  // 40 rollbacks, 53 resources, 57014 canceled (statement_timeout), 58 system, XX internal.
+  if (group == "40" || group == "53" || group == "58" || group == "XX" || state == "57014") {
     return Kind::transient;
   }
   return Kind::rejected;

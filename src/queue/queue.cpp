@@ -216,6 +216,16 @@ Tick Queue::tick(bool with_counts, const Marks& passed) {
   return tick;
 }
 
+Look Queue::look(const Marks& marks, int most) {
+  const pqxx::result rows = connection_.impl().call(
+      "select ready, coalesce(next_due_ms, -1) from pgforeman.look($1, $2::bigint[], $3::int)",
+      {name_, array_text(marks), std::to_string(most)});
+  Look look;
+  look.ready = rows[0][0].as<std::int64_t>();
+  if (const auto due = rows[0][1].as<std::int64_t>(); due >= 0) look.next_due = Millis{due};
+  return look;
+}
+
 Sweep Queue::sweep(const Marks& after, const Marks& upto) {
   const pqxx::result rows = connection_.impl().call(
       "select moved, claimable, leased, lease_end_ms, xid, oldest_xid, highest,"
@@ -249,7 +259,15 @@ bool Queue::can_listen() const {
 
 void Queue::listen() {
   connection_.impl().notifications(kChannel);
+  connection_.impl().call("select pgforeman.become_listener($1, test => true)", {name_});
+}
+
+void Queue::become_listener() {
   connection_.impl().call("select pgforeman.become_listener($1)", {name_});
+}
+
+void Queue::leave_listeners() {
+  connection_.impl().call("select pgforeman.leave_listeners($1)", {name_});
 }
 
 std::vector<Queue::News> Queue::news() {

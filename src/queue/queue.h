@@ -67,6 +67,12 @@ struct Sweep {
   std::int64_t highest = 0;         ///< id that any message ever had
 };
 
+/// What is to be done at once, and when there will be more.
+struct Look {
+  std::int64_t ready = 0;  ///< claimable, up to as many as were asked for
+  std::optional<Millis> next_due;
+};
+
 /// How many a sweep moves at once, of each priority.
 inline constexpr std::int64_t kSweepMoves = 1000;
 
@@ -101,6 +107,9 @@ class Queue {
   /// messages up to `passed`. One statement.
   Tick tick(bool with_counts = true, const Marks& passed = {});
 
+  /// Whether up to `most` messages can be claimed behind no mark.
+  Look look(const Marks& marks, int most);
+
   /// Looks through the fresh messages with ids above `after` up to `upto`, and moves those that can
   /// be claimed to where claims find them.
   Sweep sweep(const Marks& after, const Marks& upto);
@@ -108,8 +117,11 @@ class Queue {
   /// False through a pooler that swaps sessions between statements: LISTEN would be somebody
   /// else's.
   bool can_listen() const;
-  /// From now on senders announce their messages; the first notification is this call's own.
+  /// LISTENs, and sends itself a first notification; counts as a listener.
   void listen();
+  /// From now on senders notify, or no longer for this session's sake.
+  void become_listener();
+  void leave_listeners();
   enum class News { test, now, later };  ///< listen() itself; there is work; there will be
   /// What came for this queue since. Does not wait.
   std::vector<News> news();

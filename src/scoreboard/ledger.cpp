@@ -29,6 +29,20 @@ Cause cause_of(const std::atomic<Cause>& word) {
   return static_cast<int>(cause) < kCauseCount ? cause : Cause::none;
 }
 
+void copy(const LedgerEntry& from, LedgerEntry& to) {
+  to.id.store(from.id.load());
+  to.token.store(from.token.load());
+  to.attempt.store(from.attempt.load());
+  to.after_ms.store(from.after_ms.load());
+  to.started_ms.store(from.started_ms.load());
+  to.cause.store(from.cause.load());
+  to.exit_code.store(from.exit_code.load());
+  to.signal.store(from.signal.load());
+  to.peak_rss_kib.store(from.peak_rss_kib.load());
+  to.lost_token.store(from.lost_token.load());
+  to.state.store(from.state.load());
+}
+
 Death read_death(const Ledger& ledger) {
   Death death;
   death.blame = cause_of(ledger.blame);
@@ -57,10 +71,11 @@ std::string read_stderr(const Ledger& ledger) {
 }  // namespace
 
 void LedgerWriter::begin_claim(std::int64_t token, const Marks& marks) {
-  ledger_.count.store(0);
-  ledger_.asked.store(Asked::nobody, std::memory_order_relaxed);
   ledger_.run_until_ms.store(0, std::memory_order_relaxed);
-  ledger_.claimed_at_ms.store(to_ms(Clock::now()), std::memory_order_relaxed);
+  // What is held since before is to be renewed: only all together can be fresh.
+  if (ledger_.count.load() == 0) {
+    ledger_.claimed_at_ms.store(to_ms(Clock::now()), std::memory_order_relaxed);
+  }
   for (std::size_t i = 0; i < marks.size(); ++i) {
     ledger_.claiming_marks[i].store(marks[i], std::memory_order_relaxed);
   }
@@ -68,9 +83,10 @@ void LedgerWriter::begin_claim(std::int64_t token, const Marks& marks) {
 }
 
 void LedgerWriter::end_claim(std::span<const Message> messages) {
-  const std::size_t count = std::min(messages.size(), kMaxBatch);
+  const auto held = std::min<std::size_t>(ledger_.count.load(), kMaxBatch);
+  const std::size_t count = std::min(messages.size(), kMaxBatch - held);
   for (std::size_t i = 0; i < count; ++i) {
-    LedgerEntry& entry = ledger_.entries[i];
+    LedgerEntry& entry = ledger_.entries[held + i];
     entry.id.store(messages[i].lease.id, std::memory_order_relaxed);
     entry.token.store(messages[i].lease.token, std::memory_order_relaxed);
     entry.attempt.store(messages[i].attempt, std::memory_order_relaxed);
@@ -80,7 +96,7 @@ void LedgerWriter::end_claim(std::span<const Message> messages) {
     entry.state.store(LeaseState::held, std::memory_order_relaxed);
   }
   // The entries stand before the token goes: at every instant one of the two tells of the rows.
-  ledger_.count.store(static_cast<std::uint32_t>(count));
+  ledger_.count.store(static_cast<std::uint32_t>(held + count));
   ledger_.claiming_token.store(0);
 }
 
@@ -118,8 +134,20 @@ void LedgerWriter::settled(std::size_t index) {
   ledger_.entries[index].state.store(LeaseState::none);
 }
 
+void LedgerWriter::keep(std::span<const std::size_t> indexes) {
+  for (std::size_t to = 0; to < indexes.size(); ++to) {
+    const std::size_t from = indexes[to];
+    if (from == to) continue;
+    // Rather there twice for an instant than nowhere.
+    copy(ledger_.entries[from], ledger_.entries[to]);
+    settled(from);
+  }
+  ledger_.count.store(static_cast<std::uint32_t>(indexes.size()));
+  if (indexes.empty()) answered();
+}
+
 void LedgerWriter::clear() {
-  ledger_.count.store(0);
+  keep({});
   ledger_.claiming_token.store(0);
 }
 
@@ -175,7 +203,8 @@ LedgerReading read_ledger(const Ledger& ledger) {
     const auto state = entry.state.load();
     if (state == LeaseState::none || state > LeaseState::released) continue;
     reading.entries.push_back(
-        {{entry.id.load(), entry.token.load()},
+        {i,
+         {entry.id.load(), entry.token.load()},
          state,
          entry.attempt.load(),
          // A year at most: a torn number must not become an interval that the database refuses.

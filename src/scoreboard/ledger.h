@@ -94,7 +94,9 @@ class LedgerWriter {
  public:
   explicit LedgerWriter(Ledger& ledger) : ledger_(ledger) {}
 
+  /// A claim, besides what is still held.
   void begin_claim(std::int64_t token, const Marks& marks);
+  /// Its messages come after those.
   void end_claim(std::span<const Message> messages);
   /// A run begins at `wall_ms`; nobody shall renew for it beyond `deadline`.
   void start(std::size_t index, std::int64_t wall_ms, TimePoint deadline);
@@ -106,6 +108,8 @@ class LedgerWriter {
   void ask() { ledger_.asked.store(Asked::consumer); }
   void answered() { ledger_.asked.store(Asked::nobody); }
   void settled(std::size_t index);  ///< the database knows (or the lease was lost)
+  /// Forgets all but these entries (ascending), which come first from now on.
+  void keep(std::span<const std::size_t> indexes);
   void clear();
 
   /// When maintenance last asked to extend this ledger's leases, if it did between the two times.
@@ -120,6 +124,7 @@ class LedgerWriter {
 /// What an orphaned ledger says, bounded copies.
 struct LedgerReading {
   struct Entry {
+    std::size_t index;  ///< in the ledger
     Lease lease;
     LeaseState state;
     int attempt;

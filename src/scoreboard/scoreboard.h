@@ -26,13 +26,16 @@ struct alignas(64) FleetBoard {
   std::atomic<std::int64_t> ready, scheduled, running, dead, oldest_ms;
   std::atomic<std::uint32_t> capped;
   std::atomic<std::int64_t> hears_at_ms;  ///< when maintenance last could hear; 0: never
+  std::atomic<std::uint32_t> resting;     ///< 1: who becomes idle is to call maintenance
+  std::atomic<std::uint32_t> looking;     ///< 1: maintenance looks each 2 ms for whoever is idle
   std::atomic<std::int64_t> ends_at_ms;   ///< the fleet stops, and its grace ends then; 0: it works
   /// How far claims have come in each fresh lane, and when maintenance last saw to it that nothing
   /// stays behind (see scoreboard/marks.h).
   std::array<std::atomic<std::int64_t>, std::tuple_size_v<Marks>> marks;
   std::atomic<std::int64_t> swept_at_ms;  ///< 0: never
-  /// Reasons of an outage that somebody has logged in this minute (hashes): one says it for all.
-  std::array<std::atomic<std::uint64_t>, 8> said;
+  /// Reasons of an outage that somebody has logged, and when: half a hash, monotonic seconds (see
+  /// scoreboard/said.h).
+  std::array<std::atomic<std::uint64_t>, 64> said;
   /// Runs in vain by Cause, of all children since the fleet began.
   std::array<std::atomic<std::uint64_t>, kCauseCount> causes;
 };

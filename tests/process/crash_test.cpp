@@ -287,6 +287,63 @@ TEST_CASE("A lock on one dead consumer's message delays nobody else's rescue", "
   stop_cleanly(fleet);
 }
 
+TEST_CASE("A locked row holds up neither its consumer nor its batch, and is told later",
+          "[crash]") {
+  Bed bed;
+  bed.send(1, R"({"do": "hold"})");
+  bed.send(9);
+  Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"BATCH", "10"}, {"VISIBILITY_TIMEOUT", "60s"}}));
+  REQUIRE(bed.wait_for_runs(1));
+  Sql somebody(bed.conninfo);
+  somebody.query("begin; select * from pgforeman.message where id = 1 for update");
+  bed.go();
+  const auto line = fleet.wait_for_log("message not settled yet, somebody has locked its row");
+  REQUIRE(line);
+  CHECK((*line)["message_id"] == "1");
+  CHECK(eventually([&] { return bed.left() == 1; }));
+  // More batches while it waits.
+  for (int i = 0; i < 3; ++i) {
+    bed.send(20);
+    CHECK(eventually([&] { return bed.left() == 1; }));
+  }
+  CHECK(fleet.get("/readyz").status == 200);
+  somebody.query("commit");
+  CHECK(bed.wait_until_empty(20s));
+  CHECK(bed.runs().size() == 70);
+  CHECK(fleet.status().messages.at("done") == 70);
+  CHECK(fleet.log("database session failed, will keep trying").empty());
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("What could not be told for a lock is told by maintenance when its consumer dies",
+          "[crash]") {
+  Bed bed;
+  bed.send(1, R"({"do": "hold"})");
+  Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"VISIBILITY_TIMEOUT", "60s"}}));
+  REQUIRE(bed.wait_for_runs(1));
+  Sql somebody(bed.conninfo);
+  somebody.query("begin; select * from pgforeman.message where id = 1 for update");
+  bed.go();
+  REQUIRE(fleet.wait_for_log("message not settled yet, somebody has locked its row"));
+  bed.hold_again();
+  bed.send(1, R"({"do": "hold"})");
+  REQUIRE(bed.wait_for_runs(2));
+  ::kill(fleet.status().slots[0].pid, SIGKILL);
+  REQUIRE(bed.wait_for_runs(3));  // the one that ran, at once
+  CHECK(bed.runs()[2].id == 2);
+  REQUIRE(fleet.wait_for_log("rescue put off"));
+  somebody.query("commit");
+  CHECK(eventually([&] { return bed.left() == 1; }));
+  bed.go();
+  CHECK(bed.wait_until_empty(10s));
+  CHECK(bed.runs().size() == 3);
+  const auto messages = fleet.status().messages;
+  CHECK(messages.at("done") == 2);
+  CHECK(messages.at("retry") == 1);
+  CHECK(messages.at("lost_lease") == 0);
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("A message whose outcome is refused holds up neither its batch nor its consumer",
           "[crash]") {
   Bed bed;

@@ -75,6 +75,27 @@ TEST_CASE("TERM in the middle of a batch hands back what was not started", "[dra
   check_all_claimable(bed, 6, 0);
 }
 
+TEST_CASE("A row that somebody has locked keeps a drain from handing back no other", "[drain]") {
+  Bed bed;
+  bed.send(1, R"({"do": "hold"})");
+  bed.send(9);
+  Fleet fleet(bed.settings({{"CONCURRENCY", "1"},
+                            {"BATCH", "10"},
+                            {"SHUTDOWN_GRACE", "2s"},
+                            {"VISIBILITY_TIMEOUT", "60s"}}));
+  REQUIRE(bed.wait_for_runs(1));
+  Sql somebody(bed.conninfo);
+  somebody.query("begin; select * from pgforeman.message where id = 1 for update");
+  fleet.signal(SIGTERM);
+  CHECK(eventually([&] { return bed.claimable() == 9; }));
+  const auto end = fleet.wait_end();
+  REQUIRE(end);
+  CHECK(end->code == 0);
+  somebody.query("commit");
+  CHECK(bed.left() == 10);
+  CHECK(bed.sql.number("select max(attempt + crashes) from pgforeman.message") == 0);
+}
+
 TEST_CASE("A drain rescues though maintenance died in it", "[drain]") {
   Bed bed;
   bed.send(4, R"({"do": "hold"})");

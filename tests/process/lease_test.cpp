@@ -215,6 +215,31 @@ TEST_CASE("After TERM nothing is claimed and nothing of a batch is started", "[l
   CHECK(distinct(bed.runs()) == bed.runs().size());
 }
 
+TEST_CASE("A lost lease costs its consumer nothing more", "[leases]") {
+  Bed bed;
+  bed.send(3, R"({"do": "hold"})");
+  Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"BATCH", "3"}, {"VISIBILITY_TIMEOUT", "3s"}}));
+  REQUIRE(bed.wait_for_runs(1));
+  bed.sql.query(
+      "update pgforeman.message set token = 1, visible_at = now() + '1 hour' where id = 1");
+  REQUIRE(bed.wait_for_runs(2));
+  CHECK(bed.runs()[1].id == 2);
+  const pid_t consumer = fleet.status().slots[0].pid;
+  const double cpu = process_state(consumer).cpu_seconds;
+  const double start = monotonic_now();
+  REQUIRE(eventually([&] { return monotonic_now() - start > 1; }));
+  CHECK(process_state(consumer).cpu_seconds - cpu < 0.1);
+  // Its death in the same batch tells nothing of that message again.
+  ::kill(consumer, SIGKILL);
+  REQUIRE(bed.wait_for_runs(3));
+  bed.go();
+  CHECK(eventually([&] { return bed.left() == 1; }));
+  const Status status = fleet.status();
+  CHECK(status.messages.at("lost_lease") == 1);
+  CHECK(status.messages.at("done") == 2);
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("A consumer resumed after its lease moved changes nothing", "[leases]") {
   // The other fleet still runs the message, or has finished it, when the first one comes back.
   for (const bool finished : {false, true}) {

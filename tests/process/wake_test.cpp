@@ -24,6 +24,23 @@ bool hears(const Fleet& fleet, std::size_t times = 1) {
   return eventually([&] { return fleet.log("wake-ups by notification work").size() >= times; });
 }
 
+/// Whether senders notify.
+bool listened_to(Bed& bed) {
+  return bed.sql.number(
+             "select count(*) from pg_locks l join pg_database d on d.oid = l.database"
+             " where l.locktype = 'advisory' and d.datname = current_database()") > 0;
+}
+
+/// Sends, each message in a transaction of its own, until senders no longer notify.
+bool send_until_silent(Bed& bed) {
+  return eventually([&] {
+    bed.sql.query(
+        "do $$ begin for i in 1..20 loop perform pgforeman.send('q', '1'); commit; end loop; end "
+        "$$");
+    return !listened_to(bed);
+  });
+}
+
 }  // namespace
 
 TEST_CASE("An idle fleet starts a message when it is committed", "[wake]") {
@@ -126,6 +143,78 @@ TEST_CASE("An idle fleet asks the database once a second, however large it is", 
   CHECK(rate <= 1.5);
   bed.send();
   CHECK(bed.wait_for_runs(1));
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("Senders to a busy fleet stop notifying it, until somebody is idle", "[wake]") {
+  Bed bed;
+  Fleet fleet(bed.settings(
+      with(kNoPolling, {{"LOG_LEVEL", "debug"}, {"CONCURRENCY", "1"}, {"BATCH", "1"}})));
+  REQUIRE(hears(fleet));
+  REQUIRE(idle(fleet));
+  bed.send(1, R"({"do": "hold"})");
+  REQUIRE(bed.wait_for_runs(1));
+  CHECK(listened_to(bed));
+  REQUIRE(send_until_silent(bed));
+  // So it stays: there is nobody whom it could wake.
+  bed.sql.query("select pgforeman.send('q', '1', delay => '10ms')");
+  CHECK_FALSE(listened_to(bed));
+  bed.go();
+  REQUIRE(bed.wait_until_empty(20s));
+  REQUIRE(eventually([&] { return listened_to(bed); }));
+  REQUIRE(idle(fleet));
+  const auto before = bed.runs().size();
+  const double sent = wall_now();
+  bed.send();
+  REQUIRE(bed.wait_for_runs(before + 1));
+  CHECK(bed.runs()[before].time - sent < allowed(0.200));
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("Where much is sent an idle fleet looks, and is notified again when it is quiet",
+          "[wake]") {
+  Bed bed;
+  Fleet fleet(bed.settings(
+      with(kNoPolling, {{"LOG_LEVEL", "debug"}, {"CONCURRENCY", "4"}, {"HANDLER_MODE", "noop"}})));
+  REQUIRE(hears(fleet));
+  REQUIRE(idle(fleet));
+  for (int i = 0; i < 5; ++i) {
+    REQUIRE(send_until_silent(bed));
+    CHECK(bed.wait_until_empty(5s));
+    CHECK(eventually([&] { return listened_to(bed); }));
+  }
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("Who asked before the fleet wanted to be notified, and committed after, is found",
+          "[wake]") {
+  Bed bed;
+  Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"},
+                                             {"CONCURRENCY", "1"},
+                                             {"HANDLER_MODE", "jsonl"},
+                                             {"HANDLER", bed.handler("jsonl")}})));
+  REQUIRE(hears(fleet));
+  Sql late(bed.conninfo);
+  std::vector<double> took;
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE(idle(fleet));
+    bed.hold_again();
+    const auto before = bed.runs().size();
+    bed.send(1, R"({"do": "hold"})");
+    REQUIRE(bed.wait_for_runs(before + 1));
+    REQUIRE(send_until_silent(bed));
+    late.query("begin; select pgforeman.send('q', '\"late\"')");
+    bed.go();
+    REQUIRE(bed.wait_until_empty(20s));
+    REQUIRE(eventually([&] { return listened_to(bed); }));
+    const auto known = bed.runs().size();
+    const double committed = wall_now();
+    late.query("commit");
+    REQUIRE(bed.wait_for_runs(known + 1));
+    took.push_back(bed.runs()[known].time - committed);
+  }
+  say("committed without a notification, 20 trials: starts after " + in_ms(took));
+  CHECK(figures(took).median < allowed(0.100));
   stop_cleanly(fleet);
 }
 

@@ -34,6 +34,7 @@ Counters cost_of(Database& db, const std::string& prepare, Work&& work) {
     queue.tick();
     queue.sweep({}, {1, 1, 1, 1});
     queue.release_token(1);
+    queue.look({}, 1);
   }
   {
     Sql sql(db.conninfo);
@@ -118,7 +119,8 @@ TEST_CASE("A tick over a long queue reads a bounded part of it", "[plan]") {
   CHECK(cost.entries_read < 21000);
 }
 
-TEST_CASE("A sweep reads only its own range, and a claim nothing behind its marks", "[plan]") {
+TEST_CASE("A sweep reads only its own range, a claim and a look nothing behind their marks",
+          "[plan]") {
   Database db;
   const Counters cost = cost_of(db, kScheduled + kReady, [&](Queue& queue) {
     const auto first = 100'000 + 1;
@@ -126,11 +128,12 @@ TEST_CASE("A sweep reads only its own range, and a claim nothing behind its mark
       // Nothing is there of these priorities, and 4 of this one.
       CHECK(queue.sweep({}, {first + 5000, first + 5000, 0, first + 5000}).claimable == 0);
       CHECK(queue.sweep({0, 0, first + 10, 0}, {0, 0, first + 14, 0}).claimable < 5);
+      CHECK(queue.look({0, 0, first + 4000, 0}, 3).ready == 3);
       CHECK(queue.claim(2, 100 + i, Millis{60000}, {0, 0, first + 2000 + 2 * i, 0}).size() == 2);
     }
     return 40 + 4;
   });
   CHECK(cost.updated == 44);
   CHECK(cost.seq_scans <= 40);  // of the sequence's one row
-  CHECK(cost.entries_read < 20 * 30);
+  CHECK(cost.entries_read < 20 * 35);
 }

@@ -42,6 +42,25 @@ TEST_CASE("A tick counts each state of its own queue, and the oldest claimable a
   CHECK(counts.oldest_seconds == Approx(3600).margin(30));
 }
 
+TEST_CASE("A look says whether there is work behind no mark, and when there will be", "[tick]") {
+  Database db;
+  CHECK(db.queue.look({}, 9).ready == 0);
+  CHECK_FALSE(db.queue.look({}, 9).next_due);
+  const auto first = db.send();
+  db.send();
+  db.send("1", {0, {}, "{}"});
+  db.send("2", {2, Millis{3'600'000}, "{}"});
+  db.sql.query("select pgforeman.send('other', '1')");
+  CHECK(db.queue.look({}, 9).ready == 3);
+  CHECK(db.queue.look({}, 2).ready == 2);
+  CHECK(db.queue.look({0, 0, first, 0}, 9).ready == 2);
+  const auto due = db.queue.look({}, 9).next_due;
+  REQUIRE(due);
+  CHECK(*due > Millis{3'500'000});
+  db.claim(9);
+  CHECK(db.queue.look({}, 9).ready == 0);
+}
+
 TEST_CASE("Counting alone gives the same figures and promotes nothing", "[tick]") {
   Database db;
   db.sql.query("select pgforeman.send('q', '1', delay => '1 ms')");

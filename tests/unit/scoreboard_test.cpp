@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "scoreboard/said.h"
 #include "support/catch.h"
 
 using namespace pgforeman;
@@ -103,6 +104,37 @@ TEST_CASE("A settled message is no longer in the ledger", "[scoreboard]") {
   const auto reading = read_ledger(board.ledger(0));
   REQUIRE(reading.entries.size() == 1);
   CHECK(reading.entries[0].lease.id == 2);
+}
+
+TEST_CASE("What could not be told stays in the ledger, before the next claim's", "[scoreboard]") {
+  Scoreboard board;
+  LedgerWriter ledger(board.ledger(0));
+  const std::vector<Message> claimed = {message(1, 5), message(2, 5), message(3, 5)};
+  ledger.begin_claim(5, {});
+  ledger.end_claim(claimed);
+  ledger.finish(1, Outcome{Outcome::Kind::dead});
+  ledger.keep(std::vector<std::size_t>{1});
+  ledger.begin_claim(6, {});
+  CHECK(read_ledger(board.ledger(0)).entries.size() == 1);
+  ledger.end_claim(std::vector<Message>{message(4, 6)});
+  const auto reading = read_ledger(board.ledger(0));
+  REQUIRE(reading.entries.size() == 2);
+  CHECK(reading.entries[0].lease.id == 2);
+  CHECK(reading.entries[0].state == LeaseState::dead);
+  CHECK(reading.entries[1].lease.id == 4);
+  CHECK(reading.entries[1].state == LeaseState::held);
+  ledger.keep({});
+  CHECK(read_ledger(board.ledger(0)).entries.empty());
+}
+
+TEST_CASE("A reason is given once a minute, whoever gives it", "[scoreboard]") {
+  Scoreboard board;
+  const TimePoint first{59s};  // a minute by the clock begins a second later
+  CHECK(says_first(board.fleet(), "no route to host", first));
+  CHECK_FALSE(says_first(board.fleet(), "no route to host", first + 59s));
+  CHECK(says_first(board.fleet(), "wrong password", first + 59s));
+  CHECK(says_first(board.fleet(), "no route to host", first + 60s));
+  CHECK_FALSE(says_first(board.fleet(), "no route to host", first + 61s));
 }
 
 TEST_CASE("A ledger full of garbage gives a bounded reading", "[scoreboard]") {

@@ -43,16 +43,26 @@ begin
 end
 $$;
 
--- Makes this session count as a listener of the queue until it ends, and sends it a first
--- notification, by which it knows that they come through. LISTEN is up to the caller.
-create function pgforeman.become_listener(queue text)
+-- Makes this session count as a listener of the queue until it leaves or ends; LISTEN is up to the
+-- caller. `test`: also sends it a notification, by which it knows that they come through.
+create function pgforeman.become_listener(queue text, test boolean default false)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform pg_advisory_lock_shared(1885824614, hashtext(become_listener.queue));
-  perform pg_notify('pgforeman', become_listener.queue || ' test');
+  if become_listener.test then perform pg_notify('pgforeman', become_listener.queue || ' test'); end if;
+end
+$$;
+
+create function pgforeman.leave_listeners(queue text)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform pg_advisory_unlock_shared(1885824614, hashtext(leave_listeners.queue));
 end
 $$;
 

@@ -59,6 +59,39 @@ begin
 end
 $$;
 
+-- Whether there is work: how many of up to `most` messages can be claimed, and when the next will be
+-- due. Changes nothing, so that it may be asked often.
+create function pgforeman.look(queue text, marks bigint[] default '{}', most int default 1)
+returns table (ready bigint, next_due_ms bigint)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  moment timestamptz := clock_timestamp();
+begin
+  select count(*) into ready
+  from (select from (values (0), (1), (2), (3), (4), (5), (6), (7)) l (lane)
+        cross join lateral (
+          select from pgforeman.message m
+          where m.queue = look.queue and m.state = 0 and m.visible_at <= moment
+            and (m.lane, m.id) > (l.lane, pgforeman.mark_of(l.lane, look.marks))
+            and m.lane <= l.lane
+          order by m.queue, m.lane, m.id limit look.most) v
+        limit look.most) w;
+  select greatest(0, ceil(extract(epoch from s.due_at - moment) * 1000))::bigint into next_due_ms
+  from pgforeman.message s
+  where s.queue = look.queue and s.state = 1
+  order by s.queue, s.due_at
+  limit 1;
+  return next;
+end
+$$;
+
 -- One statement a tick: makes due messages claimable, says when the next will be due, and counts
 -- unless told not to (the counts are null then). What was due comes into the redelivered lane: fresh
 -- messages with higher ids have been claimed meanwhile, and nobody looks behind those.
