@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <string_view>
 
@@ -25,9 +27,16 @@ struct CommandEntry {
   const char* help;
 };
 
-ExitCode command_version(Args) {
-  std::printf("pgforeman %s\n", pgforeman::kVersion);
-  return ExitCode::ok;
+ExitCode command_version(Args args) {
+  if (args.empty()) {
+    std::printf("pgforeman %s\n", pgforeman::kVersion);
+    return ExitCode::ok;
+  }
+  const std::string_view word = args[0];
+  const bool help = word == "--help" || word == "-h";
+  if (!help) std::fprintf(stderr, "pgforeman version: %s: takes no arguments\n", args[0]);
+  std::fprintf(help ? stdout : stderr, "Usage: pgforeman version\n\nPrints the version.\n");
+  return help ? ExitCode::ok : ExitCode::usage;
 }
 
 constexpr std::array kCommands = {
@@ -71,6 +80,20 @@ int dispatch(Args args) {
   return to_int(ExitCode::usage);
 }
 
+/// Whoever asked for output must know that it got none, or half of it.
+int with_output(int code) {
+  errno = 0;
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (written || code != to_int(ExitCode::ok)) return code;
+  // A reader that has seen enough (`pgforeman dead list | head`) needs no word.
+  if (errno != EPIPE) {
+    // An earlier write may have failed: then the reason is gone.
+    std::fprintf(stderr, "pgforeman: standard output cannot be written%s%s\n",
+                 errno != 0 ? ": " : "", errno != 0 ? std::strerror(errno) : "");
+  }
+  return to_int(ExitCode::io_error);
+}
+
 /// A standard descriptor that is closed would be given to the next thing that is opened: a log line
 /// would then be written into an eventfd, and wake the fleet for ever.
 void open_standard_descriptors() {
@@ -89,8 +112,9 @@ int main(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);
   pgforeman::capture_secrets();
   try {
-    return dispatch(Args(argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0)));
+    return with_output(dispatch(Args(argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0))));
   } catch (const std::exception& error) {
+    if (std::ferror(stdout) != 0) return with_output(to_int(ExitCode::ok));
     std::fprintf(stderr, "pgforeman: internal error: %s\n", error.what());
     return to_int(ExitCode::internal);
   }

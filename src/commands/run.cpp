@@ -59,7 +59,7 @@ ExitCode command_run(Args args) {
   } catch (const std::system_error& error) {
     log::error("the fleet cannot start", {{"error", error.what()}});
     std::fprintf(stderr, "pgforeman: %s\n", error.what());
-    return ExitCode::port_unavailable;
+    return ExitCode::io_error;
   }
 }
 

@@ -216,7 +216,9 @@ void Consumer::work_off_batch() {
     note_lost(i);
     if (lease_is_old()) renew(i);
     if (batch_[i].lost) continue;
-    if (Clock::now() >= hold_until_ || !open_handler()) {
+    // Nor does anything wait for a handler that does not start.
+    const bool broken = handler_->failed_starts() > handler_failures_;
+    if (Clock::now() >= hold_until_ || broken || !open_handler()) {
       release_unstarted();
       return;
     }

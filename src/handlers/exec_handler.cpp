@@ -45,6 +45,7 @@ struct Run {
         }) {}
 
   pid_t pid;
+  std::string input;
   Handler::Done done;
   Ending ending = Ending::none;
   GroupEnder ender;
@@ -131,7 +132,8 @@ class ExecHandler final : public Handler {
       run_->ending = Ending::timeout;
       run_->ender.begin(run_->pid, settings_.kill_grace);
     });
-    run_->in.write(message.payload);
+    run_->input = message.payload + '\n';  // a line, as shells read one
+    run_->in.write(run_->input);
     run_->in.close_when_written();
   }
 

@@ -23,8 +23,11 @@ std::string bounded(std::string_view text, std::size_t limit) {
   return std::string(first_bytes(clean, limit));
 }
 
+/// As the handler wrote it: a string has its quotes already.
 std::string shown(const Json& value) {
-  return excerpt(value.dump());
+  constexpr std::size_t kMost = 200;
+  const std::string text = value.dump();
+  return text.size() <= kMost ? clean_text(text) : bounded(text, kMost) + "...";
 }
 
 const Json* find(const Json& answer, const char* key) {

@@ -37,6 +37,20 @@ bool may_hold_password(std::string_view value) {
          value.find("password=") != std::string_view::npos;
 }
 
+/// Problems quote words of the value.
+std::string without_addresses(const std::string& problem) {
+  std::string text;
+  std::size_t at = 0;
+  while (at < problem.size()) {
+    const std::size_t end = std::min(problem.find_first_of(" '\"", at), problem.size());
+    const std::string word = problem.substr(at, end - at);
+    text += may_hold_password(word) ? "..." : word;
+    if (end < problem.size()) text += problem[end];
+    at = end + 1;
+  }
+  return text;
+}
+
 class Loader {
  public:
   explicit Loader(const LoadInput& input) : input_(input), command_(input.command) {}
@@ -134,7 +148,7 @@ class Loader {
     wrong_.insert(std::string(option.name));
     const bool hidden = option.secret || may_hold_password(given.value);
     result_.errors.push_back(
-        hidden ? fmt::format("{}: {}", given.where, problem)
+        hidden ? fmt::format("{}: {}", given.where, without_addresses(problem))
                : fmt::format("{}={}: {}", given.where, shown(given.value), problem));
   }
 

@@ -34,7 +34,7 @@ class PhaseLimits {
     at(booting) = options.boot_timeout;
     at(connecting) = kConnectPhase;
     // Whoever waits reports at least every kLongestSilence, whatever its poll interval.
-    at(waiting) = std::min(options.poll_interval, kLongestSilence) * 2 + Millis{2000};
+    at(waiting) = 2 * kLongestSilence;
     at(claiming) = kDatabasePhase;
     // Its lease is renewed meanwhile: an outage there must not be blamed on the message.
     at(running) = options.handler_timeout + kHandlerKillGrace + kDatabasePhase;

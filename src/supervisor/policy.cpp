@@ -159,19 +159,21 @@ void Policy::observe(SlotState& slot, const Observation& seen, TimePoint now) co
 
 /// By when the child must have reported again: its own word, clamped to what its phase may take.
 std::optional<TimePoint> Policy::deadline_of(int index, const SlotState& slot) const {
+  const PhaseLimits& limits = *slot.limits;
   if (slot.told_to_drain_at && !slot.at_leisure) {
-    return *slot.told_to_drain_at + settings_.limits[Phase::draining] +
-           (index == kMaintenanceSlot ? kDrainKillGrace : Millis{0});
+    TimePoint end = *slot.told_to_drain_at + limits[Phase::draining];
+    // The fleet's grace may be a newer one.
+    if (stopping()) end = std::min(end, *stopping_since_ + settings_.limits[Phase::draining]);
+    return end + (index == kMaintenanceSlot ? kDrainKillGrace : Millis{0});
   }
   const Phase phase = slot.beat.phase();
   if (!slot.reported || boot_phase(phase)) {
     const TimePoint since = slot.reported ? slot.beat_seen_at : slot.forked_at;
-    return since + settings_.boot_timeout;
+    return since + limits[Phase::booting];
   }
-  const TimePoint own = std::min(slot.beat.deadline(), slot.beat_seen_at + settings_.limits[phase]);
+  const TimePoint own = std::min(slot.beat.deadline(), slot.beat_seen_at + limits[phase]);
   if (!slot.at_leisure) return own;
   // The running message has all its time; a child that just goes on does not go on for ever.
-  const auto& limits = settings_.limits;
   return std::min(own, *slot.told_to_drain_at + limits[Phase::running] + limits[Phase::connecting] +
                            limits[Phase::draining]);
 }
@@ -193,6 +195,7 @@ void Policy::on_forked(int index, TimePoint now) {
   SlotState& slot = slots_[index];
   slot.life = SlotState::Life::alive;
   slot.forked_at = now;
+  slot.limits = settings_.limits;
   slot.beat = {};
   slot.beat_seen_at = now;
   slot.reported = slot.reached_waiting = slot.stale = slot.at_leisure = slot.drained = false;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "scoreboard/phase_limits.h"
 #include "scoreboard/recycle.h"
 #include "scoreboard/slot.h"
 
@@ -28,7 +29,8 @@ struct SlotState {
   bool wanted = false;  ///< false: not re-forked once it has ended
   TimePoint due_at;     ///< due: when to fork
   TimePoint forked_at;
-  Beat beat;  ///< the last new reading
+  std::optional<PhaseLimits> limits;  ///< of the options that the child was forked with
+  Beat beat;                          ///< the last new reading
   TimePoint beat_seen_at;
   bool reported = false;  ///< this child has written a beat
   bool reached_waiting = false;

@@ -339,7 +339,11 @@ void Supervisor::reload() {
   // A file read again at each reconnect may have new content under the same name, and so may the
   // handler: whoever sends HUP wants fresh children.
   std::string names;
-  for (const auto& name : changed) names += (names.empty() ? "" : " ") + name;
+  for (const auto& name : changed) {
+    const bool not_now =
+        std::find(needs_restart.begin(), needs_restart.end(), name) != needs_restart.end();
+    if (!not_now) names += (names.empty() ? "" : " ") + name;
+  }
   log::info("options read again, children are replaced one by one", {{"changed", names}});
   options_ = std::move(loaded.options);
   log::set_level(options_.log_level, options_.log_format);

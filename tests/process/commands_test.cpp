@@ -1,6 +1,7 @@
 // The other commands, beside a real database and a real fleet: exit codes and what they print.
 
 #include <csignal>
+#include <cstdlib>
 #include <sstream>
 
 #include "process/bed.h"
@@ -34,13 +35,28 @@ TEST_CASE("version, help and unknown commands", "[commands]") {
   const auto unknown = run_command({"mirgate"});
   CHECK(unknown.code == 64);
   CHECK(unknown.err.find("mirgate") != std::string::npos);
-  for (const std::string name : {"run", "migrate", "send", "status", "dead", "health"}) {
+  CHECK(run_command({"version", "2"}).code == 64);
+  for (const std::string name : {"run", "migrate", "send", "status", "dead", "health", "version"}) {
     INFO(name);
     const auto help = run_command({name, "--help"});
     CHECK(help.code == 0);
     CHECK(help.out.rfind("Usage: pgforeman " + name, 0) == 0);
     CHECK(help.err.empty());
   }
+}
+
+TEST_CASE("Output that cannot be written is a failure", "[commands]") {
+  Bed bed;
+  for (const std::string words : {"send q 1", "send q 1 --json", "version", "migrate --dry-run"}) {
+    INFO(words);
+    const std::string line = "PGFOREMAN_DATABASE_URL='" + bed.conninfo + "' " + binary_path() +
+                             " " + words + " > /dev/full 2> " + bed.folder.file("err");
+    CHECK(WEXITSTATUS(std::system(line.c_str())) == 74);
+    const auto errors = read_lines(bed.folder.file("err"));
+    REQUIRE(errors.size() == 1);
+    CHECK_THAT(errors[0], contains("pgforeman: standard output cannot be written"));
+  }
+  CHECK(bed.left() == 2);  // they were sent
 }
 
 TEST_CASE("migrate installs once, says what it would do, and refuses a newer schema",

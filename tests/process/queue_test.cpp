@@ -91,6 +91,23 @@ TEST_CASE("A handler that says so makes a dead letter at once", "[queue]") {
   stop_cleanly(fleet);
 }
 
+TEST_CASE("A fleet whose handler does not start keeps nothing from another", "[queue]") {
+  Bed bed;
+  bed.send(50);
+  Fleet broken(bed.settings({{"CONCURRENCY", "1"},
+                             {"BATCH", "50"},
+                             {"HANDLER_MODE", "jsonl"},
+                             {"HANDLER", "sh -c 'exit 3'"}}));
+  REQUIRE(
+      broken.wait_for_log("the handler keeps failing at its start, waiting before the next"
+                          " message"));
+  Fleet sound(bed.settings({{"CONCURRENCY", "1"}}));
+  CHECK(bed.wait_until_empty(10s));
+  CHECK(broken.status().messages.at("dead") == 0);
+  stop_cleanly(broken);
+  stop_cleanly(sound);
+}
+
 TEST_CASE("Two fleets on one queue handle each message once", "[queue]") {
   Bed bed;
   Fleet first(bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "2"}}));

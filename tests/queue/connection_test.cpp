@@ -213,9 +213,10 @@ TEST_CASE("SQLSTATEs say whether another connection, another try or a person hel
   for (const char* state : {"08006", "57P01", "57P02", "57P03", "25P03"}) {
     CHECK(kind_of(state) == Kind::connection);
   }
-  for (const char* state : {"40001", "40P01", "53100", "53300", "55P03", "57014", "XX000"}) {
+  for (const char* state : {"40001", "40P01", "53100", "53300", "57014", "XX000"}) {
     CHECK(kind_of(state) == Kind::transient);
   }
+  CHECK(kind_of("55P03") == Kind::locked);
   CHECK(kind_of("25006") == Kind::read_only);
   CHECK(kind_of("42501") == Kind::permission);
   for (const char* state : {"3F000", "42P01", "42883"}) CHECK(kind_of(state) == Kind::schema);

@@ -190,6 +190,11 @@ TEST_CASE("The database is named once, by something that libpq can read", "[load
 TEST_CASE("A secret is in no message, wherever it was put", "[load]") {
   const test::TempDir dir;
   const std::string url = "postgres://u:hunter2/x@h/d";
+  for (const std::string variable : {"PGFOREMAN_HANDLER", "PGFOREMAN_QUEUE", "PGFOREMAN_BATCH"}) {
+    const LoadResult lost = load(Command::run, {}, {variable + "=" + url});
+    CHECK_FALSE(lost.errors.empty());
+    for (const auto& error : lost.errors) CHECK_FALSE(contains(error, "hunter2"));
+  }
   const std::string bad_file = dir.write("url", url + "\n");
   const std::string config =
       dir.write("c", "DATABASE_URL=" + url + "\n" + url + "\n" + url + "?a=b\nhunter2\n");

@@ -363,6 +363,37 @@ TEST_CASE("Shrinking drains the last slot; growing brings it back after it has e
   CHECK(fleet.policy.resize(5000, fleet.now) == kMaxConsumers);
 }
 
+TEST_CASE("A reload judges nobody by limits that it was not forked with", "[policy]") {
+  Fleet fleet(2);
+  fleet.tick();
+  fleet.all_wait();
+  const auto run = [&](int index) { fleet.report(index, Phase::running, 82s); };
+  run(0);
+  run(1);
+  fleet.pass(50s);
+  Options shorter = options(2);
+  shorter.handler_timeout = 1s;
+  shorter.shutdown_grace = 1s;
+  fleet.policy.replace_all(PolicySettings(shorter), fleet.now);
+  const auto at_once = fleet.tick();
+  CHECK(count(at_once, Action::Kind::signal, kDrainSignal) == 1);
+  CHECK(count(at_once, Action::Kind::signal, SIGKILL) == 0);
+  CHECK(count(fleet.pass(20s), Action::Kind::signal, SIGKILL) == 0);
+  // The newer ones are, and so is the end of the fleet.
+  fleet.end(0, exited(0));
+  fleet.tick();
+  fleet.all_wait();
+  fleet.report(0, Phase::running, 82s);
+  fleet.tick();
+  fleet.report(1, Phase::draining, 25s);
+  const auto newer = fleet.pass(24s);
+  REQUIRE(count(newer, Action::Kind::signal, SIGKILL) == 1);
+  fleet.end(0, killed(SIGKILL));
+  fleet.policy.stop(fleet.now);
+  const auto at_the_end = fleet.pass(2s);
+  CHECK(count(at_the_end, Action::Kind::signal, SIGKILL) >= 1);
+}
+
 TEST_CASE("A reload replaces the children one by one, each after the last is back at work",
           "[policy]") {
   Fleet fleet(3);

@@ -15,7 +15,7 @@ begin
     raise exception 'priority % is not valid: 0 (urgent), 1 (high), 2 (normal) or 3 (low)',
       coalesce(priority::text, 'NULL') using errcode = '22023';
   end if;
-  if delay is null or delay < interval '0' then
+  if delay is null or delay < interval '0' or not isfinite(delay) then
     raise exception 'delay % is not valid: an interval of 0 or more',
       coalesce(delay::text, 'NULL') using errcode = '22023';
   end if;
