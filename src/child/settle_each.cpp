@@ -6,13 +6,15 @@
 namespace pgforeman {
 namespace {
 
-using Kind = DatabaseError::Kind;
-
 // A locked row costs 200 ms: settle's own lock_timeout.
 constexpr Millis kPatience{1000};
 
+bool is_locked(const DatabaseError& error) {
+  return error.kind() == DatabaseError::Kind::locked;
+}
+
 bool of_one_message(const DatabaseError& error) {
-  return error.kind() == Kind::rejected || error.kind() == Kind::locked;
+  return error.kind() == DatabaseError::Kind::rejected || is_locked(error);
 }
 
 Telling tell(Queue& queue, const Settlement& settlement, const RetryRule& rule) {
@@ -20,7 +22,7 @@ Telling tell(Queue& queue, const Settlement& settlement, const RetryRule& rule) 
     return {queue.settle({&settlement, 1}, rule).front()};
   } catch (const DatabaseError& error) {
     if (!of_one_message(error)) throw;
-    if (error.kind() == Kind::locked) return {{}, true};
+    if (is_locked(error)) return {{}, true};
     const log::MessageScope scope(settlement.lease.id, 0);
     log::error("message not settled, it waits for VISIBILITY_TIMEOUT", {{"reason", error.what()}});
     return {};

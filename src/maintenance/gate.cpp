@@ -9,7 +9,7 @@ namespace {
 
 constexpr Millis kLook{2};
 constexpr int kQuietLooks = 4;
-constexpr int kRest = 4;  // looks take a fifth of the time at most
+constexpr int kLookRest = 4;  // looks take a fifth of the time at most
 // Who checked the gate while it was closed may commit after it was opened, and notify nobody: until
 // the tick of each second would do it as well, look ever more rarely.
 constexpr Millis kLookMost{1000};
@@ -103,7 +103,7 @@ Gate::Found Gate::look() {
   seen_ = marks;
   // Behind a snapshot that somebody holds a look may take long.
   const TimePoint now = Clock::now();
-  next_look_ = std::max(next_look_, now + kRest * (now - began));
+  next_look_ = std::max(next_look_, now + kLookRest * (now - began));
   return found;
 }
 

@@ -51,8 +51,7 @@ struct LedgerEntry {
 /// Who may touch a ledger: nobody, its child, or (after that child's death) maintenance.
 enum class LedgerUse : std::uint32_t { free, owned, orphaned };
 
-/// Who has asked the database to settle a ledger and has not heard: what is not held any more may
-/// have been settled by that call.
+/// Who has asked to settle a ledger and has not heard: what is not held any more may be settled.
 enum class Asked : std::uint32_t { nobody, consumer, maintenance };
 
 /// How a child ended, for the messages it held.
@@ -94,25 +93,22 @@ class LedgerWriter {
  public:
   explicit LedgerWriter(Ledger& ledger) : ledger_(ledger) {}
 
-  /// A claim, besides what is still held.
   void begin_claim(std::int64_t token, const Marks& marks);
-  /// Its messages come after those.
+  /// These come after what is still held.
   void end_claim(std::span<const Message> messages);
   /// A run begins at `wall_ms`; nobody shall renew for it beyond `deadline`.
   void start(std::size_t index, std::int64_t wall_ms, TimePoint deadline);
   void set_handler(std::int32_t pid) { ledger_.handler_pid.store(pid); }
-  /// The running message's handler wrote this.
   void add_stderr(std::string_view chunk);
   void finish(std::size_t index, const Outcome& outcome);
-  /// The database is about to be told of everything that is finished; it has answered.
+  /// The database is about to be told; it has answered.
   void ask() { ledger_.asked.store(Asked::consumer); }
   void answered() { ledger_.asked.store(Asked::nobody); }
-  void settled(std::size_t index);  ///< the database knows (or the lease was lost)
-  /// Forgets all but these entries (ascending), which come first from now on.
-  void keep(std::span<const std::size_t> indexes);
+  void settled(std::size_t index);                  ///< the database knows (or the lease was lost)
+  void keep(std::span<const std::size_t> indexes);  ///< forgets all but these (ascending)
   void clear();
 
-  /// When maintenance last asked to extend this ledger's leases, if it did between the two times.
+  /// When maintenance last asked to extend these leases, if it did between the two times.
   std::optional<TimePoint> renewed(TimePoint claimed_at, TimePoint now) const;
   /// Maintenance found that the message's lease is gone.
   bool lost(std::size_t index) const;
