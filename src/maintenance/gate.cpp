@@ -99,7 +99,8 @@ Gate::Found Gate::look() {
   const Look look = tools_.session.queue().look(marks, idle);
   tools_.session.worked();
   if (look.ready > 0) tools_.waker.wake_for(look.ready);
-  const Found found{look.ready > 0 || marks != seen_, look.next_due};
+  // Not what is ready: idle consumers may have a reason to leave it.
+  const Found found{marks != seen_, look.next_due};
   seen_ = marks;
   // Behind a snapshot that somebody holds a look may take long.
   const TimePoint now = Clock::now();

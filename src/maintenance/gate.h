@@ -25,7 +25,7 @@ class Gate {
   void heard(std::int64_t messages);
 
   struct Found {
-    bool messages = false;      ///< new ones came since the last look
+    bool messages = false;      ///< fresh ones were claimed since the last look
     std::optional<Millis> due;  ///< until the next scheduled message is
   };
   /// Looks if it is time to, and changes over. Throws DatabaseError.
@@ -46,7 +46,7 @@ class Gate {
   Mode mode_ = Mode::listening;
   TimePoint next_look_;
   Millis wait_{0};  ///< listening: between the last two looks
-  int quiet_ = 0;   ///< looking: looks in a row without anything new
+  int quiet_ = 0;   ///< looking: looks in a row between which nothing fresh was claimed
   Marks seen_{};
   TimePoint window_end_;
   std::int64_t in_window_ = 0;  ///< notifications

@@ -17,6 +17,9 @@ using Kind = Outcome::Kind;
 constexpr Millis kFirstLook{5};
 constexpr Millis kLastLook{20000};
 constexpr Millis kPutOffFor{1000};
+// However much there is to rescue (or shared memory claims there is), signals and other duties do
+// not wait for longer.
+constexpr Millis kTurn{100};
 
 /// What a dead consumer's handler last said, made fit for a database.
 std::string readable(const std::string& raw) {
@@ -79,9 +82,10 @@ Outcome outcome_of(const LedgerReading::Entry& entry, const LedgerReading& ledge
 
 bool Rescue::run_once() {
   bool found = false;
-  std::erase_if(not_before_,
-                [now = Clock::now()](const auto& put_off) { return put_off.second <= now; });
-  for (int i = 0; i < kLedgers; ++i) {
+  const TimePoint now = Clock::now();
+  turn_ends_ = now + kTurn;
+  std::erase_if(not_before_, [now](const auto& put_off) { return put_off.second <= now; });
+  for (int i = 0; i < kLedgers && !turn_over(); ++i) {
     if (!is_new(i) || not_before_.contains(i)) continue;
     try {
       rescue(i);
@@ -93,6 +97,11 @@ bool Rescue::run_once() {
     }
   }
   return release_unheard() || found;
+}
+
+bool Rescue::turn_over() {
+  turn_over_ = Clock::now() >= turn_ends_;
+  return turn_over_;
 }
 
 void Rescue::put_off(int ledger, const std::string& reason) {
@@ -115,6 +124,7 @@ bool Rescue::unsettled() const {
 }
 
 TimePoint Rescue::next() const {
+  if (turn_over_) return Clock::now();
   TimePoint next = TimePoint::max();
   for (const auto& [ledger, when] : not_before_) next = std::min(next, when);
   for (const Search& search : searches_) next = std::min(next, search.next_look);
@@ -201,7 +211,7 @@ bool Rescue::release_unheard() {
   const TimePoint now = Clock::now();
   bool found = false;
   for (Search& search : searches_) {
-    if (now < search.next_look) continue;
+    if (now < search.next_look || turn_over()) continue;
     tools_.loop.enter(Phase::settling);
     std::optional<Outcome> crash;
     if (search.death.blame != Cause::none) crash = crash_of(search.death, "claimed");

@@ -36,6 +36,7 @@ class Rescue {
   void put_off(int ledger, const std::string& reason);
   void record(const LedgerReading& reading, std::size_t entry, Settled settled);
   bool is_new(int ledger) const;
+  bool turn_over();
   bool release_unheard();
 
   /// A claim whose consumer died before it heard the answer. The server may still be working on
@@ -51,6 +52,8 @@ class Rescue {
   const MaintenanceTools& tools_;
   std::vector<Search> searches_;
   std::map<int, TimePoint> not_before_;  ///< ledgers of which somebody has locked a row
+  TimePoint turn_ends_;
+  bool turn_over_ = false;  ///< before all was looked at
 };
 
 }  // namespace pgforeman

@@ -1,41 +1,17 @@
 #include "options/conninfo.h"
 
-// libpq itself, and nothing of it but its parser: whether a string is a valid address is asked of
-// the one who will read it later. Connections and SQL live in src/queue.
-#include <libpq-fe.h>
-
 #include <fmt/format.h>
 
 #include <charconv>
-#include <cstring>
-#include <memory>
 #include <string_view>
 
+#include "base/conninfo_values.h"
 #include "options/read_file.h"
 
 namespace pgforeman {
 namespace {
 
 constexpr std::size_t kMaxUrlFileBytes = 64 * 1024;
-
-struct Free {
-  void operator()(PQconninfoOption* options) const { ::PQconninfoFree(options); }
-};
-using Parts = std::unique_ptr<PQconninfoOption, Free>;
-
-Parts parse(const std::string& conninfo) {
-  char* message = nullptr;
-  Parts parts(::PQconninfoParse(conninfo.c_str(), &message));
-  if (message != nullptr) ::PQfreemem(message);
-  return parts;
-}
-
-const char* value_of(const Parts& parts, std::string_view keyword) {
-  for (const PQconninfoOption* part = parts.get(); part->keyword != nullptr; ++part) {
-    if (part->keyword == keyword) return part->val;
-  }
-  return nullptr;
-}
 
 bool is_url(std::string_view conninfo) {
   return conninfo.rfind("postgresql://", 0) == 0 || conninfo.rfind("postgres://", 0) == 0;
@@ -55,39 +31,28 @@ bool are_ports(std::string_view text) {
   }
 }
 
-void append(std::string& conninfo, std::string_view keyword, std::string_view value) {
-  if (!conninfo.empty()) conninfo += ' ';
-  conninfo += keyword;
-  conninfo += "='";
-  for (const char c : value) {
-    if (c == '\'' || c == '\\') conninfo += '\\';
-    conninfo += c;
-  }
-  conninfo += '\'';
-}
-
 }  // namespace
 
 std::optional<std::string> conninfo_problem(const std::string& conninfo) {
-  const Parts parts = parse(conninfo);
-  if (!parts) {
+  const auto values = parse_conninfo(conninfo);
+  if (!values) {
     return "is neither a postgresql:// URL nor keyword=value pairs that libpq understands (its "
            "value is not shown; in a URL, special characters of a password must be "
            "percent-encoded)";
   }
   // A slash in an unencoded password makes libpq take the password's start for the port, and quote
   // it when it connects.
-  const char* ports = value_of(parts, "port");
-  if (ports != nullptr && !are_ports(ports)) {
+  const auto ports = values->find("port");
+  if (ports != values->end() && !are_ports(ports->second)) {
     return "has a port that is no number from 1 to 65535 (its value is not shown; in a URL, "
            "special characters of a password must be percent-encoded)";
   }
   // An @ in it makes the rest of the password a host, or all behind its slash a database.
   for (const char* keyword : {"host", "dbname"}) {
-    const char* value = value_of(parts, keyword);
-    const bool strayed = value != nullptr && std::strchr(value, '@') != nullptr;
-    const bool abstract_socket = strayed && value[0] == '@';
-    if (strayed && !abstract_socket && is_url(conninfo)) {
+    const auto value = values->find(keyword);
+    const auto at = value == values->end() ? std::string::npos : value->second.find('@');
+    const bool abstract_socket = at == 0;
+    if (at != std::string::npos && !abstract_socket && is_url(conninfo)) {
       return fmt::format(
           "has an @ in its {} (its value is not shown; in a URL, special characters of a password "
           "must be percent-encoded)",
@@ -98,14 +63,9 @@ std::optional<std::string> conninfo_problem(const std::string& conninfo) {
 }
 
 std::string with_password(const std::string& conninfo, const std::string& password) {
-  const Parts parts = parse(conninfo);
-  if (!parts || value_of(parts, "password") != nullptr) return conninfo;
-  std::string result;
-  for (const PQconninfoOption* part = parts.get(); part->keyword != nullptr; ++part) {
-    if (part->val != nullptr) append(result, part->keyword, part->val);
-  }
-  append(result, "password", password);
-  return result;
+  auto values = parse_conninfo(conninfo);
+  if (!values || !values->emplace("password", password).second) return conninfo;
+  return conninfo_text(*values);
 }
 
 Parsed<std::string> read_conninfo_file(const std::string& path) {

@@ -1,53 +1,28 @@
 #include "queue/conninfo.h"
 
-#include <libpq-fe.h>
-
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
-#include <map>
-#include <memory>
+#include <utility>
+
+#include "base/conninfo_values.h"
 
 namespace pgforeman {
 
 namespace {
 
-struct FreeOptions {
-  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
-};
-using OptionList = std::unique_ptr<PQconninfoOption, FreeOptions>;
-using Values = std::map<std::string, std::string>;
-
-Values values_of(const PQconninfoOption* options) {
-  Values values;
-  for (; options != nullptr && options->keyword != nullptr; ++options) {
-    if (options->val != nullptr) values[options->keyword] = options->val;
-  }
-  return values;
-}
+using Values = ConninfoValues;
 
 Values parse(const std::string& conninfo) {
   if (conninfo.find('\0') != std::string::npos) {
     throw DatabaseError(DatabaseError::Kind::connection, "the database URL contains a NUL byte");
   }
-  char* message = nullptr;
-  const OptionList options(PQconninfoParse(conninfo.c_str(), &message));
-  PQfreemem(message);  // it quotes what it could not read, which may be a part of a password
-  if (!options) {
+  auto values = parse_conninfo(conninfo);
+  if (!values) {
     throw DatabaseError(DatabaseError::Kind::connection,
                         "the database URL cannot be read: expected postgresql://user@host/database "
                         "(special characters percent-encoded) or key=value words");
   }
-  return values_of(options.get());
-}
-
-std::string quoted(const std::string& value) {
-  std::string out = "'";
-  for (const char c : value) {
-    if (c == '\'' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + '\'';
+  return *std::move(values);
 }
 
 const std::string* find(const Values& values, const Values& environment, const char* key) {
@@ -85,8 +60,7 @@ void bound_connect_time(Values& values, const Values& environment,
 
 std::string complete_conninfo(const ConnectionSettings& settings) {
   Values values = parse(settings.conninfo);
-  const OptionList from_environment(PQconndefaults());
-  const Values environment = values_of(from_environment.get());
+  const Values environment = conninfo_defaults();
 
   bound_connect_time(values, environment, settings);
   values.emplace("keepalives_idle", "10");
@@ -98,12 +72,7 @@ std::string complete_conninfo(const ConnectionSettings& settings) {
   }
   values["client_encoding"] = "UTF8";  // whatever the user says: all text here is UTF-8
 
-  std::string out;
-  for (const auto& [key, value] : values) {
-    if (!out.empty()) out += ' ';
-    out += key + '=' + quoted(value);
-  }
-  return out;
+  return conninfo_text(values);
 }
 
 }  // namespace pgforeman

@@ -30,6 +30,7 @@ Cause cause_of(const std::atomic<Cause>& word) {
 }
 
 void copy(const LedgerEntry& from, LedgerEntry& to) {
+  to.state.store(LeaseState::none);
   to.id.store(from.id.load());
   to.token.store(from.token.load());
   to.attempt.store(from.attempt.load());
@@ -41,6 +42,26 @@ void copy(const LedgerEntry& from, LedgerEntry& to) {
   to.peak_rss_kib.store(from.peak_rss_kib.load());
   to.lost_token.store(from.lost_token.load());
   to.state.store(from.state.load());
+}
+
+/// Nothing where nothing is held. An entry is read whole or not at all, also of a writer that lives
+/// (whoever writes over shared memory may say that it is dead): another message's state is never
+/// taken for this one's.
+std::optional<LedgerReading::Entry> read_entry(const LedgerEntry& entry, std::size_t index) {
+  const auto state = entry.state.load();
+  if (state == LeaseState::none || state > LeaseState::released) return std::nullopt;
+  LedgerReading::Entry reading{
+      index,
+      {entry.id.load(), entry.token.load()},
+      state,
+      entry.attempt.load(),
+      // A year at most: a torn number must not become an interval that the database refuses.
+      std::clamp<std::int64_t>(entry.after_ms.load(), -1, 366LL * 24 * 3600 * 1000),
+      entry.started_ms.load(),
+      {cause_of(entry.cause), entry.exit_code.load(), entry.signal.load(),
+       entry.peak_rss_kib.load(), ""}};
+  if (entry.state.load() != state) return std::nullopt;
+  return reading;
 }
 
 Death read_death(const Ledger& ledger) {
@@ -73,7 +94,7 @@ std::string read_stderr(const Ledger& ledger) {
 void LedgerWriter::begin_claim(std::int64_t token, const Marks& marks) {
   ledger_.run_until_ms.store(0, std::memory_order_relaxed);
   // What is held since before is to be renewed: only all together can be fresh.
-  if (ledger_.count.load() == 0) {
+  if (held_ == 0) {
     ledger_.claimed_at_ms.store(to_ms(Clock::now()), std::memory_order_relaxed);
   }
   for (std::size_t i = 0; i < marks.size(); ++i) {
@@ -83,10 +104,10 @@ void LedgerWriter::begin_claim(std::int64_t token, const Marks& marks) {
 }
 
 void LedgerWriter::end_claim(std::span<const Message> messages) {
-  const auto held = std::min<std::size_t>(ledger_.count.load(), kMaxBatch);
-  const std::size_t count = std::min(messages.size(), kMaxBatch - held);
+  const std::size_t count = std::min(messages.size(), kMaxBatch - held_);
   for (std::size_t i = 0; i < count; ++i) {
-    LedgerEntry& entry = ledger_.entries[held + i];
+    LedgerEntry& entry = ledger_.entries[held_ + i];
+    entry.state.store(LeaseState::none);  // see read_entry()
     entry.id.store(messages[i].lease.id, std::memory_order_relaxed);
     entry.token.store(messages[i].lease.token, std::memory_order_relaxed);
     entry.attempt.store(messages[i].attempt, std::memory_order_relaxed);
@@ -96,7 +117,8 @@ void LedgerWriter::end_claim(std::span<const Message> messages) {
     entry.state.store(LeaseState::held, std::memory_order_relaxed);
   }
   // The entries stand before the token goes: at every instant one of the two tells of the rows.
-  ledger_.count.store(static_cast<std::uint32_t>(held + count));
+  held_ += count;
+  ledger_.count.store(static_cast<std::uint32_t>(held_));
   ledger_.claiming_token.store(0);
 }
 
@@ -142,7 +164,8 @@ void LedgerWriter::keep(std::span<const std::size_t> indexes) {
     copy(ledger_.entries[from], ledger_.entries[to]);
     settled(from);
   }
-  ledger_.count.store(static_cast<std::uint32_t>(indexes.size()));
+  held_ = indexes.size();
+  ledger_.count.store(static_cast<std::uint32_t>(held_));
   if (indexes.empty()) answered();
 }
 
@@ -199,19 +222,7 @@ LedgerReading read_ledger(const Ledger& ledger) {
   reading.stderr_tail = read_stderr(ledger);
   const std::size_t count = std::min<std::size_t>(ledger.count.load(), kMaxBatch);
   for (std::size_t i = 0; i < count; ++i) {
-    const LedgerEntry& entry = ledger.entries[i];
-    const auto state = entry.state.load();
-    if (state == LeaseState::none || state > LeaseState::released) continue;
-    reading.entries.push_back(
-        {i,
-         {entry.id.load(), entry.token.load()},
-         state,
-         entry.attempt.load(),
-         // A year at most: a torn number must not become an interval that the database refuses.
-         std::clamp<std::int64_t>(entry.after_ms.load(), -1, 366LL * 24 * 3600 * 1000),
-         entry.started_ms.load(),
-         {cause_of(entry.cause), entry.exit_code.load(), entry.signal.load(),
-          entry.peak_rss_kib.load(), ""}});
+    if (auto entry = read_entry(ledger.entries[i], i)) reading.entries.push_back(*entry);
   }
   return reading;
 }

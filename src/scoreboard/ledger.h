@@ -115,6 +115,7 @@ class LedgerWriter {
 
  private:
   Ledger& ledger_;
+  std::size_t held_ = 0;  ///< our own count: others may write over the shared one
 };
 
 /// What an orphaned ledger says, bounded copies.
@@ -133,7 +134,6 @@ struct LedgerReading {
   Marks claiming_marks{};
   Death death;
   std::string stderr_tail;  ///< of the running message's handler; any bytes
-
   bool empty() const { return entries.empty() && claiming_token == 0; }
 };
 LedgerReading read_ledger(const Ledger& ledger);

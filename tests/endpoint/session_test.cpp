@@ -81,8 +81,10 @@ SessionLimits all(Millis limit) {
 TEST_CASE("who connects and says nothing is closed in time, without an answer", "[session]") {
   SessionLimits limits = all(kNever);
   limits.request = kShort;
+  const TimePoint start = Clock::now();
   Pair pair(limits);
-  CHECK(pair.until_closed() >= kShort);
+  pair.until_closed();
+  CHECK(Clock::now() - start >= kShort);
   CHECK(pair.received.empty());
   CHECK(pair.ended);
 }
@@ -90,9 +92,11 @@ TEST_CASE("who connects and says nothing is closed in time, without an answer", 
 TEST_CASE("half a request is answered 408 when its time is up, then closed", "[session]") {
   SessionLimits limits = all(kNever);
   limits.request = limits.linger = kShort;
+  const TimePoint start = Clock::now();
   Pair pair(limits);
   pair.send("GET /livez HTTP/1.1\r\nHo");
-  CHECK(pair.until_closed() >= kShort);
+  pair.until_closed();
+  CHECK(Clock::now() - start >= kShort);
   CHECK(pair.received.substr(0, 12) == "HTTP/1.1 408");
   CHECK(pair.ended);
 }

@@ -82,7 +82,7 @@ TEST_CASE("PGPASSWORD counts only where the address has no password", "[environm
   CHECK(with_password("", "p") == "password='p'");
   CHECK(with_password("host=h", "a'b\\c d") == "host='h' password='a\\'b\\\\c d'");
   CHECK(with_password("postgresql://u@h:1,i:2/d?sslmode=require", "p") ==
-        "user='u' dbname='d' host='h,i' port='1,2' sslmode='require' password='p'");
+        "dbname='d' host='h,i' password='p' port='1,2' sslmode='require' user='u'");
   for (const char* own : {"host=h password=x", "host=h password=''", "postgres://u:x@h/d",
                           "postgres://h/d?password=x"}) {
     CHECK(with_password(own, "p") == own);
