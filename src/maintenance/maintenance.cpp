@@ -74,6 +74,11 @@ void Maintenance::last_rescue() {
     const bool looking = rescue_.next() != TimePoint::max() && now < last_look;
     const bool left = rescue_.unsettled() || looking;
     if (!fleet_stops || !left || now >= loop_.drain_deadline()) return;
+    if (session_.connected() && rescue_.turn_over()) {
+      failures = -1;
+      loop_.check_signals();
+      continue;
+    }
     loop_.pause(backoff_delay(failures, kLastRescueRetry, kReconnectCap, loop_.random()));
   }
 }

@@ -85,7 +85,7 @@ bool Rescue::run_once() {
   const TimePoint now = Clock::now();
   turn_ends_ = now + kTurn;
   std::erase_if(not_before_, [now](const auto& put_off) { return put_off.second <= now; });
-  for (int i = 0; i < kLedgers && !turn_over(); ++i) {
+  for (int i = 0; i < kLedgers && !ends_turn(); ++i) {
     if (!is_new(i) || not_before_.contains(i)) continue;
     try {
       rescue(i);
@@ -99,7 +99,7 @@ bool Rescue::run_once() {
   return release_unheard() || found;
 }
 
-bool Rescue::turn_over() {
+bool Rescue::ends_turn() {
   turn_over_ = Clock::now() >= turn_ends_;
   return turn_over_;
 }
@@ -211,7 +211,7 @@ bool Rescue::release_unheard() {
   const TimePoint now = Clock::now();
   bool found = false;
   for (Search& search : searches_) {
-    if (now < search.next_look || turn_over()) continue;
+    if (now < search.next_look || ends_turn()) continue;
     tools_.loop.enter(Phase::settling);
     std::optional<Outcome> crash;
     if (search.death.blame != Cause::none) crash = crash_of(search.death, "claimed");

@@ -26,6 +26,8 @@ class Rescue {
   bool run_once();
   /// Whether there is a dead consumer's ledger that was not settled yet.
   bool unsettled() const;
+  /// The last run had more to do than it took time for.
+  bool turn_over() const { return turn_over_; }
   /// When it must run again though nobody calls: for the rows of an unheard claim, or a ledger that
   /// was put off. max: never.
   TimePoint next() const;
@@ -36,7 +38,7 @@ class Rescue {
   void put_off(int ledger, const std::string& reason);
   void record(const LedgerReading& reading, std::size_t entry, Settled settled);
   bool is_new(int ledger) const;
-  bool turn_over();
+  bool ends_turn();
   bool release_unheard();
 
   /// A claim whose consumer died before it heard the answer. The server may still be working on
@@ -53,7 +55,7 @@ class Rescue {
   std::vector<Search> searches_;
   std::map<int, TimePoint> not_before_;  ///< ledgers of which somebody has locked a row
   TimePoint turn_ends_;
-  bool turn_over_ = false;  ///< before all was looked at
+  bool turn_over_ = false;
 };
 
 }  // namespace pgforeman

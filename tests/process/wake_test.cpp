@@ -186,6 +186,19 @@ TEST_CASE("Where much is sent an idle fleet looks, and is notified again when it
   stop_cleanly(fleet);
 }
 
+TEST_CASE("What idle consumers leave in the queue is not looked for again and again", "[wake]") {
+  Bed bed;
+  Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"},
+                                             {"CONCURRENCY", "2"},
+                                             {"HANDLER_MODE", "jsonl"},
+                                             {"HANDLER", "sh -c 'exit 3'"}})));
+  REQUIRE(hears(fleet));
+  REQUIRE(send_until_silent(bed));
+  CHECK(eventually([&] { return listened_to(bed); }));
+  CHECK(bed.left() > 0);
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("Who asked before the fleet wanted to be notified, and committed after, is found",
           "[wake]") {
   Bed bed;
