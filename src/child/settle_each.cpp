@@ -7,22 +7,23 @@ namespace pgforeman {
 namespace {
 
 // A locked row costs 200 ms: settle's own lock_timeout.
-constexpr Millis kPatience{1000};
+constexpr Millis kPatience{500};
 
-bool is_locked(const DatabaseError& error) {
-  return error.kind() == DatabaseError::Kind::locked;
+bool is_refused(const DatabaseError& error) {
+  return error.kind() == DatabaseError::Kind::rejected;
 }
 
-bool of_one_message(const DatabaseError& error) {
-  return error.kind() == DatabaseError::Kind::rejected || is_locked(error);
+bool may_work_later(const DatabaseError& error) {
+  return error.kind() == DatabaseError::Kind::locked ||
+         error.kind() == DatabaseError::Kind::transient;
 }
 
 Telling tell(Queue& queue, const Settlement& settlement, const RetryRule& rule) {
   try {
     return {queue.settle({&settlement, 1}, rule).front()};
   } catch (const DatabaseError& error) {
-    if (!of_one_message(error)) throw;
-    if (is_locked(error)) return {{}, true};
+    if (may_work_later(error)) return {{}, true};
+    if (!is_refused(error)) throw;
     const log::MessageScope scope(settlement.lease.id, 0);
     log::error("message not settled, it waits for VISIBILITY_TIMEOUT", {{"reason", error.what()}});
     return {};
@@ -39,7 +40,7 @@ std::vector<Telling> settle_each(Queue& queue, std::span<const Settlement> settl
     for (std::size_t i = 0; i < settled.size(); ++i) tellings[i].settled = settled[i];
     return tellings;
   } catch (const DatabaseError& error) {
-    if (!of_one_message(error)) throw;
+    if (!is_refused(error) && error.kind() != DatabaseError::Kind::locked) throw;
   }
   const TimePoint until = Clock::now() + kPatience;
   // Where many are locked each call begins with others.

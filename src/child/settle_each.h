@@ -18,9 +18,9 @@ struct Telling {
 
 /// Settles all at once; where the database refuses that (somebody's trigger, say) or has a row
 /// locked, one by one, so that one message keeps no other from being settled. Neither settled nor
-/// locked: it was refused; that is logged, and its lease ends by the visibility timeout. Takes
-/// little more than a second, however many are locked: then some were not tried. Throws
-/// DatabaseError for anything else.
+/// locked: it was refused; that is logged, and its lease ends by the visibility timeout. Takes less
+/// than a second, however many are locked: then some were not tried. Throws DatabaseError for
+/// anything else.
 std::vector<Telling> settle_each(Queue& queue, std::span<const Settlement> settlements,
                                  const RetryRule& rule);
 

@@ -33,7 +33,7 @@ void Consumer::settle() {
   const TimePoint now = Clock::now();
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     const Held& held = batch_[i];
-    if (held.untold() && held.tell_at <= now) {
+    if (held.untold() && (held.tell_at <= now || loop_.draining())) {
       settlements.push_back({held.message.lease, *held.outcome, {context_.slot, held.started_ms}});
       indexes.push_back(i);
     }
@@ -41,7 +41,14 @@ void Consumer::settle() {
   if (!settlements.empty()) {
     loop_.enter(Phase::settling);
     const auto tellings = ask(settlements, indexes);
-    for (std::size_t i = 0; i < indexes.size(); ++i) note_told(indexes[i], tellings[i]);
+    std::int64_t locked = 0;
+    for (std::size_t i = 0; i < indexes.size(); ++i) {
+      note_told(indexes[i], tellings[i]);
+      if (tellings[i].locked) ++locked;
+    }
+    if (locked > 0) {
+      log::warn("messages not settled yet, somebody has locked their rows", {{"messages", locked}});
+    }
     // Maintenance finds out when a retry is due; unless called it looks once a second.
     if (std::any_of(tellings.begin(), tellings.end(),
                     [](const Telling& telling) { return telling.settled == Settled::retried; })) {
@@ -61,9 +68,6 @@ void Consumer::note_told(std::size_t index, const Telling& telling) {
   if (telling.locked) {
     held.locked_for = std::clamp(2 * held.locked_for, kLockedFor, kLockedForMost);
     held.tell_at = Clock::now() + held.locked_for;
-    const log::MessageScope scope(held.message.lease.id, held.message.attempt);
-    log::warn("message not settled yet, somebody has locked its row",
-              {{"wait_ms", held.locked_for.count()}});
     return;
   }
   if (const auto settled = telling.settled) {
@@ -173,12 +177,12 @@ void Consumer::tell_while_running() {
 /// maintenance. Results are worth the wait for a database that is away: untold, they run again.
 void Consumer::hand_back() {
   release_unstarted();
+  const TimePoint begun = Clock::now();
   const bool untold = std::any_of(batch_.begin(), batch_.end(), [](const Held& held) {
     return held.outcome && held.outcome->kind != Outcome::Kind::released;
   });
   const TimePoint patience =
-      untold ? loop_.drain_deadline()
-             : std::min(loop_.drain_deadline(), Clock::now() + kHandBackPatience);
+      untold ? loop_.drain_deadline() : std::min(loop_.drain_deadline(), begun + kHandBackPatience);
   for (int failures = 0; !batch_.empty() || open_claim_ != 0; ++failures) {
     loop_.enter(Phase::draining);
     try {
@@ -186,12 +190,16 @@ void Consumer::hand_back() {
         if (open_claim_ != 0) give_back_claim();
         settle();
         if (batch_.empty()) break;
+        // What somebody has locked maintenance can wait for as well.
+        if (Clock::now() >= begun + kHandBackPatience) return;
       }
     } catch (const DatabaseError& error) {
       session_.drop(error);
     }
-    if (Clock::now() >= patience) return;
-    loop_.pause(backoff_delay(failures, kHandBackRetry, kHandBackRetryMax, loop_.random()));
+    const auto left = std::chrono::duration_cast<Millis>(patience - Clock::now());
+    if (left <= Millis{0}) return;
+    loop_.pause(
+        std::min(left, backoff_delay(failures, kHandBackRetry, kHandBackRetryMax, loop_.random())));
   }
   ledger_.end_claim({});
 }

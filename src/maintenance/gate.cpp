@@ -108,13 +108,23 @@ Gate::Found Gate::look() {
   return found;
 }
 
+/// A session that may hold the lock twice, or not know whether it does, is of no use.
+template <typename Call>
+void Gate::change_lock(Call&& call) {
+  try {
+    call(tools_.session.queue());
+  } catch (const DatabaseError& error) {
+    throw DatabaseError(DatabaseError::Kind::connection, error.what());
+  }
+}
+
 void Gate::listen() {
-  tools_.session.queue().become_listener();
+  change_lock([](Queue& queue) { queue.become_listener(); });
   start_listening();
 }
 
 void Gate::stop_listening() {
-  tools_.session.queue().leave_listeners();
+  change_lock([](Queue& queue) { queue.leave_listeners(); });
   tools_.context.scoreboard->fleet().looking.store(1);
   mode_ = Mode::looking;
   next_look_ = Clock::now() + kLook;

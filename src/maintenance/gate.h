@@ -35,6 +35,8 @@ class Gate {
  private:
   enum class Mode { listening, looking, resting };
 
+  template <typename Call>
+  void change_lock(Call&& call);
   void listen();
   void start_listening();
   void stop_listening();

@@ -79,7 +79,8 @@ void Maintenance::last_rescue() {
       loop_.check_signals();
       continue;
     }
-    loop_.pause(backoff_delay(failures, kLastRescueRetry, kReconnectCap, loop_.random()));
+    loop_.pause(std::min(std::chrono::ceil<Millis>(loop_.drain_deadline() - now),
+                         backoff_delay(failures, kLastRescueRetry, kReconnectCap, loop_.random())));
   }
 }
 

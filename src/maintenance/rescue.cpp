@@ -82,11 +82,9 @@ Outcome outcome_of(const LedgerReading::Entry& entry, const LedgerReading& ledge
 
 bool Rescue::run_once() {
   bool found = false;
-  const TimePoint now = Clock::now();
-  turn_ends_ = now + kTurn;
-  std::erase_if(not_before_, [now](const auto& put_off) { return put_off.second <= now; });
+  turn_ends_ = Clock::now() + kTurn;
   for (int i = 0; i < kLedgers && !ends_turn(); ++i) {
-    if (!is_new(i) || not_before_.contains(i)) continue;
+    if (!is_due(i)) continue;
     try {
       rescue(i);
       found = true;
@@ -109,16 +107,22 @@ void Rescue::put_off(int ledger, const std::string& reason) {
   log::warn("rescue put off", {{"reason", reason}});
 }
 
-/// Orphaned, and not only because of a claim that is looked after already.
-bool Rescue::is_new(int ledger) const {
+bool Rescue::is_searched(int ledger) const {
+  return std::any_of(searches_.begin(), searches_.end(),
+                     [ledger](const Search& search) { return search.ledger == ledger; });
+}
+
+/// Orphaned and new, or put off until now.
+bool Rescue::is_due(int ledger) const {
   if (tools_.context.scoreboard->ledger_use(ledger).load() != LedgerUse::orphaned) return false;
-  return std::none_of(searches_.begin(), searches_.end(),
-                      [ledger](const Search& search) { return search.ledger == ledger; });
+  const auto put_off = not_before_.find(ledger);
+  return put_off == not_before_.end() ? !is_searched(ledger) : put_off->second <= Clock::now();
 }
 
 bool Rescue::unsettled() const {
+  if (!not_before_.empty()) return true;
   for (int i = 0; i < kLedgers; ++i) {
-    if (is_new(i)) return true;
+    if (is_due(i)) return true;
   }
   return false;
 }
@@ -146,15 +150,17 @@ void Rescue::rescue(int index) {
       LedgerWriter(board.ledger(index)).settled(ledger.entries[i].index);
     }
   }
-  if (locked > 0) {
-    put_off(index, "somebody has locked the rows of " + std::to_string(locked) + " messages");
-  } else if (ledger.claiming_token != 0) {
+  if (ledger.claiming_token != 0 && !is_searched(index)) {
     searches_.push_back({index,
                          {ledger.claiming_token, ledger.claiming_marks},
                          ledger.death,
                          kFirstLook,
                          Clock::now()});
-  } else {
+  }
+  not_before_.erase(index);
+  if (locked > 0) {
+    put_off(index, "somebody has locked the rows of " + std::to_string(locked) + " messages");
+  } else if (!is_searched(index)) {
     board.ledger_use(index).store(LedgerUse::free);
   }
   tools_.waker.wake_for(static_cast<std::int64_t>(tellings.size() - locked));
@@ -228,7 +234,11 @@ bool Rescue::release_unheard() {
   }
   std::erase_if(searches_, [this](const Search& search) {
     if (search.wait < kLastLook) return false;
-    tools_.context.scoreboard->ledger_use(search.ledger).store(LedgerUse::free);
+    Scoreboard& board = *tools_.context.scoreboard;
+    board.ledger(search.ledger).claiming_token.store(0);
+    if (!not_before_.contains(search.ledger)) {
+      board.ledger_use(search.ledger).store(LedgerUse::free);
+    }
     return true;
   });
   return found;

@@ -37,7 +37,8 @@ class Rescue {
   std::vector<Telling> settle(const LedgerReading& reading, Ledger& ledger);
   void put_off(int ledger, const std::string& reason);
   void record(const LedgerReading& reading, std::size_t entry, Settled settled);
-  bool is_new(int ledger) const;
+  bool is_searched(int ledger) const;
+  bool is_due(int ledger) const;
   bool ends_turn();
   bool release_unheard();
 
@@ -53,7 +54,7 @@ class Rescue {
 
   const MaintenanceTools& tools_;
   std::vector<Search> searches_;
-  std::map<int, TimePoint> not_before_;  ///< ledgers of which somebody has locked a row
+  std::map<int, TimePoint> not_before_;  ///< ledgers that were put off: somebody locked a row
   TimePoint turn_ends_;
   bool turn_over_ = false;
 };

@@ -19,7 +19,10 @@ void Waker::each_waiting(With&& with) const {
 
 int Waker::waiting() const {
   int waiting = 0;
-  each_waiting([&](const Slot&) { return ++waiting > 0; });
+  each_waiting([&](const Slot&) {
+    ++waiting;
+    return true;
+  });
   return waiting;
 }
 

@@ -297,9 +297,9 @@ TEST_CASE("A locked row holds up neither its consumer nor its batch, and is told
   Sql somebody(bed.conninfo);
   somebody.query("begin; select * from pgforeman.message where id = 1 for update");
   bed.go();
-  const auto line = fleet.wait_for_log("message not settled yet, somebody has locked its row");
+  const auto line = fleet.wait_for_log("messages not settled yet, somebody has locked their rows");
   REQUIRE(line);
-  CHECK((*line)["message_id"] == "1");
+  CHECK((*line)["messages"] == "1");
   CHECK(eventually([&] { return bed.left() == 1; }));
   // More batches while it waits.
   for (int i = 0; i < 3; ++i) {
@@ -324,7 +324,7 @@ TEST_CASE("What could not be told for a lock is told by maintenance when its con
   Sql somebody(bed.conninfo);
   somebody.query("begin; select * from pgforeman.message where id = 1 for update");
   bed.go();
-  REQUIRE(fleet.wait_for_log("message not settled yet, somebody has locked its row"));
+  REQUIRE(fleet.wait_for_log("messages not settled yet, somebody has locked their rows"));
   bed.hold_again();
   bed.send(1, R"({"do": "hold"})");
   REQUIRE(bed.wait_for_runs(2));

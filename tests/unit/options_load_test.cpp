@@ -195,6 +195,9 @@ TEST_CASE("A secret is in no message, wherever it was put", "[load]") {
     CHECK_FALSE(lost.errors.empty());
     for (const auto& error : lost.errors) CHECK_FALSE(contains(error, "hunter2"));
   }
+  const LoadResult unread =
+      load(Command::run, {}, {"PGFOREMAN_DATABASE_URL=host=h password='hunter2' bogus=1"});
+  CHECK(contains(messages(unread), "neither a postgresql:// URL nor keyword=value pairs"));
   const std::string bad_file = dir.write("url", url + "\n");
   const std::string config =
       dir.write("c", "DATABASE_URL=" + url + "\n" + url + "\n" + url + "?a=b\nhunter2\n");
