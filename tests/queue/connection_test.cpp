@@ -59,10 +59,10 @@ TEST_CASE("A stopped server ends a call when the watchdog's time is up, not befo
 TEST_CASE("The watchdog leaves calls alone that answer in time", "[connection]") {
   Database db;
   ConnectionSettings settings = settings_for(db.conninfo);
-  settings.watchdog = Millis{60};
+  settings.watchdog = Millis{250};
   Connection connection(settings);
   Queue queue(connection, "q");
-  const auto end = Clock::now() + Millis{300};
+  const auto end = Clock::now() + 4 * settings.watchdog;
   int calls = 0;
   while (Clock::now() < end) {
     queue.claim(1, 1, Millis{1000});
