@@ -71,6 +71,9 @@ std::string in_ms(const std::vector<double>& seconds);
 /// What a promise allows; a build with sanitizers is some times slower.
 double allowed(double seconds);
 
+/// How often to do the same: a build with sanitizers learns nothing from repeating.
+int repeated(int count);
+
 /// A line of the test's output that docs/promises.md quotes.
 void say(const std::string& line);
 

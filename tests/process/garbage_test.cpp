@@ -86,7 +86,8 @@ TEST_CASE("Garbage over all shared memory neither ends the supervisor nor stops 
                               {"VISIBILITY_TIMEOUT", "1s"},
                               {"RETRY_BACKOFF", "10ms"},
                               {"MAX_ATTEMPTS", "100"},
-                              {"HANDLER_TIMEOUT", "1s"}}));
+                              {"HANDLER_TIMEOUT", "1s"},
+                              {"SHUTDOWN_GRACE", "5s"}}));
     bed.send(400, R"({"do": "sleep", "ms": 10})");
     REQUIRE(bed.wait_for_runs(20));
     const auto memory = shared_memory(fleet.pid());

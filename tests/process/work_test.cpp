@@ -82,15 +82,15 @@ void none_lost_to_kills(const std::string& mode, int count, const Settings& more
 }  // namespace
 
 TEST_CASE("2,000 messages through exec are each handled exactly once", "[work]") {
-  each_handled_exactly_once("exec", 2000, {});
+  each_handled_exactly_once("exec", repeated(2000), {});
 }
 
 TEST_CASE("20,000 messages through jsonl are each handled exactly once", "[work]") {
-  each_handled_exactly_once("jsonl", 20000, {{"BATCH", "10"}});
+  each_handled_exactly_once("jsonl", repeated(20000), {{"BATCH", "10"}});
 }
 
 TEST_CASE("20,000 messages in automatic batches are each handled exactly once", "[work]") {
-  each_handled_exactly_once("jsonl", 20000, {});
+  each_handled_exactly_once("jsonl", repeated(20000), {});
 }
 
 TEST_CASE("An automatic batch grows with brief messages, and a slow one does not keep them waiting",
