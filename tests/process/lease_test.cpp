@@ -234,9 +234,9 @@ TEST_CASE("A lost lease costs its consumer nothing more", "[leases]") {
   REQUIRE(bed.wait_for_runs(3));
   bed.go();
   CHECK(eventually([&] { return bed.left() == 1; }));
-  const Status status = fleet.status();
-  CHECK(status.messages.at("lost_lease") == 1);
-  CHECK(status.messages.at("done") == 2);
+  CHECK(
+      fleet.wait_for_status([](const Status& status) { return status.messages.at("done") == 2; }));
+  CHECK(fleet.status().messages.at("lost_lease") == 1);
   stop_cleanly(fleet);
 }
 

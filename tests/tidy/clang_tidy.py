@@ -39,12 +39,17 @@ def targets(root, build):
     found = {}
     for entry in json.loads((build / "compile_commands.json").read_text(encoding="utf-8")):
         file = pathlib.Path(entry["file"])
-        if root / "src" not in file.parents:
+        files = [file]
+        if file.name.startswith("unity_"):  # a build in batches
+            text = file.read_text(encoding="utf-8")
+            files = [pathlib.Path(f) for f in re.findall(r'^#include "(.+)"', text, re.M)]
+        files = [f for f in files if root / "src" in f.parents]
+        if not files:
             continue
         command, output = entry["command"].split(" -o ")
         name = re.search(r"CMakeFiles/([^/]+)\.dir/", output).group(1)
         flags = shlex.split(command[command.index(" -"):])
-        found.setdefault(name, (flags, []))[1].append(file)
+        found.setdefault(name, (flags, []))[1].extend(files)
     return [(name, *of) for name, of in sorted(found.items())]
 
 
