@@ -8,7 +8,7 @@
 namespace pgforeman {
 namespace {
 
-constexpr Millis kNear{100};
+constexpr Millis kNear{50};
 constexpr Millis kNearIdle{1000};  // while the marks stand still, but somebody may still commit
 constexpr Millis kNearSoonest{20};
 constexpr Millis kLookAnyway{10'000};
@@ -16,7 +16,7 @@ constexpr Millis kNearTime{15};
 constexpr int kNearRest = 4;  // near looks take a fifth of the time at most
 // But a look that took long because the machine is busy says little of its cost, and who waits for
 // it waits already.
-constexpr Millis kRestMost{200};
+constexpr Millis kNearRestMost{200};
 // A dead entry costs 0.15 microseconds.
 constexpr std::int64_t kNearSpan = 100'000, kNearSpanMost = 400'000;
 constexpr std::int64_t kCountedSpan = 10'000;
@@ -27,14 +27,15 @@ constexpr Millis kPassSoonest{250};
 constexpr Millis kFromStart{600'000};
 constexpr Millis kWarnEvery{60'000};
 constexpr Millis kSliceTime{10};
-constexpr int kRest = 9;  // and passes a tenth, or a fifth when they look for late commits
-constexpr std::int64_t kWidth = 50'000;
+constexpr int kRest = 9;           // and passes a tenth, or a fifth when they look for late commits
+constexpr Millis kRestMost{1000};  // near looks come between
+constexpr std::int64_t kWidth = 50'000, kWidthLeast = 5'000;
 // Ids may begin anywhere: where there is nothing, slices grow until they are past it.
 constexpr std::int64_t kWidthMost = std::numeric_limits<std::int64_t>::max() / 4;
 
 /// How long to leave the database alone after a look, `times` as long as it took.
-Clock::duration rest_after(Clock::duration took, int times) {
-  return std::min<Clock::duration>(times * took, kRestMost);
+Clock::duration rest_after(Clock::duration took, int times, Millis most) {
+  return std::min<Clock::duration>(times * took, most);
 }
 
 constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
@@ -117,7 +118,7 @@ void Sweeper::look_near(const Marks& marks) {
   }
   const Sweep found = sweep(after, marks);
   const auto took = Clock::now() - began;
-  const auto rest = rest_after(took, kNearRest);
+  const auto rest = rest_after(took, kNearRest, kNearRestMost);
   if (took > 2 * kNearTime) near_span_ = std::max(near_span_ / 2, kNearSpan);
   if (took < kNearTime) near_span_ = std::min(near_span_ * 2, kNearSpanMost);
   if (!trusts(found, marks)) return;
@@ -154,7 +155,7 @@ void Sweeper::pass(const Marks& marks) {
   const TimePoint began = Clock::now();
   bool more = true;
   while (more && Clock::now() - began < kSliceTime) more = look_at_slice();
-  const auto rest = rest_after(Clock::now() - began, beyond_near() ? kNearRest : kRest);
+  const auto rest = rest_after(Clock::now() - began, beyond_near() ? kNearRest : kRest, kRestMost);
   next_pass_ = Clock::now() + rest;
   if (!more) end_pass(rest);
 }
@@ -188,7 +189,7 @@ bool Sweeper::look_at_slice() {
   if (!trusts(found, pass_.target)) return false;
   if (found.moved >= kSweepMoves) return true;  // the same once more: there are others
   if (took < kSliceTime / 4) width_ = std::min(2 * width_, kWidthMost);
-  if (took > kSliceTime) width_ = took > 4 * kSliceTime ? kWidth : std::max(width_ / 2, kWidth);
+  if (took > kSliceTime) width_ = std::max(width_ / (took > 4 * kSliceTime ? 8 : 2), kWidthLeast);
   for (std::size_t i = 0; i < upto.size(); ++i) {
     pass_.lowest[i] = std::min(pass_.lowest[i], found.lowest[i]);
   }
