@@ -310,7 +310,7 @@ TEST_CASE("A locked row holds up neither its consumer nor its batch, and is told
   somebody.query("commit");
   CHECK(bed.wait_until_empty(20s));
   CHECK(bed.runs().size() == 70);
-  CHECK(fleet.status().messages.at("done") == 70);
+  CHECK(fleet.wait_for_status([](const Status& s) { return s.messages.at("done") == 70; }));
   CHECK(fleet.log("database session failed, will keep trying").empty());
   stop_cleanly(fleet);
 }
@@ -337,8 +337,8 @@ TEST_CASE("What could not be told for a lock is told by maintenance when its con
   bed.go();
   CHECK(bed.wait_until_empty(10s));
   CHECK(bed.runs().size() == 3);
+  CHECK(fleet.wait_for_status([](const Status& s) { return s.messages.at("done") == 2; }));
   const auto messages = fleet.status().messages;
-  CHECK(messages.at("done") == 2);
   CHECK(messages.at("retry") == 1);
   CHECK(messages.at("lost_lease") == 0);
   stop_cleanly(fleet);
