@@ -83,6 +83,9 @@ Outcome outcome_of(const LedgerReading::Entry& entry, const LedgerReading& ledge
 bool Rescue::run_once() {
   bool found = false;
   turn_ends_ = Clock::now() + kTurn;
+  // The supervisor may have given up on an orphan and given its ledger to a living child.
+  std::erase_if(not_before_, [this](const auto& put_off) { return !is_orphaned(put_off.first); });
+  std::erase_if(searches_, [this](const Search& search) { return !is_orphaned(search.ledger); });
   for (int i = 0; i < kLedgers && !ends_turn(); ++i) {
     if (!is_due(i)) continue;
     try {
@@ -107,6 +110,10 @@ void Rescue::put_off(int ledger, const std::string& reason) {
   log::warn("rescue put off", {{"reason", reason}});
 }
 
+bool Rescue::is_orphaned(int ledger) const {
+  return tools_.context.scoreboard->ledger_use(ledger).load() == LedgerUse::orphaned;
+}
+
 bool Rescue::is_searched(int ledger) const {
   return std::any_of(searches_.begin(), searches_.end(),
                      [ledger](const Search& search) { return search.ledger == ledger; });
@@ -114,7 +121,7 @@ bool Rescue::is_searched(int ledger) const {
 
 /// Orphaned and new, or put off until now.
 bool Rescue::is_due(int ledger) const {
-  if (tools_.context.scoreboard->ledger_use(ledger).load() != LedgerUse::orphaned) return false;
+  if (!is_orphaned(ledger)) return false;
   const auto put_off = not_before_.find(ledger);
   return put_off == not_before_.end() ? !is_searched(ledger) : put_off->second <= Clock::now();
 }

@@ -37,6 +37,7 @@ class Rescue {
   std::vector<Telling> settle(const LedgerReading& reading, Ledger& ledger);
   void put_off(int ledger, const std::string& reason);
   void record(const LedgerReading& reading, std::size_t entry, Settled settled);
+  bool is_orphaned(int ledger) const;
   bool is_searched(int ledger) const;
   bool is_due(int ledger) const;
   bool ends_turn();
