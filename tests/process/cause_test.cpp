@@ -115,7 +115,7 @@ TEST_CASE("A consumer's death is its message's crash, with all that is known", "
 }
 
 TEST_CASE("A consumer that the supervisor kills for its deadline is a cause of its own",
-          "[causes]") {
+          "[deadline]") {
   Bed bed;
   Fleet fleet(
       bed.settings({{"MAX_CRASHES", "1"}, {"CONCURRENCY", "1"}, {"HANDLER_TIMEOUT", "100ms"}}));
@@ -175,9 +175,11 @@ TEST_CASE("Killers among a thousand good messages harm nobody but themselves", "
 
 TEST_CASE("A hundred killers die of their third crash, and no slot is called crash-looping",
           "[causes]") {
+  const int killers = repeated(100);
+  const std::string all = std::to_string(killers);
   Bed bed;
-  bed.send(100, R"({"do": "murder"})");
-  bed.send(100);
+  bed.send(killers, R"({"do": "murder"})");
+  bed.send(killers);
   Fleet fleet(bed.settings({{"CRASH_LOOP_COUNT", "2"}}));
   Watch watch(fleet.port());
   const double start = monotonic_now();
@@ -188,16 +190,18 @@ TEST_CASE("A hundred killers die of their third crash, and no slot is called cra
                      " and history @@ '$[*].peak_rss_kib > 100'"
                      " and history @@ '$[*].stderr like_regex \"last words\"')"
                      " from pgforeman.dead_message group by 1, 2") ==
-        std::vector<std::vector<std::string>>{{"max_crashes", "3", "100", "100"}});
-  CHECK(distinct(bed.runs()) == 200);
-  CHECK(bed.runs().size() == 400);
+        std::vector<std::vector<std::string>>{{"max_crashes", "3", all, all}});
+  CHECK(distinct(bed.runs()) == static_cast<std::size_t>(2 * killers));
+  CHECK(bed.runs().size() == static_cast<std::size_t>(4 * killers));
   CHECK(fleet.log("slot is crash-looping").empty());
   const auto seen = watch.finish();
   CHECK(seen.livez == std::vector<int>{200});
   CHECK(seen.problems.empty());
-  say("P6 100 killers among 100 good messages, 4 children: all dead letters with their evidence "
-      "after 300 crashes and " +
-      std::to_string(took) + " s; /livez 200 throughout");
+  say("P6 " + all +
+      " killers among as many good messages, 4 children: all dead letters with their "
+      "evidence after " +
+      std::to_string(3 * killers) + " crashes and " + std::to_string(took) +
+      " s; /livez 200 throughout");
   stop_cleanly(fleet);
 }
 

@@ -50,9 +50,10 @@ TEST_CASE("A healthy child that is killed is replaced within milliseconds", "[cr
   };
   const auto at_first = descriptors();
   std::vector<double> trials, own;
-  for (std::size_t i = 0; i < 100; ++i) {
+  const int kills = repeated(100);
+  for (int i = 0; i < kills; ++i) {
     REQUIRE(fleet.wait_for_status(all_waiting));
-    const pid_t victim = fleet.status().slots.at(i % 4).pid;
+    const pid_t victim = fleet.status().slots.at(static_cast<std::size_t>(i % 4)).pid;
     const double waited = process_state(fleet.pid()).kept_waiting_seconds;
     ::kill(victim, SIGKILL);
     const double took = time_until_replaced(fleet, 5, {victim});
@@ -61,11 +62,11 @@ TEST_CASE("A healthy child that is killed is replaced within milliseconds", "[cr
     // On a machine busy with other things a supervisor may wait for a processor.
     own.push_back(took - (process_state(fleet.pid()).kept_waiting_seconds - waited));
   }
-  say("P1 killed child re-forked, 100 trials: " + in_ms(trials) +
+  say("P1 killed child re-forked, " + std::to_string(kills) + " trials: " + in_ms(trials) +
       "; without waiting for a processor: " + in_ms(own));
   CHECK(figures(own).median <= allowed(0.010));
   CHECK(figures(own).worst <= allowed(0.100));
-  CHECK(fleet.status().exits.at("signal") == 100);
+  CHECK(fleet.status().exits.at("signal") == kills);
   // A connection of ours that it has not yet seen to end is no leak.
   CHECK(eventually([&] { return descriptors() <= at_first; }));
   for (const pid_t child : children_of(fleet.pid())) CHECK(alive(child));  // no zombie
@@ -125,7 +126,8 @@ TEST_CASE("A message whose consumer is killed runs again at once", "[crash]") {
   Fleet fleet(bed.settings({{"CONCURRENCY", "2"}, {"MAX_CRASHES", "1000"}}));
   std::vector<double> trials;
   bed.send(1, R"({"do": "hold"})");
-  for (std::size_t i = 1; i <= 100; ++i) {
+  const auto kills = static_cast<std::size_t>(repeated(100));
+  for (std::size_t i = 1; i <= kills; ++i) {
     REQUIRE(bed.wait_for_runs(i));
     REQUIRE(fleet.wait_for_status([](const Status& s) {
       return s.slots[0].phase == "running" || s.slots[1].phase == "running";
@@ -138,7 +140,7 @@ TEST_CASE("A message whose consumer is killed runs again at once", "[crash]") {
     trials.push_back(bed.runs().back().time - start);
     CHECK_FALSE(alive(bed.runs().at(i - 1).pid));
   }
-  say("P2 its message running again, 100 trials: " + in_ms(trials));
+  say("P2 its message running again, " + std::to_string(kills) + " trials: " + in_ms(trials));
   CHECK(figures(trials).median <= allowed(0.025));
   CHECK(figures(trials).worst <= allowed(0.250));
   bed.go();

@@ -146,7 +146,8 @@ TEST_CASE("The endpoint answers in form while children die and the fleet grows a
   bed.send(2000, R"({"do": "sleep", "ms": 1})");
   Fleet fleet(bed.settings({{"RETRY_BACKOFF", "1ms"}, {"MAX_ATTEMPTS", "100"}}));
   Watch watch(fleet.port(), 2ms);
-  for (std::size_t i = 0; watch.report().scrapes < 110; ++i) {
+  const auto enough = static_cast<std::size_t>(repeated(110));
+  for (std::size_t i = 0; watch.report().scrapes < enough; ++i) {
     const auto slots = fleet.status().slots;
     const auto& slot = slots[i % slots.size()];
     // Not those that boot: that would be a crash loop, and rightly said to be one.
