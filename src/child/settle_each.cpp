@@ -1,5 +1,8 @@
 #include "child/settle_each.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -30,25 +33,65 @@ Telling tell(Queue& queue, const Settlement& settlement, const RetryRule& rule) 
   }
 }
 
+std::vector<Telling> one_by_one(Queue& queue, std::span<const Settlement> settlements,
+                                const RetryRule& rule) {
+  const TimePoint until = Clock::now() + kPatience;
+  std::vector<Telling> tellings;
+  for (const Settlement& settlement : settlements) {
+    tellings.push_back(Clock::now() < until ? tell(queue, settlement, rule) : Telling{{}, true});
+  }
+  return tellings;
+}
+
+/// Of one call for all: no tellings when the database refused it.
+struct Answer {
+  std::optional<std::vector<Telling>> tellings;
+  bool locked = false;  ///< for a lock
+};
+
+Answer try_all(Queue& queue, std::span<const Settlement> settlements, const RetryRule& rule) {
+  try {
+    std::vector<Telling> tellings;
+    for (const Settled settled : queue.settle(settlements, rule)) tellings.push_back({settled});
+    return {std::move(tellings)};
+  } catch (const DatabaseError& error) {
+    const bool locked = error.kind() == DatabaseError::Kind::locked;
+    if (!locked && !is_refused(error)) throw;
+    return {{}, locked};
+  }
+}
+
+/// Indexes of those whose rows nobody has locked.
+std::vector<std::size_t> free_of_locks(Queue& queue, std::span<const Settlement> settlements,
+                                       Millis lease) {
+  std::vector<Lease> leases;
+  for (const Settlement& settlement : settlements) leases.push_back(settlement.lease);
+  const auto locked = queue.renew(leases, lease).locked;
+  std::vector<std::size_t> free;
+  for (std::size_t i = 0; i < leases.size(); ++i) {
+    if (std::find(locked.begin(), locked.end(), leases[i].id) == locked.end()) free.push_back(i);
+  }
+  return free;
+}
+
 }  // namespace
 
 std::vector<Telling> settle_each(Queue& queue, std::span<const Settlement> settlements,
-                                 const RetryRule& rule) {
-  std::vector<Telling> tellings(settlements.size());
-  try {
-    const auto settled = queue.settle(settlements, rule);
-    for (std::size_t i = 0; i < settled.size(); ++i) tellings[i].settled = settled[i];
-    return tellings;
-  } catch (const DatabaseError& error) {
-    if (!is_refused(error) && error.kind() != DatabaseError::Kind::locked) throw;
-  }
-  const TimePoint until = Clock::now() + kPatience;
-  // Where many are locked each call begins with others.
-  const auto first = static_cast<std::size_t>(to_ms(until)) % settlements.size();
-  for (std::size_t n = 0; n < settlements.size(); ++n) {
-    const std::size_t i = (first + n) % settlements.size();
-    tellings[i] = Clock::now() < until ? tell(queue, settlements[i], rule) : Telling{{}, true};
-  }
+                                 const RetryRule& rule, Millis lease) {
+  Answer answer = try_all(queue, settlements, rule);
+  if (answer.tellings) return std::move(*answer.tellings);
+  if (!answer.locked) return one_by_one(queue, settlements, rule);
+
+  // A renewal waits for no lock, and says whose rows are locked.
+  std::vector<Telling> tellings(settlements.size(), Telling{{}, true});
+  const auto free = free_of_locks(queue, settlements, lease);
+  if (free.empty()) return tellings;
+  std::vector<Settlement> some;
+  some.reserve(free.size());
+  for (const std::size_t i : free) some.push_back(settlements[i]);
+  answer = try_all(queue, some, rule);
+  if (!answer.tellings) answer.tellings = one_by_one(queue, some, rule);
+  for (std::size_t i = 0; i < free.size(); ++i) tellings[free[i]] = (*answer.tellings)[i];
   return tellings;
 }
 

@@ -46,6 +46,8 @@ void Consumer::settle() {
       note_told(indexes[i], tellings[i]);
       if (tellings[i].locked) ++locked;
     }
+    // Only now: if we die in between, what was told is not taken for lost.
+    if (!unanswered()) ledger_.answered();
     if (locked > 0) {
       log::warn("messages not settled yet, somebody has locked their rows", {{"messages", locked}});
     }
@@ -106,7 +108,8 @@ std::vector<Telling> Consumer::ask(std::span<const Settlement> settlements,
   ledger_.ask();
   std::vector<Telling> tellings;
   try {
-    tellings = settle_each(session_.queue(), settlements, retry_rule(options_));
+    tellings = settle_each(session_.queue(), settlements, retry_rule(options_),
+                           options_.visibility_timeout);
   } catch (const DatabaseError& error) {
     if (error.kind() == DatabaseError::Kind::connection) {
       for (const std::size_t i : indexes) batch_[i].asked = true;
@@ -123,7 +126,6 @@ std::vector<Telling> Consumer::ask(std::span<const Settlement> settlements,
     }
     held.asked = held.asked && tellings[i].locked;
   }
-  if (!unanswered()) ledger_.answered();
   return tellings;
 }
 
@@ -187,7 +189,10 @@ void Consumer::hand_back() {
     loop_.enter(Phase::draining);
     try {
       if (session_.connected() || session_.try_connect()) {
-        if (open_claim_ != 0) give_back_claim();
+        if (open_claim_ != 0) {
+          give_back_claim();
+          ledger_.end_claim({});
+        }
         settle();
         if (batch_.empty()) break;
         // What somebody has locked maintenance can wait for as well.

@@ -16,7 +16,8 @@ using Kind = Outcome::Kind;
 // later than the server's statement timeout, when nothing can be under way any more.
 constexpr Millis kFirstLook{5};
 constexpr Millis kLastLook{20000};
-constexpr Millis kPutOffFor{1000};
+// What is locked waits ever longer.
+constexpr Millis kPutOffFor{1000}, kPutOffForMost{4000};
 // However much there is to rescue (or shared memory claims there is), signals and other duties do
 // not wait for longer.
 constexpr Millis kTurn{100};
@@ -84,20 +85,38 @@ bool Rescue::run_once() {
   bool found = false;
   turn_ends_ = Clock::now() + kTurn;
   // The supervisor may have given up on an orphan and given its ledger to a living child.
-  std::erase_if(not_before_, [this](const auto& put_off) { return !is_orphaned(put_off.first); });
+  std::erase_if(put_off_, [this](const auto& put_off) { return !is_orphaned(put_off.first); });
   std::erase_if(searches_, [this](const Search& search) { return !is_orphaned(search.ledger); });
+  // Nothing new waits for what was in vain before: that may take all of each turn.
   for (int i = 0; i < kLedgers && !ends_turn(); ++i) {
-    if (!is_due(i)) continue;
-    try {
-      rescue(i);
-      found = true;
-    } catch (const DatabaseError& error) {
-      // Nothing else waits for this one.
-      if (error.kind() != DatabaseError::Kind::transient) throw;
-      put_off(i, error.what());
-    }
+    if (is_new(i)) found = try_rescue(i) || found;
   }
-  return release_unheard() || found;
+  found = release_unheard() || found;
+  for (auto due = longest_due(); due && !ends_turn(); due = longest_due()) {
+    found = try_rescue(*due) || found;
+  }
+  return found;
+}
+
+/// False when it is put off, since nothing else waits for it.
+bool Rescue::try_rescue(int ledger) {
+  try {
+    rescue(ledger);
+    return true;
+  } catch (const DatabaseError& error) {
+    if (error.kind() != DatabaseError::Kind::transient) throw;
+    put_off(ledger, error.what());
+    return false;
+  }
+}
+
+/// Of those put off.
+std::optional<int> Rescue::longest_due() const {
+  const auto first = std::min_element(
+      put_off_.begin(), put_off_.end(),
+      [](const auto& a, const auto& b) { return a.second.until < b.second.until; });
+  if (first == put_off_.end() || first->second.until > Clock::now()) return std::nullopt;
+  return first->first;
 }
 
 bool Rescue::ends_turn() {
@@ -106,7 +125,9 @@ bool Rescue::ends_turn() {
 }
 
 void Rescue::put_off(int ledger, const std::string& reason) {
-  not_before_[ledger] = Clock::now() + kPutOffFor;
+  PutOff& put_off = put_off_[ledger];
+  put_off.wait = std::clamp(2 * put_off.wait, kPutOffFor, kPutOffForMost);
+  put_off.until = Clock::now() + put_off.wait;
   log::warn("rescue put off", {{"reason", reason}});
 }
 
@@ -119,17 +140,20 @@ bool Rescue::is_searched(int ledger) const {
                      [ledger](const Search& search) { return search.ledger == ledger; });
 }
 
-/// Orphaned and new, or put off until now.
-bool Rescue::is_due(int ledger) const {
-  if (!is_orphaned(ledger)) return false;
-  const auto put_off = not_before_.find(ledger);
-  return put_off == not_before_.end() ? !is_searched(ledger) : put_off->second <= Clock::now();
+bool Rescue::is_new(int ledger) const {
+  return is_orphaned(ledger) && !put_off_.contains(ledger) && !is_searched(ledger);
+}
+
+/// Unless the supervisor has just given it to somebody else.
+void Rescue::free_ledger(int ledger) {
+  LedgerUse orphaned = LedgerUse::orphaned;
+  tools_.context.scoreboard->ledger_use(ledger).compare_exchange_strong(orphaned, LedgerUse::free);
 }
 
 bool Rescue::unsettled() const {
-  if (!not_before_.empty()) return true;
+  if (!put_off_.empty()) return true;
   for (int i = 0; i < kLedgers; ++i) {
-    if (is_due(i)) return true;
+    if (is_new(i)) return true;
   }
   return false;
 }
@@ -137,7 +161,7 @@ bool Rescue::unsettled() const {
 TimePoint Rescue::next() const {
   if (turn_over_) return Clock::now();
   TimePoint next = TimePoint::max();
-  for (const auto& [ledger, when] : not_before_) next = std::min(next, when);
+  for (const auto& [ledger, put_off] : put_off_) next = std::min(next, put_off.until);
   for (const Search& search : searches_) next = std::min(next, search.next_look);
   return next;
 }
@@ -148,6 +172,7 @@ void Rescue::rescue(int index) {
   const LedgerReading ledger = read_ledger(board.ledger(index));
   const auto tellings = settle(ledger, board.ledger(index));
   tools_.session.worked();
+  if (!is_orphaned(index)) return;
   std::size_t locked = 0;
   for (std::size_t i = 0; i < tellings.size(); ++i) {
     if (tellings[i].settled) record(ledger, i, *tellings[i].settled);
@@ -157,6 +182,8 @@ void Rescue::rescue(int index) {
       LedgerWriter(board.ledger(index)).settled(ledger.entries[i].index);
     }
   }
+  // Only now: if we die in between, what was told is not taken for lost.
+  board.ledger(index).asked.store(ledger.asked);
   if (ledger.claiming_token != 0 && !is_searched(index)) {
     searches_.push_back({index,
                          {ledger.claiming_token, ledger.claiming_marks},
@@ -164,11 +191,11 @@ void Rescue::rescue(int index) {
                          kFirstLook,
                          Clock::now()});
   }
-  not_before_.erase(index);
   if (locked > 0) {
     put_off(index, "somebody has locked the rows of " + std::to_string(locked) + " messages");
-  } else if (!is_searched(index)) {
-    board.ledger_use(index).store(LedgerUse::free);
+  } else {
+    put_off_.erase(index);
+    if (!is_searched(index)) free_ledger(index);
   }
   tools_.waker.wake_for(static_cast<std::int64_t>(tellings.size() - locked));
 }
@@ -184,8 +211,9 @@ std::vector<Telling> Rescue::settle(const LedgerReading& reading, Ledger& ledger
   ledger.asked.store(Asked::maintenance);  // for ourselves, or who replaces us, if this call fails
   std::vector<Telling> tellings;
   try {
-    tellings =
-        settle_each(tools_.session.queue(), settlements, retry_rule(*tools_.context.options));
+    const Options& options = *tools_.context.options;
+    tellings = settle_each(tools_.session.queue(), settlements, retry_rule(options),
+                           options.visibility_timeout);
   } catch (const DatabaseError& error) {
     // An answer, and it is no: whoever finds the lease gone later must not take it for our doing.
     if (error.kind() == DatabaseError::Kind::transient) ledger.asked.store(reading.asked);
@@ -202,7 +230,6 @@ std::vector<Telling> Rescue::settle(const LedgerReading& reading, Ledger& ledger
       tellings[i].settled = as_told_before(settlements[i].outcome.kind);
     }
   }
-  ledger.asked.store(reading.asked);  // of what is locked nothing was settled now
   return tellings;
 }
 
@@ -241,11 +268,8 @@ bool Rescue::release_unheard() {
   }
   std::erase_if(searches_, [this](const Search& search) {
     if (search.wait < kLastLook) return false;
-    Scoreboard& board = *tools_.context.scoreboard;
-    board.ledger(search.ledger).claiming_token.store(0);
-    if (!not_before_.contains(search.ledger)) {
-      board.ledger_use(search.ledger).store(LedgerUse::free);
-    }
+    tools_.context.scoreboard->ledger(search.ledger).claiming_token.store(0);
+    if (!put_off_.contains(search.ledger)) free_ledger(search.ledger);
     return true;
   });
   return found;

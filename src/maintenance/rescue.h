@@ -33,13 +33,16 @@ class Rescue {
   TimePoint next() const;
 
  private:
+  bool try_rescue(int ledger);
   void rescue(int ledger);
   std::vector<Telling> settle(const LedgerReading& reading, Ledger& ledger);
   void put_off(int ledger, const std::string& reason);
   void record(const LedgerReading& reading, std::size_t entry, Settled settled);
   bool is_orphaned(int ledger) const;
   bool is_searched(int ledger) const;
-  bool is_due(int ledger) const;
+  bool is_new(int ledger) const;
+  std::optional<int> longest_due() const;
+  void free_ledger(int ledger);
   bool ends_turn();
   bool release_unheard();
 
@@ -55,7 +58,12 @@ class Rescue {
 
   const MaintenanceTools& tools_;
   std::vector<Search> searches_;
-  std::map<int, TimePoint> not_before_;  ///< ledgers that were put off: somebody locked a row
+  /// A ledger with a row that somebody has locked, or that met another error that passes.
+  struct PutOff {
+    TimePoint until;
+    Millis wait{0};
+  };
+  std::map<int, PutOff> put_off_;
   TimePoint turn_ends_;
   bool turn_over_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/log.h"
 
@@ -112,6 +113,7 @@ void Sweeper::look_near(const Marks& marks) {
   const TimePoint began = Clock::now();
   const bool anyway = began >= look_anyway_at_;
   look_anyway_at_ = began + kLookAnyway;
+  next_near_ = began + kNearIdle;  // should it fail: other duties come first
   Marks after;
   for (std::size_t i = 0; i < marks.size(); ++i) {
     after[i] = std::max(anyway ? 0 : settled_[i], marks[i] - near_span_);
@@ -153,6 +155,7 @@ void Sweeper::note_sample(const Sweep& found, const Marks& marks) {
 void Sweeper::pass(const Marks& marks) {
   if (!pass_.under_way) begin_pass(marks);
   const TimePoint began = Clock::now();
+  next_pass_ = began + kPassEvery;  // should it fail: other duties come first
   bool more = true;
   while (more && Clock::now() - began < kSliceTime) more = look_at_slice();
   const auto rest = rest_after(Clock::now() - began, beyond_near() ? kNearRest : kRest, kRestMost);
@@ -167,6 +170,7 @@ void Sweeper::begin_pass(const Marks& marks) {
   pass_.base = settled_;
   pass_.lowest.fill(kNone);
   pass_.at = floor_;
+  width_ = std::min(width_, kWidth);
   // What the floor relies on, that a writer takes its transaction's number right after its id, is
   // almost always true.
   if (from_start_at_ && Clock::now() >= *from_start_at_) {
@@ -178,18 +182,24 @@ void Sweeper::begin_pass(const Marks& marks) {
 /// False when the pass is done.
 bool Sweeper::look_at_slice() {
   Marks upto;
+  std::int64_t span = 0;
   for (std::size_t i = 0; i < upto.size(); ++i) {
     const auto left = std::max<std::int64_t>(0, pass_.target[i] - pass_.at[i]);
     upto[i] = pass_.at[i] + std::min(width_, left);
+    span = std::max(span, upto[i] - pass_.at[i]);
   }
-  if (upto == pass_.at) return false;
+  if (span == 0) return false;
+  // What takes so long that the server ends it comes again as a smaller one.
+  const auto width = std::exchange(width_, std::max(span / 8, kWidthLeast));
   const TimePoint began = Clock::now();
   const Sweep found = sweep(pass_.at, upto);
   const auto took = Clock::now() - began;
+  width_ = width;
   if (!trusts(found, pass_.target)) return false;
   if (found.moved >= kSweepMoves) return true;  // the same once more: there are others
-  if (took < kSliceTime / 4) width_ = std::min(2 * width_, kWidthMost);
-  if (took > kSliceTime) width_ = std::max(width_ / (took > 4 * kSliceTime ? 8 : 2), kWidthLeast);
+  // The last slice of a pass may be a short one, and says nothing of longer ones.
+  if (took < kSliceTime / 4 && span == width_) width_ = std::min(2 * width_, kWidthMost);
+  if (took > kSliceTime) width_ = std::max(span / (took > 4 * kSliceTime ? 8 : 2), kWidthLeast);
   for (std::size_t i = 0; i < upto.size(); ++i) {
     pass_.lowest[i] = std::min(pass_.lowest[i], found.lowest[i]);
   }

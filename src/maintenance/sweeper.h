@@ -3,8 +3,9 @@
 // scoreboard only, and what becomes claimable behind those (committed late, its host was lost, its
 // claim was rolled back) this moves to where they look first. Two kinds of looks:
 //   near   often, for what commits late: a window below the marks, down to where every writer has
-//          ended, and never longer than it can be looked through in some milliseconds
-//   a pass at a tenth of its time, for everything: in slices, from the lowest message alive
+//          ended, and as wide as can be looked through in some milliseconds (100,000 ids at least)
+//   a pass at a tenth of its time, for everything: in slices, from the lowest message alive, with
+//          a second's rest between slices at most
 // With nothing behind the marks and nobody who may commit there, a look near each ten seconds is
 // all it does. Fork: after.
 

@@ -27,17 +27,19 @@ int Waker::waiting() const {
 }
 
 void Waker::wake_for(std::int64_t messages) {
-  int wanted = 0;
+  if (messages <= 0) return;
+  eventfd_t wanted = 0, idle = 0;
   each_waiting([&](const Slot& slot) {
-    if (messages <= 0) return false;
+    ++idle;
+    if (messages > 0) ++wanted;
     messages -= std::max<std::int64_t>(1, slot.batch.load());
-    ++wanted;
     return true;
   });
-  eventfd_t left = 0;
-  while (::eventfd_read(context_.wake_fd, &left) == 0) {
-  }
-  if (wanted > 0) ::eventfd_write(context_.wake_fd, static_cast<eventfd_t>(wanted));
+  // Some may be on their way already, for other messages.
+  eventfd_t unit = 0, before = 0;
+  while (::eventfd_read(context_.wake_fd, &unit) == 0) before += unit;
+  wanted = std::max(wanted, std::min(before, idle));
+  if (wanted > 0) ::eventfd_write(context_.wake_fd, wanted);
 }
 
 }  // namespace pgforeman

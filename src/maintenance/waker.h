@@ -11,8 +11,8 @@ class Waker {
  public:
   explicit Waker(const ChildContext& context) : context_(context) {}
 
-  /// As many as that is work for, by how much each claimed last, and never more than wait: a unit
-  /// nobody takes would wake somebody for nothing later.
+  /// As many as that is work for, by how much each claimed last, or as were called before and have
+  /// not come yet; never more than wait: a unit nobody takes would wake somebody for nothing later.
   void wake_for(std::int64_t messages);
   /// How many are idle.
   int waiting() const;

@@ -37,16 +37,15 @@ bool may_hold_password(std::string_view value) {
          value.find("password=") != std::string_view::npos;
 }
 
-/// Problems quote words of the value.
-std::string without_addresses(const std::string& problem, std::string_view value) {
+/// Problems quote words of the value, some of them cut or escaped.
+std::string without_addresses(const std::string& problem) {
   std::string text;
   std::size_t at = 0;
   while (at < problem.size()) {
     const std::size_t end = std::min(problem.find_first_of(" '\"", at), problem.size());
     const std::string word = problem.substr(at, end - at);
-    // A scheme alone is our own text's.
-    const bool quoted = value.find(word) != std::string_view::npos && !word.ends_with("://");
-    text += quoted && may_hold_password(word) ? "..." : word;
+    const bool only_scheme = word.find("://") == word.size() - 3;
+    text += may_hold_password(word) && !only_scheme ? "..." : word;
     if (end < problem.size()) text += problem[end];
     at = end + 1;
   }
@@ -150,7 +149,7 @@ class Loader {
     wrong_.insert(std::string(option.name));
     const bool hidden = option.secret || may_hold_password(given.value);
     result_.errors.push_back(
-        hidden ? fmt::format("{}: {}", given.where, without_addresses(problem, given.value))
+        hidden ? fmt::format("{}: {}", given.where, without_addresses(problem))
                : fmt::format("{}={}: {}", given.where, shown(given.value), problem));
   }
 

@@ -108,6 +108,7 @@ void LedgerWriter::end_claim(std::span<const Message> messages) {
   for (std::size_t i = 0; i < count; ++i) {
     LedgerEntry& entry = ledger_.entries[held_ + i];
     entry.state.store(LeaseState::none);  // see read_entry()
+    std::atomic_thread_fence(std::memory_order_release);
     entry.id.store(messages[i].lease.id, std::memory_order_relaxed);
     entry.token.store(messages[i].lease.token, std::memory_order_relaxed);
     entry.attempt.store(messages[i].attempt, std::memory_order_relaxed);

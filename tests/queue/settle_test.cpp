@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cmath>
 
+#include "child/settle_each.h"
 #include "queue/database.h"
 #include "queue/dead_letters.h"
 
@@ -252,4 +254,29 @@ TEST_CASE("Claims without a result are counted, but not those that prove nothing
   const auto fresh = db.claim().at(0);
   CHECK(fresh.fruitless == 0);
   CHECK(fresh.fence == held.fence + 1);
+}
+
+TEST_CASE("Locked rows keep no others from being settled, however many they are", "[settle]") {
+  Database db;
+  for (int i = 0; i < 100; ++i) db.send();
+  std::vector<Settlement> settlements;
+  for (const auto& message : db.claim(100)) settlements.push_back({message.lease, done()});
+  REQUIRE(settlements.size() == 100);
+  const auto count = [&](const std::vector<Telling>& tellings, bool locked) {
+    return std::count_if(tellings.begin(), tellings.end(), [&](const Telling& telling) {
+      return telling.locked == locked && (telling.settled == Settled::done) == !locked;
+    });
+  };
+  Sql somebody(db.conninfo);
+  somebody.query("begin; select 1 from pgforeman.message where id % 2 = 0 for update");
+  const auto start = Clock::now();
+  auto tellings = settle_each(db.queue, settlements, RetryRule{}, Millis{60000});
+  CHECK(Clock::now() - start < std::chrono::seconds(1));
+  CHECK(count(tellings, false) == 50);
+  CHECK(count(tellings, true) == 50);
+  CHECK(db.sql.number("select count(*) from pgforeman.message") == 50);
+  somebody.query("commit");
+  tellings = settle_each(db.queue, settlements, RetryRule{}, Millis{60000});
+  CHECK(count(tellings, false) == 50);  // and those of before are no longer there
+  CHECK(db.sql.number("select count(*) from pgforeman.message") == 0);
 }

@@ -126,11 +126,16 @@ std::vector<pid_t> children_of(pid_t parent) {
 }  // namespace
 
 bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
-  const auto end = std::chrono::steady_clock::now() + limit;
+  using std::chrono::milliseconds;
+  const auto begun = std::chrono::steady_clock::now();
   for (;;) {
     if (condition()) return true;
-    if (std::chrono::steady_clock::now() >= end) return false;
-    ::poll(nullptr, 0, 5);
+    const auto waited =
+        std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begun);
+    if (waited >= limit) return false;
+    // Who waits for long asks less often: many conditions cost a process of the fleet as much.
+    ::poll(nullptr, 0,
+           static_cast<int>(std::clamp(waited / 20, milliseconds{5}, milliseconds{30}).count()));
   }
 }
 

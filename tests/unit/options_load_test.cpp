@@ -190,10 +190,15 @@ TEST_CASE("The database is named once, by something that libpq can read", "[load
 TEST_CASE("A secret is in no message, wherever it was put", "[load]") {
   const test::TempDir dir;
   const std::string url = "postgres://u:hunter2/x@h/d";
+  // Problems cut what is long, and escape what cannot be printed.
+  const std::string with_long_host = "postgres://u:hunter2@" + std::string(150, 'h') + "/d";
   for (const std::string variable : {"PGFOREMAN_HANDLER", "PGFOREMAN_QUEUE", "PGFOREMAN_BATCH"}) {
-    const LoadResult lost = load(Command::run, {}, {variable + "=" + url});
-    CHECK_FALSE(lost.errors.empty());
-    for (const auto& error : lost.errors) CHECK_FALSE(contains(error, "hunter2"));
+    for (const auto& address :
+         {url, with_long_host, std::string("postgres://u:\\hunter2@h/d\x01")}) {
+      const LoadResult lost = load(Command::run, {}, {variable + "=" + address});
+      CHECK_FALSE(lost.errors.empty());
+      for (const auto& error : lost.errors) CHECK_FALSE(contains(error, "hunter2"));
+    }
   }
   const LoadResult unread =
       load(Command::run, {}, {"PGFOREMAN_DATABASE_URL=host=h password='hunter2' bogus=1"});
