@@ -122,7 +122,9 @@ TEST_CASE("A slot that crashes at boot is forked again after growing delays", "[
       INFO("slot " << slot << ", delay " << n << ": " << delays[n].announced << " s, in fact "
                    << delays[n].seen << " s");
       CHECK(std::abs(delays[n].announced - nominal) <= 0.2 * nominal + 0.002);
-      CHECK(delays[n].seen >= delays[n].announced - 0.002);
+      // The line of a death is written after the instant that its delay counts from, on a busy
+      // machine by a time slice.
+      CHECK(delays[n].seen >= delays[n].announced - 0.02);
       // What a busy machine may add.
       CHECK(delays[n].seen <= delays[n].announced + allowed(0.2));
       worst = std::max(worst, delays[n].seen - delays[n].announced);
