@@ -136,7 +136,7 @@ class LateSenders {
 
 }  // namespace
 
-TEST_CASE("Urgent, late and redelivered messages do not wait behind newer ones", "[flow]") {
+TEST_CASE("Urgent, late and redelivered messages do not wait behind newer ones", "[flood]") {
   // The fleet keeps up with the first: what commits late is then behind all that was handled. With
   // the second it does not: what is urgent or comes back then passes by a growing crowd.
   const int per_second = GENERATE(2'000, 20'000);
@@ -182,7 +182,7 @@ TEST_CASE("Urgent, late and redelivered messages do not wait behind newer ones",
   CHECK(fleet.wait_end());
 }
 
-TEST_CASE("A million dead messages behind make nobody wait while a snapshot is held", "[flow]") {
+TEST_CASE("A million dead messages behind make nobody wait while a snapshot is held", "[flood]") {
   Bed bed;
   const DeadRows dead(bed.conninfo, 1'000'000);
   Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"BATCH", "20"}, {"CONCURRENCY", "4"}}));
