@@ -11,6 +11,7 @@ namespace {
 
 // A locked row costs 200 ms: settle's own lock_timeout.
 constexpr Millis kPatience{500};
+constexpr Telling kLocked{{}, true};
 
 bool is_refused(const DatabaseError& error) {
   return error.kind() == DatabaseError::Kind::rejected;
@@ -25,7 +26,7 @@ Telling tell(Queue& queue, const Settlement& settlement, const RetryRule& rule) 
   try {
     return {queue.settle({&settlement, 1}, rule).front()};
   } catch (const DatabaseError& error) {
-    if (may_work_later(error)) return {{}, true};
+    if (may_work_later(error)) return kLocked;
     if (!is_refused(error)) throw;
     const log::MessageScope scope(settlement.lease.id, 0);
     log::error("message not settled, it waits for VISIBILITY_TIMEOUT", {{"reason", error.what()}});
@@ -36,9 +37,12 @@ Telling tell(Queue& queue, const Settlement& settlement, const RetryRule& rule) 
 std::vector<Telling> one_by_one(Queue& queue, std::span<const Settlement> settlements,
                                 const RetryRule& rule) {
   const TimePoint until = Clock::now() + kPatience;
-  std::vector<Telling> tellings;
-  for (const Settlement& settlement : settlements) {
-    tellings.push_back(Clock::now() < until ? tell(queue, settlement, rule) : Telling{{}, true});
+  std::vector<Telling> tellings(settlements.size(), kLocked);
+  // Where many are locked each call begins with others.
+  const auto first = static_cast<std::size_t>(to_ms(until)) % settlements.size();
+  for (std::size_t n = 0; n < settlements.size() && Clock::now() < until; ++n) {
+    const std::size_t i = (first + n) % settlements.size();
+    tellings[i] = tell(queue, settlements[i], rule);
   }
   return tellings;
 }
@@ -61,15 +65,18 @@ Answer try_all(Queue& queue, std::span<const Settlement> settlements, const Retr
   }
 }
 
-/// Indexes of those whose rows nobody has locked.
-std::vector<std::size_t> free_of_locks(Queue& queue, std::span<const Settlement> settlements,
-                                       Millis lease) {
-  std::vector<Lease> leases;
-  for (const Settlement& settlement : settlements) leases.push_back(settlement.lease);
-  const auto locked = queue.renew(leases, lease).locked;
+/// Indexes of those whose rows nobody has locked: none when the whole table is.
+std::vector<std::size_t> free_of_locks(Queue& queue, std::span<const Settlement> settlements) {
+  std::vector<std::int64_t> ids;
+  for (const Settlement& settlement : settlements) ids.push_back(settlement.lease.id);
   std::vector<std::size_t> free;
-  for (std::size_t i = 0; i < leases.size(); ++i) {
-    if (std::find(locked.begin(), locked.end(), leases[i].id) == locked.end()) free.push_back(i);
+  try {
+    const auto locked = queue.locked(ids);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (std::find(locked.begin(), locked.end(), ids[i]) == locked.end()) free.push_back(i);
+    }
+  } catch (const DatabaseError& error) {
+    if (!may_work_later(error)) throw;
   }
   return free;
 }
@@ -77,14 +84,13 @@ std::vector<std::size_t> free_of_locks(Queue& queue, std::span<const Settlement>
 }  // namespace
 
 std::vector<Telling> settle_each(Queue& queue, std::span<const Settlement> settlements,
-                                 const RetryRule& rule, Millis lease) {
+                                 const RetryRule& rule) {
   Answer answer = try_all(queue, settlements, rule);
   if (answer.tellings) return std::move(*answer.tellings);
   if (!answer.locked) return one_by_one(queue, settlements, rule);
 
-  // A renewal waits for no lock, and says whose rows are locked.
-  std::vector<Telling> tellings(settlements.size(), Telling{{}, true});
-  const auto free = free_of_locks(queue, settlements, lease);
+  std::vector<Telling> tellings(settlements.size(), kLocked);
+  const auto free = free_of_locks(queue, settlements);
   if (free.empty()) return tellings;
   std::vector<Settlement> some;
   some.reserve(free.size());

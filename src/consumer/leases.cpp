@@ -65,7 +65,7 @@ void Consumer::renew(std::size_t from) {
     if (!batch_[i].lost && !over) leases.push_back(batch_[i].message.lease);
   }
   const TimePoint asked_at = Clock::now();
-  const auto lost = session_.queue().renew(leases, options_.visibility_timeout).lost;
+  const auto lost = session_.queue().renew(leases, options_.visibility_timeout);
   leased_at_ = asked_at;
   session_.worked();
   for (std::size_t i = from; i < batch_.size(); ++i) {

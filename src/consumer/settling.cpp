@@ -108,8 +108,7 @@ std::vector<Telling> Consumer::ask(std::span<const Settlement> settlements,
   ledger_.ask();
   std::vector<Telling> tellings;
   try {
-    tellings = settle_each(session_.queue(), settlements, retry_rule(options_),
-                           options_.visibility_timeout);
+    tellings = settle_each(session_.queue(), settlements, retry_rule(options_));
   } catch (const DatabaseError& error) {
     if (error.kind() == DatabaseError::Kind::connection) {
       for (const std::size_t i : indexes) batch_[i].asked = true;

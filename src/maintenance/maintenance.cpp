@@ -61,6 +61,7 @@ void Maintenance::run() {
 /// What is left in ledgers when the fleet's time is over ends by the visibility timeout.
 void Maintenance::last_rescue() {
   const TimePoint last_look = Clock::now() + kLastLooks;
+  rescue_.hurry();
   for (int failures = 0;; ++failures) {
     loop_.enter(Phase::draining);
     try {

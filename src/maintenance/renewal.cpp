@@ -42,9 +42,7 @@ void Renewal::run_once() {
   for (std::size_t at = 0; at < leases.size(); at += kLeasesPerStatement) {
     const auto some =
         std::span(leases).subspan(at, std::min(kLeasesPerStatement, leases.size() - at));
-    // What somebody has locked is still its consumer's: the next renewal meets it again.
-    const Renewed renewed = tools_.session.queue().renew(some, lease_);
-    lost_ids.insert(renewed.lost.begin(), renewed.lost.end());
+    for (const auto id : tools_.session.queue().renew(some, lease_)) lost_ids.insert(id);
   }
   tools_.session.worked();
   std::vector<Lease> lost;

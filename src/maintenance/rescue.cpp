@@ -84,7 +84,6 @@ Outcome outcome_of(const LedgerReading::Entry& entry, const LedgerReading& ledge
 bool Rescue::run_once() {
   bool found = false;
   turn_ends_ = Clock::now() + kTurn;
-  // The supervisor may have given up on an orphan and given its ledger to a living child.
   std::erase_if(put_off_, [this](const auto& put_off) { return !is_orphaned(put_off.first); });
   std::erase_if(searches_, [this](const Search& search) { return !is_orphaned(search.ledger); });
   // Nothing new waits for what was in vain before: that may take all of each turn.
@@ -126,9 +125,15 @@ bool Rescue::ends_turn() {
 
 void Rescue::put_off(int ledger, const std::string& reason) {
   PutOff& put_off = put_off_[ledger];
-  put_off.wait = std::clamp(2 * put_off.wait, kPutOffFor, kPutOffForMost);
+  const bool fleet_stops = tools_.context.scoreboard->fleet().ends_at_ms.load() != 0;
+  put_off.wait =
+      std::clamp(2 * put_off.wait, kPutOffFor, fleet_stops ? kPutOffFor : kPutOffForMost);
   put_off.until = Clock::now() + put_off.wait;
   log::warn("rescue put off", {{"reason", reason}});
+}
+
+void Rescue::hurry() {
+  for (auto& [ledger, put_off] : put_off_) put_off = PutOff{Clock::now(), Millis{0}};
 }
 
 bool Rescue::is_orphaned(int ledger) const {
@@ -166,13 +171,21 @@ TimePoint Rescue::next() const {
   return next;
 }
 
+/// The supervisor may have given up on an orphan and given its ledger to a living child.
+bool Rescue::is_given_away(int ledger) {
+  if (is_orphaned(ledger)) return false;
+  put_off_.erase(ledger);
+  return true;
+}
+
 void Rescue::rescue(int index) {
+  if (is_given_away(index)) return;
   tools_.loop.enter(Phase::settling);
   Scoreboard& board = *tools_.context.scoreboard;
   const LedgerReading ledger = read_ledger(board.ledger(index));
   const auto tellings = settle(ledger, board.ledger(index));
   tools_.session.worked();
-  if (!is_orphaned(index)) return;
+  if (is_given_away(index)) return;
   std::size_t locked = 0;
   for (std::size_t i = 0; i < tellings.size(); ++i) {
     if (tellings[i].settled) record(ledger, i, *tellings[i].settled);
@@ -211,9 +224,8 @@ std::vector<Telling> Rescue::settle(const LedgerReading& reading, Ledger& ledger
   ledger.asked.store(Asked::maintenance);  // for ourselves, or who replaces us, if this call fails
   std::vector<Telling> tellings;
   try {
-    const Options& options = *tools_.context.options;
-    tellings = settle_each(tools_.session.queue(), settlements, retry_rule(options),
-                           options.visibility_timeout);
+    tellings =
+        settle_each(tools_.session.queue(), settlements, retry_rule(*tools_.context.options));
   } catch (const DatabaseError& error) {
     // An answer, and it is no: whoever finds the lease gone later must not take it for our doing.
     if (error.kind() == DatabaseError::Kind::transient) ledger.asked.store(reading.asked);

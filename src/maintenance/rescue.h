@@ -24,6 +24,8 @@ class Rescue {
   /// Throws DatabaseError; what was not settled is found again by the next call. True when
   /// something was settled that may be due soon.
   bool run_once();
+  /// The fleet ends: what was put off is due now.
+  void hurry();
   /// Whether there is a dead consumer's ledger that was not settled yet.
   bool unsettled() const;
   /// The last run had more to do than it took time for.
@@ -39,6 +41,7 @@ class Rescue {
   void put_off(int ledger, const std::string& reason);
   void record(const LedgerReading& reading, std::size_t entry, Settled settled);
   bool is_orphaned(int ledger) const;
+  bool is_given_away(int ledger);
   bool is_searched(int ledger) const;
   bool is_new(int ledger) const;
   std::optional<int> longest_due() const;

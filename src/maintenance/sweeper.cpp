@@ -68,8 +68,17 @@ void Sweeper::run_once() {
     near_wait_ = kNear;
     next_near_ = std::min(next_near_, std::max(near_soonest_, now + kNear));
   }
-  if (near_needed(marks) && now >= next_near_) look_near(marks);
-  if ((pass_.under_way || pass_needed(marks)) && now >= next_pass_) pass(marks);
+  try {
+    if (near_needed(marks) && now >= next_near_) look_near(marks);
+    if ((pass_.under_way || pass_needed(marks)) && now >= next_pass_) pass(marks);
+  } catch (const DatabaseError&) {
+    // Other duties come first, though somebody notifies.
+    near_soonest_ = next_near_ = next_pass_ = Clock::now() + kPassEvery;
+    look_anyway_at_ = std::max(look_anyway_at_, next_near_);
+    // Perhaps it took longer than the server allows.
+    near_span_ = std::max(near_span_ / 2, kNearSpan);
+    throw;
+  }
   note_sweep(tools_.context.scoreboard->fleet(), Clock::now());
 }
 
@@ -113,7 +122,6 @@ void Sweeper::look_near(const Marks& marks) {
   const TimePoint began = Clock::now();
   const bool anyway = began >= look_anyway_at_;
   look_anyway_at_ = began + kLookAnyway;
-  next_near_ = began + kNearIdle;  // should it fail: other duties come first
   Marks after;
   for (std::size_t i = 0; i < marks.size(); ++i) {
     after[i] = std::max(anyway ? 0 : settled_[i], marks[i] - near_span_);
@@ -155,7 +163,6 @@ void Sweeper::note_sample(const Sweep& found, const Marks& marks) {
 void Sweeper::pass(const Marks& marks) {
   if (!pass_.under_way) begin_pass(marks);
   const TimePoint began = Clock::now();
-  next_pass_ = began + kPassEvery;  // should it fail: other duties come first
   bool more = true;
   while (more && Clock::now() - began < kSliceTime) more = look_at_slice();
   const auto rest = rest_after(Clock::now() - began, beyond_near() ? kNearRest : kRest, kRestMost);
@@ -189,7 +196,7 @@ bool Sweeper::look_at_slice() {
     span = std::max(span, upto[i] - pass_.at[i]);
   }
   if (span == 0) return false;
-  // What takes so long that the server ends it comes again as a smaller one.
+  // Should it fail, for it takes longer than the server allows, it comes again as a smaller one.
   const auto width = std::exchange(width_, std::max(span / 8, kWidthLeast));
   const TimePoint began = Clock::now();
   const Sweep found = sweep(pass_.at, upto);

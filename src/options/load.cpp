@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -31,25 +32,25 @@ struct Given {
   std::string value;
 };
 
-/// A database's address ends up in the wrong variable easily.
+/// A database's address, or a word of it, ends up in the wrong variable easily.
 bool may_hold_password(std::string_view value) {
-  return value.find("://") != std::string_view::npos ||
-         value.find("password=") != std::string_view::npos;
+  if (value.find("://") != std::string_view::npos) return true;
+  constexpr std::string_view kWord = "password";
+  const auto same = [](char a, char b) { return (a | 0x20) == b; };
+  for (auto at = value.begin();; ++at) {
+    at = std::search(at, value.end(), kWord.begin(), kWord.end(), same);
+    if (at == value.end()) return false;
+    const auto next = std::find_if(at + static_cast<std::ptrdiff_t>(kWord.size()), value.end(),
+                                   [](char c) { return c != ' '; });
+    if (next != value.end() && *next == '=') return true;
+  }
 }
 
-/// Problems quote words of the value, some of them cut or escaped.
-std::string without_addresses(const std::string& problem) {
-  std::string text;
-  std::size_t at = 0;
-  while (at < problem.size()) {
-    const std::size_t end = std::min(problem.find_first_of(" '\"", at), problem.size());
-    const std::string word = problem.substr(at, end - at);
-    const bool only_scheme = word.find("://") == word.size() - 3;
-    text += may_hold_password(word) && !only_scheme ? "..." : word;
-    if (end < problem.size()) text += problem[end];
-    at = end + 1;
-  }
-  return text;
+/// Without what problems quote of the value, cut or escaped as it may be.
+std::string without_quoted(const std::string& problem) {
+  const auto from = problem.find('\''), to = problem.rfind('\'');
+  if (from == to) return problem;
+  return problem.substr(0, from) + "'...'" + problem.substr(to + 1);
 }
 
 class Loader {
@@ -149,7 +150,7 @@ class Loader {
     wrong_.insert(std::string(option.name));
     const bool hidden = option.secret || may_hold_password(given.value);
     result_.errors.push_back(
-        hidden ? fmt::format("{}: {}", given.where, without_addresses(problem))
+        hidden ? fmt::format("{}: {}", given.where, without_quoted(problem))
                : fmt::format("{}={}: {}", given.where, shown(given.value), problem));
   }
 

@@ -162,8 +162,8 @@ std::vector<Settled> Queue::settle_as_given(std::span<const Settlement> settleme
   return settled;
 }
 
-Renewed Queue::renew(std::span<const Lease> leases, Millis lease) {
-  Renewed renewed;
+std::vector<std::int64_t> Queue::renew(std::span<const Lease> leases, Millis lease) {
+  Ids lost;
   std::vector<Lease> left(leases.begin(), leases.end());
   for (int round = 0; round < kRenewRounds && !left.empty(); ++round) {
     if (round > 0) pause(Millis{1 << (round - 1)});
@@ -174,14 +174,22 @@ Renewed Queue::renew(std::span<const Lease> leases, Millis lease) {
         {array_text(ids), array_text(tokens), interval_text(lease)});
     std::vector<Lease> skipped;
     for (std::size_t i = 0; i < left.size(); ++i) {
-      const std::string_view word = rows[static_cast<pqxx::result::size_type>(i)][0].c_str();
-      if (word == "lost") renewed.lost.push_back(left[i].id);
-      if (word == "skipped") skipped.push_back(left[i]);
+      const std::string_view renewal = rows[static_cast<pqxx::result::size_type>(i)][0].c_str();
+      if (renewal == "lost") lost.push_back(left[i].id);
+      if (renewal == "skipped") skipped.push_back(left[i]);
     }
     left = std::move(skipped);
   }
-  for (const Lease& locked : left) renewed.locked.push_back(locked.id);
-  return renewed;
+  // What is still locked by somebody is still ours by its token: the next renewal meets it again.
+  return lost;
+}
+
+std::vector<std::int64_t> Queue::locked(std::span<const std::int64_t> ids) {
+  const pqxx::result rows =
+      connection_.impl().call("select pgforeman.locked($1::bigint[])", {array_text(ids)});
+  Ids locked;
+  for (const auto& row : rows) locked.push_back(row[0].as<std::int64_t>());
+  return locked;
 }
 
 std::int64_t Queue::release_token(std::int64_t token, const Marks& marks) {

@@ -73,12 +73,6 @@ struct Look {
   std::optional<Millis> next_due;
 };
 
-/// What a renewal could not extend: ids.
-struct Renewed {
-  std::vector<std::int64_t> lost;    ///< no longer held by their token
-  std::vector<std::int64_t> locked;  ///< still held, but somebody has locked the row for long
-};
-
 /// How many a sweep moves at once, of each priority.
 inline constexpr std::int64_t kSweepMoves = 1000;
 
@@ -97,8 +91,11 @@ class Queue {
   /// Ends leases. One whose token moved on changes nothing and says lost_lease.
   std::vector<Settled> settle(std::span<const Settlement> settlements, const RetryRule& rule);
 
-  /// Extends leases to `lease` from now.
-  Renewed renew(std::span<const Lease> leases, Millis lease);
+  /// Extends leases to `lease` from now; returns the ids that are no longer held by their token.
+  std::vector<std::int64_t> renew(std::span<const Lease> leases, Millis lease);
+
+  /// Which of these ids' messages somebody else has locked; waits for none of them.
+  std::vector<std::int64_t> locked(std::span<const std::int64_t> ids);
 
   /// Releases at no attempt whatever is held under `token`: for a claim whose answer was never
   /// seen. `marks` are those of that claim.

@@ -71,8 +71,9 @@ std::string in_ms(const std::vector<double>& seconds);
 /// What a promise allows; a build with sanitizers is some times slower.
 double allowed(double seconds);
 
-/// How often to do the same: a build with sanitizers learns nothing from repeating.
-int repeated(int count);
+/// How often to do the same: a build with sanitizers learns little from repeating, and does so much
+/// less.
+int repeated(int count, int less = 5);
 
 /// A line of the test's output that docs/promises.md quotes.
 void say(const std::string& line);

@@ -270,13 +270,22 @@ TEST_CASE("Locked rows keep no others from being settled, however many they are"
   Sql somebody(db.conninfo);
   somebody.query("begin; select 1 from pgforeman.message where id % 2 = 0 for update");
   const auto start = Clock::now();
-  auto tellings = settle_each(db.queue, settlements, RetryRule{}, Millis{60000});
+  auto tellings = settle_each(db.queue, settlements, RetryRule{});
   CHECK(Clock::now() - start < std::chrono::seconds(1));
   CHECK(count(tellings, false) == 50);
   CHECK(count(tellings, true) == 50);
   CHECK(db.sql.number("select count(*) from pgforeman.message") == 50);
   somebody.query("commit");
-  tellings = settle_each(db.queue, settlements, RetryRule{}, Millis{60000});
+  tellings = settle_each(db.queue, settlements, RetryRule{});
   CHECK(count(tellings, false) == 50);  // and those of before are no longer there
   CHECK(db.sql.number("select count(*) from pgforeman.message") == 0);
+  CHECK(db.queue.locked(std::vector{settlements[0].lease.id}).empty());
+
+  // A lock on the whole table is one on each row.
+  db.send();
+  settlements = {{db.claim(1).at(0).lease, done()}};
+  somebody.query("begin; lock table pgforeman.message in exclusive mode");
+  CHECK(count(settle_each(db.queue, settlements, RetryRule{}), true) == 1);
+  somebody.query("commit");
+  CHECK(count(settle_each(db.queue, settlements, RetryRule{}), false) == 1);
 }

@@ -59,12 +59,23 @@ std::string read_file(const std::string& path) {
   return out.str();
 }
 
+/// In memory where there is plenty (a server's files are 40 MB, a new database's 8, but the log of
+/// a million messages is gigabytes): that halves what tests cost. Or in TMPDIR, if it is set.
+fs::path servers_folder() {
+  const fs::path memory = "/dev/shm";
+  constexpr std::uintmax_t kPlenty = 8ULL << 30U;
+  std::error_code none;
+  const auto space = fs::space(memory, none);
+  const bool plenty = !none && space.available >= kPlenty && ::access(memory.c_str(), W_OK) == 0;
+  return plenty && std::getenv("TMPDIR") == nullptr ? memory : fs::temp_directory_path();
+}
+
 /// initdb once a process; every server gets a copy.
 const std::string& template_files() {
   struct Template {
     std::string folder;
     Template() {
-      std::string pattern = (fs::temp_directory_path() / "pgforeman-template-XXXXXX").string();
+      std::string pattern = (servers_folder() / "pgforeman-template-XXXXXX").string();
       if (::mkdtemp(pattern.data()) == nullptr) {
         throw std::system_error(errno, std::generic_category(), "mkdtemp");
       }
@@ -140,7 +151,7 @@ bool eventually(const std::function<bool()>& condition, std::chrono::millisecond
 }
 
 ThrowawayPostgres::ThrowawayPostgres(const std::string& settings) {
-  std::string pattern = (fs::temp_directory_path() / "pgforeman-pg-XXXXXX").string();
+  std::string pattern = (servers_folder() / "pgforeman-pg-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) {
     throw std::system_error(errno, std::generic_category(), "mkdtemp");
   }

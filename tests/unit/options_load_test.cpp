@@ -190,11 +190,13 @@ TEST_CASE("The database is named once, by something that libpq can read", "[load
 TEST_CASE("A secret is in no message, wherever it was put", "[load]") {
   const test::TempDir dir;
   const std::string url = "postgres://u:hunter2/x@h/d";
-  // Problems cut what is long, and escape what cannot be printed.
+  // Problems cut what is long, take quotes away and escape what cannot be printed.
   const std::string with_long_host = "postgres://u:hunter2@" + std::string(150, 'h') + "/d";
   for (const std::string variable : {"PGFOREMAN_HANDLER", "PGFOREMAN_QUEUE", "PGFOREMAN_BATCH"}) {
-    for (const auto& address :
-         {url, with_long_host, std::string("postgres://u:\\hunter2@h/d\x01")}) {
+    for (const std::string& address : std::initializer_list<std::string>{
+             url, with_long_host, "postgres://u:\\hunter2@h/d\x01",
+             "postgres://u:hun\\'hunter2@h/d", "'password=x hunter2' host=h", "password = hunter2",
+             "PGPASSWORD=hunter2 ./run"}) {
       const LoadResult lost = load(Command::run, {}, {variable + "=" + address});
       CHECK_FALSE(lost.errors.empty());
       for (const auto& error : lost.errors) CHECK_FALSE(contains(error, "hunter2"));

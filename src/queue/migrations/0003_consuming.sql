@@ -276,6 +276,25 @@ begin
 end
 $$;
 
+-- Which of these messages somebody else has locked. Waits for none of them.
+create function pgforeman.locked(ids bigint[])
+returns setof bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set lock_timeout = '200ms'  -- for a lock on the whole table
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  free bigint[] := array(
+    select m.id from pgforeman.message m where m.id = any (locked.ids) for update skip locked);
+begin
+  return query
+    select m.id from pgforeman.message m where m.id = any (locked.ids) and m.id <> all (free);
+end
+$$;
+
 -- Hands back whatever is held under a token: for a claim whose answer was lost. `marks` are those
 -- that the claim was given: from there on it is looked for among the first 20,000 of each lane, as
 -- tokens are in no index. What is not found comes back when its lease ends.
