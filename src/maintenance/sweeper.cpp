@@ -30,6 +30,7 @@ constexpr Millis kWarnEvery{60'000};
 constexpr Millis kSliceTime{10};
 constexpr int kRest = 9;           // and passes a tenth, or a fifth when they look for late commits
 constexpr Millis kRestMost{1000};  // near looks come between
+constexpr Millis kFailedRest{2000};
 constexpr std::int64_t kWidth = 50'000, kWidthLeast = 5'000;
 // Ids may begin anywhere: where there is nothing, slices grow until they are past it.
 constexpr std::int64_t kWidthMost = std::numeric_limits<std::int64_t>::max() / 4;
@@ -68,18 +69,47 @@ void Sweeper::run_once() {
     near_wait_ = kNear;
     next_near_ = std::min(next_near_, std::max(near_soonest_, now + kNear));
   }
+  if (near_needed(marks) && now >= next_near_) try_near(marks);
+  if ((pass_.under_way || pass_needed(marks)) && now >= next_pass_) try_pass(marks);
+  // Until both work nobody is to rely on the marks.
+  if (!near_failing_ && !pass_failing_) {
+    note_sweep(tools_.context.scoreboard->fleet(), Clock::now());
+  }
+}
+
+// Whatever fails rests, so that other duties have their turn, and then the other kind of look: it
+// may work. Or a claim may, which begins at the first message once the marks are old.
+void Sweeper::try_near(const Marks& marks) {
+  near_failing_ = true;
   try {
-    if (near_needed(marks) && now >= next_near_) look_near(marks);
-    if ((pass_.under_way || pass_needed(marks)) && now >= next_pass_) pass(marks);
+    look_near(marks);
   } catch (const DatabaseError&) {
-    // Other duties come first, though somebody notifies.
-    near_soonest_ = next_near_ = next_pass_ = Clock::now() + kPassEvery;
-    look_anyway_at_ = std::max(look_anyway_at_, next_near_);
-    // Perhaps it took longer than the server allows.
-    near_span_ = std::max(near_span_ / 2, kNearSpan);
+    near_span_ = kNearSpan;
+    rest_near(Clock::now() + kFailedRest);
+    if (pass_failing_) next_pass_ = std::max(next_pass_, Clock::now() + kFailedRest / 2);
+    tools_.waker.wake_for(1);
     throw;
   }
-  note_sweep(tools_.context.scoreboard->fleet(), Clock::now());
+  near_failing_ = false;
+}
+
+void Sweeper::try_pass(const Marks& marks) {
+  pass_failing_ = true;
+  try {
+    pass(marks);
+  } catch (const DatabaseError&) {
+    next_pass_ = Clock::now() + kFailedRest;
+    if (near_failing_) rest_near(std::max(next_near_, Clock::now() + kFailedRest / 2));
+    tools_.waker.wake_for(1);
+    throw;
+  }
+  pass_failing_ = false;
+}
+
+/// Whoever notifies.
+void Sweeper::rest_near(TimePoint until) {
+  near_soonest_ = next_near_ = until;
+  look_anyway_at_ = std::max(look_anyway_at_, until);
 }
 
 TimePoint Sweeper::next() const {

@@ -51,6 +51,9 @@ class Sweeper {
     std::optional<TimePoint> lease_end;
   };
 
+  void try_near(const Marks& marks);
+  void try_pass(const Marks& marks);
+  void rest_near(TimePoint until);
   bool near_needed(const Marks& marks) const;
   bool pass_needed(const Marks& marks) const;
   void look_near(const Marks& marks);
@@ -76,6 +79,7 @@ class Sweeper {
   /// sequence with a cache, a table that was emptied or restored).
   TimePoint look_anyway_at_;
   std::int64_t near_span_ = 0;  ///< how many ids it looks back at most
+  bool near_failing_ = false, pass_failing_ = false;
 
   Pass pass_;
   Marks floor_{};  ///< nothing up to here is alive in the fresh lanes

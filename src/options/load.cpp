@@ -46,10 +46,10 @@ bool may_hold_password(std::string_view value) {
   }
 }
 
-/// Without what problems quote of the value, cut or escaped as it may be.
+/// Without what problems quote of the value, cut or escaped as it may be, if that is suspect.
 std::string without_quoted(const std::string& problem) {
   const auto from = problem.find('\''), to = problem.rfind('\'');
-  if (from == to) return problem;
+  if (from == to || !may_hold_password(problem.substr(from, to - from))) return problem;
   return problem.substr(0, from) + "'...'" + problem.substr(to + 1);
 }
 

@@ -307,6 +307,28 @@ TEST_CASE("A lost host's lease behind newer messages ends on time", "[flow]") {
   stop_cleanly(fleet);
 }
 
+TEST_CASE("A message that cannot be moved keeps no other from being found or promoted", "[flow]") {
+  Bed bed;
+  bed.sql.query(
+      "create function refuse() returns trigger language plpgsql as $$ begin"
+      " if new.lane <> old.lane and old.payload ? 'stuck' then raise 'not this one'; end if;"
+      " return new; end $$;"
+      "create trigger refuse before update on pgforeman.message"
+      " for each row execute function refuse()");
+  Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"POLL_INTERVAL", "500ms"}}));
+  Sql late(bed.conninfo);
+  late.query("begin; select pgforeman.send('q', '{\"stuck\": 1}'), pgforeman.send('q', '2')");
+  bed.send(20);
+  REQUIRE(bed.wait_for_runs(20));
+  late.query("commit; select pgforeman.send('q', '3', delay => '1 second')");
+  const double since = wall_now();
+  REQUIRE(fleet.wait_for_log("database session failed, will keep trying"));
+  REQUIRE(bed.wait_for_runs(23, 20s));
+  say("beside a message that cannot be moved: all others run after " +
+      std::to_string(bed.runs().back().time - since) + " s");
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("What commits late is found though maintenance is stopped, or killed again and again",
           "[flow]") {
   const bool killed = GENERATE(false, true);

@@ -202,6 +202,8 @@ TEST_CASE("A secret is in no message, wherever it was put", "[load]") {
       for (const auto& error : lost.errors) CHECK_FALSE(contains(error, "hunter2"));
     }
   }
+  CHECK(contains(messages(load(Command::run, {}, {"PGFOREMAN_HANDLER=crul -sf https://api/x"})),
+                 "PGFOREMAN_HANDLER: there is no program 'crul' in PATH"));
   const LoadResult unread =
       load(Command::run, {}, {"PGFOREMAN_DATABASE_URL=host=h password='hunter2' bogus=1"});
   CHECK(contains(messages(unread), "neither a postgresql:// URL nor keyword=value pairs"));
