@@ -106,10 +106,9 @@ void Sweeper::try_pass(const Marks& marks) {
   pass_failing_ = false;
 }
 
-/// Whoever notifies.
+/// Whoever notifies; and then at once, though marks and writers stand still.
 void Sweeper::rest_near(TimePoint until) {
-  near_soonest_ = next_near_ = until;
-  look_anyway_at_ = std::max(look_anyway_at_, until);
+  near_soonest_ = next_near_ = look_anyway_at_ = until;
 }
 
 TimePoint Sweeper::next() const {

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/cgroup.h"
+#include "support/postgres.h"
 #include "support/process.h"
 
 namespace pgforeman::test {
