@@ -65,7 +65,8 @@ Answer try_all(Queue& queue, std::span<const Settlement> settlements, const Retr
   }
 }
 
-/// Indexes of those whose rows nobody has locked: none when the whole table is.
+/// Indexes of those whose rows nobody has locked: none when the whole table is, for writers of rows
+/// and who locks them. (`create index` lets rows be locked: then the next call is refused as well.)
 std::vector<std::size_t> free_of_locks(Queue& queue, std::span<const Settlement> settlements) {
   std::vector<std::int64_t> ids;
   for (const Settlement& settlement : settlements) ids.push_back(settlement.lease.id);
