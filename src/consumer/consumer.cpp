@@ -98,10 +98,11 @@ void Consumer::work() {
     give_back_claim();
     ledger_.end_claim({});
   }
-  settle();
+  const bool pause = !has_work() && just_emptied();
+  if (pause || handler_->failed_starts() > 0 || !may_tell_with_claim()) settle();
   // A handler that does not start costs the queue nothing: somebody else may have a better one.
   if (!has_work() && !open_handler()) return;
-  if (!has_work() && batch_.size() < kMaxBatch && !just_emptied()) claim();
+  if (!has_work() && !pause && batch_.size() < kMaxBatch && !claim()) return;
   if (has_work()) {
     work_off_batch();
   } else {
@@ -116,37 +117,72 @@ bool Consumer::just_emptied() {
          Clock::now() - leased_at_ < Millis{2};
 }
 
-void Consumer::claim() {
+/// Takes along what is done. False: nobody looked, for that.
+bool Consumer::claim() {
   loop_.enter(Phase::claiming);
+  const auto done = done_together();
+  std::vector<std::int64_t> ids;
+  for (const std::size_t i : done) ids.push_back(batch_[i].message.lease.id);
+  const auto done_token = done.empty() ? 0 : batch_[done.front()].message.lease.token;
+  const std::size_t stay = done.empty() ? batch_.size() : 0;
   // Before the call: if its answer never comes, its rows are found by this token.
   open_claim_ = next_token();
   FleetBoard& board = context_.scoreboard->fleet();
   open_claim_marks_ = marks_for_claim(board, Clock::now());
+  const int wanted = std::min(batch_size_.next(), static_cast<int>(kMaxBatch - stay));
+  const auto apart = std::exchange(apart_, std::nullopt);
+  if (apart) begin_apart(board, open_claim_marks_, *apart, wanted);
   ledger_.begin_claim(open_claim_, open_claim_marks_);
+  if (!done.empty()) ledger_.ask();
   leased_at_ = Clock::now();
-  const int wanted = std::min(batch_size_.next(), static_cast<int>(kMaxBatch - batch_.size()));
   loop_.slot().slot().batch.store(static_cast<std::uint32_t>(wanted));
-  std::vector<Message> messages;
+  Claimed claimed;
   try {
-    messages =
-        session_.queue().claim(wanted, open_claim_, options_.visibility_timeout, open_claim_marks_);
+    claimed = session_.queue().settle_and_claim(ids, done_token, wanted, open_claim_,
+                                                options_.visibility_timeout, open_claim_marks_);
   } catch (const DatabaseError& error) {
-    if (error.kind() == DatabaseError::Kind::rejected) claim_refused_ = error.what();
+    if (claim_failed(done, error)) return false;
     throw;
   }
+  if (!done.empty()) note_done(done, claimed.lost);
+  const auto& messages = claimed.messages;
   ledger_.end_claim(messages);
   raise_marks(board, messages);
   open_claim_ = 0;
   session_.worked();
-  for (auto& message : messages) batch_.emplace_back().message = std::move(message);
   const auto got = static_cast<int>(messages.size());
+  for (auto& message : claimed.messages) batch_.emplace_back().message = std::move(message);
   batch_size_.claimed(got);
   got_less_ = got > 0 && got < wanted;
+  if (got == wanted && messages.front().lane == messages.back().lane && messages.front().lane % 2 == 1) {
+    apart_ = static_cast<std::size_t>(messages.front().lane / 2);
+  } else if (apart) {
+    begin_together(board, *apart);
+    if (got == 0) return false;
+  }
   hold_until_ = batch_size_.is_auto() ? Clock::now() + BatchSize::kHoldFor : TimePoint::max();
   // One notification may stand for many messages: whoever found work wakes the next.
   if (std::exchange(woken_, false) && got == wanted) {
     ::eventfd_write(context_.wake_fd, 1);
   }
+  return true;
+}
+
+/// What it was to tell along is told by itself next, which knows what to do about locked rows. True
+/// when that was all there was about it.
+bool Consumer::claim_failed(std::span<const std::size_t> done, const DatabaseError& error) {
+  using Kind = DatabaseError::Kind;
+  tell_alone_ = true;
+  if (!done.empty() && (error.kind() == Kind::locked || error.kind() == Kind::transient)) {
+    open_claim_ = 0;
+    ledger_.end_claim({});
+    ledger_.answered();
+    return true;
+  }
+  // The answer may be lost, or be unreadable.
+  for (const std::size_t i : done) batch_[i].asked = true;
+  if (error.kind() == Kind::rejected) claim_refused_ = error.what();
+  return false;
 }
 
 /// An answer that was lost is nobody's doing; one that cannot be read, say for lack of memory, may
@@ -225,7 +261,8 @@ void Consumer::work_off_batch() {
     if (!worn_out(i)) run_one(i);
     // Lost while it ran: run() opens the next session, or hand_back() in a drain, and tells then.
     if (!session_.connected()) return;
-    if (Clock::now() >= next_telling()) settle();
+    // After the last one the next claim may tell.
+    if (i + 1 < batch_.size() && Clock::now() >= next_telling()) settle();
     recycling_.look(Clock::now(), handler_->pids());
   }
 }

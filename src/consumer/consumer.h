@@ -50,7 +50,8 @@ class Consumer {
 
   void work();
   bool just_emptied();
-  void claim();
+  bool claim();
+  bool claim_failed(std::span<const std::size_t> done, const DatabaseError& error);
   void give_back_claim();
   Millis poll_interval(TimePoint now) const;
   void wait();
@@ -64,7 +65,11 @@ class Consumer {
   void note_lost(std::size_t from);
   void renew(std::size_t from);
   void lease_lost(Held& held);
+  bool may_tell_with_claim() const;
+  std::vector<std::size_t> done_together() const;
   void settle();
+  void note_done(std::span<const std::size_t> done, std::span<const std::int64_t> lost);
+  void end_telling();
   std::vector<Telling> ask(std::span<const Settlement> settlements,
                            std::span<const std::size_t> indexes);
   void note_told(std::size_t index, const Telling& telling);
@@ -98,6 +103,7 @@ class Consumer {
   Marks open_claim_marks_{};              ///< from where it looks
   std::size_t untold_ = 0;                ///< have an outcome that the queue does not know
   TimePoint tell_by_ = TimePoint::max();  ///< when it must, though the batch goes on
+  bool tell_alone_ = false;               ///< what a claim was to tell along it could not
   std::string claim_refused_;             ///< why, when the answer came and could not be read
   TimePoint hold_until_;                  ///< the rest of the batch is for others then
   TimePoint leased_at_;       ///< when the leases of the batch were last extended (asked)
@@ -105,6 +111,7 @@ class Consumer {
   std::uint64_t claims_ = 0;
   int handler_failures_ = 0;
   bool got_less_ = false;
+  std::optional<std::size_t> apart_;  ///< the next claim begins behind those that are under way
   bool woken_ = false;  ///< the last wait ended by a wake-up
 };
 

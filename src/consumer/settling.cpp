@@ -26,6 +26,42 @@ constexpr Millis kHandBackRetryMax{1000};
 
 }  // namespace
 
+/// Whether all that the queue does not know yet can be told by the next claim: in the same round
+/// trip and with the same commit.
+bool Consumer::may_tell_with_claim() const {
+  if (tell_alone_ || batch_.size() >= kMaxBatch) return false;
+  const TimePoint now = Clock::now();
+  std::optional<std::int64_t> token;
+  for (const Held& held : batch_) {
+    if (held.waits()) return false;
+    if (!held.untold()) continue;
+    const auto its = held.message.lease.token;
+    if (held.outcome->kind != Outcome::Kind::done || held.asked || held.tell_at > now) return false;
+    if (token.value_or(its) != its) return false;
+    token = its;
+  }
+  return batch_.empty() || token;  // else there is something to forget
+}
+
+/// See may_tell_with_claim(). Otherwise nothing is left of the kind when a claim is made.
+std::vector<std::size_t> Consumer::done_together() const {
+  std::vector<std::size_t> done;
+  if (!may_tell_with_claim()) return done;
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    if (batch_[i].untold()) done.push_back(i);
+  }
+  return done;
+}
+
+void Consumer::note_done(std::span<const std::size_t> done, std::span<const std::int64_t> lost) {
+  for (const std::size_t i : done) {
+    const bool gone = std::find(lost.begin(), lost.end(), batch_[i].message.lease.id) != lost.end();
+    note_told(i, {gone ? Settled::lost_lease : Settled::done});
+  }
+  ledger_.answered();
+  end_telling();
+}
+
 /// Tells the queue every outcome it does not know yet, and forgets a batch that is all told.
 void Consumer::settle() {
   std::vector<Settlement> settlements;
@@ -57,6 +93,11 @@ void Consumer::settle() {
       ::eventfd_write(context_.call_fd, 1);
     }
   }
+  tell_alone_ = false;
+  end_telling();
+}
+
+void Consumer::end_telling() {
   untold_ = 0;
   tell_by_ = TimePoint::max();
   for (const Held& held : batch_) {

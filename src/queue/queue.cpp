@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <pqxx/result>
+#include <tuple>
 
 #include "queue/history.h"
 #include "queue/migrate.h"
@@ -93,16 +94,25 @@ void Queue::check_schema() {
 }
 
 std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease, const Marks& marks) {
+  return settle_and_claim({}, 0, limit, token, lease, marks).messages;
+}
+
+Claimed Queue::settle_and_claim(std::span<const std::int64_t> done, std::int64_t done_token,
+                                int limit, std::int64_t token, Millis lease, const Marks& marks) {
   const pqxx::result rows = connection_.impl().call(
       "select id, lane, attempt, fence, fruitless,"
       " to_char(enqueued_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
       " payload, headers from pgforeman.claim($1, $2::int, $3::bigint, $4::interval,"
-      " $5::bigint[])",
-      {name_, std::to_string(limit), std::to_string(token), interval_text(lease),
-       array_text(marks)});
-  std::vector<Message> messages;
-  messages.reserve(static_cast<std::size_t>(rows.size()));
+      " $5::bigint[], $6::bigint[], $7::bigint)",
+      {name_, std::to_string(limit), std::to_string(token), interval_text(lease), array_text(marks),
+       array_text(done), std::to_string(done_token)});
+  Claimed claimed;
+  claimed.messages.reserve(static_cast<std::size_t>(rows.size()));
   for (const auto& row : rows) {
+    if (row[1].is_null()) {
+      claimed.lost.push_back(row[0].as<std::int64_t>());
+      continue;
+    }
     Message message;
     message.lease = {row[0].as<std::int64_t>(), token};
     message.lane = row[1].as<int>();
@@ -112,9 +122,12 @@ std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease, c
     message.enqueued_at = row[5].c_str();
     message.payload = row[6].c_str();
     message.headers = row[7].c_str();
-    messages.push_back(std::move(message));
+    claimed.messages.push_back(std::move(message));
   }
-  return messages;
+  std::sort(claimed.messages.begin(), claimed.messages.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.lane, a.lease.id) < std::tie(b.lane, b.lease.id);
+  });
+  return claimed;
 }
 
 std::vector<Settled> Queue::settle(std::span<const Settlement> settlements, const RetryRule& rule) {

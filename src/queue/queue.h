@@ -73,6 +73,11 @@ struct Look {
   std::optional<Millis> next_due;
 };
 
+struct Claimed {
+  std::vector<Message> messages;    ///< most urgent first
+  std::vector<std::int64_t> lost;  ///< ids that were to be settled, but whose token had moved on
+};
+
 /// How many a sweep moves at once, of each priority.
 inline constexpr std::int64_t kSweepMoves = 1000;
 
@@ -87,6 +92,10 @@ class Queue {
   /// Claims up to `limit` messages for `lease` under `token` (chosen by the caller, never 0, never
   /// used before), most urgent first, behind no mark. May return fewer than there are.
   std::vector<Message> claim(int limit, std::int64_t token, Millis lease, const Marks& marks = {});
+
+  /// The same, and before, in the same transaction, settles as done what was claimed together.
+  Claimed settle_and_claim(std::span<const std::int64_t> done, std::int64_t done_token, int limit,
+                           std::int64_t token, Millis lease, const Marks& marks);
 
   /// Ends leases. One whose token moved on changes nothing and says lost_lease.
   std::vector<Settled> settle(std::span<const Settlement> settlements, const RetryRule& rule);

@@ -93,10 +93,7 @@ std::string read_stderr(const Ledger& ledger) {
 
 void LedgerWriter::begin_claim(std::int64_t token, const Marks& marks) {
   ledger_.run_until_ms.store(0, std::memory_order_relaxed);
-  // What is held since before is to be renewed: only all together can be fresh.
-  if (held_ == 0) {
-    ledger_.claimed_at_ms.store(to_ms(Clock::now()), std::memory_order_relaxed);
-  }
+  begun_at_ms_ = to_ms(Clock::now());
   for (std::size_t i = 0; i < marks.size(); ++i) {
     ledger_.claiming_marks[i].store(marks[i], std::memory_order_relaxed);
   }
@@ -105,6 +102,8 @@ void LedgerWriter::begin_claim(std::int64_t token, const Marks& marks) {
 
 void LedgerWriter::end_claim(std::span<const Message> messages) {
   const std::size_t count = std::min(messages.size(), kMaxBatch - held_);
+  // What is held since before is to be renewed: only all together can be fresh.
+  if (held_ == 0) ledger_.claimed_at_ms.store(begun_at_ms_, std::memory_order_relaxed);
   for (std::size_t i = 0; i < count; ++i) {
     LedgerEntry& entry = ledger_.entries[held_ + i];
     entry.state.store(LeaseState::none);  // see read_entry()

@@ -116,6 +116,7 @@ class LedgerWriter {
  private:
   Ledger& ledger_;
   std::size_t held_ = 0;  ///< our own count: others may write over the shared one
+  std::int64_t begun_at_ms_ = 0;  ///< the open claim
 };
 
 /// What an orphaned ledger says, bounded copies.

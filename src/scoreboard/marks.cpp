@@ -8,6 +8,8 @@ namespace {
 /// Without a sweep for so long consumers look for themselves. Maintenance sweeps, or finds that
 /// there is no need to, at least once a second.
 constexpr Millis kPatience{3000};
+/// Claims under way do not reach farther; something else stands there.
+constexpr std::int64_t kFarthest = 1'000'000;
 
 }  // namespace
 
@@ -16,6 +18,22 @@ Marks marks_for_claim(const FleetBoard& board, TimePoint now) {
   const auto now_ms = to_ms(now);
   if (swept <= now_ms - kPatience.count() || swept > now_ms) return {};
   return read_marks(board);
+}
+
+void begin_apart(FleetBoard& board, Marks& marks, std::size_t priority, int wanted) {
+  if (marks[priority] <= 0) return;
+  auto& taken = board.taken[priority];
+  auto seen = taken.load();
+  std::int64_t begin = 0;
+  do {
+    const bool sound = seen > marks[priority] && seen - marks[priority] < kFarthest;
+    begin = sound ? seen : marks[priority];
+  } while (!taken.compare_exchange_weak(seen, begin + wanted));
+  marks[priority] = begin;
+}
+
+void begin_together(FleetBoard& board, std::size_t priority) {
+  board.taken[priority].store(0);
 }
 
 void raise_marks(FleetBoard& board, std::span<const Message> messages) {

@@ -14,6 +14,14 @@ namespace pgforeman {
 /// From where the next claim looks: from the beginning while nobody sweeps behind the marks.
 Marks marks_for_claim(const FleetBoard& board, TimePoint now);
 
+/// The same for one of many claims that take `wanted` messages of `priority` each, one upon the
+/// other: it begins behind those that are under way. The first `wanted` messages above an id M have
+/// at least `wanted` ids, so whoever begins at M + wanted leaves out nothing that it could have got.
+/// Changes nothing while nobody sweeps behind the marks.
+void begin_apart(FleetBoard& board, Marks& marks, std::size_t priority, int wanted);
+/// A claim found less than it wanted: the next ones begin at the marks.
+void begin_together(FleetBoard& board, std::size_t priority);
+
 /// A claim got these.
 void raise_marks(FleetBoard& board, std::span<const Message> messages);
 

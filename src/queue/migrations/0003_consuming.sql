@@ -14,7 +14,29 @@ language sql immutable
 return case when mark_of.lane % 2 = 1 and mark_of.marks[(mark_of.lane + 1) / 2] > 0
             then mark_of.marks[(mark_of.lane + 1) / 2] else -9223372036854775808 end;
 
--- Takes up to `max_messages` claimable messages for `lease` under `token`, most urgent first.
+-- Ends the leases of messages that are done and were claimed together: the row goes away. Returns
+-- those that were still held under the token. (One token for all needs no join.) Without SETs: a
+-- part of claim and settle.
+create function pgforeman.end_done(ids bigint[], token bigint)
+returns bigint[]
+language plpgsql volatile
+as $$
+declare
+  ended bigint[];
+begin
+  with gone as (
+    delete from pgforeman.message m
+    where m.id = any (end_done.ids) and m.token = end_done.token and end_done.token <> 0
+    returning m.id)
+  select coalesce(array_agg(g.id), '{}') into ended from gone g;
+  return ended;
+end
+$$;
+
+-- Takes up to `max_messages` claimable messages for `lease` under `token`, the most urgent ones, in
+-- no order. Before, ends the leases of `done`, messages of an earlier claim that are done: whoever
+-- works on and on needs one round trip and one commit for both. Those of them that were no longer
+-- held under `done_token` are in the result, with nothing but their id.
 -- `marks`: of each priority, up to which id fresh messages need not be looked for; what becomes
 -- claimable there is found in the redelivered lane (see pgforeman.sweep). Each lane is looked into
 -- for itself, in such a form that no other index than message_ready can serve it, and only when the
@@ -23,7 +45,8 @@ return case when mark_of.lane % 2 = 1 and mark_of.marks[(mark_of.lane + 1) / 2] 
 -- fleets stopped.
 -- Rows are addressed by ctid: the lock was just taken on that very row version.
 create function pgforeman.claim(
-  queue text, max_messages int, token bigint, lease interval, marks bigint[] default '{}')
+  queue text, max_messages int, token bigint, lease interval, marks bigint[] default '{}',
+  done bigint[] default '{}', done_token bigint default 0)
 returns table (
   id bigint, lane smallint, attempt int, fence bigint, fruitless bigint, enqueued_at timestamptz,
   payload jsonb, headers jsonb)
@@ -37,6 +60,7 @@ as $$
 #variable_conflict use_column
 declare
   moment timestamptz;
+  gone   bigint[];
 begin
   if claim.token is null or claim.token = 0 then
     raise exception 'token % is not valid: a number other than 0, never used before',
@@ -46,32 +70,40 @@ begin
     raise exception 'lease % is not valid: an interval greater than 0',
       coalesce(claim.lease::text, 'NULL') using errcode = '22023';
   end if;
+  -- First, so that two who do both wait for each other in no case.
+  if cardinality(claim.done) > 0 then
+    perform set_config('lock_timeout', '200ms', true);  -- see settle
+    gone := pgforeman.end_done(claim.done, claim.done_token);
+    if cardinality(gone) < cardinality(claim.done) then
+      return query
+        select i, null::smallint, null::int, null::bigint, null::bigint, null::timestamptz,
+               null::jsonb, null::jsonb
+        from unnest(claim.done) i where i <> all (gone);
+    end if;
+  end if;
   -- When the head moves between the look and the lock, a look may find nothing though there is
   -- work: look once more before believing that the queue is empty.
   for look in 1..2 loop
     moment := clock_timestamp();
     return query
-      with claimed as (
-        update pgforeman.message m
-        set visible_at = moment + claim.lease, token = claim.token, claims = m.claims + 1
-        where m.ctid = any (array(
-          select w.ctid
-          from (values (0), (1), (2), (3), (4), (5), (6), (7)) l (lane)
-          cross join lateral (
-            select r.ctid
-            from pgforeman.message r
-            where r.queue = claim.queue and r.state = 0 and r.visible_at <= moment
-              and (r.lane, r.id) > (l.lane, pgforeman.mark_of(l.lane, claim.marks))
-              and r.lane <= l.lane
-            order by r.queue, r.lane, r.id
-            limit claim.max_messages
-            for update skip locked) w
-          limit claim.max_messages))
-        returning m.id, m.lane, m.attempt, m.claims, m.claims - m.claims_base - 1 - m.attempt
-                  - m.crashes as fruitless, m.enqueued_at, m.payload, m.headers)
-      select c.id, c.lane, c.attempt + 1, c.claims, c.fruitless, c.enqueued_at, c.payload, c.headers
-      from claimed c
-      order by c.lane, c.id;
+      update pgforeman.message m
+      set visible_at = moment + claim.lease, token = claim.token, claims = m.claims + 1
+      where m.ctid = any (array(
+        select w.ctid
+        from (values (0), (1), (2), (3), (4), (5), (6), (7)) l (lane)
+        cross join lateral (
+          select r.ctid
+          from pgforeman.message r
+          where r.queue = claim.queue and r.state = 0 and r.visible_at <= moment
+            and (r.lane, r.id) > (l.lane, pgforeman.mark_of(l.lane, claim.marks))
+            and r.lane <= l.lane
+          order by r.queue, r.lane, r.id
+          limit claim.max_messages
+          for update skip locked) w
+        limit claim.max_messages))
+      returning m.id, m.lane, m.attempt + 1, m.claims,
+                m.claims - m.claims_base - 1 - m.attempt - m.crashes,
+                m.enqueued_at, m.payload, m.headers;
     exit when found;
   end loop;
 end
@@ -137,7 +169,9 @@ begin
       using errcode = '22023';
   end if;
 
-  if 'done' = any (settle.outcomes) then
+  if settle.outcomes <@ array['done'] and settle.tokens <@ settle.tokens[1:1] then
+    done := pgforeman.end_done(settle.ids, settle.tokens[1]);
+  elsif 'done' = any (settle.outcomes) then
     with gone as (
       delete from pgforeman.message m
       using unnest(settle.ids, settle.tokens, settle.outcomes) l (i, t, o)
@@ -145,10 +179,10 @@ begin
         and l.t <> 0 and l.o = 'done'
       returning m.id)
     select coalesce(array_agg(g.id), '{}') into done from gone g;
-    if cardinality(done) = given then
-      return query select i, 'done' from unnest(settle.ids) i;
-      return;
-    end if;
+  end if;
+  if cardinality(done) = given then
+    return query select i, 'done' from unnest(settle.ids) i;
+    return;
   end if;
 
   if settle.outcomes && array['retry', 'crash'] then
