@@ -8,6 +8,12 @@
 #include "base/signals.h"
 
 namespace pgforeman {
+namespace {
+
+// It costs two system calls, as much as some messages.
+constexpr Millis kBetweenChecks{1};
+
+}  // namespace
 
 ChildLoop::ChildLoop(const ChildContext& context)
     : context_(context),
@@ -58,12 +64,17 @@ void ChildLoop::finish_draining() {
 }
 
 bool ChildLoop::check_signals() {
-  read_signals();
+  if (const TimePoint now = Clock::now(); now - checked_at_ >= kBetweenChecks) {
+    checked_at_ = now;
+    read_signals();
+  }
   return draining();
 }
 
 void ChildLoop::run_until(const std::function<bool()>& done, TimePoint deadline) {
   const auto drain_before = drain_deadline_;
+  io_.poll();  // what is there already needs no timer
+  if (done() || drain_deadline_ != drain_before) return;
   bool expired = false;
   timer_.expires_at(deadline);
   timer_.async_wait([&expired](const boost::system::error_code& error) {

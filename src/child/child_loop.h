@@ -34,8 +34,8 @@ class ChildLoop {
   void run_until(const std::function<bool()>& done, TimePoint deadline);
   void pause(Millis time);
 
-  /// Reads pending signals now, without waiting: between a TERM and the next message no
-  /// callback may have run. Returns draining().
+  /// Reads pending signals without waiting, at most once a millisecond: between a TERM and the next
+  /// message no callback may have run. Returns draining().
   bool check_signals();
   bool draining() const { return drain_deadline_.has_value(); }
   /// When the patience with running handlers ends. Only while draining; never at leisure.
@@ -58,6 +58,7 @@ class ChildLoop {
   boost::asio::io_context io_;
   boost::asio::posix::stream_descriptor signals_;
   boost::asio::steady_timer timer_;
+  TimePoint checked_at_;
   std::optional<TimePoint> drain_deadline_;
   std::function<void(const ChildExit&)> on_child_exit_;
 };

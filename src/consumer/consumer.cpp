@@ -250,6 +250,7 @@ void Consumer::work_off_batch() {
     if (loop_.check_signals()) return;
     // A message late in a batch, or held through an outage, may have lost its lease.
     note_lost(i);
+    if (batch_[i].lost) continue;
     if (lease_is_old()) renew(i);
     if (batch_[i].lost) continue;
     // Nor does anything wait for a handler that does not start.
@@ -384,6 +385,7 @@ void Consumer::close_handler() {
 /// A descendant that left its process group comes to us as an orphan. A long-lived handler's own
 /// children are its own business until it ends.
 void Consumer::clean_up_strangers() {
+  if (options_.handler_mode == HandlerMode::noop) return;
   const auto keep = handler_->pids();
   if (!keep.empty() || !has_children()) return;
   for (const auto& exit : kill_strangers(keep)) handler_->on_exit(exit);

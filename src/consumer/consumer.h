@@ -62,7 +62,7 @@ class Consumer {
   void look_after_lease(std::size_t running);
   void keep_lease_while_running(std::size_t index);
   bool lease_is_old();
-  void note_lost(std::size_t from);
+  void note_lost(std::size_t index);
   void renew(std::size_t from);
   void lease_lost(Held& held);
   bool may_tell_with_claim() const;

@@ -32,14 +32,11 @@ bool Consumer::lease_is_old() {
   return now - leased_at_ > options_.visibility_timeout / 2;
 }
 
-/// What maintenance found out about the leases from `from` on.
-void Consumer::note_lost(std::size_t from) {
-  for (std::size_t i = from; i < batch_.size(); ++i) {
-    const bool over = batch_[i].lost || (batch_[i].started && !batch_[i].running);
-    if (over || !ledger_.lost(i)) continue;
-    lease_lost(batch_[i]);
-    if (!batch_[i].started) ledger_.settled(i);
-  }
+/// What maintenance found out about the lease of a message that waits or runs.
+void Consumer::note_lost(std::size_t index) {
+  if (batch_[index].lost || !ledger_.lost(index)) return;
+  lease_lost(batch_[index]);
+  if (!batch_[index].started) ledger_.settled(index);
 }
 
 /// An outage meanwhile is no reason to end the handler: when the session is back the token tells

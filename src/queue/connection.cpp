@@ -78,8 +78,11 @@ auto Connection::Impl::guarded(Call&& call) {
     throw to_database_error("40001", e.what());  // deadlock too; libpqxx 6 keeps no SQLSTATE here
   } catch (const pqxx::sql_error& e) {
     if (watchdog_.fired()) lost(silent());
-    const DatabaseError error = to_database_error(compat::sqlstate_of(e), e.what());
+    const std::string sqlstate = compat::sqlstate_of(e);
+    const DatabaseError error = to_database_error(sqlstate, e.what());
     if (error.kind() == Kind::connection || !session_->is_open()) lost(error.what());
+    // What was prepared is no longer what it was: another session prepares anew.
+    if (direct_ && (sqlstate == "0A000" || sqlstate == "26000")) lost(error.what());
     throw error;
   } catch (const pqxx::failure& e) {
     if (watchdog_.fired()) lost(silent());
@@ -90,8 +93,23 @@ auto Connection::Impl::guarded(Call&& call) {
 
 pqxx::result Connection::Impl::exec(const std::string& sql, const SqlParams& params) {
   return guarded([&](pqxx::nontransaction& work) {
-    return params.empty() ? work.exec(sql) : compat::exec_params(work, sql, params);
+    if (params.empty()) return work.exec(sql);
+    if (!direct_) return compat::exec_params(work, sql, params);
+    return compat::exec_prepared(work, prepared(sql), params);
   });
+}
+
+/// The name of the statement as this session has it prepared: parsed and planned once.
+const std::string& Connection::Impl::prepared(const std::string& sql) {
+  const auto [at, is_new] = prepared_.try_emplace(sql, "p" + std::to_string(prepared_.size()));
+  if (!is_new) return at->second;
+  try {
+    session_->prepare(at->second, sql);
+  } catch (...) {
+    prepared_.erase(at);
+    throw;
+  }
+  return at->second;
 }
 
 void Connection::Impl::run(const std::string& sql) {

@@ -18,6 +18,8 @@ inline std::string sqlstate_of(const pqxx::sql_error& error) {
   if (!error.sqlstate().empty()) return error.sqlstate();
   if (dynamic_cast<const pqxx::insufficient_privilege*>(&error) != nullptr) return "42501";
   if (dynamic_cast<const pqxx::insufficient_resources*>(&error) != nullptr) return "53000";
+  if (dynamic_cast<const pqxx::feature_not_supported*>(&error) != nullptr) return "0A000";
+  if (dynamic_cast<const pqxx::invalid_sql_statement_name*>(&error) != nullptr) return "26000";
   return "";
 }
 
@@ -36,20 +38,46 @@ inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& s
   return work.exec_params(sql, pqxx::prepare::make_dynamic_params(params));
 }
 
+inline pqxx::result exec_prepared(pqxx::nontransaction& work, const std::string& name,
+                                  const std::vector<std::string>& params) {
+  return work.exec_prepared(name, pqxx::prepare::make_dynamic_params(params));
+}
+
 #else
 
 inline void forbid_silent_reconnect(pqxx::connection&) {}  // libpqxx 7 never does
 
-inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& sql,
-                                const std::vector<std::string>& params) {
+inline pqxx::params list_of(const std::vector<std::string>& params) {
   pqxx::params list;
   for (const std::string& each : params) list.append(each);
-#if PQXX_VERSION_MAJOR > 7 || PQXX_VERSION_MINOR >= 10
-  return work.exec(sql, list);
-#else
-  return work.exec_params(sql, list);
-#endif
+  return list;
 }
+
+#if PQXX_VERSION_MAJOR > 7 || PQXX_VERSION_MINOR >= 10
+
+inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& sql,
+                                const std::vector<std::string>& params) {
+  return work.exec(sql, list_of(params));
+}
+
+inline pqxx::result exec_prepared(pqxx::nontransaction& work, const std::string& name,
+                                  const std::vector<std::string>& params) {
+  return work.exec(pqxx::prepped{name}, list_of(params));
+}
+
+#else
+
+inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& sql,
+                                const std::vector<std::string>& params) {
+  return work.exec_params(sql, list_of(params));
+}
+
+inline pqxx::result exec_prepared(pqxx::nontransaction& work, const std::string& name,
+                                  const std::vector<std::string>& params) {
+  return work.exec_prepared(name, list_of(params));
+}
+
+#endif
 
 #endif
 

@@ -2,6 +2,8 @@
 // The inside of Connection, for the sources of this directory: the one place that calls libpqxx
 // and turns what it throws into DatabaseError.
 
+#include <map>
+#include <memory>
 #include <pqxx/connection>
 #include <pqxx/result>
 #include <string>
@@ -40,6 +42,7 @@ class Connection::Impl {
  private:
   template <typename Call>
   auto guarded(Call&& call);
+  const std::string& prepared(const std::string& sql);
   void look_around(const ConnectionSettings& settings);
   [[noreturn]] void lost(const std::string& text);
 
@@ -49,6 +52,7 @@ class Connection::Impl {
   bool wrap_ = false;  ///< the role's default is not READ COMMITTED and could not be set for good
   bool direct_ = false;
   bool lost_ = false;
+  std::map<std::string, std::string> prepared_;  ///< names by statement
   std::unique_ptr<compat::Listener> listener_;
 };
 
