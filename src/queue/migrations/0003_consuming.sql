@@ -14,16 +14,33 @@ language sql immutable
 return case when mark_of.lane % 2 = 1 and mark_of.marks[(mark_of.lane + 1) / 2] > 0
             then mark_of.marks[(mark_of.lane + 1) / 2] else -9223372036854775808 end;
 
+-- The last of the lanes that a look which begins in `lane` can take in one go: it has to begin anew
+-- at each mark.
+create function pgforeman.last_lane(lane int, marks bigint[])
+returns int
+language sql immutable
+return case when last_lane.lane < 1 and last_lane.marks[1] > 0 then 0
+            when last_lane.lane < 3 and last_lane.marks[2] > 0 then 2
+            when last_lane.lane < 5 and last_lane.marks[3] > 0 then 4
+            when last_lane.lane < 7 and last_lane.marks[4] > 0 then 6
+            else 7 end;
+
 -- Ends the leases of messages that are done and were claimed together: the row goes away. Returns
--- those that were still held under the token. (One token for all needs no join.) Without SETs: a
--- part of claim and settle.
+-- those that were still held under the token. (One token for all needs no join.) A part of claim
+-- and settle, whose other SETs it has.
 create function pgforeman.end_done(ids bigint[], token bigint)
 returns bigint[]
 language plpgsql volatile
+set lock_timeout = '200ms'  -- somebody else's lock on one row is no reason to let all others wait
 as $$
 declare
   ended bigint[];
 begin
+  if cardinality(end_done.ids) = 1 then
+    delete from pgforeman.message m
+    where m.id = end_done.ids[1] and m.token = end_done.token and end_done.token <> 0;
+    return case when found then end_done.ids else '{}' end;
+  end if;
   with gone as (
     delete from pgforeman.message m
     where m.id = any (end_done.ids) and m.token = end_done.token and end_done.token <> 0
@@ -72,7 +89,6 @@ begin
   end if;
   -- First, so that two who do both wait for each other in no case.
   if cardinality(claim.done) > 0 then
-    perform set_config('lock_timeout', '200ms', true);  -- see settle
     gone := pgforeman.end_done(claim.done, claim.done_token);
     if cardinality(gone) < cardinality(claim.done) then
       return query
@@ -90,16 +106,17 @@ begin
       set visible_at = moment + claim.lease, token = claim.token, claims = m.claims + 1
       where m.ctid = any (array(
         select w.ctid
-        from (values (0), (1), (2), (3), (4), (5), (6), (7)) l (lane)
+        from (values (0), (1), (3), (5), (7)) l (lane)
         cross join lateral (
           select r.ctid
           from pgforeman.message r
           where r.queue = claim.queue and r.state = 0 and r.visible_at <= moment
             and (r.lane, r.id) > (l.lane, pgforeman.mark_of(l.lane, claim.marks))
-            and r.lane <= l.lane
+            and r.lane <= pgforeman.last_lane(l.lane, claim.marks)
           order by r.queue, r.lane, r.id
           limit claim.max_messages
           for update skip locked) w
+        where l.lane = 0 or claim.marks[(l.lane + 1) / 2] > 0
         limit claim.max_messages))
       returning m.id, m.lane, m.attempt + 1, m.claims,
                 m.claims - m.claims_base - 1 - m.attempt - m.crashes,
@@ -144,7 +161,7 @@ returns table (id bigint, settled text)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
-set lock_timeout = '200ms'  -- somebody else's lock on one row is no reason to let all others wait
+set lock_timeout = '200ms'  -- see end_done
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
