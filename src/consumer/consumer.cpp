@@ -154,11 +154,15 @@ bool Consumer::claim() {
   for (auto& message : claimed.messages) batch_.emplace_back().message = std::move(message);
   batch_size_.claimed(got);
   got_less_ = got > 0 && got < wanted;
-  if (got == wanted && messages.front().lane == messages.back().lane && messages.front().lane % 2 == 1) {
-    apart_ = static_cast<std::size_t>(messages.front().lane / 2);
-  } else if (apart) {
+  const bool found_enough = got == wanted;
+  // One after a wake-up may be the only one there was.
+  if ((std::exchange(found_enough_, found_enough) || got > 1) && found_enough) {
+    const int lane = messages.front().lane;
+    if (lane % 2 == 1 && lane == messages.back().lane) apart_ = static_cast<std::size_t>(lane / 2);
+  }
+  if (apart && !found_enough) {
     begin_together(board, *apart);
-    if (got == 0) return false;
+    if (got == 0) return false;  // somebody may have left something between the marks and there
   }
   hold_until_ = batch_size_.is_auto() ? Clock::now() + BatchSize::kHoldFor : TimePoint::max();
   // One notification may stand for many messages: whoever found work wakes the next.

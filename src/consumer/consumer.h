@@ -110,7 +110,8 @@ class Consumer {
   TimePoint try_renewal_at_;  ///< not before: without a session there is a pause between tries
   std::uint64_t claims_ = 0;
   int handler_failures_ = 0;
-  bool got_less_ = false;
+  bool got_less_ = false;      ///< the last claim: than it wanted, but something
+  bool found_enough_ = false;  ///< the last claim
   std::optional<std::size_t> apart_;  ///< the next claim begins behind those that are under way
   bool woken_ = false;  ///< the last wait ended by a wake-up
 };
