@@ -31,6 +31,9 @@ constexpr Millis kLeaseLook{1000};
 // Maintenance that did not report for so long does not hear for the fleet.
 constexpr Millis kHearsFor{3000};
 constexpr Millis kBackstop{60'000};
+// How long a claim of many messages waits for those of others, and how often it looks.
+constexpr Millis kTurnPatience{3};
+constexpr std::chrono::microseconds kTurnLook{300};
 constexpr Millis kHandlerBackoff{100};
 constexpr Millis kHandlerBackoffMax{30000};
 
@@ -125,13 +128,12 @@ bool Consumer::claim() {
   for (const std::size_t i : done) ids.push_back(batch_[i].message.lease.id);
   const auto done_token = done.empty() ? 0 : batch_[done.front()].message.lease.token;
   const std::size_t stay = done.empty() ? batch_.size() : 0;
+  FleetBoard& board = context_.scoreboard->fleet();
+  const int wanted = std::min(batch_size_.next(), static_cast<int>(kMaxBatch - stay));
+  const auto apart = find_beginning(wanted);
+  if (loop_.draining()) return false;
   // Before the call: if its answer never comes, its rows are found by this token.
   open_claim_ = next_token();
-  FleetBoard& board = context_.scoreboard->fleet();
-  open_claim_marks_ = marks_for_claim(board, Clock::now());
-  const int wanted = std::min(batch_size_.next(), static_cast<int>(kMaxBatch - stay));
-  const auto apart = std::exchange(apart_, std::nullopt);
-  if (apart) begin_apart(board, open_claim_marks_, *apart, wanted);
   ledger_.begin_claim(open_claim_, open_claim_marks_);
   if (!done.empty()) ledger_.ask();
   leased_at_ = Clock::now();
@@ -154,22 +156,46 @@ bool Consumer::claim() {
   for (auto& message : claimed.messages) batch_.emplace_back().message = std::move(message);
   batch_size_.claimed(got);
   got_less_ = got > 0 && got < wanted;
-  const bool found_enough = got == wanted;
-  // One after a wake-up may be the only one there was.
-  if ((std::exchange(found_enough_, found_enough) || got > 1) && found_enough) {
-    const int lane = messages.front().lane;
-    if (lane % 2 == 1 && lane == messages.back().lane) apart_ = static_cast<std::size_t>(lane / 2);
-  }
-  if (apart && !found_enough) {
-    begin_together(board, *apart);
-    if (got == 0) return false;  // somebody may have left something between the marks and there
-  }
-  hold_until_ = batch_size_.is_auto() ? Clock::now() + BatchSize::kHoldFor : TimePoint::max();
+  note_how_many(messages, wanted, apart);
+  if (apart && got == 0) return false;  // there may be something before where it began
+  handled_for_ = {};
   // One notification may stand for many messages: whoever found work wakes the next.
   if (std::exchange(woken_, false) && got == wanted) {
     ::eventfd_write(context_.wake_fd, 1);
   }
   return true;
+}
+
+/// From where the next claim looks: the priority in whose lane it begins apart from others.
+std::optional<std::size_t> Consumer::find_beginning(int wanted) {
+  FleetBoard& board = context_.scoreboard->fleet();
+  const TimePoint until = Clock::now() + kTurnPatience;
+  has_turn_ = false;
+  while (true) {
+    const TimePoint now = Clock::now();
+    open_claim_marks_ = marks_for_claim(board, now);
+    if (const auto apart = begin_apart(board, open_claim_marks_, wanted, now)) return apart;
+    has_turn_ = wanted > 1 && take_turn(board, now);
+    if (wanted == 1 || has_turn_ || now >= until || loop_.draining()) return std::nullopt;
+    loop_.run_until([] { return false; }, now + kTurnLook);
+  }
+}
+
+void Consumer::note_how_many(std::span<const Message> messages, int wanted,
+                             std::optional<std::size_t> apart) {
+  FleetBoard& board = context_.scoreboard->fleet();
+  const bool enough = static_cast<int>(messages.size()) == wanted;
+  // One after a wake-up may be the only one there was.
+  const bool plenty = enough && (found_enough_ || wanted > 1);
+  found_enough_ = enough;
+  if (plenty) {
+    const int lane = messages.front().lane;
+    const bool is_fresh = lane % 2 == 1 && lane == messages.back().lane;
+    if (is_fresh) note_plenty(board, static_cast<std::size_t>(lane / 2), Clock::now());
+  } else if (apart) {
+    note_end(board, *apart);
+  }
+  if (std::exchange(has_turn_, false)) end_turn(board);
 }
 
 /// What it was to tell along is told by itself next, which knows what to do about locked rows. True
@@ -259,7 +285,7 @@ void Consumer::work_off_batch() {
     if (batch_[i].lost) continue;
     // Nor does anything wait for a handler that does not start.
     const bool broken = handler_->failed_starts() > handler_failures_;
-    if (Clock::now() >= hold_until_ || broken || !open_handler()) {
+    if (hold_until() <= Clock::now() || broken || !open_handler()) {
       release_unstarted();
       return;
     }
@@ -270,6 +296,13 @@ void Consumer::work_off_batch() {
     if (i + 1 < batch_.size() && Clock::now() >= next_telling()) settle();
     recycling_.look(Clock::now(), handler_->pids());
   }
+}
+
+/// The rest of the batch is for others then. Only what its handler takes counts: where the database
+/// or the processors are busy, others would be no faster.
+TimePoint Consumer::hold_until() const {
+  if (!batch_size_.is_auto()) return TimePoint::max();
+  return Clock::now() + (BatchSize::kHoldFor - handled_for_);
 }
 
 /// Whatever it is that keeps this message from coming to an end (it may bring down the host): not
@@ -300,6 +333,7 @@ void Consumer::run_one(std::size_t index) {
   held.outcome = handle(index);
   held.running = false;
   const auto took = Clock::now() - started_at;
+  handled_for_ += took;
   loop_.slot().count_handler_time(took);
   batch_size_.handled(took);
   finish(index);
@@ -319,15 +353,16 @@ Outcome Consumer::handle(std::size_t index) {
   bool stopped = false;
   bool lost = false;
   bool released_rest = false;
+  const TimePoint hold_rest_until = hold_until();
   while (!outcome) {
     const TimePoint begin = Clock::now();
-    if (!released_rest && (loop_.draining() || begin >= hold_until_)) {
+    if (!released_rest && (loop_.draining() || begin >= hold_rest_until)) {
       released_rest = true;
       release_unstarted();
     }
     if (begin >= next_telling()) tell_while_running();
     TimePoint next = std::min(begin + look, next_telling());
-    if (!released_rest) next = std::min(next, hold_until_);
+    if (!released_rest) next = std::min(next, hold_rest_until);
     if (loop_.draining() && !stopped) next = std::min(next, loop_.drain_deadline());
     loop_.run_until(finished, next);
     if (outcome) break;

@@ -51,11 +51,15 @@ class Consumer {
   void work();
   bool just_emptied();
   bool claim();
+  std::optional<std::size_t> find_beginning(int wanted);
+  void note_how_many(std::span<const Message> messages, int wanted,
+                     std::optional<std::size_t> apart);
   bool claim_failed(std::span<const std::size_t> done, const DatabaseError& error);
   void give_back_claim();
   Millis poll_interval(TimePoint now) const;
   void wait();
   void work_off_batch();
+  TimePoint hold_until() const;
   bool worn_out(std::size_t index);
   void run_one(std::size_t index);
   Outcome handle(std::size_t index);
@@ -105,14 +109,14 @@ class Consumer {
   TimePoint tell_by_ = TimePoint::max();  ///< when it must, though the batch goes on
   bool tell_alone_ = false;               ///< what a claim was to tell along it could not
   std::string claim_refused_;             ///< why, when the answer came and could not be read
-  TimePoint hold_until_;                  ///< the rest of the batch is for others then
+  Clock::duration handled_for_{};         ///< the batch, by its handler
   TimePoint leased_at_;       ///< when the leases of the batch were last extended (asked)
   TimePoint try_renewal_at_;  ///< not before: without a session there is a pause between tries
   std::uint64_t claims_ = 0;
   int handler_failures_ = 0;
   bool got_less_ = false;      ///< the last claim: than it wanted, but something
   bool found_enough_ = false;  ///< the last claim
-  std::optional<std::size_t> apart_;  ///< the next claim begins behind those that are under way
+  bool has_turn_ = false;      ///< to claim from the marks on
   bool woken_ = false;  ///< the last wait ended by a wake-up
 };
 

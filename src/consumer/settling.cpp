@@ -77,8 +77,6 @@ void Consumer::settle() {
   if (!settlements.empty()) {
     loop_.enter(Phase::settling);
     const auto tellings = ask(settlements, indexes);
-    // Others are no faster at this: what the database takes is no reason to give the rest to them.
-    if (hold_until_ != TimePoint::max()) hold_until_ += Clock::now() - now;
     std::int64_t locked = 0;
     for (std::size_t i = 0; i < indexes.size(); ++i) {
       note_told(indexes[i], tellings[i]);

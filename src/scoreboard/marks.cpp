@@ -10,6 +10,9 @@ namespace {
 constexpr Millis kPatience{3000};
 /// Claims under way do not reach farther; something else stands there.
 constexpr std::int64_t kFarthest = 1'000'000;
+/// Whoever claims less often is in nobody's way.
+constexpr Millis kPlentyFor{20};
+constexpr Millis kTurn{5};
 
 }  // namespace
 
@@ -20,20 +23,42 @@ Marks marks_for_claim(const FleetBoard& board, TimePoint now) {
   return read_marks(board);
 }
 
-void begin_apart(FleetBoard& board, Marks& marks, std::size_t priority, int wanted) {
-  if (marks[priority] <= 0) return;
-  auto& taken = board.taken[priority];
-  auto seen = taken.load();
-  std::int64_t begin = 0;
-  do {
-    const bool sound = seen > marks[priority] && seen - marks[priority] < kFarthest;
-    begin = sound ? seen : marks[priority];
-  } while (!taken.compare_exchange_weak(seen, begin + wanted));
-  marks[priority] = begin;
+std::optional<std::size_t> begin_apart(FleetBoard& board, Marks& marks, int wanted,
+                                       TimePoint now) {
+  const auto now_ms = to_ms(now);
+  for (std::size_t i = 0; i < marks.size(); ++i) {
+    const auto plenty_at = board.plenty_at_ms[i].load();
+    if (marks[i] <= 0 || plenty_at > now_ms || plenty_at <= now_ms - kPlentyFor.count()) continue;
+    auto& taken = board.taken[i];
+    auto seen = taken.load();
+    std::int64_t begin = 0;
+    do {
+      const bool sound = seen > marks[i] && seen - marks[i] < kFarthest;
+      begin = sound ? seen : marks[i];
+    } while (!taken.compare_exchange_weak(seen, begin + wanted));
+    marks[i] = begin;
+    return i;
+  }
+  return std::nullopt;
 }
 
-void begin_together(FleetBoard& board, std::size_t priority) {
+void note_plenty(FleetBoard& board, std::size_t priority, TimePoint now) {
+  board.plenty_at_ms[priority].store(to_ms(now));
+}
+
+void note_end(FleetBoard& board, std::size_t priority) {
+  board.plenty_at_ms[priority].store(0);
   board.taken[priority].store(0);
+}
+
+bool take_turn(FleetBoard& board, TimePoint now) {
+  auto until = board.turn_until_ms.load();
+  const bool taken = until > to_ms(now) && until <= to_ms(now + kTurn);
+  return !taken && board.turn_until_ms.compare_exchange_strong(until, to_ms(now + kTurn));
+}
+
+void end_turn(FleetBoard& board) {
+  board.turn_until_ms.store(0);
 }
 
 void raise_marks(FleetBoard& board, std::span<const Message> messages) {

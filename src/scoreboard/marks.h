@@ -4,6 +4,7 @@
 // there was. Shared memory, and so a hint only: maintenance sweeps up what becomes claimable behind
 // a mark, and says when it last did. Fork: after.
 
+#include <optional>
 #include <span>
 
 #include "base/clock.h"
@@ -14,13 +15,24 @@ namespace pgforeman {
 /// From where the next claim looks: from the beginning while nobody sweeps behind the marks.
 Marks marks_for_claim(const FleetBoard& board, TimePoint now);
 
-/// The same for one of many claims that take `wanted` messages of `priority` each, one upon the
-/// other: it begins behind those that are under way. The first `wanted` messages above an id M have
-/// at least `wanted` ids, so whoever begins at M + wanted leaves out nothing that it could have got.
-/// Changes nothing while nobody sweeps behind the marks.
-void begin_apart(FleetBoard& board, Marks& marks, std::size_t priority, int wanted);
-/// A claim found less than it wanted: the next ones begin at the marks.
-void begin_together(FleetBoard& board, std::size_t priority);
+// Claims that come one upon the other and all begin at the marks try for the same rows, walk over
+// those that others have locked, and leave locks of their own on them. So while there is plenty in
+// a lane each begins behind those that are under way. It leaves out nothing that it could have got:
+// the first n messages above an id M have at least n ids, so whoever takes them takes all up to
+// M + n. Should it fail, what it would have taken is behind a mark.
+
+/// For a claim of `wanted` messages: where there is plenty (the priority is returned), it begins
+/// behind the others.
+std::optional<std::size_t> begin_apart(FleetBoard& board, Marks& marks, int wanted, TimePoint now);
+/// A claim found all it wanted, in this lane alone.
+void note_plenty(FleetBoard& board, std::size_t priority, TimePoint now);
+/// It did not: the next ones begin at the marks.
+void note_end(FleetBoard& board, std::size_t priority);
+
+/// Claims of many messages begin at the marks one at a time: the second then knows whether there is
+/// plenty. A turn that is not ended is over after some milliseconds.
+bool take_turn(FleetBoard& board, TimePoint now);
+void end_turn(FleetBoard& board);
 
 /// A claim got these.
 void raise_marks(FleetBoard& board, std::span<const Message> messages);
