@@ -16,9 +16,7 @@
 #include "base/log.h"
 #include "child/child_main.h"
 #include "child/settled.h"
-#include "child/unheard_claim.h"
 #include "consumer/settle_log.h"
-#include "scoreboard/marks.h"
 
 namespace pgforeman {
 namespace {
@@ -31,9 +29,6 @@ constexpr Millis kLeaseLook{1000};
 // Maintenance that did not report for so long does not hear for the fleet.
 constexpr Millis kHearsFor{3000};
 constexpr Millis kBackstop{60'000};
-// How long a claim of many messages waits for those of others, and how often it looks.
-constexpr Millis kTurnPatience{3};
-constexpr std::chrono::microseconds kTurnLook{300};
 constexpr Millis kHandlerBackoff{100};
 constexpr Millis kHandlerBackoffMax{30000};
 
@@ -72,6 +67,7 @@ Consumer::Consumer(const ChildContext& context)
       ledger_(context.scoreboard->ledger(context.ledger)),
       recycling_(context),
       batch_size_(options_.batch),
+      vacuum_(context.scoreboard->fleet()),
       handler_(make_handler(loop_.io(), options_, ledger_)),
       wake_(loop_.io(), ::fcntl(context.wake_fd, F_DUPFD_CLOEXEC, 0)) {
   loop_.on_child_exit([this](ChildExit exit) {
@@ -101,6 +97,10 @@ void Consumer::work() {
     give_back_claim();
     ledger_.end_claim({});
   }
+  if (!has_work() && vacuum_.take(Clock::now())) {
+    settle();
+    vacuum_.run(session_.queue());
+  }
   const bool pause = !has_work() && just_emptied();
   if (pause || handler_->failed_starts() > 0 || !may_tell_with_claim()) settle();
   // A handler that does not start costs the queue nothing: somebody else may have a better one.
@@ -111,123 +111,6 @@ void Consumer::work() {
   } else {
     wait();
   }
-}
-
-/// So much is sent that maintenance looks each 2 ms: after a claim that did not get all it asked
-/// for, the next one within that time would find next to nothing.
-bool Consumer::just_emptied() {
-  return std::exchange(got_less_, false) && context_.scoreboard->fleet().looking.load() != 0 &&
-         Clock::now() - leased_at_ < Millis{2};
-}
-
-/// Takes along what is done. False: nobody looked, for that.
-bool Consumer::claim() {
-  loop_.enter(Phase::claiming);
-  const auto done = done_together();
-  std::vector<std::int64_t> ids;
-  for (const std::size_t i : done) ids.push_back(batch_[i].message.lease.id);
-  const auto done_token = done.empty() ? 0 : batch_[done.front()].message.lease.token;
-  const std::size_t stay = done.empty() ? batch_.size() : 0;
-  FleetBoard& board = context_.scoreboard->fleet();
-  const int wanted = std::min(batch_size_.next(), static_cast<int>(kMaxBatch - stay));
-  const auto apart = find_beginning(wanted);
-  if (loop_.draining()) return false;
-  // Before the call: if its answer never comes, its rows are found by this token.
-  open_claim_ = next_token();
-  ledger_.begin_claim(open_claim_, open_claim_marks_);
-  if (!done.empty()) ledger_.ask();
-  leased_at_ = Clock::now();
-  loop_.slot().slot().batch.store(static_cast<std::uint32_t>(wanted));
-  Claimed claimed;
-  try {
-    claimed = session_.queue().settle_and_claim(ids, done_token, wanted, open_claim_,
-                                                options_.visibility_timeout, open_claim_marks_);
-  } catch (const DatabaseError& error) {
-    if (claim_failed(done, error)) return false;
-    throw;
-  }
-  if (!done.empty()) note_done(done, claimed.lost);
-  const auto& messages = claimed.messages;
-  ledger_.end_claim(messages);
-  raise_marks(board, messages);
-  open_claim_ = 0;
-  session_.worked();
-  const auto got = static_cast<int>(messages.size());
-  for (auto& message : claimed.messages) batch_.emplace_back().message = std::move(message);
-  batch_size_.claimed(got);
-  got_less_ = got > 0 && got < wanted;
-  note_how_many(messages, wanted, apart);
-  if (apart && got == 0) return false;  // there may be something before where it began
-  handled_for_ = {};
-  // One notification may stand for many messages: whoever found work wakes the next.
-  if (std::exchange(woken_, false) && got == wanted) {
-    ::eventfd_write(context_.wake_fd, 1);
-  }
-  return true;
-}
-
-/// From where the next claim looks: the priority in whose lane it begins apart from others.
-std::optional<std::size_t> Consumer::find_beginning(int wanted) {
-  FleetBoard& board = context_.scoreboard->fleet();
-  const TimePoint until = Clock::now() + kTurnPatience;
-  has_turn_ = false;
-  while (true) {
-    const TimePoint now = Clock::now();
-    open_claim_marks_ = marks_for_claim(board, now);
-    if (const auto apart = begin_apart(board, open_claim_marks_, wanted, now)) return apart;
-    has_turn_ = wanted > 1 && take_turn(board, now);
-    if (wanted == 1 || has_turn_ || now >= until || loop_.draining()) return std::nullopt;
-    loop_.run_until([] { return false; }, now + kTurnLook);
-  }
-}
-
-void Consumer::note_how_many(std::span<const Message> messages, int wanted,
-                             std::optional<std::size_t> apart) {
-  FleetBoard& board = context_.scoreboard->fleet();
-  const bool enough = static_cast<int>(messages.size()) == wanted;
-  // One after a wake-up may be the only one there was.
-  const bool plenty = enough && (found_enough_ || wanted > 1);
-  found_enough_ = enough;
-  if (plenty) {
-    const int lane = messages.front().lane;
-    const bool is_fresh = lane % 2 == 1 && lane == messages.back().lane;
-    if (is_fresh) note_plenty(board, static_cast<std::size_t>(lane / 2), Clock::now());
-  } else if (apart) {
-    note_end(board, *apart);
-  }
-  if (std::exchange(has_turn_, false)) end_turn(board);
-}
-
-/// What it was to tell along is told by itself next, which knows what to do about locked rows. True
-/// when that was all there was about it.
-bool Consumer::claim_failed(std::span<const std::size_t> done, const DatabaseError& error) {
-  using Kind = DatabaseError::Kind;
-  tell_alone_ = true;
-  if (!done.empty() && (error.kind() == Kind::locked || error.kind() == Kind::transient)) {
-    open_claim_ = 0;
-    ledger_.end_claim({});
-    ledger_.answered();
-    return true;
-  }
-  // The answer may be lost, or be unreadable.
-  for (const std::size_t i : done) batch_[i].asked = true;
-  if (error.kind() == Kind::rejected) claim_refused_ = error.what();
-  return false;
-}
-
-/// An answer that was lost is nobody's doing; one that cannot be read, say for lack of memory, may
-/// be a message's, which must not come back for ever.
-void Consumer::give_back_claim() {
-  std::optional<Outcome> crash;
-  if (!claim_refused_.empty()) {
-    crash = Outcome{Outcome::Kind::crash};
-    crash->error = "its claim failed: " + claim_refused_;
-    crash->evidence.cause = Cause::consumer_crash;
-  }
-  release_unheard_claim(session_.queue(), {open_claim_, open_claim_marks_}, crash,
-                        retry_rule(options_));
-  open_claim_ = 0;
-  claim_refused_.clear();
 }
 
 /// While maintenance hears of new messages it wakes whoever is needed, and looks for what it missed
@@ -428,17 +311,6 @@ void Consumer::clean_up_strangers() {
   const auto keep = handler_->pids();
   if (!keep.empty() || !has_children()) return;
   for (const auto& exit : kill_strangers(keep)) handler_->on_exit(exit);
-}
-
-std::int64_t Consumer::next_token() {
-  // splitmix64 over who we are and how many claims there were: unique without asking anybody.
-  std::uint64_t x = context_.fleet_id + (static_cast<std::uint64_t>(context_.slot) << 48U) +
-                    (static_cast<std::uint64_t>(context_.epoch) << 24U) * 0x9e3779b97f4a7c15U +
-                    ++claims_ * 0xd1342543de82ef95U;
-  x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9U;
-  x = (x ^ (x >> 27U)) * 0x94d049bb133111ebU;
-  const auto token = static_cast<std::int64_t>((x ^ (x >> 31U)) >> 1U);
-  return token == 0 ? 1 : token;
 }
 
 }  // namespace pgforeman

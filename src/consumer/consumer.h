@@ -15,6 +15,7 @@
 #include "child/settle_each.h"
 #include "consumer/batch_size.h"
 #include "consumer/recycling.h"
+#include "consumer/vacuum_duty.h"
 #include "handlers/handler.h"
 #include "pgforeman/message.h"
 #include "scoreboard/ledger.h"
@@ -98,6 +99,7 @@ class Consumer {
   OomWatch oom_;
   Recycling recycling_;
   BatchSize batch_size_;
+  VacuumDuty vacuum_;
   std::unique_ptr<Handler> handler_;
   boost::asio::posix::stream_descriptor wake_;
 
@@ -117,7 +119,7 @@ class Consumer {
   bool got_less_ = false;      ///< the last claim: than it wanted, but something
   bool found_enough_ = false;  ///< the last claim
   bool has_turn_ = false;      ///< to claim from the marks on
-  bool woken_ = false;  ///< the last wait ended by a wake-up
+  bool woken_ = false;         ///< the last wait ended by a wake-up
 };
 
 }  // namespace pgforeman

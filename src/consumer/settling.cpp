@@ -98,6 +98,7 @@ void Consumer::settle() {
 }
 
 void Consumer::end_telling() {
+  vacuum_.count(untold_);
   untold_ = 0;
   tell_by_ = TimePoint::max();
   for (const Held& held : batch_) {

@@ -305,6 +305,17 @@ int Queue::socket() const {
   return connection_.impl().socket();
 }
 
+Queue::VacuumDue Queue::vacuum_due() {
+  const pqxx::result rows = connection_.impl().call("select pgforeman.vacuum_due()");
+  const std::string_view due = rows[0][0].c_str();
+  if (due == "never") return VacuumDue::never;
+  return due == "now" ? VacuumDue::now : VacuumDue::later;
+}
+
+void Queue::vacuum() {
+  connection_.impl().run("vacuum (skip_locked, truncate off) pgforeman.message");
+}
+
 QueueCounts Queue::counts() {
   const pqxx::result rows = connection_.impl().call(
       "select ready, scheduled, running, dead, oldest_seconds, capped from pgforeman.counts($1)",

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "pgforeman/message.h"
 #include "queue/connection.h"
+#include "queue/results.h"
 
 namespace pgforeman {
 
@@ -38,45 +39,6 @@ struct Settlement {
 
 /// What a settlement came to, in the order they were given.
 enum class Settled { done, retried, dead, released, lost_lease };
-
-struct QueueCounts {
-  std::int64_t ready = 0;      ///< claimable now
-  std::int64_t scheduled = 0;  ///< delayed or waiting for a retry
-  std::int64_t running = 0;    ///< under a lease
-  std::int64_t dead = 0;       ///< dead letters
-  double oldest_seconds = 0;   ///< age of the oldest claimable message; 0 when none
-  bool capped = false;         ///< a count reached its bound: "at least"
-};
-
-struct Tick {
-  std::int64_t promoted = 0;
-  std::optional<Millis> next_due;  ///< until the next scheduled message is due
-  QueueCounts counts;
-};
-
-/// What a look behind the marks came to.
-struct Sweep {
-  std::int64_t moved = 0;      ///< claimable ones that went into the redelivered lane
-  std::int64_t claimable = 0;  ///< that were to go there; some may be locked, or too many for once
-  std::int64_t leased = 0;
-  Marks lowest{};                   ///< the lowest ids that were found; the largest number: none
-  Marks reached{};                  ///< how far it looked
-  std::optional<Millis> lease_end;  ///< until the first of these leases ends
-  std::int64_t xid = 0;             ///< of its transaction
-  std::int64_t oldest_xid = 0;      ///< that was under way; who wrote before those has ended
-  std::int64_t highest = 0;         ///< id that any message ever had
-};
-
-/// What is to be done at once, and when there will be more.
-struct Look {
-  std::int64_t ready = 0;  ///< claimable, up to as many as were asked for
-  std::optional<Millis> next_due;
-};
-
-struct Claimed {
-  std::vector<Message> messages;    ///< most urgent first
-  std::vector<std::int64_t> lost;  ///< ids that were to be settled, but whose token had moved on
-};
 
 /// How many a sweep moves at once, of each priority.
 inline constexpr std::int64_t kSweepMoves = 1000;
@@ -139,6 +101,12 @@ class Queue {
   std::vector<News> news();
   /// Readable when there may be news. Belongs to the connection.
   int socket() const;
+
+  enum class VacuumDue { now, later, never };  ///< never: this role may not
+  VacuumDue vacuum_due();
+  /// Of the table of messages; not at all while somebody else does. Takes no lock that any of the
+  /// other calls waits for.
+  void vacuum();
 
   /// Only counts; changes nothing.
   QueueCounts counts();

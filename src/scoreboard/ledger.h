@@ -94,9 +94,8 @@ class LedgerWriter {
   explicit LedgerWriter(Ledger& ledger) : ledger_(ledger) {}
 
   void begin_claim(std::int64_t token, const Marks& marks);
-  /// These come after what is still held.
-  void end_claim(std::span<const Message> messages);
-  /// A run begins at `wall_ms`; nobody shall renew for it beyond `deadline`.
+  void end_claim(std::span<const Message> messages);  ///< these come after what is still held
+  /// A run begins; nobody shall renew for it beyond `deadline`.
   void start(std::size_t index, std::int64_t wall_ms, TimePoint deadline);
   void set_handler(std::int32_t pid) { ledger_.handler_pid.store(pid); }
   void add_stderr(std::string_view chunk);
@@ -115,7 +114,7 @@ class LedgerWriter {
 
  private:
   Ledger& ledger_;
-  std::size_t held_ = 0;  ///< our own count: others may write over the shared one
+  std::size_t held_ = 0;          ///< our own count: others may write over the shared one
   std::int64_t begun_at_ms_ = 0;  ///< the open claim
 };
 

@@ -23,8 +23,7 @@ Marks marks_for_claim(const FleetBoard& board, TimePoint now) {
   return read_marks(board);
 }
 
-std::optional<std::size_t> begin_apart(FleetBoard& board, Marks& marks, int wanted,
-                                       TimePoint now) {
+std::optional<std::size_t> begin_apart(FleetBoard& board, Marks& marks, int wanted, TimePoint now) {
   const auto now_ms = to_ms(now);
   for (std::size_t i = 0; i < marks.size(); ++i) {
     const auto plenty_at = board.plenty_at_ms[i].load();

@@ -37,6 +37,9 @@ struct alignas(64) FleetBoard {
   std::array<std::atomic<std::int64_t>, std::tuple_size_v<Marks>> taken, plenty_at_ms;
   std::atomic<std::int64_t> turn_until_ms;
   std::atomic<std::int64_t> swept_at_ms;  ///< 0: never
+  /// Messages settled since the queue's table was vacuumed, and when it may be again.
+  std::atomic<std::uint64_t> unvacuumed;
+  std::atomic<std::int64_t> vacuum_at_ms;
   /// Reasons of an outage that somebody has logged, and when: half a hash, monotonic seconds (see
   /// scoreboard/said.h).
   std::array<std::atomic<std::uint64_t>, 64> said;

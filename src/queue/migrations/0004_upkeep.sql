@@ -232,3 +232,24 @@ begin
   return next;
 end
 $$;
+
+-- Whether it is time to VACUUM the queue's table: 'now', 'later' (somebody just did), or 'never'
+-- (this role may not). Asked by whoever settled many messages: autovacuum, which looks once a minute,
+-- lets the table of a busy queue grow to many times its size.
+create function pgforeman.vacuum_due()
+returns text
+language sql volatile
+set search_path = pg_catalog, pg_temp
+return (
+  select case when not case when current_setting('server_version_num')::int >= 170000
+                            then has_table_privilege(c.oid, 'MAINTAIN')
+                            else pg_has_role(c.relowner, 'USAGE')
+                                 or (select pg_has_role(d.datdba, 'USAGE') from pg_database d
+                                     where d.datname = current_database()) end
+              then 'never'
+              when greatest(pg_stat_get_last_vacuum_time(c.oid),
+                            pg_stat_get_last_autovacuum_time(c.oid))
+                   > clock_timestamp() - interval '4 seconds'
+              then 'later'
+              else 'now' end
+  from pg_class c where c.oid = 'pgforeman.message'::regclass);

@@ -1,0 +1,59 @@
+#include "consumer/vacuum_duty.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace pgforeman {
+namespace {
+
+constexpr std::uint64_t kMessages = 10'000;
+constexpr Millis kBetween{5000};
+// Behind a snapshot that somebody holds, a vacuum reads much and cleans nothing.
+constexpr int kRest = 50;
+constexpr Millis kAfterFailure{60'000};
+
+}  // namespace
+
+void VacuumDuty::count(std::size_t messages) {
+  board_.unvacuumed.fetch_add(messages, std::memory_order_relaxed);
+}
+
+bool VacuumDuty::take(TimePoint now) {
+  if (board_.unvacuumed.load(std::memory_order_relaxed) < kMessages) return false;
+  auto next = board_.vacuum_at_ms.load();
+  if (to_ms(now) < next) return false;
+  return board_.vacuum_at_ms.compare_exchange_strong(next, to_ms(now + kAfterFailure));
+}
+
+void VacuumDuty::run(Queue& queue) {
+  const TimePoint began = Clock::now();
+  try {
+    switch (queue.vacuum_due()) {
+      case Queue::VacuumDue::never:
+        log::info("the queue's table is left to autovacuum: only its owner may vacuum it");
+        board_.vacuum_at_ms.store(to_ms(TimePoint::max()));
+        return;
+      case Queue::VacuumDue::later:
+        return rest(kBetween);
+      case Queue::VacuumDue::now:
+        break;
+    }
+    board_.unvacuumed.store(0, std::memory_order_relaxed);
+    queue.vacuum();
+  } catch (const DatabaseError& error) {
+    if (error.kind() == DatabaseError::Kind::connection) throw;
+    log::debug("the queue's table was not vacuumed", {{"reason", error.what()}});
+    return;
+  }
+  const auto took = Clock::now() - began;
+  rest(std::max<Clock::duration>(kBetween, kRest * took));
+  log::debug("the queue's table was vacuumed",
+             {{"seconds", std::chrono::duration<double>(took).count()}});
+}
+
+void VacuumDuty::rest(Clock::duration time) {
+  board_.vacuum_at_ms.store(to_ms(Clock::now() + time));
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,30 @@
+#pragma once
+// Keeps the queue's table small. A busy queue leaves so many dead row versions that autovacuum,
+// which looks once a minute, lets the table grow to many times its size. So every few seconds, and
+// only after many messages, one consumer of the fleet vacuums it between two of its batches: not
+// maintenance, whose session rescues and wakes. Fork: after.
+
+#include "base/clock.h"
+#include "queue/queue.h"
+#include "scoreboard/scoreboard.h"
+
+namespace pgforeman {
+
+class VacuumDuty {
+ public:
+  explicit VacuumDuty(FleetBoard& board) : board_(board) {}
+
+  /// So many messages were settled.
+  void count(std::size_t messages);
+  /// Whether it is this consumer's turn: then nobody else's for a while.
+  bool take(TimePoint now);
+  /// After take(). Throws DatabaseError only when the session is lost.
+  void run(Queue& queue);
+
+ private:
+  void rest(Clock::duration time);
+
+  FleetBoard& board_;
+};
+
+}  // namespace pgforeman
