@@ -1,6 +1,7 @@
 #include "scoreboard/marks.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace pgforeman {
 namespace {
@@ -10,6 +11,7 @@ namespace {
 constexpr Millis kPatience{3000};
 /// Claims under way do not reach farther; something else stands there.
 constexpr std::int64_t kFarthest = 1'000'000;
+constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() - 2 * kFarthest;
 /// Whoever claims less often is in nobody's way.
 constexpr Millis kPlentyFor{20};
 constexpr Millis kTurn{5};
@@ -27,7 +29,9 @@ std::optional<std::size_t> begin_apart(FleetBoard& board, Marks& marks, int want
   const auto now_ms = to_ms(now);
   for (std::size_t i = 0; i < marks.size(); ++i) {
     const auto plenty_at = board.plenty_at_ms[i].load();
-    if (marks[i] <= 0 || plenty_at > now_ms || plenty_at <= now_ms - kPlentyFor.count()) continue;
+    if (marks[i] <= 0 || marks[i] > kMost || plenty_at > now_ms ||
+        plenty_at <= now_ms - kPlentyFor.count())
+      continue;
     auto& taken = board.taken[i];
     auto seen = taken.load();
     std::int64_t begin = 0;

@@ -73,6 +73,55 @@ TEST_CASE("A claimed message is nobody else's until its lease ends, then with a 
   }
 }
 
+TEST_CASE("A claim settles before what is done, and tells what it had lost", "[claim]") {
+  Database db;
+  for (int i = 0; i < 6; ++i) db.send();
+  const auto held = db.queue.claim(3, 1, Millis{60000});
+  REQUIRE(held.size() == 3);
+  std::vector<std::int64_t> ids;
+  for (const auto& message : held) ids.push_back(message.lease.id);
+  db.sql.query("update pgforeman.message set token = 99 where id = " + std::to_string(ids[1]));
+
+  auto claimed = db.queue.settle_and_claim(ids, 1, 2, 2, Millis{60000}, {});
+  CHECK(claimed.messages.size() == 2);
+  CHECK(claimed.lost == std::vector{ids[1]});
+  CHECK(db.sql.number("select count(*) from pgforeman.message") == 4);
+
+  // One by itself takes another way.
+  const auto second = claimed.messages;
+  claimed = db.queue.settle_and_claim(std::vector{second[0].lease.id}, 2, 1, 3, Millis{60000}, {});
+  CHECK(claimed.lost.empty());
+  CHECK(claimed.messages.size() == 1);
+  claimed = db.queue.settle_and_claim(std::vector{second[0].lease.id}, 2, 1, 4, Millis{60000}, {});
+  CHECK(claimed.lost == std::vector{second[0].lease.id});
+  CHECK(claimed.messages.empty());
+  // No token is nobody's.
+  db.sql.query("update pgforeman.message set token = 0");
+  claimed = db.queue.settle_and_claim(ids, 0, 1, 5, Millis{60000}, {});
+  CHECK(claimed.lost == ids);
+  CHECK(db.sql.number("select count(*) from pgforeman.message") == 3);
+}
+
+TEST_CASE("A claim that could not settle a locked row has claimed nothing", "[claim]") {
+  Database db;
+  for (int i = 0; i < 2; ++i) db.send();
+  const auto held = db.queue.claim(1, 1, Millis{60000});
+  REQUIRE(held.size() == 1);
+  Sql somebody(db.conninfo);
+  somebody.query("begin; select 1 from pgforeman.message where token = 1 for update");
+  const std::vector ids{held[0].lease.id};
+  try {
+    db.queue.settle_and_claim(ids, 1, 1, 2, Millis{60000}, {});
+    FAIL("it did not notice");
+  } catch (const DatabaseError& error) {
+    CHECK(error.kind() == DatabaseError::Kind::locked);
+  }
+  CHECK(db.sql.number("select count(*) from pgforeman.message where token = 2") == 0);
+  somebody.query("commit");
+  CHECK(db.queue.settle_and_claim(ids, 1, 1, 3, Millis{60000}, {}).messages.size() == 1);
+  CHECK(db.sql.number("select count(*) from pgforeman.message") == 1);
+}
+
 TEST_CASE("A token of 0 is no token", "[claim]") {
   Database db;
   const auto id = db.send();
