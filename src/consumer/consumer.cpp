@@ -114,7 +114,7 @@ void Consumer::work() {
 }
 
 /// While maintenance hears of new messages it wakes whoever is needed, and looks for what it missed
-/// every second: a look by each of a thousand idle consumers would find nothing.
+/// every 1.2 s: a look by each of a thousand idle consumers would find nothing.
 Millis Consumer::poll_interval(TimePoint now) const {
   const auto heard = context_.scoreboard->fleet().hears_at_ms.load();
   const bool hears = heard <= to_ms(now) && heard > to_ms(now - kHearsFor);

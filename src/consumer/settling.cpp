@@ -87,7 +87,7 @@ void Consumer::settle() {
     if (locked > 0) {
       log::warn("messages not settled yet, somebody has locked their rows", {{"messages", locked}});
     }
-    // Maintenance finds out when a retry is due; unless called it looks once a second.
+    // Maintenance finds out when a retry is due; unless called it looks every 1.2 s.
     if (std::any_of(tellings.begin(), tellings.end(),
                     [](const Telling& telling) { return telling.settled == Settled::retried; })) {
       ::eventfd_write(context_.call_fd, 1);

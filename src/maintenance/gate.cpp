@@ -11,7 +11,7 @@ constexpr Millis kLook{2};
 constexpr int kQuietLooks = 4;
 constexpr int kLookRest = 4;  // looks take a fifth of the time at most
 // Who checked the gate while it was closed may commit after it was opened, and notify nobody: until
-// the tick of each second would do it as well, look ever more rarely.
+// the next tick would do it as well, look ever more rarely.
 constexpr Millis kLookMost{1000};
 // From so many notifications in so long on, looks cost less.
 constexpr Millis kWindow{10};

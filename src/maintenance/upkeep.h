@@ -1,5 +1,5 @@
 #pragma once
-// The duty of each second: makes due messages claimable, counts the queue into the scoreboard, and
+// A duty of every 1.2 s: makes due messages claimable, counts the queue into the scoreboard, and
 // is the fleet's probe of the database. One statement. Fork: after.
 
 #include "maintenance/sweeper.h"

@@ -111,7 +111,7 @@ const std::array kTable = {
            .help =
                "How often an idle consumer looks for work by itself, where it has to: through a "
                "transaction pooler, or without maintenance. Else the fleet's maintenance process "
-               "hears of new messages, looks once a second besides, and wakes as many consumers as "
+               "hears of new messages, looks every 1.2 s besides, and wakes as many consumers as "
                "there is work for; then a consumer looks by itself once a minute."},
     Option{.name = "HANDLER",
            .group = kHandlerGroup,

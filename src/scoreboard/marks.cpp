@@ -7,7 +7,7 @@ namespace pgforeman {
 namespace {
 
 /// Without a sweep for so long consumers look for themselves. Maintenance sweeps, or finds that
-/// there is no need to, at least once a second.
+/// there is no need to, at least every 1.2 s.
 constexpr Millis kPatience{3000};
 /// Claims under way do not reach farther; something else stands there.
 constexpr std::int64_t kFarthest = 1'000'000;

@@ -133,7 +133,7 @@ FleetView Supervisor::view() const {
 }
 
 /// Ready: the fleet can claim. A handler that runs for an hour says nothing about the database, so
-/// maintenance, which asks it every second, has a veto while it lives.
+/// maintenance, which asks it every 1.2 s, has a veto while it lives.
 void Supervisor::judge_readiness(FleetView& view) const {
   const bool up = view.maintenance.pid > 0 && view.maintenance.connected;
   const bool works = std::any_of(view.slots.begin(), view.slots.end(), [up](const SlotView& slot) {

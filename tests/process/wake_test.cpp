@@ -112,7 +112,7 @@ TEST_CASE("A lost session of maintenance costs wake-ups for a moment only", "[wa
   stop_cleanly(fleet);
 }
 
-TEST_CASE("An idle fleet asks the database once a second, however large it is", "[long]") {
+TEST_CASE("An idle fleet asks the database once a second at most, however large it is", "[long]") {
   Bed bed;
   Fleet fleet(bed.settings({{"CONCURRENCY", "64"}, {"LOG_LEVEL", "debug"}}), Fleet::Wait::ready);
   REQUIRE(hears(fleet));
@@ -139,8 +139,8 @@ TEST_CASE("An idle fleet asks the database once a second, however large it is", 
   CHECK(began.size() == 65);
   const double rate = statements / (monotonic_now() - start);
   say("P34 an idle fleet of 64: " + std::to_string(rate) + " statements a second");
-  CHECK(rate > 0.5);  // or they are not counted
-  CHECK(rate <= 1.5);
+  CHECK(rate > 0.5);   // or they are not counted
+  CHECK(rate <= 1.1);  // one more may fall into these ten seconds
   bed.send();
   CHECK(bed.wait_for_runs(1));
   stop_cleanly(fleet);
