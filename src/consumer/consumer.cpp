@@ -45,10 +45,13 @@ std::int64_t wall_ms() {
 std::unique_ptr<Handler> make_handler(boost::asio::io_context& io, const Options& options,
                                       LedgerWriter& ledger) {
   if (options.handler_mode == HandlerMode::noop) return make_noop_handler(io);
-  HandlerSettings settings{
-      options.handler_argv, options.handler_environment,
-      options.queue,        options.handler_timeout,
-      kHandlerKillGrace,    [&ledger](std::string_view chunk) { ledger.add_stderr(chunk); }};
+  HandlerSettings settings{options.handler_argv,
+                           options.handler_environment,
+                           options.queue,
+                           options.handler_timeout,
+                           kHandlerKillGrace,
+                           static_cast<std::size_t>(options.handler_window),
+                           [&ledger](std::string_view chunk) { ledger.add_stderr(chunk); }};
   return options.handler_mode == HandlerMode::jsonl ? make_jsonl_handler(io, std::move(settings))
                                                     : make_exec_handler(io, std::move(settings));
 }
@@ -87,6 +90,7 @@ void Consumer::run() {
     }
   }
   loop_.finish_draining();
+  finish_handed_over();
   hand_back();
   close_handler();
 }
@@ -160,7 +164,8 @@ void Consumer::wait() {
 void Consumer::work_off_batch() {
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     if (!batch_[i].waits()) continue;
-    if (loop_.check_signals()) return;
+    // What the handler has already it will run.
+    if (loop_.check_signals() && handler_->ahead() == 0) return;
     // A message late in a batch, or held through an outage, may have lost its lease.
     note_lost(i);
     if (batch_[i].lost) continue;
@@ -170,7 +175,7 @@ void Consumer::work_off_batch() {
     const bool broken = handler_->failed_starts() > handler_failures_;
     if (hold_until() <= Clock::now() || broken || !open_handler()) {
       release_unstarted();
-      return;
+      if (handler_->ahead() == 0) return;
     }
     if (!worn_out(i)) run_one(i);
     // Lost while it ran: run() opens the next session, or hand_back() in a drain, and tells then.
@@ -231,6 +236,7 @@ Outcome Consumer::handle(std::size_t index) {
   std::optional<Outcome> outcome;
   handler_->run(batch_[index].message, [&](Outcome made) { outcome = std::move(made); });
   if (const auto pids = handler_->pids(); !pids.empty()) ledger_.set_handler(pids.front());
+  hand_over_next(index);
   const auto finished = [&] { return outcome.has_value(); };
   const Millis look = std::min(kLeaseLook, options_.visibility_timeout / 6);
   bool stopped = false;
@@ -261,6 +267,33 @@ Outcome Consumer::handle(std::size_t index) {
     }
   }
   return std::move(*outcome);
+}
+
+/// A handler that takes several at once is given those that it would run next.
+void Consumer::hand_over_next(std::size_t running) {
+  const std::size_t room = handler_->room();
+  if (room == 0 || loop_.draining()) return;
+  std::vector<const Message*> next;
+  std::size_t ahead = handler_->ahead();
+  for (std::size_t i = running + 1; i < batch_.size() && next.size() < room; ++i) {
+    if (!batch_[i].waits()) continue;
+    if (ahead > 0) {
+      --ahead;
+      continue;
+    }
+    if (batch_[i].message.fruitless >= options_.max_claims) break;
+    next.push_back(&batch_[i].message);
+  }
+  if (!next.empty()) handler_->hand_over(next);
+}
+
+/// Without a session a drain may begin in the middle of a batch: what the handler has already is
+/// run.
+void Consumer::finish_handed_over() {
+  for (std::size_t i = 0; i < batch_.size() && handler_->ahead() > 0; ++i) {
+    if (batch_[i].waits()) note_lost(i);
+    if (batch_[i].waits()) run_one(i);
+  }
 }
 
 /// False when it does not start: the caller goes on later, with what it holds.

@@ -174,12 +174,18 @@ bool Consumer::unanswered() const {
   return std::any_of(batch_.begin(), batch_.end(), [](const Held& held) { return held.asked; });
 }
 
-/// What never started goes back at no attempt, with the next settle.
+/// What never started goes back at no attempt, with the next settle; not what the handler has
+/// already.
 void Consumer::release_unstarted() {
   std::size_t released = 0;
+  std::size_t ahead = handler_->ahead();
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     Held& held = batch_[i];
     if (!held.waits()) continue;
+    if (ahead > 0) {
+      --ahead;
+      continue;
+    }
     held.started = true;
     held.outcome = Outcome{Outcome::Kind::released};
     finish(i);

@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,8 +29,9 @@ struct HandlerSettings {
   std::vector<std::string> argv;         ///< resolved: argv[0] is a path that can be executed
   std::vector<std::string> environment;  ///< "KEY=value": what the handler may see, no secrets
   std::string queue;
-  Millis timeout{0};     ///< the running message's deadline, counted from run()
-  Millis kill_grace{0};  ///< between TERM and KILL of the handler's process group
+  Millis timeout{0};       ///< the running message's deadline, counted from run()
+  Millis kill_grace{0};    ///< between TERM and KILL of the handler's process group
+  std::size_t window = 1;  ///< jsonl: messages it may hold, the running one included
   std::function<void(std::string_view)> on_stderr{};  ///< each chunk as it comes; may be empty
 };
 
@@ -47,6 +49,13 @@ class Handler {
   /// Runs `message`; it must stay alive until `done` was called, exactly once, from the io_context.
   /// Every failure, the timeout included, is an Outcome.
   virtual void run(const Message& message, Done done) = 0;
+
+  /// Messages that are to run next may be handed over before, and can no longer be taken back then.
+  /// How many more it takes now, and how many it has; run() must follow in their order, but may
+  /// leave out some.
+  virtual std::size_t room() const { return 0; }
+  virtual std::size_t ahead() const { return 0; }
+  virtual void hand_over(std::span<const Message* const>) {}
 
   /// Ends the running message's handler: TERM to its group, KILL after `grace`. `done` follows.
   /// Without a running message: nothing.

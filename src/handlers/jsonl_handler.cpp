@@ -15,8 +15,10 @@
 
 #include "base/log.h"
 #include "handlers/capture.h"
+#include "handlers/handed_over.h"
 #include "handlers/handler.h"
 #include "handlers/json_line.h"
+#include "handlers/jsonl_process.h"
 #include "handlers/limits.h"
 #include "handlers/one_shot_timer.h"
 #include "handlers/outcome.h"
@@ -34,6 +36,8 @@ namespace asio = boost::asio;
 // A process that ends closes its pipes a moment before its exit can be reaped. Its exit explains
 // more than the closed pipe, so it is waited for that long.
 constexpr Millis kWaitForExit{250};
+// Beyond that, what is handed over early saves nothing.
+constexpr std::size_t kMostAhead = std::size_t{256} * 1024;
 
 class JsonlHandler final : public Handler {
  public:
@@ -49,6 +53,7 @@ class JsonlHandler final : public Handler {
   }
 
   void open() override {
+    if (!ahead_.empty()) return;  // it has work, or has answered: its output is for somebody
     // Reads what is not an answer to anything now, so that no later message is blamed for it.
     if (process_ && !run_ && process_->out.is_open()) process_->out.drain();
     if (process_ && !run_ && !process_->out.is_open()) let_end();
@@ -57,21 +62,51 @@ class JsonlHandler final : public Handler {
 
   void run(const Message& message, Done done) override {
     if (run_) throw std::logic_error("jsonl handler: a message is running already");
+    leave_out_until(message.lease.id);
+    const bool was_handed = !ahead_.empty();
+    HandedLine line = was_handed ? ahead_.take() : line_of(message);
+    if (line.outcome) return delivery_.deliver(std::move(done), std::move(*line.outcome));
     try {
-      open();
+      if (!was_handed) open();
     } catch (const std::system_error& error) {
       // Not the message's fault: it goes back as it came.
       delivery_.deliver(std::move(done), released_outcome(Cause::none, error.what()));
       return;
     }
-    run_.emplace(io_, message.lease.id, std::move(done));
-    run_->request = request_line(message, queue_json_, settings_.timeout);
+    run_.emplace(io_, std::move(line), std::move(done));
     process_->tail.clear();
     run_->deadline.start(settings_.timeout, [this] {
       run_->verdict = {Cause::timeout, timed_out(settings_.timeout)};
       process_->ender.begin(process_->pid, settings_.kill_grace);
     });
-    process_->in.write(run_->request);
+    if (!was_handed) {
+      give(run_->line);
+    } else if (!process_->out.is_open()) {
+      on_output_end();
+    }
+  }
+
+  std::size_t room() const override {
+    const std::size_t most = settings_.window - 1;
+    const bool reads = process_ && !process_->exited && process_->in.unwritten() == 0;
+    const bool is_ending = run_ && (run_->verdict || run_->ending != Ending::none);
+    // Many at a time, as a write costs more than a line.
+    return reads && !is_ending && ahead_.size() <= most / 2 ? most - ahead_.size() : 0;
+  }
+
+  std::size_t ahead() const override { return ahead_.size(); }
+
+  void hand_over(std::span<const Message* const> messages) override {
+    outbox_.clear();
+    for (const Message* message : messages) {
+      HandedLine line = line_of(*message);
+      line.begin = process_->given + outbox_.size();
+      outbox_ += line.request;
+      ahead_.add(std::move(line));
+      if (outbox_.size() > kMostAhead) break;
+    }
+    process_->given += outbox_.size();
+    process_->in.write(outbox_);
   }
 
   void stop(StopReason reason, Millis grace) override {
@@ -95,7 +130,7 @@ class JsonlHandler final : public Handler {
     if (it == leaving_.end()) return false;
     kill_group(exit.pid);
     (*it)->read_last_words();
-    if ((*it)->left_by_itself) log_end(exit);
+    if ((*it)->left_by_itself) (*it)->log_end(exit);
     leaving_.erase(it);
     return true;
   }
@@ -116,49 +151,15 @@ class JsonlHandler final : public Handler {
   int failed_starts() const override { return failed_starts_; }
 
  private:
-  struct Process {
-    Process(JsonlHandler& handler, Spawned spawned)
-        : pid(spawned.pid),
-          log(spawned.pid),
-          ender(handler.io_),
-          in(handler.io_, std::move(spawned.in),
-             [&handler] { handler.blame_after_exit("closed its stdin before the message's end"); }),
-          out(
-              handler.io_, std::move(spawned.out),
-              [&handler](std::string_view chunk) { handler.on_output(chunk); },
-              [&handler] { handler.on_output_end(); }),
-          err(handler.io_, std::move(spawned.err), [this, &handler](std::string_view chunk) {
-            tail.feed(chunk);
-            if (handler.settings_.on_stderr) handler.settings_.on_stderr(chunk);
-            log.feed(chunk);
-          }) {}
-
-    void read_last_words() {
-      err.drain();
-      log.finish();
-    }
-
-    pid_t pid;
-    bool answered = false;        ///< at least once: it is a handler that works
-    bool blamed = false;          ///< counted as a failed start
-    bool left_by_itself = false;  ///< ended between messages: its exit is worth a line
-    bool exited = false;          ///< reaped: no signal may be sent any more
-    LineSplitter lines{kAnswerBytes};
-    TailCapture tail{kStderrTailBytes};  ///< of its stderr since the message began
-    StderrLog log;
-    GroupEnder ender;
-    PipeWriter in;
-    PipeReader out, err;
-  };
+  using Process = JsonlProcess;
 
   /// The message that runs.
   struct Run {
-    Run(asio::io_context& io, std::int64_t message_id, Done on_done)
-        : id(message_id), done(std::move(on_done)), deadline(io), wait_for_exit(io) {}
+    Run(asio::io_context& io, HandedLine its, Done on_done)
+        : line(std::move(its)), done(std::move(on_done)), deadline(io), wait_for_exit(io) {}
 
-    std::int64_t id;
+    HandedLine line;
     Done done;
-    std::string request;
     Ending ending = Ending::none;
     /// What the process did wrong (or that its time is up): it is being killed, and this becomes
     /// the error when it is gone.
@@ -166,12 +167,38 @@ class JsonlHandler final : public Handler {
     OneShotTimer deadline, wait_for_exit;
   };
 
+  /// What was handed over before this one is not to run any more: the queue gave it to somebody
+  /// else.
+  void leave_out_until(std::int64_t id) {
+    while (!ahead_.empty() && ahead_.front().id != id && ahead_.front().outcome) ahead_.take();
+    if (ahead_.empty() || ahead_.front().id == id) return;
+    ahead_ = {};
+    if (!process_) return;
+    if (!process_->exited) kill_group(process_->pid);
+    let_go();
+  }
+
+  HandedLine line_of(const Message& message) const {
+    return {message.lease.id, request_line(message, queue_json_, settings_.timeout), 0, {}};
+  }
+
+  void give(HandedLine& line) {
+    line.begin = process_->given;
+    process_->given = line.end();
+    process_->in.write(line.request);
+  }
+
   void start_process() {
     try {
       Spawned spawned = spawn(settings_.argv, settings_.environment);
       const pid_t pid = spawned.pid;
       try {
-        process_ = std::make_shared<Process>(*this, std::move(spawned));
+        process_ = std::make_shared<Process>(
+            io_, std::move(spawned),
+            JsonlProcess::Heard{
+                [this](std::string_view chunk) { on_output(chunk); }, [this] { on_output_end(); },
+                [this] { blame_after_exit("closed its stdin before the message's end"); },
+                settings_.on_stderr});
       } catch (...) {
         kill_group(pid);  // reaped as a stranger
         throw;
@@ -192,17 +219,18 @@ class JsonlHandler final : public Handler {
       process->lines.clear();
       if (run_) return violation("printed a line longer than 1 MiB");
     }
-    if (!run_ && (!fits || !process->lines.partial().empty())) retire_unasked();
+    if (run_ || (fits && ahead_.unanswered() != nullptr)) return;
+    if (!fits || !process->lines.partial().empty()) retire_unasked();
   }
 
   void on_line(const std::shared_ptr<Process>& process, std::string_view line) {
     if (process != process_) return;
-    if (!run_) return retire_unasked();
+    if (!run_) return on_early_line(line);
     if (run_->verdict || run_->ending == Ending::lease_lost) return;
-    if (process->in.unwritten() > 0) {
+    if (process->in_pipe() < run_->line.end()) {
       return violation("answered before it had read the whole message");
     }
-    auto answer = parse_answer(line, run_->id);
+    auto answer = parse_answer(line, run_->line.id);
     if (!answer) return violation("printed " + answer.problem);
     process->answered = true;
     failed_starts_ = 0;
@@ -212,6 +240,19 @@ class JsonlHandler final : public Handler {
     const bool ending = run_->ending != Ending::none;
     finish(std::move(*answer.value));
     if (ending && !process->exited) let_go();
+  }
+
+  /// An answer to what was handed over, before its run. What is none fails no message: the process
+  /// is killed, and who breaks the contract in the next one's run is found out.
+  void on_early_line(std::string_view text) {
+    const HandedLine* line = ahead_.unanswered();
+    if (line == nullptr || process_->in_pipe() < line->end()) return retire_unasked();
+    auto answer = parse_answer(text, line->id);
+    if (!answer) return retire_unasked();
+    if (answer.value->kind != Outcome::Kind::done) {
+      answer.value->evidence.stderr_tail = process_->tail.text();
+    }
+    ahead_.answer(std::move(*answer.value));
   }
 
   void on_output_end() {
@@ -245,32 +286,20 @@ class JsonlHandler final : public Handler {
     process->out.drain();
     process->read_last_words();
     process_.reset();
+    ahead_.forget_unanswered();
     if (run_) {
       if (may_start_over(*process) && start_over()) return;
       return finish(outcome_of_exit(*process, exit));
     }
     if (!process->answered) blame_start(*process);
-    log_end(exit);
-  }
-
-  static void log_end(const ChildExit& exit) {
-    // Some handlers end after each message, or after so many, on purpose.
-    const bool planned = exit.signal == 0 && exit.exit_code == 0;
-    log::write(planned ? log::Level::debug : log::Level::warn,
-               "the handler ended between messages: " + exit.explain(),
-               {{"handler_pid", exit.pid}});
-  }
-
-  /// Not one byte of the message: its process ended for other reasons.
-  bool read_nothing(const Process& process) const {
-    return process.in.unread() + process.in.unwritten() >= run_->request.size();
+    process->log_end(exit);
   }
 
   /// A handler that ends after an answer (some do after each, or after so many) may just not be
   /// gone yet when the next message is written. One that never answered gets no second try here.
   bool may_start_over(const Process& process) const {
     return process.answered && run_->ending == Ending::none && !run_->verdict &&
-           read_nothing(process) && process.lines.partial().empty();
+           process.read_nothing_from(run_->line.begin) && process.lines.partial().empty();
   }
 
   bool start_over() {
@@ -280,7 +309,7 @@ class JsonlHandler final : public Handler {
       return false;  // counted, and the message is released
     }
     run_->wait_for_exit.cancel();
-    process_->in.write(run_->request);
+    give(run_->line);
     return true;
   }
 
@@ -295,7 +324,7 @@ class JsonlHandler final : public Handler {
     if (run_->ending == Ending::shutdown) return released_outcome(run_->ending);
     blame_start(process);
     const std::string what = "the handler " + exit.explain();
-    if (read_nothing(process)) {
+    if (process.read_nothing_from(run_->line.begin)) {
       // Not one byte of the message was read: no attempt of anything.
       Outcome outcome =
           ended_outcome(what + " before it read the message", exit, process.tail.text());
@@ -343,6 +372,7 @@ class JsonlHandler final : public Handler {
 
   /// Nothing depends on the process any more but its exit.
   void let_go() {
+    ahead_.forget_unanswered();
     process_->in.close();
     process_->out.close();
     if (!process_->exited) leaving_.push_back(process_);
@@ -354,6 +384,8 @@ class JsonlHandler final : public Handler {
   std::string queue_json_;
   Delivery delivery_;
   std::optional<Run> run_;
+  HandedOver ahead_;
+  std::string outbox_;                             ///< what is being written of it
   std::shared_ptr<Process> process_;               ///< serves messages
   std::vector<std::shared_ptr<Process>> leaving_;  ///< killed or told to end, not yet reaped
   int failed_starts_ = 0;

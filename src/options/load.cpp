@@ -222,6 +222,11 @@ class Loader {
     auto argv = resolve_handler(options.handler, path.empty() ? kDefaultPath : path);
     if (!argv) return mistake(handler, argv.problem);
     options.handler_argv = std::move(*argv.value);
+    if (options.handler_window > 1 && options.handler_mode != HandlerMode::jsonl) {
+      result_.warnings.push_back(fmt::format("{}: has no effect but with {}=jsonl",
+                                             variable_of(*find_option("HANDLER_WINDOW")),
+                                             variable_of(*find_option("HANDLER_MODE"))));
+    }
     const std::string word = shell_operator_in(options.handler_argv);
     if (!word.empty()) {
       result_.warnings.push_back(

@@ -24,6 +24,7 @@ struct Options {
   int concurrency = 0;  ///< resolved: the CPUs this container may use, when it was not given
   std::string handler;
   HandlerMode handler_mode = HandlerMode::exec;
+  int handler_window = 1;
   Millis handler_timeout{};
   Millis visibility_timeout{};
   int batch = 0;  ///< 0: auto

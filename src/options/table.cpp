@@ -135,6 +135,19 @@ const std::array kTable = {
                    "standard input, outcome by exit code. jsonl: one long-lived process per child, "
                    "a JSON line in for each message and a JSON line out. noop: no handler and no "
                    "process, every message is done at once, unread; for measuring the queue."},
+    Option{.name = "HANDLER_WINDOW",
+           .group = kHandlerGroup,
+           .target = &Options::handler_window,
+           .value_name = "N",
+           .default_text = "1",
+           .least = 1,
+           .most = 1000,
+           .limits_because = "A batch has no more messages.",
+           .commands = kRun,
+           .help = "With jsonl, how many messages a handler may be given before it has answered "
+                   "the first of them; it must answer them in order. More than one is several "
+                   "times as fast where messages take microseconds. When a child drains, those "
+                   "that its handler has already are run."},
     Option{.name = "HANDLER_TIMEOUT",
            .group = kHandlerGroup,
            .target = &Options::handler_timeout,
