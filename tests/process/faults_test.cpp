@@ -105,16 +105,18 @@ class Havoc {
 
  private:
   std::unique_ptr<Fleet> start() {
-    const bool exec = started_++ % 2 == 0;
-    return std::make_unique<Fleet>(bed_.settings(
-        {{"HANDLER_MODE", exec ? "exec" : "jsonl"},
-         {"BATCH", exec ? "3" : "10"},
-         {"HANDLER_TIMEOUT", "1s"},
+    static const Settings kinds[] = {{{"HANDLER_MODE", "exec"}, {"BATCH", "auto"}},
+                                     {{"HANDLER_MODE", "jsonl"}, {"BATCH", "10"}},
+                                     {{"HANDLER_MODE", "jsonl"}, {"BATCH", "auto"}}};
+    const Settings& kind = kinds[started_++ % std::size(kinds)];
+    return std::make_unique<Fleet>(bed_.settings(with(
+        kind,
+        {{"HANDLER_TIMEOUT", "1s"},
          {"VISIBILITY_TIMEOUT", "2s"},
          {"POLL_INTERVAL", "200ms"},
          {"RETRY_BACKOFF", "10ms"},
          // A slot that is hit again and again before it waits is no crash loop of its own making.
-         {"CRASH_LOOP_COUNT", "100"}}));
+         {"CRASH_LOOP_COUNT", "100"}})));
   }
   std::size_t pick(std::size_t count) { return random_() % count; }
   void hit(const std::string& what, pid_t pid, int signal) {
