@@ -9,6 +9,7 @@ namespace {
 
 constexpr Millis kLook{2};
 constexpr int kQuietLooks = 4;
+constexpr int kPlenty = 24;
 constexpr int kLookRest = 4;  // looks take a fifth of the time at most
 // Who checked the gate while it was closed may commit after it was opened, and notify nobody: until
 // the next tick would do it as well, look ever more rarely.
@@ -96,12 +97,15 @@ Gate::Found Gate::look() {
   if (idle == 0) return {};
   tools_.loop.enter(Phase::claiming);
   const Marks marks = read_marks(tools_.context.scoreboard->fleet());
-  const Look look = tools_.session.queue().look(marks, idle);
+  const Look look = tools_.session.queue().look(marks, std::max(idle, kPlenty));
   tools_.session.worked();
   if (look.ready > 0) tools_.waker.wake_for(look.ready);
   // Not what is ready: idle consumers may have a reason to leave it.
   const Found found{marks != seen_, look.next_due};
   seen_ = marks;
+  // Where much comes, fewer looks for more each leave the machine to those who send.
+  if (mode_ == Mode::looking)
+    next_look_ = began + kLook * std::clamp<std::int64_t>(look.ready / 3, 1, kPlenty / 3);
   // Behind a snapshot that somebody holds a look may take long.
   const TimePoint now = Clock::now();
   next_look_ = std::max(next_look_, now + kLookRest * (now - began));

@@ -35,9 +35,9 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if pg_try_advisory_lock(1885824614, hashtext(announce.queue)) then
-    perform pg_advisory_unlock(1885824614, hashtext(announce.queue));
-  else
+  -- One expression, no statement: each send asks this.
+  if not (pg_try_advisory_lock(1885824614, hashtext(announce.queue))
+          and pg_advisory_unlock(1885824614, hashtext(announce.queue))) then
     perform pg_notify('pgforeman', announce.queue || ' ' || announce.word);
   end if;
 end
