@@ -114,7 +114,7 @@ TEST_CASE("a violation before its turn fails nobody else's message", "[jsonl_win
 
 TEST_CASE("a process that closes its stdout early is found out in time", "[jsonl_window]") {
   ConsumerLoop loop;
-  loop.jsonl(with_window(python(5, "os.close(1); import time; time.sleep(60)")));
+  loop.jsonl(with_window(python(5, "os.close(1); import signal; signal.pause()")));
   Batch batch(loop, 8);
   for (std::size_t i = 0; i < 8; ++i) {
     const Outcome outcome = batch.handle(i);
@@ -140,7 +140,7 @@ TEST_CASE("a process that ends after each answer costs no message an attempt", "
 TEST_CASE("messages that somebody else got are left out", "[jsonl_window]") {
   ConsumerLoop loop;
   const bool answered = GENERATE(false, true);
-  loop.jsonl(with_window(python(3, answered ? "pass" : "import time; time.sleep(0.2)")));
+  loop.jsonl(with_window(python(3, answered ? "pass" : "import signal; signal.pause()")));
   Batch batch(loop, 8);
   REQUIRE(batch.handle(0).kind == Kind::done);
   REQUIRE(loop.handler->ahead() == 7);
@@ -154,7 +154,7 @@ TEST_CASE("messages that somebody else got are left out", "[jsonl_window]") {
 TEST_CASE("time that is up ends the message that runs, and the others run elsewhere",
           "[jsonl_window]") {
   ConsumerLoop loop;
-  HandlerSettings s = with_window(python(3, "import time; time.sleep(60)"));
+  HandlerSettings s = with_window(python(3, "import signal; signal.pause()"));
   s.timeout = Millis{300};
   loop.jsonl(s);
   Batch batch(loop, 8);
