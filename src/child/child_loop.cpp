@@ -73,19 +73,21 @@ bool ChildLoop::check_signals() {
 
 void ChildLoop::run_until(const std::function<bool()>& done, TimePoint deadline) {
   const auto drain_before = drain_deadline_;
-  io_.poll();  // what is there already needs no timer
-  if (done() || drain_deadline_ != drain_before) return;
-  bool expired = false;
+  // What is there already needs no timer. One at a time: a handler that writes all the time would
+  // keep poll() for ever.
+  const auto over = [&] { return done() || drain_deadline_ != drain_before; };
+  while (!over() && Clock::now() < deadline && io_.poll_one() > 0) {
+  }
+  if (over()) return;
+  bool expired = false, delivered = false;
   timer_.expires_at(deadline);
-  timer_.async_wait([&expired](const boost::system::error_code& error) {
-    // A cancelled wait is delivered below, while `expired` still lives.
+  timer_.async_wait([&](const boost::system::error_code& error) {
+    delivered = true;
     if (!error) expired = true;
   });
-  while (!done() && !expired && drain_deadline_ == drain_before) io_.run_one();
-  if (!expired) {
-    timer_.cancel();
-    io_.poll();
-  }
+  while (!over() && !expired) io_.run_one();
+  timer_.cancel();
+  while (!delivered) io_.run_one();  // while what it writes to still lives
 }
 
 void ChildLoop::pause(Millis time) {

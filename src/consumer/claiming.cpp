@@ -92,16 +92,17 @@ void Consumer::note_how_many(std::span<const Message> messages, int wanted,
                              std::optional<std::size_t> apart) {
   FleetBoard& board = context_.scoreboard->fleet();
   const bool enough = static_cast<int>(messages.size()) == wanted;
+  const int lane = enough ? messages.front().lane : 0;
+  // Others come first: what it did not take from there is left between the marks and those behind.
+  const bool from_there = enough && lane % 2 == 1 && lane == messages.back().lane;
   // One after a wake-up may be the only one there was.
-  const bool plenty = enough && (found_enough_ || wanted > 1);
-  found_enough_ = enough;
-  if (plenty) {
-    const int lane = messages.front().lane;
-    const bool is_fresh = lane % 2 == 1 && lane == messages.back().lane;
-    if (is_fresh) note_plenty(board, static_cast<std::size_t>(lane / 2), Clock::now());
-  } else if (apart) {
+  if (from_there && (found_enough_ || wanted > 1)) {
+    note_plenty(board, static_cast<std::size_t>(lane / 2), Clock::now());
+  }
+  if (apart && (!from_there || *apart != static_cast<std::size_t>(lane / 2))) {
     note_end(board, *apart);
   }
+  found_enough_ = enough;
   if (std::exchange(has_turn_, false)) end_turn(board);
 }
 
@@ -116,8 +117,11 @@ bool Consumer::claim_failed(std::span<const std::size_t> done, const DatabaseErr
     ledger_.answered();
     return true;
   }
-  // The answer may be lost, or be unreadable.
-  for (const std::size_t i : done) batch_[i].asked = true;
+  if (error.kind() == Kind::connection) {
+    for (const std::size_t i : done) batch_[i].asked = true;
+  } else {
+    ledger_.answered();
+  }
   if (error.kind() == Kind::rejected) claim_refused_ = error.what();
   return false;
 }

@@ -70,7 +70,7 @@ Consumer::Consumer(const ChildContext& context)
       ledger_(context.scoreboard->ledger(context.ledger)),
       recycling_(context),
       batch_size_(options_.batch),
-      vacuum_(context.scoreboard->fleet()),
+      vacuum_(context.scoreboard->fleet(), loop_),
       handler_(make_handler(loop_.io(), options_, ledger_)),
       wake_(loop_.io(), ::fcntl(context.wake_fd, F_DUPFD_CLOEXEC, 0)) {
   loop_.on_child_exit([this](ChildExit exit) {
@@ -163,19 +163,24 @@ void Consumer::wait() {
 
 void Consumer::work_off_batch() {
   for (std::size_t i = 0; i < batch_.size(); ++i) {
-    if (!batch_[i].waits()) continue;
+    if (!batch_[i].waits()) {
+      if (batch_[i].lost) leave_out(i);
+      continue;
+    }
     // What the handler has already it will run.
-    if (loop_.check_signals() && handler_->ahead() == 0) return;
+    if (loop_.check_signals() && !handler_->has(batch_[i].message.lease)) return;
     // A message late in a batch, or held through an outage, may have lost its lease.
     note_lost(i);
-    if (batch_[i].lost) continue;
-    if (lease_is_old()) renew(i);
-    if (batch_[i].lost) continue;
+    if (!batch_[i].lost && lease_is_old()) renew(i);
+    if (batch_[i].lost) {
+      leave_out(i);
+      continue;
+    }
     // Nor does anything wait for a handler that does not start.
     const bool broken = handler_->failed_starts() > handler_failures_;
     if (hold_until() <= Clock::now() || broken || !open_handler()) {
       release_unstarted();
-      if (handler_->ahead() == 0) return;
+      if (!handler_->has(batch_[i].message.lease)) return;
     }
     if (!worn_out(i)) run_one(i);
     // Lost while it ran: run() opens the next session, or hand_back() in a drain, and tells then.
@@ -274,24 +279,26 @@ void Consumer::hand_over_next(std::size_t running) {
   const std::size_t room = handler_->room();
   if (room == 0 || loop_.draining()) return;
   std::vector<const Message*> next;
-  std::size_t ahead = handler_->ahead();
   for (std::size_t i = running + 1; i < batch_.size() && next.size() < room; ++i) {
-    if (!batch_[i].waits()) continue;
-    if (ahead > 0) {
-      --ahead;
-      continue;
-    }
+    note_lost(i);
+    if (!batch_[i].waits() || handler_->has(batch_[i].message.lease)) continue;
     if (batch_[i].message.fruitless >= options_.max_claims) break;
     next.push_back(&batch_[i].message);
   }
   if (!next.empty()) handler_->hand_over(next);
 }
 
+/// Between two runs: the handler may be at work on what somebody else has got.
+void Consumer::leave_out(std::size_t index) {
+  if (handler_->has(batch_[index].message.lease)) handler_->take_back();
+}
+
 /// Without a session a drain may begin in the middle of a batch: what the handler has already is
 /// run.
 void Consumer::finish_handed_over() {
-  for (std::size_t i = 0; i < batch_.size() && handler_->ahead() > 0; ++i) {
-    if (batch_[i].waits()) note_lost(i);
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    if (!batch_[i].waits() || !handler_->has(batch_[i].message.lease)) continue;
+    note_lost(i);
     if (batch_[i].waits()) run_one(i);
   }
 }

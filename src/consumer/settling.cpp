@@ -30,13 +30,13 @@ constexpr Millis kHandBackRetryMax{1000};
 /// trip and with the same commit.
 bool Consumer::may_tell_with_claim() const {
   if (tell_alone_ || batch_.size() >= kMaxBatch) return false;
-  const TimePoint now = Clock::now();
   std::optional<std::int64_t> token;
   for (const Held& held : batch_) {
     if (held.waits()) return false;
     if (!held.untold()) continue;
     const auto its = held.message.lease.token;
-    if (held.outcome->kind != Outcome::Kind::done || held.asked || held.tell_at > now) return false;
+    if (held.outcome->kind != Outcome::Kind::done || held.asked) return false;
+    if (held.locked_for > Millis{0}) return false;  // most likely still
     if (token.value_or(its) != its) return false;
     token = its;
   }
@@ -178,14 +178,9 @@ bool Consumer::unanswered() const {
 /// already.
 void Consumer::release_unstarted() {
   std::size_t released = 0;
-  std::size_t ahead = handler_->ahead();
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     Held& held = batch_[i];
-    if (!held.waits()) continue;
-    if (ahead > 0) {
-      --ahead;
-      continue;
-    }
+    if (!held.waits() || handler_->has(held.message.lease)) continue;
     held.started = true;
     held.outcome = Outcome{Outcome::Kind::released};
     finish(i);

@@ -29,6 +29,7 @@ bool VacuumDuty::take(TimePoint now) {
 void VacuumDuty::run(Queue& queue) {
   const TimePoint began = Clock::now();
   try {
+    loop_.enter(Phase::settling);
     switch (queue.vacuum_due()) {
       case Queue::VacuumDue::never:
         log::info("the queue's table is left to autovacuum: only its owner may vacuum it");
@@ -39,9 +40,11 @@ void VacuumDuty::run(Queue& queue) {
       case Queue::VacuumDue::now:
         break;
     }
-    board_.unvacuumed.store(0, std::memory_order_relaxed);
+    loop_.enter(Phase::settling);
     queue.vacuum();
+    board_.unvacuumed.store(0, std::memory_order_relaxed);
   } catch (const DatabaseError& error) {
+    rest(std::max<Clock::duration>(kAfterFailure, kRest * (Clock::now() - began)));
     if (error.kind() == DatabaseError::Kind::connection) throw;
     log::debug("the queue's table was not vacuumed", {{"reason", error.what()}});
     return;

@@ -5,6 +5,7 @@
 // maintenance, whose session rescues and wakes. Fork: after.
 
 #include "base/clock.h"
+#include "child/child_loop.h"
 #include "queue/queue.h"
 #include "scoreboard/scoreboard.h"
 
@@ -12,7 +13,7 @@ namespace pgforeman {
 
 class VacuumDuty {
  public:
-  explicit VacuumDuty(FleetBoard& board) : board_(board) {}
+  VacuumDuty(FleetBoard& board, ChildLoop& loop) : board_(board), loop_(loop) {}
 
   /// So many messages were settled.
   void count(std::size_t messages);
@@ -25,6 +26,7 @@ class VacuumDuty {
   void rest(Clock::duration time);
 
   FleetBoard& board_;
+  ChildLoop& loop_;
 };
 
 }  // namespace pgforeman

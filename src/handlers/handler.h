@@ -50,12 +50,14 @@ class Handler {
   /// Every failure, the timeout included, is an Outcome.
   virtual void run(const Message& message, Done done) = 0;
 
-  /// Messages that are to run next may be handed over before, and can no longer be taken back then.
-  /// How many more it takes now, and how many it has; run() must follow in their order, but may
-  /// leave out some.
+  /// Messages that are to run next may be handed over before, and can no longer be taken back one
+  /// by one. How many more it takes now, and which it has; run() must follow in their order, but
+  /// may leave out some.
   virtual std::size_t room() const { return 0; }
-  virtual std::size_t ahead() const { return 0; }
+  virtual bool has(const Lease&) const { return false; }
   virtual void hand_over(std::span<const Message* const>) {}
+  /// Ends whoever may be at work on them; answers that it gave are kept for their run().
+  virtual void take_back() {}
 
   /// Ends the running message's handler: TERM to its group, KILL after `grace`. `done` follows.
   /// Without a running message: nothing.

@@ -62,7 +62,9 @@ class JsonlHandler final : public Handler {
 
   void run(const Message& message, Done done) override {
     if (run_) throw std::logic_error("jsonl handler: a message is running already");
-    leave_out_until(message.lease.id);
+    // Others before it are not to run any more: the queue gave them to somebody else.
+    while (!ahead_.begins_with(message.lease) && ahead_.front_is_answered()) ahead_.take();
+    if (!ahead_.empty() && !ahead_.begins_with(message.lease)) take_back();
     const bool was_handed = !ahead_.empty();
     HandedLine line = was_handed ? ahead_.take() : line_of(message);
     if (line.outcome) return delivery_.deliver(std::move(done), std::move(*line.outcome));
@@ -83,18 +85,21 @@ class JsonlHandler final : public Handler {
       give(run_->line);
     } else if (!process_->out.is_open()) {
       on_output_end();
+    } else if (process_->in_broken) {
+      on_input_broken();
     }
   }
 
   std::size_t room() const override {
     const std::size_t most = settings_.window - 1;
-    const bool reads = process_ && !process_->exited && process_->in.unwritten() == 0;
+    const bool reads =
+        process_ && !process_->exited && process_->in.unwritten() == 0 && process_->out.is_open();
     const bool is_ending = run_ && (run_->verdict || run_->ending != Ending::none);
     // Many at a time, as a write costs more than a line.
     return reads && !is_ending && ahead_.size() <= most / 2 ? most - ahead_.size() : 0;
   }
 
-  std::size_t ahead() const override { return ahead_.size(); }
+  bool has(const Lease& lease) const override { return ahead_.has(lease); }
 
   void hand_over(std::span<const Message* const> messages) override {
     outbox_.clear();
@@ -107,6 +112,13 @@ class JsonlHandler final : public Handler {
     }
     process_->given += outbox_.size();
     process_->in.write(outbox_);
+  }
+
+  void take_back() override {
+    if (process_) {
+      if (!process_->exited) kill_group(process_->pid);
+      let_go();
+    }
   }
 
   void stop(StopReason reason, Millis grace) override {
@@ -152,34 +164,10 @@ class JsonlHandler final : public Handler {
 
  private:
   using Process = JsonlProcess;
-
-  /// The message that runs.
-  struct Run {
-    Run(asio::io_context& io, HandedLine its, Done on_done)
-        : line(std::move(its)), done(std::move(on_done)), deadline(io), wait_for_exit(io) {}
-
-    HandedLine line;
-    Done done;
-    Ending ending = Ending::none;
-    /// What the process did wrong (or that its time is up): it is being killed, and this becomes
-    /// the error when it is gone.
-    std::optional<std::pair<Cause, std::string>> verdict;
-    OneShotTimer deadline, wait_for_exit;
-  };
-
-  /// What was handed over before this one is not to run any more: the queue gave it to somebody
-  /// else.
-  void leave_out_until(std::int64_t id) {
-    while (!ahead_.empty() && ahead_.front().id != id && ahead_.front().outcome) ahead_.take();
-    if (ahead_.empty() || ahead_.front().id == id) return;
-    ahead_ = {};
-    if (!process_) return;
-    if (!process_->exited) kill_group(process_->pid);
-    let_go();
-  }
+  using Run = JsonlRun;
 
   HandedLine line_of(const Message& message) const {
-    return {message.lease.id, request_line(message, queue_json_, settings_.timeout), 0, {}};
+    return {message.lease, request_line(message, queue_json_, settings_.timeout), 0, {}};
   }
 
   void give(HandedLine& line) {
@@ -195,10 +183,9 @@ class JsonlHandler final : public Handler {
       try {
         process_ = std::make_shared<Process>(
             io_, std::move(spawned),
-            JsonlProcess::Heard{
-                [this](std::string_view chunk) { on_output(chunk); }, [this] { on_output_end(); },
-                [this] { blame_after_exit("closed its stdin before the message's end"); },
-                settings_.on_stderr});
+            JsonlProcess::Heard{[this](std::string_view chunk) { on_output(chunk); },
+                                [this] { on_output_end(); }, [this] { on_input_broken(); },
+                                settings_.on_stderr});
       } catch (...) {
         kill_group(pid);  // reaped as a stranger
         throw;
@@ -215,6 +202,7 @@ class JsonlHandler final : public Handler {
     const bool fits =
         process->lines.feed(chunk, [&](std::string_view line) { on_line(process, line); });
     if (process != process_) return;
+    if (process->leaves) return ahead_.unanswered() != nullptr ? take_back() : let_go();
     if (!fits) {
       process->lines.clear();
       if (run_) return violation("printed a line longer than 1 MiB");
@@ -225,21 +213,21 @@ class JsonlHandler final : public Handler {
 
   void on_line(const std::shared_ptr<Process>& process, std::string_view line) {
     if (process != process_) return;
+    if (!run_ && process->leaves && ahead_.unanswered() == nullptr) return;
     if (!run_) return on_early_line(line);
     if (run_->verdict || run_->ending == Ending::lease_lost) return;
     if (process->in_pipe() < run_->line.end()) {
       return violation("answered before it had read the whole message");
     }
-    auto answer = parse_answer(line, run_->line.id);
+    auto answer = parse_answer(line, run_->line.lease.id);
     if (!answer) return violation("printed " + answer.problem);
     process->answered = true;
     failed_starts_ = 0;
     if (answer.value->kind != Outcome::Kind::done) {
       answer.value->evidence.stderr_tail = process->tail.text();
     }
-    const bool ending = run_->ending != Ending::none;
+    process->leaves = run_->ending != Ending::none && !process->exited;
     finish(std::move(*answer.value));
-    if (ending && !process->exited) let_go();
   }
 
   /// An answer to what was handed over, before its run. What is none fails no message: the process
@@ -247,7 +235,7 @@ class JsonlHandler final : public Handler {
   void on_early_line(std::string_view text) {
     const HandedLine* line = ahead_.unanswered();
     if (line == nullptr || process_->in_pipe() < line->end()) return retire_unasked();
-    auto answer = parse_answer(text, line->id);
+    auto answer = parse_answer(text, line->lease.id);
     if (!answer) return retire_unasked();
     if (answer.value->kind != Outcome::Kind::done) {
       answer.value->evidence.stderr_tail = process_->tail.text();
@@ -260,6 +248,12 @@ class JsonlHandler final : public Handler {
     const std::string& partial = process_->lines.partial();
     blame_after_exit(partial.empty() ? std::string("closed its stdout without an answer")
                                      : "closed its stdout after half a line: " + excerpt(partial));
+  }
+
+  void on_input_broken() {
+    process_->in_broken = true;
+    if (!run_ || process_->in_pipe() >= run_->line.end()) return;  // it has read all of this one
+    blame_after_exit("closed its stdin before the message's end");
   }
 
   /// Calls it a violation, unless an exit comes soon and explains it better.

@@ -1,16 +1,22 @@
 #pragma once
-// A jsonl handler's process with its pipes. Fork: after.
+// A jsonl handler's process with its pipes, and the message it runs. Fork: after.
 
 #include <boost/asio/io_context.hpp>
 #include <cstddef>
 #include <functional>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
 #include "base/child_exit.h"
 #include "base/log.h"
 #include "handlers/capture.h"
+#include "handlers/handed_over.h"
+#include "handlers/handler.h"
 #include "handlers/limits.h"
+#include "handlers/one_shot_timer.h"
+#include "handlers/outcome.h"
 #include "handlers/pipe.h"
 #include "handlers/process_group.h"
 #include "handlers/spawn.h"
@@ -64,6 +70,8 @@ struct JsonlProcess {
   bool blamed = false;          ///< counted as a failed start
   bool left_by_itself = false;  ///< ended between messages: its exit is worth a line
   bool exited = false;          ///< reaped: no signal may be sent any more
+  bool in_broken = false;       ///< it closed its stdin while there was something to write
+  bool leaves = false;          ///< it answered when it was to end
   std::size_t given = 0;        ///< bytes, to its stdin
   LineSplitter lines{kAnswerBytes};
   TailCapture tail{kStderrTailBytes};  ///< of its stderr since the message began
@@ -71,6 +79,20 @@ struct JsonlProcess {
   GroupEnder ender;
   PipeWriter in;
   PipeReader out, err;
+};
+
+/// The message that runs.
+struct JsonlRun {
+  JsonlRun(boost::asio::io_context& io, HandedLine its, Handler::Done on_done)
+      : line(std::move(its)), done(std::move(on_done)), deadline(io), wait_for_exit(io) {}
+
+  HandedLine line;
+  Handler::Done done;
+  Ending ending = Ending::none;
+  /// What the process did wrong (or that its time is up): it is being killed, and this becomes
+  /// the error when it is gone.
+  std::optional<std::pair<Cause, std::string>> verdict;
+  OneShotTimer deadline, wait_for_exit;
 };
 
 }  // namespace pgforeman

@@ -29,6 +29,10 @@ class Watch {
   Watchdog& dog_;
 };
 
+/// What was prepared may no longer be what it was, as after a migration. (Or the statement itself
+/// uses what the server does not have: unprepared it says so.) Nothing of it was done.
+struct StalePlan {};
+
 }  // namespace
 
 Connection::Connection(const ConnectionSettings& settings)
@@ -81,8 +85,7 @@ auto Connection::Impl::guarded(Call&& call) {
     const std::string sqlstate = compat::sqlstate_of(e);
     const DatabaseError error = to_database_error(sqlstate, e.what());
     if (error.kind() == Kind::connection || !session_->is_open()) lost(error.what());
-    // What was prepared is no longer what it was: another session prepares anew.
-    if (direct_ && (sqlstate == "0A000" || sqlstate == "26000")) lost(error.what());
+    if (prepares_ && (sqlstate == "0A000" || sqlstate == "26000")) throw StalePlan{};
     throw error;
   } catch (const pqxx::failure& e) {
     if (watchdog_.fired()) lost(silent());
@@ -92,11 +95,20 @@ auto Connection::Impl::guarded(Call&& call) {
 }
 
 pqxx::result Connection::Impl::exec(const std::string& sql, const SqlParams& params) {
-  return guarded([&](pqxx::nontransaction& work) {
-    if (params.empty()) return work.exec(sql);
-    if (!direct_) return compat::exec_params(work, sql, params);
-    return compat::exec_prepared(work, prepared(sql), params);
-  });
+  if (params.empty()) {
+    return guarded([&](pqxx::nontransaction& work) { return work.exec(sql); });
+  }
+  if (prepares_) {
+    try {
+      return guarded([&](pqxx::nontransaction& work) {
+        return compat::exec_prepared(work, prepared(sql), params);
+      });
+    } catch (const StalePlan&) {
+      prepares_ = false;
+    }
+  }
+  return guarded(
+      [&](pqxx::nontransaction& work) { return compat::exec_params(work, sql, params); });
 }
 
 /// The name of the statement as this session has it prepared: parsed and planned once.
@@ -163,6 +175,7 @@ void Connection::Impl::look_around(const ConnectionSettings& settings) {
       "  current_setting('default_transaction_isolation') as usual offset 0) s",
       {std::to_string(session_->backendpid()), std::to_string(settings.statement_timeout.count())});
   direct_ = seen[0][0].as<bool>();
+  prepares_ = direct_;
   wrap_ = !direct_ && seen[0][3].as<std::string>() != "read committed";
 }
 

@@ -52,6 +52,7 @@ class Connection::Impl {
   bool wrap_ = false;  ///< the role's default is not READ COMMITTED and could not be set for good
   bool direct_ = false;
   bool lost_ = false;
+  bool prepares_ = false;  ///< statements with parameters; not through a pooler
   std::map<std::string, std::string> prepared_;  ///< names by statement
   std::unique_ptr<compat::Listener> listener_;
 };

@@ -46,7 +46,9 @@ std::optional<std::size_t> begin_apart(FleetBoard& board, Marks& marks, int want
 }
 
 void note_plenty(FleetBoard& board, std::size_t priority, TimePoint now) {
-  board.plenty_at_ms[priority].store(to_ms(now));
+  const auto before = board.plenty_at_ms[priority].exchange(to_ms(now));
+  // Whoever took what was counted then has long come to an end.
+  if (before <= to_ms(now) - kPlentyFor.count()) board.taken[priority].store(0);
 }
 
 void note_end(FleetBoard& board, std::size_t priority) {

@@ -173,9 +173,8 @@ std::optional<TimePoint> Policy::deadline_of(int index, const SlotState& slot) c
   }
   const TimePoint own = std::min(slot.beat.deadline(), slot.beat_seen_at + limits[phase]);
   if (!slot.at_leisure) return own;
-  // The running message has all its time; a child that just goes on does not go on for ever.
-  return std::min(own, *slot.told_to_drain_at + limits[Phase::running] + limits[Phase::connecting] +
-                           limits[Phase::draining]);
+  // A child that just goes on does not go on for ever.
+  return std::min(own, *slot.told_to_drain_at + limits.leisure());
 }
 
 void Policy::enforce_deadline(int index, SlotState& slot, TimePoint now,

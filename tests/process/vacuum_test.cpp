@@ -27,6 +27,7 @@ TEST_CASE("A busy fleet vacuums its table, again and again, and not while little
   Fleet fleet(bed.settings(kNoop));
   send_many(bed, 1000);
   REQUIRE(bed.wait_until_empty(20s));
+  CHECK(vacuums(bed) == 0);
   for (int round = 1; round <= 2; ++round) {
     const bool vacuumed = eventually(
         [&] {
@@ -46,7 +47,7 @@ TEST_CASE("A fleet that may not vacuum says so once and works on", "[vacuum]") {
   bed.sql.query(
       "do $$ begin create role tenant login; exception when duplicate_object then end $$;"
       "grant usage on schema pgforeman to tenant;"
-      "grant all on all tables in schema pgforeman to tenant;");
+      "grant select, insert, update, delete on all tables in schema pgforeman to tenant;");
   Settings settings = bed.settings(kNoop);
   settings["DATABASE_URL"] = bed.conninfo + " user=tenant";
   Fleet fleet(settings);

@@ -241,11 +241,12 @@ returns text
 language sql volatile
 set search_path = pg_catalog, pg_temp
 return (
-  select case when not case when current_setting('server_version_num')::int >= 170000
-                            then has_table_privilege(c.oid, 'MAINTAIN')
-                            else pg_has_role(c.relowner, 'USAGE')
-                                 or (select pg_has_role(d.datdba, 'USAGE') from pg_database d
-                                     where d.datname = current_database()) end
+  select case when not (
+                (select pg_has_role(d.datdba, 'USAGE') from pg_database d
+                 where d.datname = current_database())
+                or case when current_setting('server_version_num')::int >= 170000
+                        then has_table_privilege(c.oid, 'MAINTAIN')
+                        else pg_has_role(c.relowner, 'USAGE') end)
               then 'never'
               when greatest(pg_stat_get_last_vacuum_time(c.oid),
                             pg_stat_get_last_autovacuum_time(c.oid))
