@@ -40,6 +40,7 @@ create table pgforeman.message (
   vacuum_truncate = off,  -- truncation takes a lock that every claimer waits for
   autovacuum_vacuum_scale_factor = 0.01,
   autovacuum_vacuum_threshold = 5000,
+  autovacuum_vacuum_cost_delay = 0,  -- a slow one keeps the fleet from its own
   autovacuum_vacuum_insert_scale_factor = 0.2
 );
 
