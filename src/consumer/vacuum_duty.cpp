@@ -23,7 +23,10 @@ bool VacuumDuty::take(TimePoint now) {
   if (board_.unvacuumed.load(std::memory_order_relaxed) < kMessages) return false;
   auto next = board_.vacuum_at_ms.load();
   if (to_ms(now) < next) return false;
-  return board_.vacuum_at_ms.compare_exchange_strong(next, to_ms(now + kAfterFailure));
+  // A backlog that is gone in seconds is left alone.
+  const bool just_begun = next < to_ms(now - kBetween);
+  const TimePoint then = now + (just_begun ? kBetween : kAfterFailure);
+  return board_.vacuum_at_ms.compare_exchange_strong(next, to_ms(then)) && !just_begun;
 }
 
 void VacuumDuty::run(Queue& queue) {

@@ -14,7 +14,7 @@ constexpr Millis kNearIdle{1000};  // while the marks stand still, but somebody 
 constexpr Millis kNearSoonest{20};
 constexpr Millis kLookAnyway{10'000};
 constexpr Millis kNearTime{15};
-constexpr int kNearRest = 4;  // near looks take a fifth of the time at most
+constexpr int kNearRest = 8;  // near looks take a ninth of the time at most
 // But a look that took long because the machine is busy says little of its cost, and who waits for
 // it waits already.
 constexpr Millis kNearRestMost{200};
@@ -28,7 +28,7 @@ constexpr Millis kPassSoonest{250};
 constexpr Millis kFromStart{600'000};
 constexpr Millis kWarnEvery{60'000};
 constexpr Millis kSliceTime{10};
-constexpr int kRest = 9;           // and passes a tenth, or a fifth when they look for late commits
+constexpr int kRest = 9;           // and passes a tenth, or a ninth when they look for late commits
 constexpr Millis kRestMost{1000};  // near looks come between
 constexpr Millis kFailedRest{2000};
 constexpr std::int64_t kWidth = 50'000, kWidthLeast = 5'000;
