@@ -1,4 +1,4 @@
--- For maintenance: promote, count and sweep.
+-- For maintenance: promote, count, sweep, hand back what a lost claim holds.
 
 -- How much there is in each state. Every count is bounded; `capped` says that one is "at least".
 -- `passed`: of each priority, up to which id fresh messages are not looked at; a sweep counts those.
@@ -254,3 +254,63 @@ return (
               then 'later'
               else 'now' end
   from pg_class c where c.oid = 'pgforeman.message'::regclass);
+
+-- Hands back whatever is held under a token: for a claim whose answer was lost. `marks` are those
+-- that the claim was given: from there on it is looked for among the first 20,000 of each lane, as
+-- tokens are in no index. What is not found comes back when its lease ends.
+-- With `error` the claimer died of what may be the message's doing: one that was claimed more than
+-- ten times oftener than it ran counts a crash, so that it cannot cycle for ever. It stays in its
+-- lane then, until a sweep finds it a second or two later: a pause for what kills whoever claims it.
+create function pgforeman.release_token(
+  queue text, token bigint, error text default null, evidence jsonb default null,
+  max_crashes int default null, backoff interval default null, backoff_max interval default null,
+  marks bigint[] default '{}')
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set lock_timeout = '200ms'  -- somebody else's lock on one row is no reason to let all others wait
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  most     constant int := 20000;
+  held     bigint[];
+  suspects bigint[] := '{}';
+  size     int[];
+  released bigint;
+begin
+  if release_token.token = 0 then return 0; end if;
+  select array_agg(w.id),
+         coalesce(array_agg(w.id) filter (where w.fruitless > 10), '{}') into held, suspects
+  from generate_series(0, 7) l (lane)
+  cross join lateral (
+    select m.id, m.token, m.claims - m.claims_base - m.attempt - m.crashes as fruitless
+    from pgforeman.message m
+    where m.queue = release_token.queue and m.state = 0
+      and (m.lane, m.id) > (l.lane, pgforeman.mark_of(l.lane, release_token.marks))
+      and m.lane <= l.lane
+    order by m.queue, m.lane, m.id limit most) w
+  where w.token = release_token.token;
+  if held is null then return 0; end if;
+  if release_token.error is null then
+    suspects := '{}';
+  elsif cardinality(suspects) > 0 then
+    size := array[cardinality(suspects)];
+    perform pgforeman.settle(
+      suspects, array_fill(release_token.token, size), array_fill('crash'::text, size),
+      array_fill(null::interval, size), array_fill(release_token.error, size),
+      array_fill(release_token.evidence, size), 0, release_token.max_crashes,
+      release_token.backoff, release_token.backoff_max);
+  end if;
+  update pgforeman.message m
+  set token = 0, visible_at = '-infinity',
+      lane = case when release_token.error is null then m.lane / 2 * 2 else m.lane end,
+      claims_base = m.claims_base + (release_token.error is null)::int
+  where m.id = any (held) and m.token = release_token.token;
+  get diagnostics released = row_count;
+  return released + cardinality(suspects);
+end
+$$;
