@@ -16,6 +16,17 @@ void check_all_claimable(Bed& bed, int count, int attempts) {
                        std::to_string(attempts)) == count);
 }
 
+/// TERM while a handler holds, which goes on only then.
+void drain_and_let_go(Bed& bed, Fleet& fleet) {
+  fleet.signal(SIGTERM);
+  REQUIRE(fleet.wait_for_log("fleet drains"));
+  bed.go();
+  const auto end = fleet.wait_end(10s);
+  REQUIRE(end);
+  CHECK(end->code == 0);
+  CHECK(fleet.processes().empty());
+}
+
 }  // namespace
 
 TEST_CASE("TERM with handlers that need a minute ends the fleet within its grace", "[drain]") {
@@ -69,13 +80,7 @@ TEST_CASE("TERM lets a handler run what it was handed before, and hands back the
                             {"HANDLER", bed.handler("jsonl")},
                             {"HANDLER_WINDOW", "6"}}));
   REQUIRE(bed.wait_for_runs(3));
-  fleet.signal(SIGTERM);
-  REQUIRE(fleet.wait_for_log("fleet drains"));
-  bed.go();
-  const auto end = fleet.wait_end(10s);
-  REQUIRE(end);
-  CHECK(end->code == 0);
-  CHECK(fleet.processes().empty());
+  drain_and_let_go(bed, fleet);
   // The first with five more, then three when half of these were answered.
   const auto run = bed.runs().size();
   CHECK(run >= 6);
@@ -90,13 +95,7 @@ TEST_CASE("TERM in the middle of a batch hands back what was not started", "[dra
   bed.send(7, R"({"do": "hold"})");
   Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"BATCH", "10"}}));
   REQUIRE(bed.wait_for_runs(4));
-  fleet.signal(SIGTERM);
-  REQUIRE(fleet.wait_for_log("fleet drains"));
-  bed.go();
-  const auto end = fleet.wait_end(10s);
-  REQUIRE(end);
-  CHECK(end->code == 0);
-  CHECK(fleet.processes().empty());
+  drain_and_let_go(bed, fleet);
   CHECK(bed.runs().size() == 4);
   check_all_claimable(bed, 6, 0);
 }

@@ -24,14 +24,10 @@ void send_many(Bed& bed, int messages) {
 
 }  // namespace
 
-TEST_CASE("A busy fleet vacuums its table, again and again, and not while little goes",
-          "[vacuum]") {
+TEST_CASE("A busy fleet vacuums its table, again and again", "[vacuum]") {
   Bed bed;
   bed.sql.query("alter table pgforeman.message set (autovacuum_enabled = off)");
   Fleet fleet(bed.settings(kNoop));
-  send_many(bed, 1000);
-  REQUIRE(bed.wait_until_empty(20s));
-  CHECK(vacuums(bed) == 0);
   for (int round = 1; round <= 2; ++round) {
     const bool vacuumed = eventually(
         [&] {
