@@ -19,8 +19,8 @@ constexpr std::chrono::microseconds kTurnLook{300};
 
 }  // namespace
 
-/// So much is sent that maintenance looks each 2 ms: after a claim that did not get all it asked
-/// for, the next one within that time would find next to nothing.
+/// So much is sent that maintenance looks for itself: after a claim that did not get all it asked
+/// for, the next one within 2 ms would find next to nothing.
 bool Consumer::just_emptied() {
   return std::exchange(got_less_, false) && context_.scoreboard->fleet().looking.load() != 0 &&
          Clock::now() - leased_at_ < Millis{2};

@@ -93,11 +93,12 @@ const std::array kTable = {
                "A thousand leases are renewed and settled in one statement of some milliseconds.",
            .zero_word = "auto",
            .commands = kRun,
-           .help = "How many messages a child claims at once. They are worked on one after the "
-                   "other, in order. More than one saves round trips when handlers take "
-                   "milliseconds; with slow handlers it keeps messages from idle siblings. auto "
-                   "claims what the handler gets through in some 50 ms, as measured, one at a time "
-                   "while the queue is short, and gives back what has not begun 250 ms later."},
+           .help =
+               "How many messages a child claims at once. They are worked on one after the "
+               "other, in order. More than one saves round trips when handlers take "
+               "milliseconds; with slow handlers it keeps messages from idle siblings. auto "
+               "claims what the handler gets through in some 50 ms, as measured, one at a time "
+               "while the queue is short, and gives back what has not begun after 250 ms of work."},
     Option{.name = "POLL_INTERVAL",
            .group = kQueueGroup,
            .target = &Options::poll_interval,
