@@ -10,7 +10,7 @@ namespace {
 constexpr std::uint64_t kMessages = 10'000;
 constexpr Millis kBetween{5000};
 // Behind a snapshot that somebody holds, a vacuum reads much and cleans nothing.
-constexpr int kRest = 50;
+constexpr int kRest = 20;
 constexpr Millis kAfterFailure{60'000};
 
 }  // namespace
@@ -33,16 +33,13 @@ void VacuumDuty::run(Queue& queue) {
   const TimePoint began = Clock::now();
   try {
     loop_.enter(Phase::settling);
-    switch (queue.vacuum_due()) {
-      case Queue::VacuumDue::never:
-        log::info("the queue's table is left to autovacuum: only its owner may vacuum it");
-        board_.vacuum_at_ms.store(to_ms(TimePoint::max()));
-        return;
-      case Queue::VacuumDue::later:
-        return rest(kBetween);
-      case Queue::VacuumDue::now:
-        break;
+    const std::optional<Millis> due = queue.vacuum_due(kBetween);
+    if (!due) {
+      log::info("the queue's table is left to autovacuum: only its owner may vacuum it");
+      board_.vacuum_at_ms.store(to_ms(TimePoint::max()));
+      return;
     }
+    if (*due > Millis(0)) return rest(*due);
     loop_.enter(Phase::settling);
     queue.vacuum();
     board_.unvacuumed.store(0, std::memory_order_relaxed);

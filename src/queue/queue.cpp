@@ -305,11 +305,11 @@ int Queue::socket() const {
   return connection_.impl().socket();
 }
 
-Queue::VacuumDue Queue::vacuum_due() {
-  const pqxx::result rows = connection_.impl().call("select pgforeman.vacuum_due()");
-  const std::string_view due = rows[0][0].c_str();
-  if (due == "never") return VacuumDue::never;
-  return due == "now" ? VacuumDue::now : VacuumDue::later;
+std::optional<Millis> Queue::vacuum_due(Millis every) {
+  const pqxx::result rows =
+      connection_.impl().call("select pgforeman.vacuum_due_ms($1)", {std::to_string(every.count())});
+  if (rows[0][0].is_null()) return std::nullopt;
+  return Millis(rows[0][0].as<std::int64_t>());
 }
 
 void Queue::vacuum() {

@@ -102,8 +102,9 @@ class Queue {
   /// Readable when there may be news. Belongs to the connection.
   int socket() const;
 
-  enum class VacuumDue { now, later, never };  ///< never: this role may not
-  VacuumDue vacuum_due();
+  /// How long until somebody should vacuum, so that it is done every so often; nothing: this role
+  /// may not.
+  std::optional<Millis> vacuum_due(Millis every);
   /// Of the table of messages; not at all while somebody else does. Takes no lock that any of the
   /// other calls waits for.
   void vacuum();

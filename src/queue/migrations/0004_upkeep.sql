@@ -233,26 +233,23 @@ begin
 end
 $$;
 
--- Whether it is time to VACUUM the queue's table: 'now', 'later' (somebody just did), or 'never'
--- (this role may not). Asked by whoever settled many messages: autovacuum, which looks once a minute,
--- lets the table of a busy queue grow to many times its size.
-create function pgforeman.vacuum_due()
-returns text
+-- In how many milliseconds it is time to VACUUM the queue's table, so that it is done every so many by
+-- somebody, autovacuum included; 0: now; null: never, as this role may not. Asked by whoever settled
+-- many messages: autovacuum, which looks once a minute, lets the table of a busy queue grow to many
+-- times its size.
+create function pgforeman.vacuum_due_ms(every_ms bigint)
+returns bigint
 language sql volatile
 set search_path = pg_catalog, pg_temp
 return (
-  select case when not (
-                (select pg_has_role(d.datdba, 'USAGE') from pg_database d
-                 where d.datname = current_database())
+  select case when (select pg_has_role(d.datdba, 'USAGE') from pg_database d
+                    where d.datname = current_database())
                 or case when current_setting('server_version_num')::int >= 170000
                         then has_table_privilege(c.oid, 'MAINTAIN')
-                        else pg_has_role(c.relowner, 'USAGE') end)
-              then 'never'
-              when greatest(pg_stat_get_last_vacuum_time(c.oid),
-                            pg_stat_get_last_autovacuum_time(c.oid))
-                   > clock_timestamp() - interval '4 seconds'
-              then 'later'
-              else 'now' end
+                        else pg_has_role(c.relowner, 'USAGE') end
+              then coalesce(greatest(0, every_ms - floor(1000 * extract(epoch from clock_timestamp()
+                     - greatest(pg_stat_get_last_vacuum_time(c.oid),
+                                pg_stat_get_last_autovacuum_time(c.oid))))), 0) end
   from pg_class c where c.oid = 'pgforeman.message'::regclass);
 
 -- Hands back whatever is held under a token: for a claim whose answer was lost. `marks` are those
