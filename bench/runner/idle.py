@@ -23,7 +23,7 @@ def measure(bench, contestant, parameters):
         psql("select 1")
         workers = contestant.start("bench", parameters["children"], parameters["batch"])
         try:
-            time.sleep(parameters["settle_seconds"])  # sessions report their starts a second late
+            time.sleep(parameters["settle_seconds"])  # idle sessions report their starts 10 s late
             before = transactions(), bench.server.cpu_seconds(), cpus_of(workers)
             begin = time.monotonic()
             time.sleep(parameters["seconds"])
