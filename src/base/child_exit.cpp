@@ -79,15 +79,18 @@ bool is_child(pid_t pid) {
   return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
-/// Reads `path`, a list of pids in decimal, and visits each. False when it cannot be read.
+/// The list of this process's children (its thread's, and it has one), or -1. Open all the while: a
+/// process without a free descriptor must find them too.
+int child_list = -1;
+
+/// Visits each pid of the list. False when it cannot be read.
 template <typename Visit>
-bool for_each_listed(const char* path, Visit visit) {
-  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
+bool for_each_listed(Visit visit) {
+  if (child_list < 0 || ::lseek(child_list, 0, SEEK_SET) != 0) return false;
   std::array<char, 4096> buffer;
   ssize_t size = 0;
   pid_t pid = 0;
-  while ((size = ::read(fd, buffer.data(), buffer.size())) > 0) {
+  while ((size = ::read(child_list, buffer.data(), buffer.size())) > 0) {
     for (ssize_t i = 0; i < size; ++i) {
       const char c = buffer[static_cast<std::size_t>(i)];
       if (c >= '0' && c <= '9') {
@@ -98,7 +101,6 @@ bool for_each_listed(const char* path, Visit visit) {
       }
     }
   }
-  ::close(fd);
   return size == 0;
 }
 
@@ -128,10 +130,10 @@ void for_each_child(Visit visit) {
   const auto checked = [&](pid_t pid) {
     if (is_child(pid)) visit(pid);
   };
-  // One small read where the kernel offers the list (it is the thread's, and the process has one
-  // thread); nothing leaves the list but by being reaped here, so none is missed. Otherwise a scan
-  // of all processes of the host's namespace, some microseconds each.
-  if (!for_each_listed("/proc/thread-self/children", checked)) for_each_child_by_scan(checked);
+  // One small read where the kernel offers the list; nothing leaves it but by being reaped here, so
+  // none is missed. Otherwise a scan of all processes of the host's namespace, some microseconds
+  // each.
+  if (!for_each_listed(checked)) for_each_child_by_scan(checked);
 }
 
 /// Its whole group first (it may have forked meanwhile), then itself. Never the caller's own group.
@@ -191,6 +193,10 @@ bool has_children() {
   siginfo_t info{};
   const int rc = ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
   return rc == 0 || errno != ECHILD;
+}
+
+void open_child_list() {
+  child_list = ::open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
 }
 
 std::vector<pid_t> children_now() {

@@ -30,6 +30,10 @@ std::optional<ChildExit> reap_one();
 /// False when this process has no child at all, running or ended: a cheap check before a scan.
 bool has_children();
 
+/// Opens what the functions below read children from, so that they need no free descriptor. Once a
+/// process, first thing; without it (and where the kernel does not offer it) they scan /proc.
+void open_child_list();
+
 /// The children there are: what an entrypoint started before it became this process.
 std::vector<pid_t> children_now();
 

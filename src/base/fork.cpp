@@ -85,6 +85,7 @@ pid_t fork_child(ChildMain main, void* context, std::span<const int> keep,
   ignore.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &ignore, nullptr);
   close_all_but(keep);
+  open_child_list();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   arm_parent_death(parent);
   sigset_t mask;

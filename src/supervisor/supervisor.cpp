@@ -61,7 +61,6 @@ void child_main(void* arguments) noexcept {
 Supervisor::Supervisor(Options options, FleetMains mains)
     : options_(std::move(options)),
       mains_(std::move(mains)),
-      inherited_(children_now()),
       scoreboard_(std::make_unique<Scoreboard>()),
       ledgers_(*scoreboard_),
       wake_fd_(make_eventfd(EFD_SEMAPHORE)),
@@ -72,6 +71,8 @@ Supervisor::Supervisor(Options options, FleetMains mains)
       io_(1),
       signals_(io_, open_signalfd(kSignals).release()),
       tick_(io_) {
+  open_child_list();
+  inherited_ = children_now();
   // Orphans of a dead consumer come to us, not to init, so that none is left behind.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   endpoint_ = std::make_unique<Endpoint>(io_, options_.health_address,

@@ -1,7 +1,9 @@
 #include "base/child_exit.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -183,4 +185,23 @@ TEST_CASE("the parent-death clean-up leaves no descendant", "[child_exit]") {
   CHECK(wait_for_exit().pid == middle);
   std::istringstream lines(read_file(pids));
   for (pid_t pid = 0; lines >> pid;) CHECK_FALSE(is_alive(pid));
+}
+
+TEST_CASE("a process without a free descriptor still finds and ends its strangers",
+          "[child_exit]") {
+  const pid_t pid = fork_child([] {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    open_child_list();
+    const int next = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ::close(next);
+    const rlimit none{static_cast<rlim_t>(next), static_cast<rlim_t>(next)};
+    if (::setrlimit(RLIMIT_NOFILE, &none) != 0 || ::open("/dev/null", O_RDONLY) >= 0) return 1;
+    const pid_t stranger = ::fork();
+    if (stranger == 0) ::_exit(wait_for_signals());
+    const auto exits = kill_strangers({});
+    return exits.size() == 1 && exits[0].pid == stranger && exits[0].signal == SIGKILL ? 0 : 2;
+  });
+  const ChildExit exit = wait_for_exit();
+  CHECK(exit.pid == pid);
+  CHECK(exit.exit_code == 0);
 }
