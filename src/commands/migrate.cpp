@@ -6,6 +6,8 @@
 
 #include <array>
 #include <cstdio>
+#include <optional>
+#include <string>
 
 #include "commands/commands.h"
 #include "commands/database_command.h"
@@ -17,7 +19,7 @@ namespace pgforeman {
 namespace {
 
 constexpr std::string_view kMigrateHelp =
-    "Usage: pgforeman migrate [--dry-run]\n"
+    "Usage: pgforeman migrate [--grant ROLE] [--dry-run]\n"
     "\n"
     "Installs the schema `pgforeman` in the database, or brings it up to date. Each migration is "
     "one\n"
@@ -31,9 +33,15 @@ constexpr std::string_view kMigrateHelp =
     "  78  an option is wrong\n";
 
 constexpr std::array kMigrateFlags = {
+    FlagHelp{"grant", "ROLE",
+             "then give this role what it needs to run a fleet, to send and to work on dead "
+             "letters, and no more"},
     FlagHelp{"dry-run", "", "print the SQL that would be run, and change nothing"}};
 
-ExitCode dry_run(Connection& connection) {
+// PostgreSQL takes this word for everybody, however it is quoted.
+constexpr std::string_view kEverybody = "public";
+
+ExitCode dry_run(Connection& connection, const std::optional<std::string>& role) {
   const int installed = installed_version(connection);
   if (installed > latest_version()) {
     throw DatabaseError(DatabaseError::Kind::schema, schema_mismatch(installed));
@@ -44,6 +52,7 @@ ExitCode dry_run(Connection& connection) {
   if (installed == latest_version()) {
     fmt::print("-- nothing to do: the schema is version {}\n", installed);
   }
+  if (role) fmt::print("{}", grants_script(connection, *role));
   return ExitCode::ok;
 }
 
@@ -57,10 +66,16 @@ ExitCode command_migrate(Args args) {
     return wrong_usage(Command::migrate,
                        fmt::format("'{}' is one word too many", printable(words.positionals[0])));
   }
+  const std::optional<std::string> role = words.value("grant");
+  if (role && (role->empty() || *role == kEverybody)) {
+    return wrong_usage(
+        Command::migrate,
+        fmt::format("--grant '{}' is not valid: the name of one role is needed", *role));
+  }
   return with_database_errors(Command::migrate, [&] {
     // However long it takes: another replica may be at it, or a table may be big.
     Connection connection(command_settings(Command::migrate, words.options, Millis{0}));
-    if (words.has("dry-run")) return dry_run(connection);
+    if (words.has("dry-run")) return dry_run(connection, role);
     const int applied = migrate(connection, [](const Migration& migration) {
       fmt::print("applied {}\n", migration.name);
       std::fflush(stdout);
@@ -69,6 +84,10 @@ ExitCode command_migrate(Args args) {
       fmt::print("nothing to do: the schema is version {}\n", latest_version());
     } else {
       fmt::print("the schema is version {}\n", latest_version());
+    }
+    if (role) {
+      grant(connection, *role);
+      fmt::print("granted to {}\n", printable(*role));
     }
     return ExitCode::ok;
   });

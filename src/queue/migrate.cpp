@@ -52,6 +52,13 @@ bool apply(Connection& connection, const Migration& migration) {
   }
 }
 
+/// As an identifier, whatever it holds.
+std::string quoted(const std::string& name) {
+  std::string text = "\"";
+  for (const char letter : name) text += letter == '"' ? "\"\"" : std::string(1, letter);
+  return text + "\"";
+}
+
 }  // namespace
 
 int latest_version() {
@@ -91,6 +98,32 @@ int migrate(Connection& connection, const std::function<void(const Migration&)>&
     if (applied) applied(migration);
   }
   return count;
+}
+
+std::string grants_script(Connection& connection, const std::string& role) {
+  const auto known =
+      connection.impl().exec("select from pg_catalog.pg_roles where rolname = $1", {role});
+  if (known.empty()) throw DatabaseError(Kind::permission, "there is no role " + quoted(role));
+  const std::string to = " to " + quoted(role) + ";\n";
+  std::string script = kBegin;
+  script +=
+      ";\ngrant usage on schema pgforeman" + to + "grant select on pgforeman.schema_version" + to +
+      "grant select, insert, update, delete on pgforeman.message, pgforeman.dead_message" + to;
+  // VACUUM can be granted from PostgreSQL 17 on; before, it is the owner's alone.
+  const auto version =
+      connection.impl().exec("select current_setting('server_version_num')::int")[0][0].as<int>();
+  if (version >= 170000) script += "grant maintain on pgforeman.message" + to;
+  return script + "commit;\n";
+}
+
+void grant(Connection& connection, const std::string& role) {
+  const std::string script = grants_script(connection, role);
+  try {
+    connection.impl().run(script);
+  } catch (const DatabaseError&) {
+    connection.impl().rollback();
+    throw;
+  }
 }
 
 }  // namespace pgforeman

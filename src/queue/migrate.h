@@ -38,4 +38,12 @@ std::string migration_script(const Migration& migration);
 /// long.
 int migrate(Connection& connection, const std::function<void(const Migration&)>& applied);
 
+/// The rights that `role` needs to run a fleet, to send and to work on dead letters, and no others,
+/// as statements of one transaction for a person or psql. Throws DatabaseError.
+std::string grants_script(Connection& connection, const std::string& role);
+
+/// Runs grants_script(). Throws DatabaseError, also when there is no such role, or the connection's
+/// own may not grant.
+void grant(Connection& connection, const std::string& role);
+
 }  // namespace pgforeman

@@ -79,6 +79,49 @@ TEST_CASE("migrate installs once, says what it would do, and refuses a newer sch
   CHECK(run_command({"migrate"}, {{"DATABASE_URL", "host=127.0.0.1 port=1"}}).code == 69);
 }
 
+TEST_CASE("A role with just what migrate grants runs a fleet, sends and revives dead letters",
+          "[commands]") {
+  Bed bed;
+  const std::string role = "mail \"worker\"; drop table x";  // a name needs no manners
+  const Settings at{{"DATABASE_URL", bed.conninfo}};
+  const auto missing = run_command({"migrate", "--grant", role}, at);
+  CHECK(missing.code == 69);
+  CHECK_THAT(missing.err, contains("drop table x"));
+  CHECK(run_command({"migrate", "--grant", "public"}, at).code == 64);
+  CHECK(run_command({"migrate", "--grant", ""}, at).code == 64);
+  bed.sql.query("create role \"mail \"\"worker\"\"; drop table x\" login");
+  const auto dry = run_command({"migrate", "--dry-run", "--grant", role}, at);
+  CHECK(dry.code == 0);
+  CHECK_THAT(dry.out, contains("grant usage on schema pgforeman to \"mail \"\"worker\"\";"));
+  const Settings mine{{"DATABASE_URL", bed.conninfo + " user='mail \"worker\"; drop table x'"},
+                      {"QUEUE", "q"}};
+  CHECK(run_command({"send", "q", "1"}, mine).code == 69);  // nothing is granted yet
+  REQUIRE(run_command({"migrate", "--grant", role}, at).code == 0);
+
+  CHECK(run_command({"send", "q", R"({"do": "fail", "code": 65})", "{}"}, mine).code == 0);
+  Fleet fleet(with(bed.settings(), mine));
+  CHECK(bed.wait_until_empty(10s));
+  CHECK(fleet.wait_for_status(
+      [](const Status& s) { return s.messages.at("done") == 1 && s.messages.at("dead") == 1; }));
+  CHECK(run_command({"dead", "list"}, mine).code == 0);
+  CHECK(run_command({"dead", "retry", "--all"}, mine).code == 0);
+  CHECK(eventually([&] { return bed.dead() == 1 && bed.left() == 0; }));
+  CHECK(run_command({"dead", "purge", "--all", "--yes"}, mine).code == 0);
+  CHECK(fleet.log("database session failed, will keep trying").empty());
+  stop_cleanly(fleet);
+
+  Sql session(mine.at("DATABASE_URL"));
+  for (const char* forbidden : {"drop table pgforeman.message", "truncate pgforeman.message",
+                                "insert into pgforeman.schema_version values (99, 'mine')",
+                                "create table pgforeman.mine ()",
+                                "alter function pgforeman.mark_of owner to current_user"}) {
+    INFO(forbidden);
+    CHECK_THROWS(session.query(forbidden));
+  }
+  bed.sql.query("drop owned by \"mail \"\"worker\"\"; drop table x\"");
+  bed.sql.query("drop role \"mail \"\"worker\"\"; drop table x\"");
+}
+
 TEST_CASE("migrate may be run by every replica at once", "[commands]") {
   const Settings at{{"DATABASE_URL", ThrowawayPostgres::shared().create_database("replicas")}};
   std::vector<pid_t> replicas;
