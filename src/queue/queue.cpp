@@ -306,8 +306,8 @@ int Queue::socket() const {
 }
 
 std::optional<Millis> Queue::vacuum_due(Millis every) {
-  const pqxx::result rows =
-      connection_.impl().call("select pgforeman.vacuum_due_ms($1)", {std::to_string(every.count())});
+  const pqxx::result rows = connection_.impl().call("select pgforeman.vacuum_due_ms($1)",
+                                                    {std::to_string(every.count())});
   if (rows[0][0].is_null()) return std::nullopt;
   return Millis(rows[0][0].as<std::int64_t>());
 }

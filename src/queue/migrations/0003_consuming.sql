@@ -136,14 +136,14 @@ return make_interval(secs =>
         extract(epoch from backoff)::double precision * power(2, least(greatest(failures, 1) - 1, 60)))
   * (0.8 + 0.4 * random()));
 
--- A message's history with one run more (null: none); the oldest of 20 goes.
-create function pgforeman.with_run(history jsonb, run jsonb)
+-- A message's history with one run more (null: none) under its fence; the oldest of 20 goes.
+create function pgforeman.with_run(history jsonb, run jsonb, fence bigint)
 returns jsonb
 language sql immutable
 set search_path = pg_catalog, pg_temp
 return case when run is null then history
-            when jsonb_array_length(history) >= 20 then (history - 0) || jsonb_build_array(run)
-            else history || jsonb_build_array(run) end;
+            else case when jsonb_array_length(history) >= 20 then history - 0 else history end
+                 || jsonb_build_array(run || jsonb_build_object('fence', fence)) end;
 
 -- Ends leases. Each is named by id and token, so one that moved on changes nothing (lost_lease).
 -- The redundant `id = any` keeps the plan on the primary key. What each outcome does:
@@ -214,7 +214,7 @@ begin
           lane = m.lane / 2 * 2,
           attempt = m.attempt + (l.o = 'retry')::int, crashes = m.crashes + (l.o = 'crash')::int,
           token = 0, visible_at = '-infinity', last_error = l.e,
-          history = pgforeman.with_run(m.history, l.v)
+          history = pgforeman.with_run(m.history, l.v, m.claims)
       from unnest(settle.ids, settle.tokens, settle.outcomes, settle.delays, settle.errors,
                   settle.evidence) l (i, t, o, d, e, v)
       where m.id = any (wanted) and m.id = l.i and m.token = l.t and l.t <> 0
@@ -244,7 +244,7 @@ begin
              case g.o when 'dead' then 'handler' when 'worn_out' then 'max_claims'
                       when 'crash' then 'max_crashes' else 'max_attempts' end,
              coalesce(g.e, g.last_error), g.payload, g.headers,
-             pgforeman.with_run(g.history, g.v)
+             pgforeman.with_run(g.history, g.v, g.claims)
       from gone g
       returning dead_message.id)
     select coalesce(array_agg(b.id), '{}') into dead from buried b;
@@ -257,7 +257,7 @@ begin
       update pgforeman.message m
       set lane = m.lane / 2 * 2, token = 0, visible_at = '-infinity',
           claims_base = m.claims_base + (l.v is null)::int,
-          history = pgforeman.with_run(m.history, l.v)
+          history = pgforeman.with_run(m.history, l.v, m.claims)
       from unnest(settle.ids, settle.tokens, settle.outcomes, settle.evidence) l (i, t, o, v)
       where m.id = any (wanted) and m.id = l.i and m.token = l.t
         and l.t <> 0 and l.o = 'released'
