@@ -174,7 +174,8 @@ def text(tree):
                        "tests/**/*", "bench/**/*")
     for path in paths:
         name = tree.name(path)
-        if "__pycache__" in name or path.suffix in (".png", ".pyc"):
+        # A fuzzer's corpus is bytes.
+        if "__pycache__" in name or "/corpus/" in name or path.suffix in (".png", ".pyc"):
             continue
         content = path.read_text(encoding="utf-8")
         if content and not content.endswith("\n"):
