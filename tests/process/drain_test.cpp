@@ -1,6 +1,7 @@
 // TERM, INT and QUIT: the fleet ends in time, and what it held can be claimed at once.
 
 #include <csignal>
+#include <random>
 
 #include "process/bed.h"
 #include "support/watch.h"
@@ -208,6 +209,41 @@ TEST_CASE("TERM right after the start ends the fleet, whatever it was doing", "[
   CHECK(worst < 2.0);
   // Whatever a child had claimed was done or handed back, at no attempt.
   check_all_claimable(bed, 100 - static_cast<int>(distinct(bed.runs())), 0);
+}
+
+TEST_CASE("TERM at any microsecond around a fork is not missed, and no child survives it",
+          "[drain]") {
+  // 10,000 take half an hour.
+  const int trials = number_from("PGFOREMAN_TEST_TERMS", repeated(40));
+  std::minstd_rand random(std::random_device{}());
+  Bed bed;
+  double worst = 0;
+  int amid_forks = 0;
+  for (int i = 0; i < trials; ++i) {
+    Fleet fleet(bed.settings({{"CONCURRENCY", "8"}}));
+    const auto forks = [&] { return fleet.log("child forked").size(); };
+    const auto first = forks();
+    // Healthy ones are forked again at once: for some milliseconds it does little else.
+    for (const pid_t child : children_of(fleet.pid())) ::kill(child, SIGKILL);
+    const double begun = monotonic_now();
+    const double wait = static_cast<double>(random() % 8000) / 1e6;
+    while (monotonic_now() - begun < wait) {
+    }
+    fleet.signal(SIGTERM);
+    const auto end = fleet.wait_end(10s);
+    REQUIRE(end);
+    CHECK(end->signal == 0);
+    CHECK(end->code == 0);
+    worst = std::max(worst, monotonic_now() - begun - wait);
+    CHECK(fleet.processes().empty());
+    const auto again = forks() - first;
+    amid_forks += again > 0 && again < 9;
+  }
+  say("P10 TERM around a fork, " + std::to_string(trials) + " trials, " +
+      std::to_string(amid_forks) + " of them between two forks: gone after at most " +
+      std::to_string(worst) + " s");
+  CHECK(worst < 5.0);
+  CHECK(amid_forks > 0);
 }
 
 TEST_CASE("A drain without a database ends in time", "[drain]") {

@@ -194,3 +194,19 @@ TEST_CASE("A full pipe at stdout stops neither endpoint nor work", "[endpoint]")
   ::close(pipe_ends[0]);
   ::close(pipe_ends[1]);
 }
+
+TEST_CASE("A full disk under the log stops neither endpoint nor work", "[endpoint]") {
+  Bed bed;
+  const int port = free_port();
+  Fleet fleet(bed.settings({{"LOG_LEVEL", "debug"}, {"HEALTH_PORT", std::to_string(port)}}),
+              Fleet::Wait::nothing, [&](Launch& what) { what.out = "/dev/full"; });
+  REQUIRE(eventually([&] { return http_get(port, "/readyz").status == 200; }));
+  bed.send(50);
+  CHECK(bed.wait_until_empty(20s));
+  CHECK(fleet.status().exits.empty());
+  CHECK(sample(fleet.metrics(), "pgforeman_log_lines_dropped_total") > 0);
+  fleet.signal(SIGTERM);
+  const auto end = fleet.wait_end();
+  REQUIRE(end);
+  CHECK(end->code == 0);
+}

@@ -1,5 +1,7 @@
 // Nothing outlives the supervisor, and every exit is explained.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 
@@ -62,6 +64,60 @@ TEST_CASE("Nothing is left a second after the supervisor was killed while the fl
   say("P11 supervisor killed while booting, " + std::to_string(trials) +
       " trials: all gone after " + in_ms(took));
   CHECK(figures(took).worst <= 1.0);
+}
+
+TEST_CASE("As PID 1 a fleet ends and reaps a thousand orphans of handlers within a second",
+          "[exits]") {
+  constexpr int kOrphans = 1000;
+  Bed bed;
+  bed.send(4, R"({"do": "horde", "size": )" + std::to_string(kOrphans / 4) + "}");
+  // It is the first process of a namespace of its own, as in a container.
+  Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}}), Fleet::Wait::ready, [](Launch& what) {
+    std::vector<std::string> words{"/usr/bin/unshare", "--pid", "--fork", "--kill-child",
+                                   "--mount-proc"};
+    if (::geteuid() != 0) words.insert(words.end(), {"--user", "--map-root-user"});
+    words.insert(words.end(), what.argv.begin(), what.argv.end());
+    what.argv = words;
+  });
+  const auto below = children_of(fleet.pid());
+  REQUIRE(below.size() == 1);
+  const pid_t first = below[0];
+  REQUIRE(bed.wait_for_runs(4));
+  // Of the orphans' environment each has the fleet's mark.
+  REQUIRE(eventually([&] { return fleet.processes().size() >= kOrphans + 4; }, 30s));
+  // Who would have ended them dies first; then they come to PID 1.
+  const auto children = children_of(first);
+  std::vector<pid_t> orphans = fleet.processes();
+  std::erase_if(orphans, [&](pid_t pid) {
+    return pid == fleet.pid() || pid == first || process_state(pid).parent == first;
+  });
+  const double start = monotonic_now();
+  for (const pid_t child : children) {
+    for (const pid_t handler : children_of(child)) ::kill(handler, SIGKILL);
+    ::kill(child, SIGKILL);
+  }
+  // Not even as zombies.
+  const bool gone = eventually(
+      [&] {
+        return std::none_of(orphans.begin(), orphans.end(),
+                            [](pid_t pid) { return process_state(pid).state != 0; });
+      },
+      10s);
+  const double took = monotonic_now() - start;
+  say("P9 as PID 1, " + std::to_string(kOrphans) + " orphans: ended and reaped after " +
+      in_ms({took}));
+  CHECK(gone);
+  CHECK(took <= allowed(1.0));
+  CHECK(bed.wait_until_empty(20s));
+  const auto left = children_of(first);
+  CHECK(left.size() == 5);
+  CHECK(std::all_of(left.begin(), left.end(), alive));
+  ::kill(first, SIGTERM);
+  const auto end = fleet.wait_end();
+  REQUIRE(end);
+  CHECK(end->signal == 0);
+  CHECK(end->code == 0);
+  CHECK(fleet.processes().empty());
 }
 
 TEST_CASE("Every exit is explained in the log, in the status and in a counter", "[exits]") {

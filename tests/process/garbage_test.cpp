@@ -1,61 +1,17 @@
 // A child that goes wild over the shared memory of the fleet.
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <random>
-#include <sstream>
 
 #include "process/bed.h"
+#include "support/shared_memory.h"
 #include "support/watch.h"
 
 using namespace pgforeman::test;
 
 namespace {
 
-struct Mapping {
-  std::uint64_t from = 0, to = 0;
-};
-
-/// The anonymous memory that `pid` shares with its relatives, largest first.
-std::vector<Mapping> shared_memory(pid_t pid) {
-  std::vector<Mapping> found;
-  for (const auto& line : read_lines("/proc/" + std::to_string(pid) + "/maps")) {
-    unsigned long from = 0, to = 0;
-    char rights[5] = {};
-    if (std::sscanf(line.c_str(), "%lx-%lx %4s", &from, &to, rights) != 3) continue;
-    if (std::string(rights) == "rw-s" && line.find("/dev/zero") != std::string::npos) {
-      found.push_back({from, to});
-    }
-  }
-  std::sort(found.begin(), found.end(),
-            [](const Mapping& a, const Mapping& b) { return a.to - a.from > b.to - b.from; });
-  return found;
-}
-
 using Word = std::uint32_t (*)(std::minstd_rand&);
-
-/// False when the process ended meanwhile.
-bool overwrite(pid_t pid, const Mapping& mapping, Word word) {
-  const std::string path = "/proc/" + std::to_string(pid) + "/mem";
-  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  REQUIRE(fd >= 0);
-  std::minstd_rand random{12345};
-  std::vector<std::uint32_t> block(1U << 18U);
-  std::uint64_t done = 0;
-  for (auto at = mapping.from; at < mapping.to; at += block.size() * 4) {
-    for (auto& one : block) one = word(random);
-    const auto size = std::min<std::uint64_t>(block.size() * 4, mapping.to - at);
-    const auto written = ::pwrite(fd, block.data(), size, static_cast<off_t>(at));
-    if (written != static_cast<ssize_t>(size)) break;
-    done += size;
-  }
-  ::close(fd);
-  return done == mapping.to - mapping.from;
-}
 
 struct Pattern {
   std::string name;
@@ -94,7 +50,8 @@ TEST_CASE("Garbage over all shared memory neither ends the supervisor nor stops 
     REQUIRE_FALSE(memory.empty());
     Watch watch(fleet.port());
     for (const auto& mapping : memory) {
-      const bool done = overwrite(fleet.pid(), mapping, pattern.word);
+      std::minstd_rand random{12345};
+      const bool done = overwrite(fleet.pid(), mapping, [&] { return pattern.word(random); });
       INFO(fleet.errors());  // a sanitizer's last words
       REQUIRE(done);
     }

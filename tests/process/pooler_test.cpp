@@ -1,4 +1,4 @@
-// Behind PgBouncer in transaction mode: no session is anybody's own, and all of it works.
+// Behind PgBouncer. In transaction mode no session is anybody's own, and all of it works.
 
 #include <algorithm>
 #include <csignal>
@@ -63,6 +63,22 @@ TEST_CASE("Behind a transaction pooler the dead are rescued and leases are kept"
   bed.go();
   CHECK(bed.wait_until_empty(10s));
   CHECK(fleet.status().messages.at("lost_lease") == 0);
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("Behind a session pooler a fleet works by polling too", "[pooler]") {
+  Bed bed;
+  const Pooler pooler(ThrowawayPostgres::shared(), "session");
+  Fleet fleet(behind(pooler, bed));
+  for (std::size_t i = 1; i <= 5; ++i) {
+    const double sent = wall_now();
+    bed.send();
+    REQUIRE(bed.wait_for_runs(i));
+    CHECK(bed.runs()[i - 1].time - sent < allowed(1.0));
+  }
+  CHECK(bed.wait_until_empty(10s));
+  // What the pooler shows does not tell it from one that swaps sessions.
+  CHECK(fleet.log(kPolls).size() == 1);
   stop_cleanly(fleet);
 }
 

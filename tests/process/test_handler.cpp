@@ -11,10 +11,13 @@
 //   {"do": "die", "signal": 11}      says so on stderr and kills itself
 //   {"do": "eat"}                    takes 2 GiB of memory, 1 MiB at a time
 //   {"do": "crowd"}                  leaves processes behind in sessions of their own, then holds
+//   {"do": "horde", "size": 250}     at its first run: leaves so many orphans behind, in a session
+//                                    each, then holds
 // Anything else is done at once.
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -27,22 +30,13 @@
 #include <string>
 #include <vector>
 
+#include "support/handler_words.h"
+
+using namespace pgforeman::test;
+
 namespace {
 
 std::string file;
-
-/// The value of the first `"key": ` in `text`, without quotes; "" when absent.
-std::string value_of(const std::string& text, const std::string& key) {
-  auto at = text.find("\"" + key + "\":");
-  if (at == std::string::npos) return "";
-  at = text.find_first_not_of(" \"", at + key.size() + 3);
-  return text.substr(at, text.find_first_of(",\"}", at) - at);
-}
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "?";
-}
 
 void record(const std::string& id, const std::string& attempt, const std::string& fence) {
   timespec now{};
@@ -81,6 +75,17 @@ void leave_a_crowd() {
   }
 }
 
+void leave_a_horde(int size) {
+  for (int i = 0; i < size; ++i) {
+    if (::fork() != 0) continue;
+    ::setsid();
+    if (::fork() != 0) ::_exit(0);
+    for (;;) ::pause();
+  }
+  while (::waitpid(-1, nullptr, 0) > 0) {
+  }
+}
+
 void eat() {
   constexpr std::size_t kMiB = 1U << 20U;
   for (int i = 0; i < 2048; ++i) {
@@ -90,11 +95,13 @@ void eat() {
   }
 }
 
-void act(const std::string& payload) {
-  const std::string what = value_of(payload, "do");
+void act(const std::string& payload, const std::string& fence) {
+  std::string what = value_of(payload, "do");
+  if (what == "horde" && fence != "1") what.clear();
   if (what == "sleep") pause_ms(std::atoi(value_of(payload, "ms").c_str()));
   if (what == "leak") leak(std::strtoul(value_of(payload, "mib").c_str(), nullptr, 10));
   if (what == "crowd") leave_a_crowd();
+  if (what == "horde") leave_a_horde(std::atoi(value_of(payload, "size").c_str()));
   if (what == "eat") eat();
   if (what == "die" || what == "murder") {
     std::fprintf(stderr, "first words\nlast words\n");
@@ -103,14 +110,14 @@ void act(const std::string& payload) {
   }
   if (what == "die") ::kill(::getpid(), std::atoi(value_of(payload, "signal").c_str()));
   if (what == "murder") ::kill(::getppid(), SIGKILL);
-  if (what == "hold" || what == "crowd" || what == "murder") hold();
+  if (what == "hold" || what == "crowd" || what == "horde" || what == "murder") hold();
 }
 
 int exec() {
   const std::string payload{std::istreambuf_iterator<char>(std::cin), {}};
   record(variable("PGFOREMAN_MESSAGE_ID"), variable("PGFOREMAN_ATTEMPT"),
          variable("PGFOREMAN_FENCE"));
-  act(payload);
+  act(payload, variable("PGFOREMAN_FENCE"));
   if (value_of(payload, "do") != "fail") return 0;
   std::fprintf(stderr, "it broke\n");
   return std::atoi(value_of(payload, "code").c_str());
@@ -121,7 +128,7 @@ int jsonl() {
     const std::string id = value_of(line, "id");
     record(id, value_of(line, "attempt"), value_of(line, "fence"));
     const std::string payload = line.substr(line.find("\"payload\":") + 10);
-    act(payload);
+    act(payload, value_of(line, "fence"));
     const std::string what = value_of(payload, "do");
     std::string answer = "\"status\":\"done\"";
     if (what == "fail") answer = R"("status":"retry","error":"it broke")";

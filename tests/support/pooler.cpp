@@ -19,7 +19,7 @@ namespace pgforeman::test {
 
 namespace fs = std::filesystem;
 
-Pooler::Pooler(const ThrowawayPostgres& server) : port_(free_port()) {
+Pooler::Pooler(const ThrowawayPostgres& server, const std::string& mode) : port_(free_port()) {
   std::string pattern = (fs::temp_directory_path() / "pgforeman-pooler-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) {
     throw std::system_error(errno, std::generic_category(), "mkdtemp");
@@ -31,7 +31,9 @@ Pooler::Pooler(const ThrowawayPostgres& server) : port_(free_port()) {
       << "[databases]\n* = host=127.0.0.1 port=" << server.port() << "\n"
       << "[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " << port_ << "\n"
       << "unix_socket_dir =\nauth_type = trust\nauth_file = " << folder_ << "/users.txt\n"
-      << "pool_mode = transaction\nmax_client_conn = 500\ndefault_pool_size = 4\n";
+      << "pool_mode = " << mode << "\nmax_client_conn = 500\n"
+      << "server_login_retry = 0.2\n"  // else an outage of a moment lasts 15 s
+      << "default_pool_size = " << (mode == "session" ? 50 : 4) << "\n";
   start();
 }
 

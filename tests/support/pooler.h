@@ -1,5 +1,5 @@
 #pragma once
-// A private PgBouncer in transaction mode in front of a throw-away server; gone with this object,
+// A private PgBouncer in front of a throw-away server; gone with this object,
 // or with this process.
 
 #include "support/postgres.h"
@@ -8,12 +8,14 @@ namespace pgforeman::test {
 
 class Pooler {
  public:
-  /// Throws std::runtime_error with its log when it does not come up.
-  explicit Pooler(const ThrowawayPostgres& server);
+  /// `mode`: PgBouncer's pool_mode. Throws std::runtime_error with its log when it does not come
+  /// up.
+  explicit Pooler(const ThrowawayPostgres& server, const std::string& mode = "transaction");
   ~Pooler();
   Pooler(const Pooler&) = delete;
   Pooler& operator=(const Pooler&) = delete;
 
+  int port() const { return port_; }
   std::string conninfo(const std::string& database) const;
   /// SIGKILL, and another one on the same port.
   void restart();

@@ -150,24 +150,48 @@ bool eventually(const std::function<bool()>& condition, std::chrono::millisecond
   }
 }
 
-ThrowawayPostgres::ThrowawayPostgres(const std::string& settings) {
+ThrowawayPostgres::ThrowawayPostgres(Empty) {
   std::string pattern = (servers_folder() / "pgforeman-pg-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) {
     throw std::system_error(errno, std::generic_category(), "mkdtemp");
   }
   folder_ = pattern;
   ::chmod(folder_.c_str(), 0755);  // others connect through the socket in it
-  try {
-    fs::copy(template_files() + "/data", folder_ + "/data", fs::copy_options::recursive);
-    fs::permissions(folder_ + "/data", fs::perms::owner_all);
-    write_config(settings);
-    give_to_server_user(folder_);
-    start();
-  } catch (...) {
-    std::error_code none;
-    fs::remove_all(folder_, none);
-    throw;
-  }
+}
+
+// From here on the destructor removes the folder, whatever is thrown.
+ThrowawayPostgres::ThrowawayPostgres(const std::string& settings) : ThrowawayPostgres(Empty{}) {
+  fs::copy(template_files() + "/data", folder_ + "/data", fs::copy_options::recursive);
+  fs::permissions(folder_ + "/data", fs::perms::owner_all);
+  write_config(settings);
+  give_to_server_user(folder_);
+  start();
+}
+
+std::unique_ptr<ThrowawayPostgres> ThrowawayPostgres::standby_of(const ThrowawayPostgres& primary) {
+  std::unique_ptr<ThrowawayPostgres> standby(new ThrowawayPostgres(Empty{}));
+  give_to_server_user(standby->folder_);
+  const std::string log = standby->folder_ + "/backup.log";
+  const pid_t pid = spawn_server({binary("pg_basebackup"), "-D", standby->folder_ + "/data", "-d",
+                                  primary.conninfo(), "-R", "-X", "stream", "-c", "fast"},
+                                 log);
+  if (wait_for(pid) != 0) throw std::runtime_error("pg_basebackup failed:\n" + read_file(log));
+  standby->write_config("");
+  standby->start();
+  Sql sql(primary.conninfo());
+  const bool streams = eventually(
+      [&] {
+        return sql.number("select count(*) from pg_stat_replication where state = 'streaming'") ==
+               1;
+      },
+      kStartLimit);
+  if (!streams) throw std::runtime_error("the standby does not follow:\n" + standby->log_tail());
+  return standby;
+}
+
+void ThrowawayPostgres::promote() {
+  Sql sql(conninfo());
+  if (sql.query("select pg_promote()") != "t") throw std::runtime_error("not promoted");
 }
 
 ThrowawayPostgres::~ThrowawayPostgres() {
@@ -196,7 +220,7 @@ std::string ThrowawayPostgres::log_tail() const {
 }
 
 void ThrowawayPostgres::start() {
-  if (pid_ > 0) return;
+  if (pid_ > 0) return wait_until_it_answers();
   // Between finding a free port and PostgreSQL binding it somebody else may: then try another. A
   // restart keeps its port, or clients could not come back.
   const bool first = port_ == 0;
@@ -236,14 +260,23 @@ void ThrowawayPostgres::wait_for_end(pid_t pid, const char* what) {
   pid_ = -1;
 }
 
-void ThrowawayPostgres::stop_fast() {
+void ThrowawayPostgres::stop_by(int signal, const char* what) {
   if (pid_ <= 0) return;
-  ::kill(pid_, SIGINT);
-  wait_for_end(pid_, "a fast shutdown");
+  ::kill(pid_, signal);
+  wait_for_end(pid_, what);
+}
+
+void ThrowawayPostgres::stop_fast() {
+  stop_by(SIGINT, "a fast shutdown");
+}
+
+void ThrowawayPostgres::stop_immediately() {
+  stop_by(SIGQUIT, "an immediate shutdown");
 }
 
 void ThrowawayPostgres::kill9() {
   if (pid_ <= 0) return;
+  ::kill(pid_, SIGSTOP);  // so that it makes no child that is not in the list
   const std::vector<pid_t> children = children_of(pid_);
   ::kill(pid_, SIGKILL);
   for (const pid_t child : children) ::kill(child, SIGKILL);

@@ -44,6 +44,11 @@ class ThrowawayPostgres {
   ThrowawayPostgres(const ThrowawayPostgres&) = delete;
   ThrowawayPostgres& operator=(const ThrowawayPostgres&) = delete;
 
+  /// A streaming standby of `primary`, in step with it when this returns; read-only until
+  /// promote().
+  static std::unique_ptr<ThrowawayPostgres> standby_of(const ThrowawayPostgres& primary);
+  void promote();  ///< returns when it takes writes
+
   /// For superuser "postgres", without a password. Over the unix socket, or over TCP.
   std::string conninfo(const std::string& database = "postgres") const;
   std::string tcp_url(const std::string& database = "postgres") const;
@@ -53,10 +58,11 @@ class ThrowawayPostgres {
   /// A new database's conninfo; `name` must be new on this server.
   std::string create_database(const std::string& name, const std::string& like = "template1");
 
-  void start();      ///< returns when it accepts connections
-  void stop_fast();  ///< like `pg_ctl stop -m fast`: sessions are ended
-  void kill9();      ///< SIGKILL to it and all its processes, waits until they are gone
-  void pause();      ///< SIGSTOP to it and all its processes
+  void start();             ///< returns when it accepts connections
+  void stop_fast();         ///< like `pg_ctl stop -m fast`: sessions are ended
+  void stop_immediately();  ///< like `-m immediate`: the next start recovers as after a crash
+  void kill9();             ///< SIGKILL to it and all its processes, waits until they are gone
+  void pause();             ///< SIGSTOP to it and all its processes
   void resume();
   bool running() const { return pid_ > 0; }
   pid_t pid() const { return pid_; }
@@ -65,8 +71,11 @@ class ThrowawayPostgres {
   static ThrowawayPostgres& shared();
 
  private:
+  struct Empty {};
+  explicit ThrowawayPostgres(Empty empty);
   void write_config(const std::string& settings);
   void wait_until_it_answers();
+  void stop_by(int signal, const char* what);
   void wait_for_end(pid_t pid, const char* what);
   std::string log_tail() const;
 

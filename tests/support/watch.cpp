@@ -92,10 +92,14 @@ std::string Watch::Report::text() const {
   std::ostringstream out;
   out << probes << " probes, " << scrapes << " scrapes each of /status and /metrics, median "
       << percentile_ms(0.5) << " ms, p99 " << percentile_ms(0.99) << " ms, worst " << worst_ms()
-      << " ms; /livez";
-  for (const int status : livez) out << ' ' << status;
-  out << "; /readyz";
-  for (const int status : readyz) out << ' ' << status;
+      << " ms";
+  const auto changes = [&](const char* what, const std::vector<int>& statuses) {
+    out << "; " << what;
+    for (std::size_t i = 0; i < statuses.size() && i < 10; ++i) out << ' ' << statuses[i];
+    if (statuses.size() > 10) out << " ... (" << statuses.size() - 1 << " changes)";
+  };
+  changes("/livez", livez);
+  changes("/readyz", readyz);
   for (const auto& problem : problems) out << "\n  " << problem;
   return out.str();
 }

@@ -1,0 +1,185 @@
+#include "faults/books.h"
+
+#include <algorithm>
+#include <sstream>
+
+namespace pgforeman::test {
+namespace {
+
+constexpr std::size_t kHistory = 20;  // as many as the queue keeps
+/// A run may have ended so long before what took it: nobody had been told yet.
+constexpr double kUntold = 2;
+/// Clocks of two kinds are compared.
+constexpr double kClocks = 0.01;
+
+std::string name(const LedgerRun& run) {
+  std::ostringstream text;
+  text << "message " << run.id << ", fence " << run.fence << ", fleet " << run.fleet << ", begun "
+       << std::fixed << run.begun;
+  if (run.ended > 0) text << (run.done ? ", done " : ", failed ") << run.ended;
+  return text.str();
+}
+
+/// A run between the one before and the one after it, of the same message.
+class RunAudit {
+ public:
+  RunAudit(const Books& books, const MessageEnd& end, const LedgerRun& run, const LedgerRun* next)
+      : end_(end), run_(run) {
+    const double next_begun = next != nullptr ? next->begun : end.at;
+    double over = run.ended > 0 ? run.ended + kUntold : run.begun + books.longest_run;
+    if (next_begun > 0) over = std::min(over, next_begun);
+    for (const Incident& incident : books.incidents) {
+      const bool its = (incident.fleet.empty() || incident.fleet == run.fleet) &&
+                       (incident.ids.empty() || incident.ids.contains(run.id));
+      if (its && incident.from <= over && incident.until >= run.begun) incident_ = &incident;
+    }
+    overlaps_ = next != nullptr && run.ended > next->begun;
+    for (const auto& vain : end.history) {
+      if (vain.fence == run.fence) vain_ = &vain;
+    }
+  }
+
+  /// Why it was not the last; "" when nothing explains that.
+  std::string reason() const {
+    if (vain_ != nullptr) return "in the message's history";
+    if (end_.history.size() >= kHistory && run_.fence < end_.history.front().fence) {
+      return "older than the history keeps";
+    }
+    return incident_ != nullptr ? incident_->what : "";
+  }
+
+  /// "" when there is nothing wrong with it.
+  std::string problem() const {
+    if (overlaps_ && incident_ == nullptr) return "two at once";
+    // Only a process that died, or was ended, may have done its work in vain.
+    static const std::set<std::string> kKilled = {
+        "consumer_crash", "consumer_deadline", "signal", "out_of_memory", "timeout", "shutdown"};
+    if (run_.done && vain_ != nullptr && !kKilled.contains(vain_->cause)) {
+      return "done, but told as " + vain_->cause;
+    }
+    return reason().empty() ? "run again, and nobody knows why" : "";
+  }
+
+ private:
+  const MessageEnd& end_;
+  const LedgerRun& run_;
+  const Incident* incident_ = nullptr;
+  const MessageEnd::Vain* vain_ = nullptr;
+  bool overlaps_ = false;
+};
+
+/// `runs`: of one message, by their fences.
+void audit_runs(const Books& books, const MessageEnd& end, const std::vector<LedgerRun>& runs,
+                Verdict& verdict) {
+  const auto problem = [&](const std::string& what, const LedgerRun& run) {
+    verdict.problems.push_back(what + ": " + name(run));
+  };
+  const bool is_done = end.where == MessageEnd::Where::done;
+  bool finished = false;
+  std::set<std::int64_t> begun;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const LedgerRun& run = runs[i];
+    if (!begun.insert(run.fence).second) problem("run twice under one claim", run);
+    if (run.fence > end.claims) problem("run under a claim that the database does not know", run);
+    if (is_done && run.fence == end.claims && run.done) {
+      finished = true;
+      if (end.at > 0 && end.at < run.ended - kClocks) problem("gone before it was done", run);
+      continue;
+    }
+    ++verdict.extra;
+    const RunAudit audit(books, end, run, i + 1 < runs.size() ? &runs[i + 1] : nullptr);
+    if (const auto what = audit.problem(); !what.empty()) {
+      problem(what, run);
+    } else {
+      ++verdict.explained[audit.reason()];
+    }
+  }
+  if (is_done && !finished) {
+    verdict.problems.push_back("gone as done, but no handler says so: message " +
+                               std::to_string(end.id) + ", fence " + std::to_string(end.claims));
+  }
+  for (const auto& vain : end.history) verdict.unbegun += !begun.contains(vain.fence);
+}
+
+void count(const MessageEnd& end, Verdict& verdict) {
+  const std::string message = "message " + std::to_string(end.id);
+  switch (end.where) {
+    case MessageEnd::Where::done:
+      ++verdict.done;
+      if (end.poison) verdict.problems.push_back("what can only crash is done: " + message);
+      break;
+    case MessageEnd::Where::dead:
+      ++verdict.dead;
+      if (!end.poison) {
+        verdict.problems.push_back("a good message is a dead letter: " + message);
+      } else if (end.reason != "max_crashes") {
+        verdict.problems.push_back("what crashed died of " + end.reason + ": " + message);
+      }
+      break;
+    case MessageEnd::Where::left:
+      ++verdict.left;
+      verdict.problems.push_back("still in the queue: " + message);
+      break;
+  }
+}
+
+}  // namespace
+
+Verdict audit(const Books& books) {
+  Verdict verdict;
+  verdict.sent = static_cast<std::int64_t>(books.sent.size());
+  verdict.runs = static_cast<std::int64_t>(books.runs.size());
+  std::map<std::int64_t, std::vector<LedgerRun>> runs;
+  for (const LedgerRun& run : books.runs) runs[run.id].push_back(run);
+  for (auto& [id, all] : runs) {
+    std::stable_sort(all.begin(), all.end(),
+                     [](const LedgerRun& a, const LedgerRun& b) { return a.fence < b.fence; });
+  }
+  std::set<std::int64_t> ended;
+  for (const MessageEnd& end : books.ends) {
+    if (!ended.insert(end.id).second) {
+      verdict.problems.push_back("left the queue twice: message " + std::to_string(end.id));
+      continue;
+    }
+    if (!books.sent.contains(end.id)) ++verdict.unacknowledged;
+    count(end, verdict);
+    audit_runs(books, end, runs[end.id], verdict);
+  }
+  for (const std::int64_t id : books.sent) {
+    if (!ended.contains(id)) {
+      verdict.problems.push_back("lost: message " + std::to_string(id) +
+                                 " was acknowledged and is nowhere");
+    }
+  }
+  for (const auto& [id, all] : runs) {
+    if (!ended.contains(id)) {
+      verdict.problems.push_back("run, but the database never had it: message " +
+                                 std::to_string(id));
+    }
+  }
+  // Each is a process that was killed between its fork and its first act.
+  if (verdict.unbegun > verdict.extra / 2 + 20) {
+    verdict.problems.push_back(std::to_string(verdict.unbegun) +
+                               " runs stand in histories that never began");
+  }
+  return verdict;
+}
+
+std::string Verdict::text() const {
+  std::ostringstream out;
+  out << sent << " messages acknowledged to senders";
+  if (unacknowledged > 0) out << ", and " << unacknowledged << " that were committed unheard";
+  out << ": " << done << " done, " << dead << " dead letters, " << left << " left; " << runs
+      << " runs, " << extra << " of them in vain";
+  for (const auto& [why, times] : explained) out << "\n  " << times << " x " << why;
+  if (unbegun > 0) out << "\n(" << unbegun << " more were killed before their first act)";
+  if (problems.empty()) {
+    out << "\nNothing is lost, and every run in vain is explained.";
+  } else {
+    out << "\n" << problems.size() << " problems:";
+    for (std::size_t i = 0; i < problems.size() && i < 50; ++i) out << "\n  " << problems[i];
+  }
+  return out.str();
+}
+
+}  // namespace pgforeman::test

@@ -1,0 +1,218 @@
+// The judge of a fault run must be able to convict: doctored books.
+
+#include <algorithm>
+
+#include "faults/books.h"
+#include "faults/plan.h"
+#include "support/catch.h"
+
+using namespace pgforeman::test;
+
+namespace {
+
+using Where = MessageEnd::Where;
+
+/// Message 1, run under its only claim, and done.
+Books one_done() {
+  Books books;
+  books.sent = {1};
+  books.runs = {{1, 1, "a1", 10, 11, true}};
+  books.ends = {{1, 1, Where::done, 11.001, "", false, {}}};
+  return books;
+}
+
+/// The same, but its first run came to nothing at 11 s, and the second one is done.
+Books one_done_again() {
+  Books books = one_done();
+  books.runs = {{1, 1, "a1", 10, 0, false}, {1, 2, "b1", 12, 13, true}};
+  books.ends[0].claims = 2;
+  books.ends[0].at = 13.001;
+  return books;
+}
+
+bool convicted(const Books& books, const std::string& of) {
+  const Verdict verdict = audit(books);
+  return std::any_of(verdict.problems.begin(), verdict.problems.end(),
+                     [&](const std::string& problem) { return problem.rfind(of, 0) == 0; });
+}
+
+}  // namespace
+
+TEST_CASE("What was sent, run and is done balances", "[books]") {
+  const Verdict verdict = audit(one_done());
+  INFO(verdict.text());
+  CHECK(verdict.problems.empty());
+  CHECK(verdict.done == 1);
+  CHECK(verdict.extra == 0);
+}
+
+TEST_CASE("A message that is nowhere is lost", "[books]") {
+  Books books = one_done();
+  books.sent.insert(2);
+  CHECK(convicted(books, "lost: message 2"));
+}
+
+TEST_CASE("A message that is gone without a run, or under another run's claim, is lost",
+          "[books]") {
+  Books books = one_done();
+  books.runs.clear();
+  CHECK(convicted(books, "gone as done, but no handler says so"));
+  books = one_done();
+  books.runs[0].done = false;
+  CHECK(convicted(books, "gone as done, but no handler says so"));
+  books = one_done_again();
+  books.runs.pop_back();
+  CHECK(convicted(books, "gone as done, but no handler says so"));
+}
+
+TEST_CASE("A run in vain needs its reason", "[books]") {
+  CHECK(convicted(one_done_again(), "run again, and nobody knows why"));
+
+  Books books = one_done_again();
+  books.ends[0].history = {{1, "signal"}};
+  CHECK(audit(books).problems.empty());
+  CHECK(audit(books).explained.at("in the message's history") == 1);
+  books.ends[0].history = {{2, "signal"}};  // another run's
+  CHECK(convicted(books, "run again, and nobody knows why"));
+
+  books = one_done_again();
+  books.incidents = {{"a1", "a lost host", 10.5, 12}};
+  CHECK(audit(books).problems.empty());
+  CHECK(audit(books).explained.at("a lost host") == 1);
+  books.incidents = {{"", "an outage", 10.5, 12}};
+  CHECK(audit(books).problems.empty());
+  books.incidents = {{"b1", "another fleet's", 10.5, 12}};
+  CHECK(convicted(books, "run again, and nobody knows why"));
+  books.incidents = {{"a1", "over before it began", 8, 9.9}};
+  CHECK(convicted(books, "run again, and nobody knows why"));
+}
+
+TEST_CASE("A run that was over long before what took its fleet is not explained by it", "[books]") {
+  Books books = one_done_again();
+  books.runs[0] = {1, 1, "a1", 5, 5.1, true};
+  books.incidents = {{"a1", "a lost host", 11, 12}};
+  CHECK(convicted(books, "run again, and nobody knows why"));
+  books.incidents[0].from = 5.5;  // soon after: nobody had been told yet
+  CHECK(audit(books).problems.empty());
+  books.runs[0].ended = 0;  // nor one that must have come to its end
+  CHECK(audit(books).problems.empty());
+  books.incidents[0].from = 11;
+  CHECK(convicted(books, "run again, and nobody knows why"));
+  // What came after the next run had begun did not cause it.
+  books.runs[0].begun = 11.5;
+  books.incidents[0].from = 12.5;
+  CHECK(convicted(books, "run again, and nobody knows why"));
+}
+
+TEST_CASE("An incident of some messages explains no other", "[books]") {
+  Books books = one_done_again();
+  books.incidents = {{"", "rows were locked", 10.5, 12, {1}}};
+  CHECK(audit(books).problems.empty());
+  books.incidents[0].ids = {2};
+  CHECK(convicted(books, "run again, and nobody knows why"));
+}
+
+TEST_CASE("Two runs at once need a lost lease, and what is done is not told as failed", "[books]") {
+  Books books = one_done_again();
+  books.runs[0].ended = 12.5;
+  books.ends[0].history = {{1, "consumer_crash"}};
+  CHECK(convicted(books, "two at once"));
+  books.incidents = {{"a1", "frozen", 10.5, 12}};
+  CHECK(audit(books).problems.empty());
+
+  books = one_done_again();
+  books.runs[0].ended = 11;
+  books.runs[0].done = true;
+  books.ends[0].history = {{1, "consumer_crash"}};
+  CHECK(audit(books).problems.empty());
+  books.ends[0].history[0].cause = "retry";
+  CHECK(convicted(books, "done, but told as retry"));
+}
+
+TEST_CASE("What left the queue before its handler was done is noticed", "[books]") {
+  Books books = one_done();
+  books.ends[0].at = 10.5;
+  CHECK(convicted(books, "gone before it was done"));
+}
+
+TEST_CASE("Histories full of runs that never were are noticed", "[books]") {
+  Books books = one_done();
+  for (std::int64_t fence = 100; fence < 130; ++fence) {
+    books.ends[0].history.push_back({fence, "signal"});
+  }
+  CHECK(convicted(books, "30 runs stand in histories"));
+}
+
+TEST_CASE("One claim is one run", "[books]") {
+  Books books = one_done();
+  books.runs.push_back({1, 1, "b1", 12, 13, true});
+  CHECK(convicted(books, "run twice under one claim"));
+  books = one_done();
+  books.runs.push_back({1, 2, "b1", 12, 13, true});
+  CHECK(convicted(books, "run under a claim that the database does not know"));
+}
+
+TEST_CASE("What is left, came back, or never was is noticed", "[books]") {
+  Books books = one_done();
+  books.ends[0].where = Where::left;
+  CHECK(convicted(books, "still in the queue"));
+  books = one_done();
+  books.ends.push_back(books.ends[0]);
+  CHECK(convicted(books, "left the queue twice"));
+  books = one_done();
+  books.runs.push_back({7, 1, "a1", 10, 11, true});
+  CHECK(convicted(books, "run, but the database never had it"));
+}
+
+TEST_CASE("Good messages end well, and what can only crash does not", "[books]") {
+  Books books = one_done();
+  books.ends[0].where = Where::dead;
+  books.ends[0].history = {{1, "signal"}};
+  books.ends[0].reason = "max_crashes";
+  books.runs[0] = {1, 1, "a1", 10, 0, false};
+  CHECK(convicted(books, "a good message is a dead letter"));
+  books.ends[0].poison = true;
+  CHECK(audit(books).problems.empty());
+  books.ends[0].reason = "max_claims";
+  CHECK(convicted(books, "what crashed died of max_claims"));
+  books = one_done();
+  books.ends[0].poison = true;
+  CHECK(convicted(books, "what can only crash is done"));
+}
+
+TEST_CASE("A send that was never acknowledged may have come to pass", "[books]") {
+  Books books = one_done();
+  books.sent.clear();
+  const Verdict verdict = audit(books);
+  CHECK(verdict.problems.empty());
+  CHECK(verdict.unacknowledged == 1);
+}
+
+TEST_CASE("A ledger is read, and a broken one refused", "[books]") {
+  const auto runs = read_ledger(
+      "begin a1 7 3 100 10.5\nbegin b1 8 1 200 10.6\nfailed b1 8 1 200 10.7\n"
+      "done a1 7 3 100 11.5\nbegin a1 9 1 100 12\nbegin a1 10");
+  REQUIRE(runs.size() == 3);
+  CHECK(runs[0].done);
+  CHECK(runs[0].ended == 11.5);
+  CHECK_FALSE(runs[1].done);
+  CHECK(runs[1].fleet == "b1");
+  CHECK(runs[2].ended == 0);
+  CHECK_THROWS(read_ledger("done a1 7 3 100 11.5\n"));
+  CHECK_THROWS(read_ledger("begin a1 7\n"));
+  CHECK_THROWS(read_ledger("hello\n"));
+}
+
+TEST_CASE("A seed makes the same plan again, another one another", "[books]") {
+  std::vector<const Fault*> all;
+  for (const Fault& fault : catalogue()) all.push_back(&fault);
+  const auto texts = [&](std::uint64_t seed) {
+    std::string text;
+    for (const Strike& strike : make_plan(seed, 120, all)) text += to_text(strike) + "\n";
+    return text;
+  };
+  CHECK(texts(1) == texts(1));
+  CHECK(texts(1) != texts(2));
+  for (const Fault* fault : all) CHECK(texts(3).find(fault->name) != std::string::npos);
+  CHECK_THROWS(fault_named("no-such-fault"));
+}

@@ -1,0 +1,69 @@
+// The faults of a run, as a table: what happens, for how many seconds, how often a minute, and what
+// it may cost.
+
+#include <stdexcept>
+
+#include "faults/database_faults.h"
+#include "faults/fault.h"
+#include "faults/process_faults.h"
+
+namespace pgforeman::test {
+
+const std::vector<Fault>& catalogue() {
+  using enum Leases;
+  static const std::vector<Fault> all = {
+      // name, what, seconds, a minute, leases, how
+      {"consumer-kill", "a consumer is killed", 0, 0, 30, kept, signal_consumer(SIGKILL)},
+      {"consumer-segv", "a consumer crashes", 0, 0, 10, kept, signal_consumer(SIGSEGV)},
+      {"consumer-abort", "a consumer aborts", 0, 0, 5, kept, signal_consumer(SIGABRT)},
+      {"consumer-stop", "a consumer is stopped", 0.2, 8, 4, lost_if_long, stop_consumer},
+      {"handler-kill", "a handler is killed", 0, 0, 20, kept, signal_handler(SIGKILL)},
+      {"handler-segv", "a handler crashes", 0, 0, 5, kept, signal_handler(SIGSEGV)},
+      {"handler-stop", "a handler is stopped", 0.2, 5, 3, kept, stop_handler},
+      {"maintenance-kill", "maintenance is killed", 0, 0, 6, kept, signal_maintenance(SIGKILL)},
+      {"maintenance-stop", "maintenance is stopped", 0.2, 6, 2, lost_if_long, stop_maintenance},
+      {"supervisor-kill", "a supervisor is killed: a lost host", 0, 0, 1, lost, kill_supervisor},
+      {"fleet-freeze", "a fleet is frozen and thawed", 0.5, 8, 1, lost_if_long, freeze_fleet},
+      {"fleet-deploy", "a fleet is told to end, and another one comes", 1, 2, 1, kept, deploy},
+      {"fleet-hup", "a fleet is told to begin anew", 0, 0, 1, kept, signal_supervisor(SIGHUP)},
+      {"fleet-resize", "a child more, a child less", 0.5, 3, 3, kept, resize},
+      {"scoreboard-garbage", "garbage over all shared memory", 22, 22, 0.5, lost, garbage},
+      {"descriptors-gone", "a fleet has no descriptor left", 0.5, 4, 1, lost_if_long,
+       no_descriptors},
+
+      {"server-restart", "PostgreSQL is stopped fast", 0.1, 5, 0.5, lost_if_long, stop_server},
+      {"server-immediate", "PostgreSQL is stopped immediately", 0.1, 3, 0.5, lost_if_long,
+       stop_server_immediately},
+      {"server-kill", "PostgreSQL is killed", 0.1, 5, 0.5, lost_if_long, kill_server},
+      {"server-pause", "PostgreSQL is stopped by SIGSTOP", 0.2, 6, 1, lost_if_long, pause_server},
+      {"backends-terminate", "sessions are ended by pg_terminate_backend", 0, 0, 10, kept,
+       end_sessions},
+      {"statements-cancel", "statements are cancelled", 0, 0, 10, kept, cancel_statements},
+      {"connections-gone", "PostgreSQL has no connection left", 0.5, 4, 1, lost_if_long,
+       take_connections},
+      {"read-only", "PostgreSQL is read-only", 0.2, 3, 1, lost_if_long, read_only},
+      {"serializable", "all transactions are serializable", 0.5, 5, 1, lost_if_long, serializable},
+      {"rows-locked", "rows of the queue are locked", 0.5, 6, 3, lost_if_long, lock_rows},
+      {"table-locked", "the queue is locked", 0.1, 4, 1, lost_if_long, lock_table},
+      {"snapshot-held", "a transaction stays open", 5, 20, 1, kept, hold_snapshot},
+      {"migrated-again", "migrate runs beside the fleets", 0, 0, 1, kept, migrate_again},
+
+      {"network-silent", "a fleet's packets to PostgreSQL are dropped", 0.2, 8, 2, lost_if_long,
+       silence_network},
+      {"network-reset", "a fleet's connections are reset", 0, 0, 5, kept, reset_network},
+      {"network-slow", "a fleet's packets take their time", 1, 8, 2, kept, slow_network},
+      {"pooler-restart", "PgBouncer is killed and comes back", 0, 0, 1, kept, restart_pooler},
+  };
+  return all;
+}
+
+const Fault& fault_named(const std::string& name) {
+  std::string names;
+  for (const Fault& fault : catalogue()) {
+    if (fault.name == name) return fault;
+    names += " " + fault.name;
+  }
+  throw std::runtime_error("there is no fault \"" + name + "\"; there are:" + names);
+}
+
+}  // namespace pgforeman::test

@@ -1,0 +1,178 @@
+#include "faults/database_faults.h"
+
+#include <list>
+
+#include "faults/stage.h"
+
+namespace pgforeman::test {
+namespace {
+
+using Struck = std::optional<Fault::Struck>;
+
+Fault::Struck everybody(std::function<void()> undo = nullptr) {
+  return {"", std::move(undo)};
+}
+
+/// Away until it is undone. Nobody else's server fault meanwhile.
+Struck away(Stage& stage, void (ThrowawayPostgres::*end)()) {
+  if (stage.server_away()) return std::nullopt;
+  stage.set_server_away(true);
+  const auto back = [&stage] {
+    stage.server().start();
+    stage.set_server_away(false);
+  };
+  try {
+    (stage.server().*end)();
+  } catch (const std::runtime_error&) {
+    back();
+    throw;
+  }
+  return everybody(back);
+}
+
+/// A setting of the whole server, until it is undone; its undoing waits until the server is there.
+Struck setting(Stage& stage, const std::string& name, const std::string& value) {
+  const auto set = [&stage](const std::string& what) {
+    stage.sql().query("alter system " + what);
+    stage.sql().query("select pg_reload_conf()");
+  };
+  set("set " + name + " = '" + value + "'");
+  return everybody([set, name] { set("reset " + name); });
+}
+
+/// What a session does stays done until it ends.
+Struck holding(Stage& stage, const std::string& statement) {
+  std::shared_ptr<Sql> session = stage.session();
+  session->query("begin");
+  session->query(statement);
+  return everybody([session]() mutable { session.reset(); });
+}
+
+std::string some_of_ours(const char* what) {
+  return std::string("select count(") + what +
+         "(pid)) from pg_stat_activity where application_name like 'pgforeman%' and random() < 0.4";
+}
+
+/// A fleet's network, changed by `change(proxy, true)` and back by `change(proxy, false)`.
+template <typename Change>
+Struck network(Stage& stage, Dice& dice, Change change) {
+  Actor& actor = stage.any(dice);
+  if (actor.end != Actor::End::none) return std::nullopt;
+  change(*actor.network, true);
+  return Fault::Struck{actor.name, [&actor, change, name = actor.name] {
+                         if (actor.name == name) change(*actor.network, false);
+                       }};
+}
+
+}  // namespace
+
+Struck stop_server(Stage& stage, Dice&) {
+  return away(stage, &ThrowawayPostgres::stop_fast);
+}
+Struck stop_server_immediately(Stage& stage, Dice&) {
+  return away(stage, &ThrowawayPostgres::stop_immediately);
+}
+Struck kill_server(Stage& stage, Dice&) {
+  return away(stage, &ThrowawayPostgres::kill9);
+}
+
+Struck pause_server(Stage& stage, Dice&) {
+  if (stage.server_away()) return std::nullopt;
+  stage.set_server_away(true);
+  stage.server().pause();
+  return everybody([&stage] {
+    stage.server().resume();
+    stage.set_server_away(false);
+  });
+}
+
+Struck end_sessions(Stage& stage, Dice&) {
+  stage.sql().query(some_of_ours("pg_terminate_backend"));
+  return everybody();
+}
+
+Struck cancel_statements(Stage& stage, Dice&) {
+  stage.sql().query(some_of_ours("pg_cancel_backend"));
+  return everybody();
+}
+
+Struck take_connections(Stage& stage, Dice& dice) {
+  if (stage.server_away()) return std::nullopt;
+  auto taken = std::make_shared<std::list<std::unique_ptr<Sql>>>();
+  try {
+    for (;;) taken->push_back(stage.session());
+  } catch (const std::runtime_error&) {
+    // None is left.
+  }
+  // Whoever loses its own now gets no other one.
+  if (!taken->empty()) taken->front()->query(some_of_ours("pg_terminate_backend"));
+  for (std::size_t more = dice.below(20); more > 0; --more) {
+    try {
+      taken->push_back(stage.session());
+    } catch (const std::runtime_error&) {
+      break;
+    }
+  }
+  return everybody([taken] { taken->clear(); });
+}
+
+Struck read_only(Stage& stage, Dice&) {
+  return setting(stage, "default_transaction_read_only", "on");
+}
+
+Struck serializable(Stage& stage, Dice&) {
+  return setting(stage, "default_transaction_isolation", "serializable");
+}
+
+Struck lock_rows(Stage& stage, Dice& dice) {
+  std::shared_ptr<Sql> session = stage.session();
+  session->query("begin");
+  Struck struck = everybody([session]() mutable { session.reset(); });
+  for (const auto& row :
+       session->rows("select id from pgforeman.message order by random() limit " +
+                     std::to_string(1 + dice.below(10)) + " for update skip locked")) {
+    struck->ids.insert(std::stoll(row[0]));
+  }
+  if (struck->ids.empty()) return std::nullopt;
+  return struck;
+}
+
+Struck lock_table(Stage& stage, Dice&) {
+  return holding(stage, "lock table pgforeman.message in access exclusive mode");
+}
+
+Struck hold_snapshot(Stage& stage, Dice&) {
+  return holding(stage,
+                 "set transaction isolation level repeatable read;"
+                 " select count(*) from (select from pgforeman.message limit 1) m");
+}
+
+Struck migrate_again(Stage& stage, Dice&) {
+  if (stage.server_away()) return std::nullopt;
+  const CommandResult result = run_command({"migrate"}, {{"DATABASE_URL", stage.database()}});
+  if (result.code != 0) return std::nullopt;
+  return everybody();
+}
+
+Struck silence_network(Stage& stage, Dice& dice) {
+  return network(stage, dice, [](Proxy& proxy, bool on) { proxy.silence(on); });
+}
+
+Struck slow_network(Stage& stage, Dice& dice) {
+  const std::chrono::milliseconds time(5 + dice.below(100));
+  return network(stage, dice, [time](Proxy& proxy, bool on) { proxy.delay(on ? time : 0ms); });
+}
+
+Struck reset_network(Stage& stage, Dice& dice) {
+  Actor& actor = stage.any(dice);
+  actor.network->reset();
+  return Fault::Struck{actor.name, nullptr};
+}
+
+Struck restart_pooler(Stage& stage, Dice&) {
+  if (stage.server_away()) return std::nullopt;
+  stage.pooler().restart();
+  return everybody();
+}
+
+}  // namespace pgforeman::test

@@ -1,0 +1,28 @@
+#pragma once
+// Faults of PostgreSQL, and of the network to it.
+
+#include "faults/fault.h"
+
+namespace pgforeman::test {
+
+std::optional<Fault::Struck> stop_server(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> stop_server_immediately(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> kill_server(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> pause_server(Stage& stage, Dice& dice);
+
+std::optional<Fault::Struck> end_sessions(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> cancel_statements(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> take_connections(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> read_only(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> serializable(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> lock_rows(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> lock_table(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> hold_snapshot(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> migrate_again(Stage& stage, Dice& dice);
+
+std::optional<Fault::Struck> silence_network(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> reset_network(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> slow_network(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> restart_pooler(Stage& stage, Dice& dice);
+
+}  // namespace pgforeman::test

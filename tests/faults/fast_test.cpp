@@ -1,0 +1,67 @@
+// The short set: a run of each family of faults. The long one is tools/faults.
+//
+// PGFOREMAN_TEST_FAULT_SECONDS makes runs longer; PGFOREMAN_TEST_SEED repeats one.
+
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+
+#include "faults/run.h"
+#include "support/catch.h"
+
+using namespace pgforeman::test;
+
+namespace {
+
+std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+void balances(double seconds, const std::vector<std::string>& prefixes, bool pooled = false) {
+  RunOptions options;
+  options.seed = number_from("PGFOREMAN_TEST_SEED", std::random_device{}());
+  options.seconds = static_cast<double>(
+      number_from("PGFOREMAN_TEST_FAULT_SECONDS", static_cast<std::uint64_t>(seconds)));
+  options.pooled = pooled;
+  for (const Fault& fault : catalogue()) {
+    for (const auto& prefix : prefixes) {
+      if (fault.name.rfind(prefix, 0) == 0) options.faults.push_back(&fault);
+    }
+  }
+  REQUIRE_FALSE(options.faults.empty());
+  INFO("PGFOREMAN_TEST_SEED=" << options.seed
+                              << " PGFOREMAN_TEST_FAULT_SECONDS=" << options.seconds);
+  const Report report = play(options);
+  std::printf("FIGURE P20 seed %llu: %s\n", static_cast<unsigned long long>(options.seed),
+              report.text().c_str());
+  INFO(report.text());
+  CHECK(report.ok());
+  // A run that hits or sends nothing proves nothing.
+  CHECK(report.struck.size() + 1 >= options.faults.size());
+  CHECK(report.verdict.done > 100);
+}
+
+}  // namespace
+
+TEST_CASE("Whatever happens to consumers, handlers and maintenance, the books balance",
+          "[fault_children]") {
+  balances(20, {"consumer-", "handler-", "maintenance-"});
+}
+
+TEST_CASE("Whatever happens to whole fleets, the books balance", "[fault_fleets]") {
+  balances(20, {"supervisor-", "fleet-", "scoreboard-", "descriptors-"});
+}
+
+TEST_CASE("Whatever happens to PostgreSQL, the books balance", "[fault_server]") {
+  balances(20, {"server-", "read-only", "connections-", "migrated-"});
+}
+
+TEST_CASE("Whatever happens to sessions, rows and statements, the books balance",
+          "[fault_sessions]") {
+  balances(20, {"backends-", "statements-", "serializable", "rows-", "table-", "snapshot-"});
+}
+
+TEST_CASE("Whatever happens to the network, the books balance", "[fault_network]") {
+  balances(20, {"network-", "pooler-"}, true);
+}

@@ -1,0 +1,68 @@
+#include "faults/records.h"
+
+#include <ctime>
+#include <sstream>
+
+namespace pgforeman::test {
+namespace {
+
+constexpr const char* kKept =
+    "create table gone (id bigint, claims bigint, history jsonb, poison boolean,"
+    "                   at timestamptz not null default clock_timestamp());"
+    "create function gone() returns trigger language plpgsql as $$ begin"
+    " insert into public.gone values"
+    " (old.id, old.claims, old.history, old.payload->>'do' = 'poison');"
+    " return old; end $$;"
+    "create trigger gone before delete on pgforeman.message for each row execute function gone()";
+
+/// "1 signal,2 timeout,"
+std::vector<MessageEnd::Vain> history_of(const std::string& text) {
+  std::vector<MessageEnd::Vain> all;
+  std::istringstream runs(text);
+  for (std::string run; std::getline(runs, run, ',');) {
+    MessageEnd::Vain vain;
+    std::istringstream(run) >> vain.fence >> vain.cause;
+    all.push_back(vain);
+  }
+  return all;
+}
+
+double seconds_of(clockid_t clock) {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+}  // namespace
+
+void keep_records(Sql& sql) {
+  sql.query(kKept);
+}
+
+std::vector<MessageEnd> message_ends(Sql& sql) {
+  const double to_monotonic = seconds_of(CLOCK_MONOTONIC) - seconds_of(CLOCK_REALTIME);
+  std::vector<MessageEnd> all;
+  const auto rows = sql.rows(
+      "select g.id, g.claims, g.poison, extract(epoch from g.at), coalesce(d.reason, ''),"
+      " (select coalesce(string_agg((h->>'fence') || ' ' || (h->>'cause'), ',' order by place), '')"
+      "  from jsonb_array_elements(coalesce(d.history, g.history)) with ordinality e (h, place))"
+      " from public.gone g left join pgforeman.dead_message d using (id)"
+      " union all select m.id, m.claims, m.payload->>'do' = 'poison', 0, 'left', ''"
+      " from pgforeman.message m");
+  for (const auto& row : rows) {
+    MessageEnd end;
+    end.id = std::stoll(row[0]);
+    end.claims = std::stoll(row[1]);
+    end.poison = row[2] == "t";
+    end.reason = row[4];
+    end.where = row[4].empty()     ? MessageEnd::Where::done
+                : row[4] == "left" ? MessageEnd::Where::left
+                                   : MessageEnd::Where::dead;
+    if (end.where != MessageEnd::Where::left) end.at = std::stod(row[3]) + to_monotonic;
+    end.history = history_of(row[5]);
+    all.push_back(end);
+  }
+  return all;
+}
+
+}  // namespace pgforeman::test
