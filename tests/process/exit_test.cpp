@@ -109,9 +109,10 @@ TEST_CASE("As PID 1 a fleet ends and reaps a thousand orphans of handlers within
   CHECK(gone);
   CHECK(took <= allowed(1.0));
   CHECK(bed.wait_until_empty(20s));
-  const auto left = children_of(first);
-  CHECK(left.size() == 5);
-  CHECK(std::all_of(left.begin(), left.end(), alive));
+  CHECK(eventually([&] {
+    const auto left = children_of(first);
+    return left.size() == 5 && std::all_of(left.begin(), left.end(), alive);
+  }));
   ::kill(first, SIGTERM);
   const auto end = fleet.wait_end();
   REQUIRE(end);
