@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 
 namespace pgforeman {
@@ -19,6 +20,9 @@ void Listener::open() {
     opened_ = true;
     return say_that_it_polls("the connection goes through a pooler that swaps sessions");
   }
+  // Without a free descriptor: tried again, nobody relies on us meanwhile.
+  UniqueFd socket(::fcntl(queue.socket(), F_DUPFD_CLOEXEC, 0));
+  if (!socket) return;
   try {
     queue.listen();
   } catch (const DatabaseError& error) {
@@ -27,7 +31,7 @@ void Listener::open() {
     return say_that_it_polls(error.what());
   }
   opened_ = true;
-  socket_.assign(::fcntl(queue.socket(), F_DUPFD_CLOEXEC, 0));
+  socket_.assign(socket.release());
   test_until_ = Clock::now() + kTestTime;
 }
 

@@ -173,7 +173,8 @@ void Stage::keep_logs(const std::string& folder) const {
   for (const Actor& actor : actors_) {
     if (actor.fleet) folder_.write("fleet-" + actor.name + ".log", actor.fleet->log_text());
   }
-  fs::copy(folder_.file("."), folder, fs::copy_options::overwrite_existing);
+  fs::copy(folder_.file("."), folder,
+           fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   fs::copy_file(server_.folder() + "/server.log", folder + "/server.log",
                 fs::copy_options::overwrite_existing);
 }

@@ -1,6 +1,9 @@
 // Idle consumers hear of work: by notifications, by each other, and by their poll as a backstop.
 
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include "bed.h"
@@ -109,6 +112,33 @@ TEST_CASE("A lost session of maintenance costs wake-ups for a moment only", "[wa
                            " where application_name like 'pgforeman maintenance%' and datname ="
                            " current_database()") == 1);
   }
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("Maintenance without a descriptor to listen by goes on, and listens when it has one",
+          "[wake]") {
+  Bed bed;
+  Fleet fleet(bed.settings({{"LOG_LEVEL", "debug"}, {"POLL_INTERVAL", "100ms"}}));
+  REQUIRE(hears(fleet));
+  const pid_t maintenance = fleet.status().maintenance.pid;
+  const std::string folder = "/proc/" + std::to_string(maintenance) + "/fd";
+  rlim_t highest = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    highest = std::max<rlim_t>(highest, std::stoul(entry.path().filename().string()));
+  }
+  rlimit before{};
+  REQUIRE(::prlimit(maintenance, RLIMIT_NOFILE, nullptr, &before) == 0);
+  const rlimit one_less{highest, before.rlim_max};
+  REQUIRE(::prlimit(maintenance, RLIMIT_NOFILE, &one_less, nullptr) == 0);
+  bed.sql.query(
+      "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+      " where application_name like 'pgforeman maintenance%' and datname = current_database()");
+  REQUIRE(fleet.wait_for_log("database session works again"));
+  bed.send();
+  CHECK(bed.wait_until_empty(10s));
+  REQUIRE(::prlimit(maintenance, RLIMIT_NOFILE, &before, nullptr) == 0);
+  CHECK(hears(fleet, 2));
+  CHECK(fleet.status().exits.empty());
   stop_cleanly(fleet);
 }
 
