@@ -22,6 +22,7 @@ namespace {
 constexpr double kLong = 0.7;    // an outage of that many seconds may cost leases
 constexpr double kRecovery = 2;  // and that long after it its consequences may show
 constexpr double kAgain = 0.5;   // later a fault tries again that found nothing to hit
+constexpr double kLonger = 20;   // the run goes on for, if there is one left
 constexpr std::chrono::minutes kWorkOff{3}, kUndone{1};
 constexpr double kEver = std::numeric_limits<double>::infinity();
 
@@ -88,7 +89,8 @@ class Player {
   void play_plan() {
     std::size_t next = 0;
     double told = 0;
-    while (at() < options_.seconds) {
+    // What was in the way of a fault ends soon.
+    while (at() < options_.seconds || (!missed_.empty() && at() < options_.seconds + kLonger)) {
       for (; next < plan_.size() && plan_[next].at <= at(); ++next) strike(plan_[next]);
       again();
       undo_until(at());
