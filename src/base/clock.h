@@ -3,6 +3,7 @@
 // can cross the scoreboard, and wall-clock steps change nothing. Wall time is for logs and SQL
 // only.
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -13,11 +14,14 @@ using TimePoint = Clock::time_point;
 using Millis = std::chrono::milliseconds;
 
 /// Milliseconds on the monotonic clock, as stored in the scoreboard.
-inline std::int64_t to_ms(TimePoint t) {
+constexpr std::int64_t to_ms(TimePoint t) {
   return std::chrono::duration_cast<Millis>(t.time_since_epoch()).count();
 }
+/// Whatever shared memory holds: a time that is out of reach stands for 70 years from the machine's
+/// start, so that differences and sums of such do not overflow either.
 inline TimePoint from_ms(std::int64_t ms) {
-  return TimePoint{Millis{ms}};
+  constexpr std::int64_t kMost = to_ms(TimePoint::max()) / 4;
+  return TimePoint{Millis{std::clamp(ms, -kMost, kMost)}};
 }
 
 }  // namespace pgforeman

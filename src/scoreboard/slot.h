@@ -41,11 +41,7 @@ struct Beat {
     return value < kPhaseCount ? static_cast<Phase>(value) : Phase::empty;
   }
   TimePoint deadline() const {
-    // Anything may stand there: what the clock cannot count to is a century away.
-    constexpr auto most =
-        std::chrono::duration_cast<Millis>(std::chrono::hours(24 * 36525)).count();
-    const auto value = static_cast<std::int64_t>(word & ((std::uint64_t{1} << 56U) - 1));
-    return from_ms(std::min<std::int64_t>(value, most));
+    return from_ms(static_cast<std::int64_t>(word & ((std::uint64_t{1} << 56U) - 1)));
   }
   static Beat make(Phase phase, TimePoint deadline) {
     return {static_cast<std::uint64_t>(phase) << 56U |

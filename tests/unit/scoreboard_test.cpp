@@ -6,7 +6,9 @@
 
 #include <cstring>
 
+#include <limits>
 #include "scoreboard/said.h"
+
 #include "support/catch.h"
 
 using namespace pgforeman;
@@ -156,4 +158,13 @@ TEST_CASE("Handler times fall into the bucket of their bound", "[scoreboard]") {
   CHECK(board.slot(0).handler_buckets[0].load() == 1);
   CHECK(board.slot(0).handler_buckets[kHandlerBuckets - 1].load() == 1);
   CHECK(board.slot(0).handler_us_sum.load() == 7200001000);
+}
+
+TEST_CASE("A time that shared memory cannot mean overflows nothing", "[scoreboard]") {
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+  CHECK(from_ms(kMost) - from_ms(-kMost) > Clock::duration::zero());
+  CHECK(from_ms(kMost) - Clock::now() > std::chrono::hours(24 * 365));
+  CHECK(Clock::now() - from_ms(-kMost) > std::chrono::hours(24 * 365));
+  CHECK(Beat{~std::uint64_t{0}}.deadline() > Clock::now());
+  CHECK(from_ms(to_ms(Clock::now())) <= Clock::now());
 }
