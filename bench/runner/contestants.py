@@ -202,8 +202,7 @@ class BareLoop(Pgforeman):
 
     def start(self, database, children, batch, latencies=None):
         argv = [self.bench.program("bench_bare_loop"), "--connections", children, "--batch", batch]
-        if self.options.get("marked"):
-            argv.append("--marked")
+        argv += [f"--{shape}" for shape in ("marked", "leased") if self.options.get(shape)]
         talker = Talker([str(a) for a in argv], self.bench.scratch("bare_loop.log"),
                         env=self.bench.server.env(database))
         workers = Workers([talker])

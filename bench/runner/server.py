@@ -14,7 +14,8 @@ from .processes import Failed, cpu_seconds, server_user, start, stop, tail
 SETTINGS = {
     "listen_addresses": "",
     "max_connections": "400",
-    "shared_buffers": "512MB",
+    # A quarter of the memory, as PostgreSQL's manual advises.
+    "shared_buffers": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 4 >> 20}MB",
     "max_wal_size": "8GB",
     "min_wal_size": "2GB",
     "checkpoint_timeout": "1h",

@@ -1,6 +1,9 @@
 #include "child/child_main.h"
 
 #include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
 
 #include <cstdlib>
 #include <exception>
@@ -22,6 +25,10 @@ void run_child(std::string_view role, int slot, const ChildContext& context,
     log::error("child ends: this is a bug", {{"error", error.what()}});
     std::abort();
   }
+#ifdef __SANITIZE_ADDRESS__
+  // _exit looks for no leaks, and exit would do the supervisor's part in its child.
+  if (__lsan_do_recoverable_leak_check() != 0) ::_exit(EXIT_FAILURE);
+#endif
   ::_exit(EXIT_SUCCESS);
 }
 

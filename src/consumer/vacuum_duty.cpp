@@ -12,6 +12,9 @@ constexpr Millis kBetween{5000};
 // Behind a snapshot that somebody holds, a vacuum reads much and cleans nothing.
 constexpr int kRest = 20;
 constexpr Millis kAfterFailure{60'000};
+// Whoever may not vacuum asks again so late: the right may be granted meanwhile. Nobody of the
+// fleet says anything later.
+constexpr Millis kLatest{600'000};
 
 }  // namespace
 
@@ -22,9 +25,10 @@ void VacuumDuty::count(std::size_t messages) {
 bool VacuumDuty::take(TimePoint now) {
   if (board_.unvacuumed.load(std::memory_order_relaxed) < kMessages) return false;
   auto next = board_.vacuum_at_ms.load();
-  if (to_ms(now) < next) return false;
+  if (to_ms(now) < next && next <= to_ms(now + 2 * kLatest)) return false;
   // A backlog that is gone in seconds is left alone.
-  const bool just_begun = next < to_ms(now - kBetween);
+  const bool just_begun = next < to_ms(now - kBetween) &&
+                          board_.unvacuumed.load(std::memory_order_relaxed) < 2 * kMessages;
   const TimePoint then = now + (just_begun ? kBetween : kAfterFailure);
   return board_.vacuum_at_ms.compare_exchange_strong(next, to_ms(then)) && !just_begun;
 }
@@ -36,8 +40,7 @@ void VacuumDuty::run(Queue& queue) {
     const std::optional<Millis> due = queue.vacuum_due(kBetween);
     if (!due) {
       log::info("the queue's table is left to autovacuum: only its owner may vacuum it");
-      board_.vacuum_at_ms.store(to_ms(TimePoint::max()));
-      return;
+      return rest(kLatest);
     }
     if (*due > Millis(0)) return rest(*due);
     loop_.enter(Phase::settling);
@@ -56,7 +59,7 @@ void VacuumDuty::run(Queue& queue) {
 }
 
 void VacuumDuty::rest(Clock::duration time) {
-  board_.vacuum_at_ms.store(to_ms(Clock::now() + time));
+  board_.vacuum_at_ms.store(to_ms(Clock::now() + std::min<Clock::duration>(time, kLatest)));
 }
 
 }  // namespace pgforeman

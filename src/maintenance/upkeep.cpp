@@ -18,7 +18,8 @@ void Upkeep::soon() {
 }
 
 void Upkeep::due_in(Millis due) {
-  next_ = std::min(next_, std::max<TimePoint>(Clock::now() + due, ran_at_ + kSoonest));
+  next_ =
+      std::min(next_, std::max<TimePoint>(Clock::now() + std::min(due, kTick), ran_at_ + kSoonest));
 }
 
 void Upkeep::run_once() {

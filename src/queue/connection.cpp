@@ -49,6 +49,7 @@ Connection::Impl::Impl(const ConnectionSettings& settings) : limit_(settings.wat
     throw DatabaseError(Kind::connection, one_line(e.what()));
   }
   compat::forbid_silent_reconnect(*session_);
+  quiet_ = std::make_unique<compat::QuietNotices>(*session_);
   look_around(settings);
 }
 

@@ -2,6 +2,7 @@
 // libpqxx 6.4 and 7.x behind one face.
 
 #include <pqxx/connection>
+#include <pqxx/errorhandler>
 #include <pqxx/except>
 #include <pqxx/nontransaction>
 #include <pqxx/notification>
@@ -81,9 +82,18 @@ inline pqxx::result exec_prepared(pqxx::nontransaction& work, const std::string&
 
 #endif
 
-/// LISTENs from its construction on. Must go before its connection.
 #if PQXX_VERSION_MAJOR > 7 || (PQXX_VERSION_MAJOR == 7 && PQXX_VERSION_MINOR >= 10)
 
+/// What the server says unasked libpq would write to stderr as it is; why a session ended its
+/// failure tells.
+class QuietNotices {
+ public:
+  explicit QuietNotices(pqxx::connection& connection) {
+    connection.set_notice_handler([](pqxx::zview) {});
+  }
+};
+
+/// LISTENs from its construction on. Must go before its connection.
 class Listener {
  public:
   Listener(pqxx::connection& connection, const std::string& channel) : connection_(connection) {
@@ -102,6 +112,8 @@ class Listener {
 };
 
 #else
+
+using QuietNotices = pqxx::quiet_errorhandler;
 
 class Listener : private pqxx::notification_receiver {
  public:

@@ -49,6 +49,7 @@ class Connection::Impl {
   Watchdog watchdog_;
   Millis limit_;
   std::unique_ptr<pqxx::connection> session_;
+  std::unique_ptr<compat::QuietNotices> quiet_;
   bool wrap_ = false;  ///< the role's default is not READ COMMITTED and could not be set for good
   bool direct_ = false;
   bool lost_ = false;

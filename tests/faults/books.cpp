@@ -9,6 +9,9 @@ namespace {
 constexpr std::size_t kHistory = 20;  // as many as the queue keeps
 /// A run may have ended so long before what took it: nobody had been told yet.
 constexpr double kUntold = 2;
+/// Two fleets of four consumers, each with a batch of twenty: what an incident may have taken, and
+/// again for each lease that it lasted.
+constexpr double kHeldMost = 160, kLease = 5;
 /// Clocks of two kinds are compared.
 constexpr double kClocks = 0.01;
 
@@ -23,8 +26,9 @@ std::string name(const LedgerRun& run) {
 /// A run between the one before and the one after it, of the same message.
 class RunAudit {
  public:
-  RunAudit(const Books& books, const MessageEnd& end, const LedgerRun& run, const LedgerRun* next)
-      : end_(end), run_(run) {
+  RunAudit(const Books& books, const MessageEnd& end, const LedgerRun& run, const LedgerRun* next,
+           bool given_ahead)
+      : end_(end), run_(run), given_ahead_(given_ahead) {
     const double next_begun = next != nullptr ? next->begun : end.at;
     double over = run.ended > 0 ? run.ended + kUntold : run.begun + books.longest_run;
     if (next_begun > 0) over = std::min(over, next_begun);
@@ -45,7 +49,14 @@ class RunAudit {
     if (end_.history.size() >= kHistory && run_.fence < end_.history.front().fence) {
       return "older than the history keeps";
     }
-    return incident_ != nullptr ? incident_->what : "";
+    if (incident_ != nullptr) return incident_->what;
+    return given_ahead_ ? "given ahead to a handler" : "";
+  }
+
+  /// The incident that alone explains it; null: something better does.
+  const Incident* excuse() const {
+    const std::string why = reason();
+    return incident_ != nullptr && why == incident_->what ? incident_ : nullptr;
   }
 
   /// "" when there is nothing wrong with it.
@@ -66,10 +77,32 @@ class RunAudit {
   const Incident* incident_ = nullptr;
   const MessageEnd::Vain* vain_ = nullptr;
   bool overlaps_ = false;
+  bool given_ahead_ = false;
+};
+
+/// What a handler was given ahead it may have run unheard: among its process's last runs.
+class Windows {
+ public:
+  explicit Windows(const Books& books) : windows_(books.windows) {
+    for (const LedgerRun& run : books.runs) begins_[run.process].insert(run.begun);
+  }
+
+  bool given_ahead(const LedgerRun& run) const {
+    const auto window = windows_.find(run.fleet);
+    if (window == windows_.end()) return false;
+    const auto& all = begins_.at(run.process);
+    const auto later = std::distance(all.upper_bound(run.begun), all.end());
+    return static_cast<std::size_t>(later) < window->second;
+  }
+
+ private:
+  const std::map<std::string, std::size_t>& windows_;
+  std::map<std::string, std::multiset<double>> begins_;
 };
 
 /// `runs`: of one message, by their fences.
 void audit_runs(const Books& books, const MessageEnd& end, const std::vector<LedgerRun>& runs,
+                const Windows& windows, std::map<const Incident*, std::int64_t>& cost,
                 Verdict& verdict) {
   const auto problem = [&](const std::string& what, const LedgerRun& run) {
     verdict.problems.push_back(what + ": " + name(run));
@@ -79,7 +112,9 @@ void audit_runs(const Books& books, const MessageEnd& end, const std::vector<Led
   std::set<std::int64_t> begun;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const LedgerRun& run = runs[i];
-    if (!begun.insert(run.fence).second) problem("run twice under one claim", run);
+    // What a handler began before its turn, and did not survive, is run once more in its turn.
+    const bool again = !begun.insert(run.fence).second;
+    if (again && !windows.given_ahead(runs[i - 1])) problem("run twice under one claim", run);
     if (run.fence > end.claims) problem("run under a claim that the database does not know", run);
     if (is_done && run.fence == end.claims && run.done) {
       finished = true;
@@ -87,11 +122,13 @@ void audit_runs(const Books& books, const MessageEnd& end, const std::vector<Led
       continue;
     }
     ++verdict.extra;
-    const RunAudit audit(books, end, run, i + 1 < runs.size() ? &runs[i + 1] : nullptr);
+    const RunAudit audit(books, end, run, i + 1 < runs.size() ? &runs[i + 1] : nullptr,
+                         windows.given_ahead(run));
     if (const auto what = audit.problem(); !what.empty()) {
       problem(what, run);
     } else {
       ++verdict.explained[audit.reason()];
+      if (const Incident* incident = audit.excuse()) ++cost[incident];
     }
   }
   if (is_done && !finished) {
@@ -135,6 +172,8 @@ Verdict audit(const Books& books) {
     std::stable_sort(all.begin(), all.end(),
                      [](const LedgerRun& a, const LedgerRun& b) { return a.fence < b.fence; });
   }
+  const Windows windows(books);
+  std::map<const Incident*, std::int64_t> cost;
   std::set<std::int64_t> ended;
   for (const MessageEnd& end : books.ends) {
     if (!ended.insert(end.id).second) {
@@ -143,7 +182,7 @@ Verdict audit(const Books& books) {
     }
     if (!books.sent.contains(end.id)) ++verdict.unacknowledged;
     count(end, verdict);
-    audit_runs(books, end, runs[end.id], verdict);
+    audit_runs(books, end, runs[end.id], windows, cost, verdict);
   }
   for (const std::int64_t id : books.sent) {
     if (!ended.contains(id)) {
@@ -155,6 +194,13 @@ Verdict audit(const Books& books) {
     if (!ended.contains(id)) {
       verdict.problems.push_back("run, but the database never had it: message " +
                                  std::to_string(id));
+    }
+  }
+  for (const auto& [incident, runs_lost] : cost) {
+    const double leases = 1 + (incident->until - incident->from) / kLease;
+    if (static_cast<double>(runs_lost) > kHeldMost * leases) {
+      verdict.problems.push_back("too much for one incident: " + std::to_string(runs_lost) +
+                                 " runs in vain, " + incident->what);
     }
   }
   // Each is a process that was killed between its fork and its first act.

@@ -42,6 +42,8 @@ struct Books {
   std::vector<LedgerRun> runs;
   std::vector<MessageEnd> ends;
   std::vector<Incident> incidents;
+  /// How many messages a handler of such a fleet is given at once; 1 for those that are not named.
+  std::map<std::string, std::size_t> windows = {};
   double longest_run = 5;  ///< seconds; a run without an end is over by then
 };
 

@@ -104,6 +104,49 @@ TEST_CASE("A run that was over long before what took its fleet is not explained 
   CHECK(convicted(books, "run again, and nobody knows why"));
 }
 
+TEST_CASE("A claim is run twice only where a handler began before its turn", "[books]") {
+  Books books = one_done_again();
+  books.runs[0] = {1, 2, "b1", 10, 0, false, "100@1"};
+  books.ends[0].history = {{2, "signal"}};
+  CHECK(convicted(books, "run twice under one claim"));
+  books.windows = {{"b1", 2}};
+  CHECK(audit(books).problems.empty());
+}
+
+TEST_CASE("An incident explains no more runs than consumers can have held", "[books]") {
+  Books books;
+  books.incidents = {{"", "an outage", 10, 12}};
+  constexpr std::int64_t kMost = 224;  // 160 in the first lease, and two seconds of the second
+  for (std::int64_t id = 1; id <= kMost + 1; ++id) {
+    if (id == kMost + 1) CHECK(audit(books).problems.empty());
+    books.sent.insert(id);
+    books.runs.push_back({id, 1, "a1", 10, 0, false});
+    books.runs.push_back({id, 2, "b1", 12, 13, true});
+    books.ends.push_back({id, 2, Where::done, 13.001, "", false, {}});
+  }
+  CHECK(convicted(books, "too much for one incident: 225"));
+}
+
+TEST_CASE("Only a handler's last runs may have been given ahead", "[books]") {
+  Books books = one_done_again();
+  books.runs[0] = {1, 1, "a1", 10, 10.5, true, "100@1"};
+  CHECK(convicted(books, "run again, and nobody knows why"));
+  books.windows = {{"a1", 2}};
+  CHECK(audit(books).explained.at("given ahead to a handler") == 1);
+  books.windows = {{"b1", 2}};
+  CHECK(convicted(books, "run again, and nobody knows why"));
+  // Two messages more, by the same handler.
+  books.windows = {{"a1", 2}};
+  for (const std::int64_t id : {2, 3}) {
+    CHECK_FALSE(convicted(books, "run again, and nobody knows why"));
+    const auto begun = static_cast<double>(id) + 9;
+    books.sent.insert(id);
+    books.runs.push_back({id, 1, "a1", begun, begun + 0.5, true, "100@1"});
+    books.ends.push_back({id, 1, Where::done, begun + 0.6, "", false, {}});
+  }
+  CHECK(convicted(books, "run again, and nobody knows why"));
+}
+
 TEST_CASE("An incident of some messages explains no other", "[books]") {
   Books books = one_done_again();
   books.incidents = {{"", "rows were locked", 10.5, 12, {1}}};

@@ -1,8 +1,9 @@
 // A handler that keeps a ledger. `fault_handler exec|jsonl LEDGER FLEET`: each run writes
-//   begin FLEET ID FENCE PID TIME
+//   begin FLEET ID FENCE PROCESS TIME
 // before it does anything, and
-//   done FLEET ID FENCE PID TIME        (or: failed)
+//   done FLEET ID FENCE PROCESS TIME    (or: failed)
 // before it says so. Each line is on disk before the handler goes on. TIME: the monotonic clock.
+// PROCESS: its pid, and the time of its first line, as pids come again.
 // The payload says what is to be done; the fence, which grows with each claim, lets trouble end:
 //   {"do": "work", "ms": 5}    takes that long
 //   {"do": "fail"}             fails on odd fences
@@ -31,16 +32,18 @@ using namespace pgforeman::test;
 namespace {
 
 int ledger = -1;
-std::string fleet;
+std::string fleet, process;
 
 void write_down(const char* what, const std::string& id, const std::string& fence) {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
-  char line[200];
-  const int size =
-      std::snprintf(line, sizeof line, "%s %s %s %s %d %lld.%06ld\n", what, fleet.c_str(),
-                    id.c_str(), fence.c_str(), static_cast<int>(::getpid()),
-                    static_cast<long long>(now.tv_sec), now.tv_nsec / 1000);
+  char time[40];
+  std::snprintf(time, sizeof time, "%lld.%06ld", static_cast<long long>(now.tv_sec),
+                now.tv_nsec / 1000);
+  if (process.empty()) process = std::to_string(::getpid()) + "@" + time;
+  char line[240];
+  const int size = std::snprintf(line, sizeof line, "%s %s %s %s %s %s\n", what, fleet.c_str(),
+                                 id.c_str(), fence.c_str(), process.c_str(), time);
   // One write of O_APPEND and O_DSYNC: whole, and on disk when it returns.
   if (::write(ledger, line, static_cast<std::size_t>(size)) != size) std::_Exit(99);
 }

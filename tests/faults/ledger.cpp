@@ -9,17 +9,16 @@ namespace pgforeman::test {
 
 std::vector<LedgerRun> read_ledger(const std::string& text) {
   std::vector<LedgerRun> runs;
-  std::map<std::tuple<std::int64_t, std::int64_t, pid_t>, std::size_t> open;
+  std::map<std::tuple<std::int64_t, std::int64_t, std::string>, std::size_t> open;
   std::istringstream lines(text.substr(0, text.rfind('\n') + 1));
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line);
     std::string what;
     LedgerRun run;
-    pid_t pid = 0;
     double time = 0;
-    words >> what >> run.fleet >> run.id >> run.fence >> pid >> time;
+    words >> what >> run.fleet >> run.id >> run.fence >> run.process >> time;
     if (!words) throw std::runtime_error("not a line of the ledger: " + line);
-    const std::tuple key{run.id, run.fence, pid};
+    const std::tuple key{run.id, run.fence, run.process};
     if (what == "begin") {
       run.begun = time;
       open[key] = runs.size();

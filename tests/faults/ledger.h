@@ -2,8 +2,6 @@
 // What handlers wrote down themselves, each line on disk before they went on: when a run began, and
 // that it was done. Outside PostgreSQL, so that it can convict it. See handler.cpp.
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -16,6 +14,7 @@ struct LedgerRun {
   double begun = 0;  ///< seconds of the monotonic clock
   double ended = 0;  ///< 0: it was killed, or still runs
   bool done = false;
+  std::string process = {};  ///< the handler's, never one twice
 };
 
 /// In order of their begin. Throws std::runtime_error for a line that is none, or an end without a

@@ -193,6 +193,7 @@ class Player {
     const auto problems = stage_.finish();
     books.runs = read_ledger(read_file(stage_.ledger()));
     books.incidents = std::move(incidents_);
+    books.windows = stage_.windows();
     report_.verdict = audit(books);
     auto& all = report_.verdict.problems;
     all.insert(all.end(), problems.begin(), problems.end());

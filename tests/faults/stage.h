@@ -2,6 +2,7 @@
 // What a fault run plays on: a PostgreSQL server, fleets that reach it through a network that can
 // break, and what the catalogue's faults need to do to them.
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,6 +64,8 @@ class Stage {
   void set_server_away(bool away) { server_away_ = away; }
   bool server_away() const { return server_away_; }
 
+  /// Of the fleets that there were, those with a HANDLER_WINDOW.
+  const std::map<std::string, std::size_t>& windows() const { return windows_; }
   std::string ledger() const { return folder_.file("ledger"); }
   std::string database() const { return server_.conninfo("faults"); }
   /// Waits until the fleets have worked off the queue.
@@ -84,6 +87,7 @@ class Stage {
   std::unique_ptr<Sql> sql_;
   bool server_away_ = false;
   std::vector<Actor> actors_;
+  std::map<std::string, std::size_t> windows_;
   std::vector<std::string> problems_;
 };
 

@@ -90,6 +90,7 @@ TEST_CASE("A role with just what migrate grants runs a fleet, sends and revives 
   CHECK(run_command({"migrate", "--grant", "public"}, at).code == 64);
   CHECK(run_command({"migrate", "--grant", ""}, at).code == 64);
   bed.sql.query("create role \"mail \"\"worker\"\"; drop table x\" login");
+  bed.sql.query("revoke execute on all functions in schema pgforeman from public");
   const auto dry = run_command({"migrate", "--dry-run", "--grant", role}, at);
   CHECK(dry.code == 0);
   CHECK_THAT(dry.out, contains("grant usage on schema pgforeman to \"mail \"\"worker\"\";"));
@@ -110,6 +111,11 @@ TEST_CASE("A role with just what migrate grants runs a fleet, sends and revives 
   CHECK(fleet.log("database session failed, will keep trying").empty());
   stop_cleanly(fleet);
 
+  // It has no right to give away what it was given.
+  const auto passed_on = run_command({"migrate", "--grant", "pg_monitor"}, mine);
+  CHECK(passed_on.code == 69);
+  CHECK_THAT(passed_on.err, contains("not all was granted to \"pg_monitor\""));
+
   Sql session(mine.at("DATABASE_URL"));
   for (const char* forbidden : {"drop table pgforeman.message", "truncate pgforeman.message",
                                 "insert into pgforeman.schema_version values (99, 'mine')",
@@ -127,7 +133,7 @@ TEST_CASE("migrate may be run by every replica at once", "[commands]") {
   std::vector<pid_t> replicas;
   for (int i = 0; i < 6; ++i) {
     Launch what;
-    what.argv = {binary_path(), "migrate"};
+    what.argv = {binary_path(), "migrate", "--grant", "pg_monitor"};
     what.environment = clean_environment();
     what.environment["PGFOREMAN_DATABASE_URL"] = at.at("DATABASE_URL");
     replicas.push_back(launch(what));

@@ -27,6 +27,22 @@ std::vector<std::string> descriptors_of(pid_t pid) {
   return all;
 }
 
+/// Sockets that both have open: a child that was forked while they were.
+std::vector<std::string> shared_sockets(pid_t one, pid_t other) {
+  std::vector<std::string> all, both;
+  for (const pid_t pid : {one, other}) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
+      std::error_code gone;
+      const std::string what = std::filesystem::read_symlink(entry.path(), gone).string();
+      if (what.rfind("socket:", 0) != 0) continue;
+      if (pid == one) all.push_back(what);
+      if (pid == other && std::count(all.begin(), all.end(), what) > 0) both.push_back(what);
+    }
+  }
+  return both;
+}
+
 double resident_mib(pid_t pid) {
   for (const auto& line : read_lines("/proc/" + std::to_string(pid) + "/status")) {
     if (line.rfind("VmRSS:", 0) == 0) return std::stod(line.substr(6)) / 1024;
@@ -145,7 +161,10 @@ TEST_CASE("Thousands of re-forks leave connections, memory and descriptors as th
   CHECK(memory <= memory_before + 1);
   // A connection of ours that it has not yet seen to end is no leak.
   CHECK(eventually([&] { return descriptors() <= open_before; }));
-  for (const auto& slot : fleet.status().slots) CHECK(descriptors_of(slot.pid) == child);
+  for (const auto& slot : fleet.status().slots) {
+    CHECK(descriptors_of(slot.pid) == child);
+    CHECK(shared_sockets(fleet.pid(), slot.pid).empty());
+  }
   for (const pid_t one : children_of(fleet.pid())) CHECK(alive(one));  // no zombie
   stop_cleanly(fleet);
 }

@@ -60,7 +60,9 @@ TEST_CASE("A fleet that was paused and resumed kills nobody for it", "[long]") {
   fleet.signal(SIGSTOP);
   for (const pid_t child : children) ::kill(child, SIGSTOP);
   const double paused_at = monotonic_now();
-  REQUIRE(eventually([&] { return monotonic_now() - paused_at > 5; }));
+  const int pause = number_from("PGFOREMAN_TEST_PAUSE_SECONDS", 5);
+  REQUIRE(eventually([&] { return monotonic_now() - paused_at > pause; },
+                     std::chrono::seconds(pause + 10)));
   fleet.signal(SIGCONT);
   // The supervisor looks around before they can report.
   REQUIRE(fleet.wait_for_status(
@@ -88,6 +90,7 @@ TEST_CASE("A child stopped while it waits is killed at its deadline, siblings wo
     REQUIRE(bed.wait_until_empty(2s));
     ++handled;
   }
+  CHECK(monotonic_now() < stopped.deadline + allowed(1.0));
   const auto line = fleet.wait_for_log("child killed");
   REQUIRE(line);
   CHECK((*line)["why"] == "missed its waiting deadline");

@@ -113,10 +113,7 @@ TEST_CASE("As PID 1 a fleet ends and reaps a thousand orphans of handlers within
     return pid == fleet.pid() || pid == first || process_state(pid).parent == first;
   });
   const double start = monotonic_now();
-  for (const pid_t child : children) {
-    for (const pid_t handler : children_of(child)) ::kill(handler, SIGKILL);
-    ::kill(child, SIGKILL);
-  }
+  for (const pid_t child : children) ::kill(child, SIGKILL);
   // Not even as zombies.
   const bool gone = eventually(
       [&] {

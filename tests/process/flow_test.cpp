@@ -142,6 +142,8 @@ TEST_CASE("Urgent, late and redelivered messages do not wait behind newer ones",
   const int per_second = GENERATE(2'000, 20'000);
   const bool keeps_up = per_second == 2'000;
   Bed bed;
+  // Nobody sees it again; sums of times must not overflow for it.
+  bed.sql.query("select pgforeman.send('q', '0', delay => '300 years')");
   Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"BATCH", "20"}, {"CONCURRENCY", "4"}}));
   Flood flood(bed.conninfo, per_second);
   REQUIRE(eventually([&] { return flood.sent() >= per_second; }, 30s));
@@ -176,6 +178,8 @@ TEST_CASE("Urgent, late and redelivered messages do not wait behind newer ones",
       std::to_string(r.size()) + " redelivered " + in_ms(r));
   CHECK(figures(u).worst < allowed(1.0));
   if (keeps_up) CHECK(figures(l).worst < allowed(1.0));
+  // Found at the next look for such, not by chance within a second.
+  if (keeps_up) CHECK(figures(l).median < allowed(0.250));
   CHECK(figures(r).median < allowed(0.050));
   CHECK(figures(r).worst < allowed(0.250));
   fleet.signal(SIGTERM);

@@ -11,6 +11,9 @@ using namespace pgforeman::test;
 
 namespace {
 
+/// A process that is none of the fleet's, and must be alive in the end.
+pid_t stranger = 0;
+
 using Word = std::uint32_t (*)(std::minstd_rand&);
 
 struct Pattern {
@@ -26,6 +29,7 @@ const std::vector<Pattern>& patterns() {
       {"zeros", [](std::minstd_rand&) { return std::uint32_t{0}; }},
       // Every ledger then says that it is an orphan's.
       {"twos", [](std::minstd_rand&) { return std::uint32_t{2}; }},
+      {"a stranger's pid", [](std::minstd_rand&) { return static_cast<std::uint32_t>(stranger); }},
   };
   return all;
 }
@@ -34,6 +38,9 @@ const std::vector<Pattern>& patterns() {
 
 TEST_CASE("Garbage over all shared memory neither ends the supervisor nor stops the fleet",
           "[garbage]") {
+  Launch what;
+  what.argv = {"/bin/sleep", "600"};
+  stranger = launch(what);
   for (const auto& pattern : patterns()) {
     INFO(pattern.name);
     Bed bed;
@@ -73,5 +80,8 @@ TEST_CASE("Garbage over all shared memory neither ends the supervisor nor stops 
     REQUIRE(end);
     CHECK(end->code == 0);
     CHECK(fleet.processes().empty());
+    CHECK(alive(stranger));
   }
+  ::kill(stranger, SIGKILL);
+  CHECK(wait_for_end(stranger, 5s));
 }

@@ -242,6 +242,7 @@ TEST_CASE("A lost lease costs its consumer nothing more", "[leases]") {
 
 TEST_CASE("A consumer resumed after its lease moved changes nothing", "[leases]") {
   // The other fleet still runs the message, or has finished it, when the first one comes back.
+  // (What the first one then says of it: the next test.)
   for (const bool finished : {false, true}) {
     INFO("finished: " << finished);
     Bed bed;
@@ -285,4 +286,32 @@ TEST_CASE("A consumer resumed after its lease moved changes nothing", "[leases]"
     CHECK(first.status().messages.at("done") == 3);
     stop_cleanly(first);
   }
+}
+
+TEST_CASE("A consumer that is done after its lease moved changes nothing", "[leases]") {
+  Bed bed;
+  const Settings settings{
+      {"CONCURRENCY", "1"}, {"VISIBILITY_TIMEOUT", "60s"}, {"POLL_INTERVAL", "50ms"}};
+  Fleet first(bed.settings(settings));
+  bed.send(1, R"({"do": "hold"})");
+  REQUIRE(bed.wait_for_runs(1));
+  bed.sql.query("update pgforeman.message set visible_at = now() - interval '1 s'");
+  // Its handler writes elsewhere, and holds when the first one's goes on.
+  Fleet second(bed.settings(with(settings, {{"HANDLER", bed.handler() + "2"}})));
+  REQUIRE(second.wait_for_status(
+      [](const Status& status) { return status.slots[0].phase == "running"; }));
+  const std::string row = "select token, attempt, claims from pgforeman.message";
+  const auto held = bed.sql.rows(row);
+  REQUIRE(held.size() == 1);
+  bed.go();
+  CHECK(first.wait_for_status(
+      [](const Status& status) { return status.messages.at("lost_lease") == 1; }));
+  CHECK(bed.sql.rows(row) == held);
+  bed.folder.write("runs2.go", "");
+  CHECK(bed.wait_until_empty(10s));
+  CHECK(
+      second.wait_for_status([](const Status& status) { return status.messages.at("done") == 1; }));
+  CHECK(first.status().messages.at("done") == 0);
+  stop_cleanly(first);
+  stop_cleanly(second);
 }

@@ -3,7 +3,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <stdexcept>
 
 #include "support/postgres.h"
@@ -103,6 +105,10 @@ Fleet::Fleet(const Settings& settings, Wait wait, const std::function<void(Launc
   for (const auto& [name, value] : settings) all[name] = value;
   Launch what;
   what.argv = {binary_path(), "run"};
+  if (const char* under = std::getenv("PGFOREMAN_TEST_UNDER"); under != nullptr) {
+    std::istringstream words("/usr/bin/env " + std::string(under));
+    what.argv.insert(what.argv.begin(), std::istream_iterator<std::string>(words), {});
+  }
   what.environment = environment(all);
   const auto equals = mark_.find('=');
   what.environment[mark_.substr(0, equals)] = mark_.substr(equals + 1);

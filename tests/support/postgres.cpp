@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <libpq-fe.h>
 #include <poll.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -195,6 +196,7 @@ void ThrowawayPostgres::promote() {
 }
 
 ThrowawayPostgres::~ThrowawayPostgres() {
+  remove_segment();
   if (pid_ > 0) {
     const std::vector<pid_t> children = children_of(pid_);
     ::kill(pid_, SIGKILL);
@@ -203,6 +205,16 @@ ThrowawayPostgres::~ThrowawayPostgres() {
   }
   std::error_code none;
   fs::remove_all(folder_, none);
+}
+
+/// The kernel keeps a killed server's for ever, and has room for some thousands.
+void ThrowawayPostgres::remove_segment() const {
+  std::ifstream lines(folder_ + "/data/postmaster.pid");
+  std::string line;
+  for (int i = 0; i < 7; ++i) std::getline(lines, line);
+  long key = 0;
+  int segment = -1;
+  if (std::istringstream(line) >> key >> segment) ::shmctl(segment, IPC_RMID, nullptr);
 }
 
 void ThrowawayPostgres::write_config(const std::string& settings) {

@@ -73,6 +73,7 @@ class ThrowawayPostgres {
  private:
   struct Empty {};
   explicit ThrowawayPostgres(Empty empty);
+  void remove_segment() const;
   void write_config(const std::string& settings);
   void wait_until_it_answers();
   void stop_by(int signal, const char* what);

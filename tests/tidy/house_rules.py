@@ -7,12 +7,15 @@
 
 A line may be exempted from a rule by a comment with a reason: "house: RULE: why".
 """
+import json
 import pathlib
 import re
 import subprocess
 import sys
 import tempfile
+from importlib.machinery import SourceFileLoader
 
+HERE = pathlib.Path(__file__).resolve().parent
 MODULES = ["base", "options", "scoreboard", "queue", "handlers", "child", "consumer", "maintenance",
            "supervisor", "commands"]
 # What a module may include beside itself: every lower one, but for these.
@@ -218,8 +221,27 @@ def docs(tree):
                     yield f"{tree.name(path)}: docs/operating.md does not explain the line: {line}"
 
 
+def proofs(tree):
+    """What tools/prove breaks and what it then runs are there, and docs/promises.md has the list."""
+    data, promises = tree.root / "tests/broken_lines.json", tree.root / "docs/promises.md"
+    if not data.exists():
+        return
+    told = promises.read_text(encoding="utf-8").splitlines() if promises.exists() else []
+    prove = SourceFileLoader("prove", str(HERE.parents[1] / "tools/prove")).load_module()
+    tests = "".join(p.read_text(encoding="utf-8") for p in tree.cpp("tests"))
+    tests = re.sub(r'"\s*\n\s*"', "", tests)
+    for entry in json.loads(data.read_text(encoding="utf-8")):
+        path, name = tree.root / entry["file"], tree.name(data)
+        if not path.exists() or entry["line"] not in path.read_text(encoding="utf-8"):
+            yield f"{name}: {entry['promise']}: {entry['file']} has no such line: {entry['line']}"
+        if f'"{entry["test"]}"' not in tests:
+            yield f"{name}: {entry['promise']}: no such test: {entry['test']}"
+        if prove.row(entry) not in told:
+            yield f"docs/promises.md lacks a line of `tools/prove --list`: {entry['broken_so']}"
+
+
 RULES = {f.__name__: f
-         for f in (includes, sql, fork, environment, sleep, headers, size, text, docs)}
+         for f in (includes, sql, fork, environment, sleep, headers, size, text, docs, proofs)}
 
 # For each rule, files that break it and how often.
 BROKEN = {
@@ -271,6 +293,12 @@ BROKEN = {
         "include/pgforeman/exit_code.h": "  ok = 0,\n  config = 78,\n",
         "src/base/a.cpp": 'log::info("child ended", {{"a", 1}});\nlog::warn("is new", {});\n'
                           'log::write(x ? log::Level::info : log::Level::warn, "is newer", {});\n',
+    }),
+    "proofs": (3, {
+        "tests/broken_lines.json": '[{"promise": "P1", "broken_so": "x", "file": "src/a.cpp", '
+                                   '"line": "gone", "broken": "", "test": "gone", '
+                                   '"suite": "a"}]\n',
+        "src/a.cpp": "a();\n",
     }),
 }
 

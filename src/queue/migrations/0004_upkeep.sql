@@ -236,7 +236,7 @@ $$;
 -- In how many milliseconds it is time to VACUUM the queue's table, so that it is done every so many by
 -- somebody, autovacuum included; 0: now; null: never, as this role may not. Asked by whoever settled
 -- many messages: autovacuum, which looks once a minute, lets the table of a busy queue grow to many
--- times its size.
+-- times its size. (A time in the future was noted before the clock was set back.)
 create function pgforeman.vacuum_due_ms(every_ms bigint)
 returns bigint
 language sql volatile
@@ -248,8 +248,9 @@ return (
                         then has_table_privilege(c.oid, 'MAINTAIN')
                         else pg_has_role(c.relowner, 'USAGE') end
               then coalesce(greatest(0, every_ms - floor(1000 * extract(epoch from clock_timestamp()
-                     - greatest(pg_stat_get_last_vacuum_time(c.oid),
-                                pg_stat_get_last_autovacuum_time(c.oid))))), 0) end
+                     - (select max(t) from unnest(array[pg_stat_get_last_vacuum_time(c.oid),
+                                                        pg_stat_get_last_autovacuum_time(c.oid)]) t
+                        where t <= clock_timestamp())))), 0) end
   from pg_class c where c.oid = 'pgforeman.message'::regclass);
 
 -- Hands back whatever is held under a token: for a claim whose answer was lost. `marks` are those
