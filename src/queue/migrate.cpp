@@ -59,6 +59,44 @@ std::string quoted(const std::string& name) {
   return text + "\"";
 }
 
+/// All that the role needs, in one transaction that is not committed yet.
+std::string grants(Connection& connection, const std::string& role) {
+  const auto known =
+      connection.impl().exec("select from pg_catalog.pg_roles where rolname = $1", {role});
+  if (known.empty()) throw DatabaseError(Kind::permission, "there is no role " + quoted(role));
+  const std::string to = " to " + quoted(role) + ";\n";
+  // Two that grant at once would both rewrite the same lines of the catalog.
+  std::string script = std::string(kBegin) + ";\n" + kTakeLock + ";\n";
+  // Everybody may call functions, unless the owner's default privileges say otherwise.
+  script += "grant usage on schema pgforeman" + to +
+            "grant execute on all functions in schema pgforeman" + to +
+            "grant select on pgforeman.schema_version" + to +
+            "grant select, insert, update, delete on pgforeman.message, pgforeman.dead_message" +
+            to;
+  // VACUUM can be granted from PostgreSQL 17 on; before, it is the owner's alone.
+  const auto version =
+      connection.impl().exec("select current_setting('server_version_num')::int")[0][0].as<int>();
+  if (version >= 170000) script += "grant maintain on pgforeman.message" + to;
+  return script;
+}
+
+/// Whether it has what grants() gives, in the transaction that is open.
+bool may_all(Connection& connection, const std::string& role) {
+  const auto granted = connection.impl().exec(
+      "select has_schema_privilege($1, 'pgforeman', 'usage')"
+      " and has_table_privilege($1, 'pgforeman.schema_version', 'select')"
+      " and (select bool_and(has_table_privilege($1, 'pgforeman.message', p)"
+      " and has_table_privilege($1, 'pgforeman.dead_message', p))"
+      " from unnest(array['select', 'insert', 'update', 'delete']) p)"
+      " and (select bool_and(has_function_privilege($1, f.oid, 'execute'))"
+      " from pg_catalog.pg_proc f join pg_catalog.pg_namespace n on n.oid = f.pronamespace"
+      " where n.nspname = 'pgforeman')"
+      " and case when current_setting('server_version_num')::int >= 170000"
+      " then has_table_privilege($1, 'pgforeman.message', 'maintain') else true end",
+      {role});
+  return granted[0][0].as<bool>();
+}
+
 }  // namespace
 
 int latest_version() {
@@ -101,49 +139,24 @@ int migrate(Connection& connection, const std::function<void(const Migration&)>&
 }
 
 std::string grants_script(Connection& connection, const std::string& role) {
-  const auto known =
-      connection.impl().exec("select from pg_catalog.pg_roles where rolname = $1", {role});
-  if (known.empty()) throw DatabaseError(Kind::permission, "there is no role " + quoted(role));
-  const std::string to = " to " + quoted(role) + ";\n";
-  // Two that grant at once would both rewrite the same lines of the catalog.
-  std::string script = std::string(kBegin) + ";\n" + kTakeLock + ";\n";
-  // Everybody may call functions, unless the owner's default privileges say otherwise.
-  script += "grant usage on schema pgforeman" + to +
-            "grant execute on all functions in schema pgforeman" + to +
-            "grant select on pgforeman.schema_version" + to +
-            "grant select, insert, update, delete on pgforeman.message, pgforeman.dead_message" +
-            to;
-  // VACUUM can be granted from PostgreSQL 17 on; before, it is the owner's alone.
-  const auto version =
-      connection.impl().exec("select current_setting('server_version_num')::int")[0][0].as<int>();
-  if (version >= 170000) script += "grant maintain on pgforeman.message" + to;
-  return script + "commit;\n";
+  return grants(connection, role) + "commit;\n";
 }
 
 void grant(Connection& connection, const std::string& role) {
-  const std::string script = grants_script(connection, role);
+  auto& session = connection.impl();
+  const std::string begun = grants(connection, role);
   try {
-    connection.impl().run(script);
+    session.run(begun);
+    // To grant what is not one's own to give is a mere warning.
+    if (!may_all(connection, role)) {
+      throw DatabaseError(Kind::permission, "nothing was granted to " + quoted(role) +
+                                                ": only the owner of the schema can");
+    }
+    session.run("commit");
   } catch (const DatabaseError&) {
-    connection.impl().rollback();
+    session.rollback();
     throw;
   }
-  // To grant what is not one's own to give is a mere warning.
-  const auto granted = connection.impl().exec(
-      "select has_schema_privilege($1, 'pgforeman', 'usage')"
-      " and has_table_privilege($1, 'pgforeman.schema_version', 'select')"
-      " and (select bool_and(has_table_privilege($1, 'pgforeman.message', p)"
-      " and has_table_privilege($1, 'pgforeman.dead_message', p))"
-      " from unnest(array['select', 'insert', 'update', 'delete']) p)"
-      " and (select bool_and(has_function_privilege($1, f.oid, 'execute')) from pg_catalog.pg_proc "
-      "f"
-      " join pg_catalog.pg_namespace n on n.oid = f.pronamespace where n.nspname = 'pgforeman')"
-      " and case when current_setting('server_version_num')::int >= 170000"
-      " then has_table_privilege($1, 'pgforeman.message', 'maintain') else true end",
-      {role});
-  if (granted[0][0].as<bool>()) return;
-  throw DatabaseError(Kind::permission, "not all was granted to " + quoted(role) +
-                                            ": only the owner of the schema can");
 }
 
 }  // namespace pgforeman

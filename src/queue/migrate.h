@@ -42,8 +42,8 @@ int migrate(Connection& connection, const std::function<void(const Migration&)>&
 /// as statements of one transaction for a person or psql. Throws DatabaseError.
 std::string grants_script(Connection& connection, const std::string& role);
 
-/// Runs grants_script(), which every replica may do at once. Throws DatabaseError, also when there
-/// is no such role, or the connection's own may not grant.
+/// Grants that, all or nothing; every replica may do so at once. Throws DatabaseError, also when
+/// there is no such role, or the connection's own may not grant all of it.
 void grant(Connection& connection, const std::string& role);
 
 }  // namespace pgforeman

@@ -9,11 +9,17 @@ namespace {
 constexpr std::size_t kHistory = 20;  // as many as the queue keeps
 /// A run may have ended so long before what took it: nobody had been told yet.
 constexpr double kUntold = 2;
-/// Two fleets of four consumers, each with a batch of twenty: what an incident may have taken, and
-/// again for each lease that it lasted.
-constexpr double kHeldMost = 160, kLease = 5;
+/// Two fleets of four consumers, or one of them with one more, each with a batch of twenty: what an
+/// incident may have taken, and again for each lease that it lasted.
+constexpr double kHeldMost = 160, kHeldByOne = 100, kLease = 5;
 /// Clocks of two kinds are compared.
 constexpr double kClocks = 0.01;
+
+bool killed(const std::string& cause) {
+  static const std::set<std::string> kKilled = {"consumer_crash", "consumer_deadline", "signal",
+                                                "out_of_memory",  "timeout",           "shutdown"};
+  return kKilled.contains(cause);
+}
 
 std::string name(const LedgerRun& run) {
   std::ostringstream text;
@@ -35,7 +41,8 @@ class RunAudit {
     for (const Incident& incident : books.incidents) {
       const bool its = (incident.fleet.empty() || incident.fleet == run.fleet) &&
                        (incident.ids.empty() || incident.ids.contains(run.id));
-      if (its && incident.from <= over && incident.until >= run.begun) incident_ = &incident;
+      if (!its || incident.from > over || incident.until < run.begun) continue;
+      if (incident_ == nullptr || closer(incident, *incident_)) incident_ = &incident;
     }
     overlaps_ = next != nullptr && run.ended > next->begun;
     for (const auto& vain : end.history) {
@@ -63,15 +70,19 @@ class RunAudit {
   std::string problem() const {
     if (overlaps_ && incident_ == nullptr) return "two at once";
     // Only a process that died, or was ended, may have done its work in vain.
-    static const std::set<std::string> kKilled = {
-        "consumer_crash", "consumer_deadline", "signal", "out_of_memory", "timeout", "shutdown"};
-    if (run_.done && vain_ != nullptr && !kKilled.contains(vain_->cause)) {
+    if (run_.done && vain_ != nullptr && !killed(vain_->cause)) {
       return "done, but told as " + vain_->cause;
     }
     return reason().empty() ? "run again, and nobody knows why" : "";
   }
 
  private:
+  /// Of two that would explain it the one that explains less else.
+  static bool closer(const Incident& one, const Incident& other) {
+    return std::pair(one.ids.empty(), one.fleet.empty()) <
+           std::pair(other.ids.empty(), other.fleet.empty());
+  }
+
   const MessageEnd& end_;
   const LedgerRun& run_;
   const Incident* incident_ = nullptr;
@@ -80,25 +91,55 @@ class RunAudit {
   bool given_ahead_ = false;
 };
 
-/// What a handler was given ahead it may have run unheard: among its process's last runs.
+/// What a handler was given ahead it may have run unheard: among its process's last runs, when that
+/// did not end in peace.
 class Windows {
  public:
-  explicit Windows(const Books& books) : windows_(books.windows) {
-    for (const LedgerRun& run : books.runs) begins_[run.process].insert(run.begun);
+  explicit Windows(const Books& books) : books_(books) {
+    std::set<std::pair<std::int64_t, std::int64_t>> vain;
+    for (const MessageEnd& end : books.ends) {
+      for (const auto& run : end.history) {
+        if (killed(run.cause)) vain.emplace(end.id, run.fence);
+      }
+    }
+    for (const LedgerRun& run : books.runs) {
+      Process& process = processes_[run.process];
+      process.begins.insert(run.begun);
+      process.last = std::max({process.last, run.begun, run.ended});
+      process.died = process.died || run.ended == 0 || vain.contains({run.id, run.fence});
+    }
   }
 
   bool given_ahead(const LedgerRun& run) const {
-    const auto window = windows_.find(run.fleet);
-    if (window == windows_.end()) return false;
-    const auto& all = begins_.at(run.process);
-    const auto later = std::distance(all.upper_bound(run.begun), all.end());
-    return static_cast<std::size_t>(later) < window->second;
+    const auto window = books_.windows.find(run.fleet);
+    if (window == books_.windows.end()) return false;
+    const Process& process = processes_.at(run.process);
+    const auto later = std::distance(process.begins.upper_bound(run.begun), process.begins.end());
+    return static_cast<std::size_t>(later) < window->second &&
+           (process.died || was_hit(run, process.last));
   }
 
  private:
-  const std::map<std::string, std::size_t>& windows_;
-  std::map<std::string, std::multiset<double>> begins_;
+  struct Process {
+    std::multiset<double> begins;
+    double last = 0;    ///< it was seen alive
+    bool died = false;  ///< in the middle of a run, or so the queue was told
+  };
+
+  bool was_hit(const LedgerRun& run, double last) const {
+    return std::any_of(books_.blows.begin(), books_.blows.end(), [&](const Blow& blow) {
+      return (blow.fleet.empty() || blow.fleet == run.fleet) && blow.from <= last + kUntold &&
+             blow.until >= run.begun;
+    });
+  }
+
+  const Books& books_;
+  std::map<std::string, Process> processes_;
 };
+
+/// What handlers and faults do; none breaks its handler's contract, or its own limits.
+const std::set<std::string> kKnown = {"consumer_crash", "consumer_deadline", "signal", "timeout",
+                                      "shutdown",       "exit_code",         "retry"};
 
 /// `runs`: of one message, by their fences.
 void audit_runs(const Books& books, const MessageEnd& end, const std::vector<LedgerRun>& runs,
@@ -114,9 +155,15 @@ void audit_runs(const Books& books, const MessageEnd& end, const std::vector<Led
     const LedgerRun& run = runs[i];
     // What a handler began before its turn, and did not survive, is run once more in its turn.
     const bool again = !begun.insert(run.fence).second;
-    if (again && !windows.given_ahead(runs[i - 1])) problem("run twice under one claim", run);
+    if (again && (run.process == runs[i - 1].process || !windows.given_ahead(runs[i - 1]))) {
+      problem("run twice under one claim", run);
+    }
     if (run.fence > end.claims) problem("run under a claim that the database does not know", run);
     if (is_done && run.fence == end.claims && run.done) {
+      if (finished) {
+        ++verdict.extra;
+        ++verdict.explained["given ahead to a handler"];
+      }
       finished = true;
       if (end.at > 0 && end.at < run.ended - kClocks) problem("gone before it was done", run);
       continue;
@@ -135,7 +182,14 @@ void audit_runs(const Books& books, const MessageEnd& end, const std::vector<Led
     verdict.problems.push_back("gone as done, but no handler says so: message " +
                                std::to_string(end.id) + ", fence " + std::to_string(end.claims));
   }
-  for (const auto& vain : end.history) verdict.unbegun += !begun.contains(vain.fence);
+  for (const auto& vain : end.history) {
+    verdict.unbegun += !begun.contains(vain.fence);
+    ++verdict.causes[vain.cause];
+    if (!kKnown.contains(vain.cause)) {
+      verdict.problems.push_back("nobody did that, told as " + vain.cause + ": message " +
+                                 std::to_string(end.id));
+    }
+  }
 }
 
 void count(const MessageEnd& end, Verdict& verdict) {
@@ -198,10 +252,19 @@ Verdict audit(const Books& books) {
   }
   for (const auto& [incident, runs_lost] : cost) {
     const double leases = 1 + (incident->until - incident->from) / kLease;
-    if (static_cast<double>(runs_lost) > kHeldMost * leases) {
+    const double most = incident->fleet.empty() ? kHeldMost : kHeldByOne;
+    if (static_cast<double>(runs_lost) > most * leases) {
       verdict.problems.push_back("too much for one incident: " + std::to_string(runs_lost) +
                                  " runs in vain, " + incident->what);
     }
+  }
+  std::int64_t workers = 0;
+  for (const Blow& blow : books.blows) workers += blow.workers;
+  const std::int64_t consumers =
+      verdict.causes["consumer_crash"] + verdict.causes["consumer_deadline"];
+  if (consumers > workers) {
+    verdict.problems.push_back(std::to_string(consumers) + " consumers died at work, " +
+                               std::to_string(workers) + " workers were hit");
   }
   // Each is a process that was killed between its fork and its first act.
   if (verdict.unbegun > verdict.extra / 2 + 20) {
@@ -218,6 +281,10 @@ std::string Verdict::text() const {
   out << ": " << done << " done, " << dead << " dead letters, " << left << " left; " << runs
       << " runs, " << extra << " of them in vain";
   for (const auto& [why, times] : explained) out << "\n  " << times << " x " << why;
+  out << "\nin histories:";
+  for (const auto& [cause, times] : causes) {
+    if (times > 0) out << " " << times << " x " << cause;
+  }
   if (unbegun > 0) out << "\n(" << unbegun << " more were killed before their first act)";
   if (problems.empty()) {
     out << "\nNothing is lost, and every run in vain is explained.";

@@ -37,11 +37,19 @@ struct Incident {
   std::set<std::int64_t> ids = {};  ///< only these messages; empty: any
 };
 
+/// When a consumer or a handler may have been ended, so many of them.
+struct Blow {
+  std::string fleet;
+  double from = 0, until = 0;  ///< seconds of the monotonic clock
+  int workers = 1;
+};
+
 struct Books {
   std::set<std::int64_t> sent;  ///< acknowledged to a sender
   std::vector<LedgerRun> runs;
   std::vector<MessageEnd> ends;
   std::vector<Incident> incidents;
+  std::vector<Blow> blows;
   /// How many messages a handler of such a fleet is given at once; 1 for those that are not named.
   std::map<std::string, std::size_t> windows = {};
   double longest_run = 5;  ///< seconds; a run without an end is over by then
@@ -51,6 +59,7 @@ struct Verdict {
   std::int64_t sent = 0, unacknowledged = 0, done = 0, dead = 0, left = 0;
   std::int64_t runs = 0, extra = 0;
   std::map<std::string, std::int64_t> explained;  ///< extra runs by their reason
+  std::map<std::string, std::int64_t> causes;     ///< what the histories say, by its cause
   std::int64_t unbegun = 0;  ///< in a history, but killed before the handler's first act
   std::vector<std::string> problems;
   std::string text() const;

@@ -111,6 +111,17 @@ TEST_CASE("A claim is run twice only where a handler began before its turn", "[b
   CHECK(convicted(books, "run twice under one claim"));
   books.windows = {{"b1", 2}};
   CHECK(audit(books).problems.empty());
+  CHECK(audit(books).extra == 1);
+  books.runs[1].process = "100@1";  // not by itself
+  CHECK(convicted(books, "run twice under one claim"));
+  // Nor when nothing had happened to it.
+  books.runs[1].process = "101@12";
+  books.runs[0].ended = 10.1;
+  books.runs[0].done = true;
+  CHECK(audit(books).problems.empty());
+  CHECK(audit(books).extra == 1);
+  books.ends[0].history.clear();
+  CHECK(convicted(books, "run twice under one claim"));
 }
 
 TEST_CASE("An incident explains no more runs than consumers can have held", "[books]") {
@@ -132,6 +143,12 @@ TEST_CASE("Only a handler's last runs may have been given ahead", "[books]") {
   books.runs[0] = {1, 1, "a1", 10, 10.5, true, "100@1"};
   CHECK(convicted(books, "run again, and nobody knows why"));
   books.windows = {{"a1", 2}};
+  CHECK(convicted(books, "run again, and nobody knows why"));  // its handler ended in peace
+  books.blows = {{"a1", 12.6, 13}};
+  CHECK(convicted(books, "run again, and nobody knows why"));
+  books.blows = {{"b1", 10.5, 12}};
+  CHECK(convicted(books, "run again, and nobody knows why"));
+  books.blows = {{"a1", 10.5, 12}};
   CHECK(audit(books).explained.at("given ahead to a handler") == 1);
   books.windows = {{"b1", 2}};
   CHECK(convicted(books, "run again, and nobody knows why"));
@@ -147,6 +164,28 @@ TEST_CASE("Only a handler's last runs may have been given ahead", "[books]") {
   CHECK(convicted(books, "run again, and nobody knows why"));
 }
 
+TEST_CASE("Consumers die at work only of what hit them", "[books]") {
+  Books books = one_done_again();
+  books.ends[0].history = {{1, "consumer_deadline"}};
+  CHECK(convicted(books, "1 consumers died at work, 0 workers were hit"));
+  books.blows = {{"a1", 10.5, 12}};
+  CHECK(audit(books).problems.empty());
+}
+
+TEST_CASE("What no handler does stands in no history", "[books]") {
+  Books books = one_done_again();
+  books.ends[0].history = {{1, "contract"}};
+  CHECK(convicted(books, "nobody did that, told as contract"));
+}
+
+TEST_CASE("Of two incidents the one that could explain less pays", "[books]") {
+  Books books = one_done_again();
+  books.incidents = {{"a1", "a lost host", 10.5, 12}, {"", "an outage", 10.5, 12}};
+  CHECK(audit(books).explained.at("a lost host") == 1);
+  std::swap(books.incidents[0], books.incidents[1]);
+  CHECK(audit(books).explained.at("a lost host") == 1);
+}
+
 TEST_CASE("An incident of some messages explains no other", "[books]") {
   Books books = one_done_again();
   books.incidents = {{"", "rows were locked", 10.5, 12, {1}}};
@@ -159,6 +198,7 @@ TEST_CASE("Two runs at once need a lost lease, and what is done is not told as f
   Books books = one_done_again();
   books.runs[0].ended = 12.5;
   books.ends[0].history = {{1, "consumer_crash"}};
+  books.blows = {{"a1", 10.5, 12}};
   CHECK(convicted(books, "two at once"));
   books.incidents = {{"a1", "frozen", 10.5, 12}};
   CHECK(audit(books).problems.empty());
@@ -167,6 +207,7 @@ TEST_CASE("Two runs at once need a lost lease, and what is done is not told as f
   books.runs[0].ended = 11;
   books.runs[0].done = true;
   books.ends[0].history = {{1, "consumer_crash"}};
+  books.blows = {{"a1", 10.5, 12}};
   CHECK(audit(books).problems.empty());
   books.ends[0].history[0].cause = "retry";
   CHECK(convicted(books, "done, but told as retry"));

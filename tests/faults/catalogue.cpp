@@ -1,5 +1,5 @@
 // The faults of a run, as a table: what happens, for how many seconds, how often a minute, and what
-// it may cost.
+// it may cost: leases, workers.
 
 #include <stdexcept>
 
@@ -12,14 +12,14 @@ namespace pgforeman::test {
 const std::vector<Fault>& catalogue() {
   using enum Leases;
   static const std::vector<Fault> all = {
-      // name, what, seconds, a minute, leases, how
-      {"consumer-kill", "a consumer is killed", 0, 0, 30, kept, signal_consumer(SIGKILL)},
-      {"consumer-segv", "a consumer crashes", 0, 0, 10, kept, signal_consumer(SIGSEGV)},
-      {"consumer-abort", "a consumer aborts", 0, 0, 5, kept, signal_consumer(SIGABRT)},
-      {"consumer-stop", "a consumer is stopped", 0.2, 8, 4, lost_if_long, stop_consumer},
-      {"handler-kill", "a handler is killed", 0, 0, 20, kept, signal_handler(SIGKILL)},
-      {"handler-segv", "a handler crashes", 0, 0, 5, kept, signal_handler(SIGSEGV)},
-      {"handler-stop", "a handler is stopped", 0.2, 5, 3, kept, stop_handler},
+      // name, what, seconds, a minute, leases, how, workers
+      {"consumer-kill", "a consumer is killed", 0, 0, 30, kept, signal_consumer(SIGKILL), 1},
+      {"consumer-segv", "a consumer crashes", 0, 0, 10, kept, signal_consumer(SIGSEGV), 1},
+      {"consumer-abort", "a consumer aborts", 0, 0, 5, kept, signal_consumer(SIGABRT), 1},
+      {"consumer-stop", "a consumer is stopped", 0.2, 8, 4, lost_if_long, stop_consumer, 1},
+      {"handler-kill", "a handler is killed", 0, 0, 20, kept, signal_handler(SIGKILL), 1},
+      {"handler-segv", "a handler crashes", 0, 0, 5, kept, signal_handler(SIGSEGV), 1},
+      {"handler-stop", "a handler is stopped", 0.2, 5, 3, kept, stop_handler, 1},
       {"maintenance-kill", "maintenance is killed", 0, 0, 6, kept, signal_maintenance(SIGKILL)},
       {"maintenance-stop", "maintenance is stopped", 0.2, 6, 2, lost_if_long, stop_maintenance},
       {"supervisor-kill", "a supervisor is killed: a lost host", 0, 0, 1, lost, kill_supervisor},
@@ -27,7 +27,7 @@ const std::vector<Fault>& catalogue() {
       {"fleet-deploy", "a fleet is told to end, and another one comes", 1, 2, 1, kept, deploy},
       {"fleet-hup", "a fleet is told to begin anew", 0, 0, 1, kept, signal_supervisor(SIGHUP)},
       {"fleet-resize", "a child more, a child less", 0.5, 3, 3, kept, resize},
-      {"scoreboard-garbage", "garbage over all shared memory", 22, 22, 0.5, lost, garbage},
+      {"scoreboard-garbage", "garbage over all shared memory", 22, 22, 0.5, lost, garbage, 8},
       {"descriptors-gone", "a fleet has no descriptor left", 0.5, 4, 1, lost_if_long,
        no_descriptors},
 

@@ -38,6 +38,7 @@ struct Fault {
   double per_minute = 0;  ///< in a mixed run
   Leases leases = Leases::kept;
   How strike;
+  int workers = 0;  ///< so many consumers or handlers it may end
 };
 
 const std::vector<Fault>& catalogue();

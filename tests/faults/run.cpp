@@ -162,6 +162,9 @@ class Player {
   }
 
   void note(const Fault& fault, const Fault::Struck& struck, double begun) {
+    if (fault.workers > 0) {
+      blows_.push_back({struck.fleet, begun_ + begun, begun_ + at() + kRecovery, fault.workers});
+    }
     const bool long_enough = at() - begun >= kLong;
     if (fault.leases == Leases::kept || (fault.leases == Leases::lost_if_long && !long_enough)) {
       return;
@@ -193,6 +196,7 @@ class Player {
     const auto problems = stage_.finish();
     books.runs = read_ledger(read_file(stage_.ledger()));
     books.incidents = std::move(incidents_);
+    books.blows = std::move(blows_);
     books.windows = stage_.windows();
     report_.verdict = audit(books);
     auto& all = report_.verdict.problems;
@@ -238,6 +242,7 @@ class Player {
   std::list<Active> active_;
   std::list<std::pair<const Strike*, double>> missed_;  ///< and when to try again
   std::vector<Incident> incidents_;
+  std::vector<Blow> blows_;
   Report report_;
 };
 

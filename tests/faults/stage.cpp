@@ -110,12 +110,8 @@ void Stage::check(const Actor& actor, std::optional<Ended> ended) {
     }
   }
   folder_.write("fleet-" + actor.name + ".log", actor.fleet->log_text());
-  // A sanitizer's last words. (While a session is being opened libpq itself may write there what
-  // the server says at its end.)
-  const std::string errors = actor.fleet->errors();
-  for (const char* words : {"Sanitizer", "runtime error"}) {
-    if (errors.find(words) == std::string::npos) continue;
-    problems_.push_back("fleet " + actor.name + " wrote to stderr: " + errors.substr(0, 2000));
+  if (const std::string words = actor.fleet->last_words(); !words.empty()) {
+    problems_.push_back("fleet " + actor.name + " wrote to stderr: " + words.substr(0, 2000));
   }
 }
 

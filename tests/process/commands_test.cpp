@@ -114,7 +114,7 @@ TEST_CASE("A role with just what migrate grants runs a fleet, sends and revives 
   // It has no right to give away what it was given.
   const auto passed_on = run_command({"migrate", "--grant", "pg_monitor"}, mine);
   CHECK(passed_on.code == 69);
-  CHECK_THAT(passed_on.err, contains("not all was granted to \"pg_monitor\""));
+  CHECK_THAT(passed_on.err, contains("nothing was granted to \"pg_monitor\""));
 
   Sql session(mine.at("DATABASE_URL"));
   for (const char* forbidden : {"drop table pgforeman.message", "truncate pgforeman.message",

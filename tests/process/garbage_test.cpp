@@ -12,7 +12,19 @@ using namespace pgforeman::test;
 namespace {
 
 /// A process that is none of the fleet's, and must be alive in the end.
-pid_t stranger = 0;
+struct Stranger {
+  Stranger() {
+    Launch what;
+    what.argv = {"/bin/sleep", "600"};
+    pid = launch(what);
+  }
+  ~Stranger() {
+    ::kill(pid, SIGKILL);
+    wait_for_end(pid, 5s);
+    pid = 0;
+  }
+  static inline pid_t pid = 0;
+};
 
 using Word = std::uint32_t (*)(std::minstd_rand&);
 
@@ -29,7 +41,8 @@ const std::vector<Pattern>& patterns() {
       {"zeros", [](std::minstd_rand&) { return std::uint32_t{0}; }},
       // Every ledger then says that it is an orphan's.
       {"twos", [](std::minstd_rand&) { return std::uint32_t{2}; }},
-      {"a stranger's pid", [](std::minstd_rand&) { return static_cast<std::uint32_t>(stranger); }},
+      {"a stranger's pid",
+       [](std::minstd_rand&) { return static_cast<std::uint32_t>(Stranger::pid); }},
   };
   return all;
 }
@@ -38,9 +51,7 @@ const std::vector<Pattern>& patterns() {
 
 TEST_CASE("Garbage over all shared memory neither ends the supervisor nor stops the fleet",
           "[garbage]") {
-  Launch what;
-  what.argv = {"/bin/sleep", "600"};
-  stranger = launch(what);
+  const Stranger stranger;
   for (const auto& pattern : patterns()) {
     INFO(pattern.name);
     Bed bed;
@@ -80,8 +91,6 @@ TEST_CASE("Garbage over all shared memory neither ends the supervisor nor stops 
     REQUIRE(end);
     CHECK(end->code == 0);
     CHECK(fleet.processes().empty());
-    CHECK(alive(stranger));
+    CHECK(alive(Stranger::pid));
   }
-  ::kill(stranger, SIGKILL);
-  CHECK(wait_for_end(stranger, 5s));
 }

@@ -216,6 +216,20 @@ TEST_CASE("Where much is sent an idle fleet looks, and is notified again when it
   stop_cleanly(fleet);
 }
 
+TEST_CASE("A message for centuries hence keeps nobody from looking for others", "[wake]") {
+  Bed bed;
+  // Sums of times must not overflow for it.
+  bed.sql.query("select pgforeman.send('q', '0', delay => '300 years')");
+  Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"}, {"HANDLER_MODE", "noop"}})));
+  REQUIRE(hears(fleet));
+  REQUIRE(idle(fleet));
+  REQUIRE(send_until_silent(bed));
+  CHECK(eventually([&] { return bed.left() == 1; }));
+  CHECK(eventually([&] { return listened_to(bed); }));
+  stop_cleanly(fleet);
+  CHECK(bed.left() == 1);
+}
+
 TEST_CASE("What idle consumers leave in the queue is not looked for again and again", "[wake]") {
   Bed bed;
   Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"},

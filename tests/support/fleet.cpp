@@ -1,5 +1,6 @@
 #include "support/fleet.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
@@ -124,6 +125,25 @@ Fleet::Fleet(const Settings& settings, Wait wait, const std::function<void(Launc
   kill_marked(mark_);
   wait_for_end(pid_, 10s);
   throw std::runtime_error("the fleet does not start:\n" + errors() + log_text());
+}
+
+std::string Fleet::last_words() const {
+  static const char* const kKnown[] = {"pgforeman: warning: ",
+                                       "FATAL:  ",
+                                       "WARNING:  ",
+                                       "NOTICE:  ",
+                                       "DETAIL:  ",
+                                       "HINT:  ",
+                                       "server closed the connection unexpectedly",
+                                       "\tThis probably means the server terminated abnormally",
+                                       "\tbefore or while processing the request."};
+  std::string words;
+  for (const auto& line : read_lines(err_)) {
+    const bool known = std::any_of(std::begin(kKnown), std::end(kKnown),
+                                   [&](const char* start) { return line.rfind(start, 0) == 0; });
+    if (!known && !line.empty()) words += line + "\n";
+  }
+  return words;
 }
 
 Fleet::~Fleet() {

@@ -89,6 +89,10 @@ class Fleet {
   std::vector<LogLine> log(const std::string& message = "") const;
   std::string log_text() const { return read_file(out_); }
   std::string errors() const { return read_file(err_); }
+  /// The same without warnings of the daemon, and without what libpq itself writes there: what the
+  /// server says to a session at its end, while that is being opened. What is left is the C
+  /// library's or a sanitizer's.
+  std::string last_words() const;
 
   /// Waits for a line of the log; nothing when it does not come in time.
   std::optional<LogLine> wait_for_log(const std::string& message,

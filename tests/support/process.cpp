@@ -161,9 +161,14 @@ ProcessState process_state(pid_t pid) {
   const std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat");
   const auto name_end = stat.rfind(')');
   if (name_end == std::string::npos) return result;
-  if (std::sscanf(stat.c_str() + name_end + 1, " %c %d", &result.state, &result.parent) != 2) {
+  long reaped_user = 0, reaped_system = 0;
+  if (std::sscanf(stat.c_str() + name_end + 1,
+                  " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %ld %ld", &result.state,
+                  &result.parent, &reaped_user, &reaped_system) != 4) {
     return {};
   }
+  static const auto kTicks = static_cast<double>(::sysconf(_SC_CLK_TCK));
+  result.reaped_cpu_seconds = static_cast<double>(reaped_user + reaped_system) / kTicks;
   // Exact, where the times in `stat` may be counted in ticks of 10 ms. The first thread's.
   const std::string schedule = read_file("/proc/" + std::to_string(pid) + "/schedstat");
   char* rest = nullptr;

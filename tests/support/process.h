@@ -49,6 +49,7 @@ struct ProcessState {
   char state = 0;  ///< R S D T t Z ...; 0: there is no such process
   pid_t parent = 0;
   double cpu_seconds = 0;
+  double reaped_cpu_seconds = 0;    ///< of its children that it waited for; counted in 10 ms
   double kept_waiting_seconds = 0;  ///< ready to run, but without a processor: others' noise
 };
 ProcessState process_state(pid_t pid);

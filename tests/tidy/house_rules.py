@@ -234,6 +234,9 @@ def proofs(tree):
         path, name = tree.root / entry["file"], tree.name(data)
         if not path.exists() or entry["line"] not in path.read_text(encoding="utf-8"):
             yield f"{name}: {entry['promise']}: {entry['file']} has no such line: {entry['line']}"
+        if entry["line"] == entry["broken"]:
+            yield f"{name}: {entry['promise']}: breaks nothing: {entry['line']}"
+            continue
         if f'"{entry["test"]}"' not in tests:
             yield f"{name}: {entry['promise']}: no such test: {entry['test']}"
         if prove.row(entry) not in told:
