@@ -99,6 +99,28 @@ class Reports(unittest.TestCase):
         less = result(self.samples, {"contestant": "bare"}, {"rate": ["latency", "ms", "lower"]})
         self.assertEqual(list(report.winners(less)), [])
 
+    def test_like_is_set_against_like(self):
+        samples = {("bare", None, "rate"): [100], ("pgforeman", None, "rate"): [50],
+                   ("pgforeman-auto", None, "rate"): [900]}
+        page = result(samples, {"contestant": "bare"})
+        self.assertEqual(list(report.winners(page)), [])
+        said = list(report.winners(page | {"ours": ["pgforeman"]}))
+        self.assertEqual(said, ["Better than the pgforeman with 50.0: the bare with 100."])
+
+    def test_who_keeps_more_of_its_own_rate_is_better(self):
+        samples = {("pgforeman", 0, "rate"): [100], ("pgforeman", 9, "rate"): [80],
+                   ("peer", 0, "rate"): [10], ("peer", 9, "rate"): [9]}
+        said = list(report.winners(result(samples, {"point": 0}, vary="dead")))
+        self.assertEqual(said, ["Better than the pgforeman with 0.800× at dead: 9: "
+                                "the peer with 0.900×."])
+
+    def test_ours_is_set_beside_others_round_by_round(self):
+        samples = {("bare", None, "rate"): [1, 1, 1], ("peer", None, "rate"): [10, 20, 40],
+                   ("pgforeman", None, "rate"): [30, 40, 40]}
+        page = result(samples, {"contestant": "bare"}) | {"beside": ["peer", "nobody"]}
+        self.assertEqual(list(report.beside(page)),
+                         ["the pgforeman beside the peer: **2.00×** (1.00 to 3.00)"])
+
     def test_a_page_is_made_of_all_results_that_lie_there(self):
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
@@ -139,6 +161,7 @@ class Scenarios(unittest.TestCase):
                         self.assertIn(each.baseline["point"], each.points)
                     for contestant in each.contestants:
                         self.assertIn(contestants[contestant]["kind"], KINDS)
+                    self.assertLessEqual({*each.ours, *each.beside}, contestants.keys())
 
     def test_comparisons_have_their_rounds(self):
         for quick, rounds in ((True, 3), (False, 5)):

@@ -26,6 +26,7 @@ async function fill(boss, jobs, payloadFile, delaySeconds) {
   for (let left = jobs; left > 0; left -= chunk) {
     await boss.insert(QUEUE, Array(Math.min(chunk, left)).fill(one), { db });
   }
+  await client.query("analyze");  // see Contestant.fill
   process.stdout.write("ready\n");
   for await (const _ of readline.createInterface({ input: process.stdin })) break;
   await client.query("commit");

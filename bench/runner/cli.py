@@ -68,6 +68,7 @@ def run_scenario(bench, scenario, order, common):
         "vary": scenario.vary["title"] if scenario.vary else None,
         "metrics": {k: v for k, v in measure.METRICS.items() if k in used},
         "chart": next(iter(measure.METRICS)), "baseline": scenario.baseline,
+        "ours": scenario.ours, "beside": scenario.beside,
         "labels": {name: bench.definitions[name]["label"] for name in names},
         "definitions": {name: bench.definitions[name] for name in names},
         "points": points, "figures": stats.figures(

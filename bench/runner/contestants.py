@@ -51,6 +51,8 @@ class Contestant:
         chunk = max(1, min(FILL_CHUNK, FILL_CHUNK_BYTES // len(payload.text)))
         for done in range(0, jobs, chunk):
             psql(self.fill_sql(min(chunk, jobs - done), delayed))
+        # As on any queue that has been there for a minute: who relies on statistics has some.
+        psql("analyze")
         return Filler(psql)
 
     def delete_all(self, psql):

@@ -2,7 +2,7 @@
 import json
 
 from . import charts
-from .stats import short
+from .stats import ratio, short
 
 PAGE = "README.md"
 
@@ -38,7 +38,8 @@ def draw(result):
         title = f"{result['title']}: share of the messages"
         yield "histogram", charts.histogram(title, shown, "ms", short)
     for chart, lines in result.get("series", {}).items():
-        yield chart, charts.lines(f"{result['title']}: {chart}", lines, "seconds", short)
+        # Beside the bars of the same name.
+        yield f"{chart}-over-time", charts.lines(f"{result['title']}: {chart}", lines, "seconds", short)
 
 
 def heading(result, point):
@@ -84,20 +85,50 @@ def winners(result):
     """An honest line for each point at which pgforeman is not the best of all."""
     metric = result["chart"]
     sign = 1 if result["metrics"][metric][2] == "higher" else -1
+    # Where each is set against itself, who keeps more of it is the better one.
+    by_itself = "point" in result["baseline"] and "contestant" not in result["baseline"]
+
+    def value(row):
+        return row["ratio"]["median"] if by_itself and row["ratio"] else row["median"]
+
+    def said(row):
+        return f"{result['labels'][row['contestant']]} with {short(value(row))}{'×' * by_itself}"
+
     for point in result["points"]:
+        if by_itself and point == result["baseline"]["point"]:
+            continue
         rows = [r for r in result["figures"] if r["metric"] == metric and r["point"] == point]
-        ours = [r for r in rows if r["contestant"].startswith("pgforeman")]
+        ours = [r for r in rows if is_ours(result, r["contestant"])]
         if not ours:
             continue
-        mine = max(ours, key=lambda r: sign * r["median"])
-        better = [r for r in rows if sign * r["median"] > sign * mine["median"]]
+        mine = max(ours, key=lambda r: sign * value(r))
+        better = [r for r in rows if sign * value(r) > sign * value(mine)
+                  and not r["contestant"].startswith("pgforeman")]
         if not better:
             continue
         where = "" if point is None else f" at {heading(result, point)}"
-        said = ", ".join(f"{result['labels'][r['contestant']]} with {short(r['median'])}"
-                         for r in sorted(better, key=lambda r: -sign * r["median"]))
-        yield (f"Better than {result['labels'][mine['contestant']]} with {short(mine['median'])}"
-               f"{where}: {said}.")
+        those = ", ".join(map(said, sorted(better, key=lambda r: -sign * value(r))))
+        yield f"Better than {said(mine)}{where}: {those}."
+
+
+def is_ours(result, contestant):
+    """Like with like: `ours` names who of ours does what the others do."""
+    return (contestant in result["ours"] if result.get("ours")
+            else contestant.startswith("pgforeman"))
+
+
+def beside(result):
+    """Ours beside others than the baseline, as the scenario asks."""
+    metric = result["chart"]
+    rows = {(r["contestant"], r["point"]): r for r in result["figures"] if r["metric"] == metric}
+    for other in result.get("beside", []):
+        for (contestant, point), row in rows.items():
+            if not contestant.startswith("pgforeman") or (other, point) not in rows:
+                continue
+            found = ratio(row["samples"], rows[other, point]["samples"])
+            where = "" if point is None else f" at {heading(result, point)}"
+            yield (f"{result['labels'][contestant]} beside {result['labels'][other]}{where}: "
+                   f"**{found['median']:.2f}×** ({found['min']:.2f} to {found['max']:.2f})")
 
 
 def section(result):
@@ -114,7 +145,7 @@ def section(result):
                  f"{f'{rounds} interleaved rounds' if rounds > 1 else 'One round'}; median (least "
                  "to greatest) · ratio to the baseline, the median of the rounds' own. "
                  f"{parameters}.")
-    lines += [""] + [f"- {note}" for note in [*winners(result), *result["notes"]]]
+    lines += [""] + [f"- {note}" for note in [*beside(result), *winners(result), *result["notes"]]]
     return lines + [""]
 
 

@@ -16,6 +16,7 @@ class Scenario:
         self.measure = data["measure"]
         self.baseline = data["baseline"]
         self.notes = data.get("notes", [])
+        self.ours, self.beside = data.get("ours", []), data.get("beside", [])
         self.unlisted = data.get("unlisted", False)
         short = data.get("quick", {}) if quick else {}
         self.contestants = short.get("contestants", data["contestants"])

@@ -23,9 +23,8 @@ int BatchSize::next() const {
   return std::min(ramp_, static_cast<int>(std::clamp(kWorthUs / mean_us_, 1.0, double{kMost})));
 }
 
-void BatchSize::claimed(int got) {
+void BatchSize::claimed(int asked, int got) {
   if (!is_auto()) return;
-  const int asked = next();
   ramp_ = got < asked ? 1 : std::min(kMost, std::max(ramp_, asked) * 2);
 }
 

@@ -15,8 +15,8 @@ class BatchSize {
   bool is_auto() const { return fixed_ == 0; }
   /// For the next claim.
   int next() const;
-  /// A claim of next() got so many: fewer than asked means that the queue is short.
-  void claimed(int got);
+  /// A claim of `asked`, of next() at most, got so many: fewer mean that the queue is short.
+  void claimed(int asked, int got);
   /// A message took the handler so long.
   void handled(Clock::duration took);
   /// Messages are over as fast as a settle is, so that to tell of each by itself costs as much.

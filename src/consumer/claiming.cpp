@@ -61,7 +61,7 @@ bool Consumer::claim() {
   session_.worked();
   const auto got = static_cast<int>(messages.size());
   for (auto& message : claimed.messages) batch_.emplace_back().message = std::move(message);
-  batch_size_.claimed(got);
+  batch_size_.claimed(wanted, got);
   got_less_ = got > 0 && got < wanted;
   note_how_many(messages, wanted, apart);
   if (apart && got == 0) return false;  // there may be something before where it began

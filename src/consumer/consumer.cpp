@@ -141,14 +141,25 @@ void Consumer::wait() {
   const double jitter = 0.8 + 0.4 * loop_.random();
   const TimePoint looked = Clock::now();
   // Maintenance got a new session: ours may be dead, and nobody would know until it is needed.
-  const FleetBoard& board = context_.scoreboard->fleet();
+  FleetBoard& board = context_.scoreboard->fleet();
   const auto& up = board.database_up;
   const auto up_before = up.load();
   const auto over = [&] { return woken || loop_.draining() || up.load() != up_before; };
+  bool polls = false;
   for (TimePoint now = looked; !over(); now = Clock::now()) {
-    const auto poll = static_cast<double>(poll_interval(now).count());
-    const TimePoint until = looked + Millis{static_cast<Millis::rep>(poll * jitter)};
-    if (now >= std::min(until, next_telling())) break;
+    const Millis poll = poll_interval(now);
+    const auto jittered = [&](Millis time) {
+      return Millis{static_cast<Millis::rep>(static_cast<double>(time.count()) * jitter)};
+    };
+    // One looks for all, and wakes the next if it gets all it asked for. But no session is to lie
+    // unused for so long that somebody between forgets it.
+    const TimePoint other = from_ms(board.polled_at_ms.load());
+    const TimePoint until =
+        std::min((other <= now ? std::max(looked, other) : looked) + jittered(poll),
+                 looked + jittered(std::max(poll, kBackstop)));
+    polls = now >= until;
+    if (polls) board.polled_at_ms.store(to_ms(now));
+    if (polls || now >= next_telling()) break;
     loop_.enter(Phase::waiting);
     // After the phase was written: maintenance rests, then counts who waits.
     if (board.resting.load() != 0) ::eventfd_write(context_.call_fd, 1);
@@ -158,7 +169,7 @@ void Consumer::wait() {
   }
   wake_.cancel();
   loop_.io().poll();
-  woken_ = woken;
+  woken_ = woken || polls;
 }
 
 void Consumer::work_off_batch() {

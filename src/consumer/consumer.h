@@ -122,7 +122,7 @@ class Consumer {
   bool got_less_ = false;      ///< the last claim: than it wanted, but something
   bool found_enough_ = false;  ///< the last claim
   bool has_turn_ = false;      ///< to claim from the marks on
-  bool woken_ = false;         ///< the last wait ended by a wake-up
+  bool woken_ = false;         ///< the last wait ended by a wake-up, or to look for all others
 };
 
 }  // namespace pgforeman

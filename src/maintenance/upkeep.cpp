@@ -25,12 +25,15 @@ void Upkeep::due_in(Millis due) {
 void Upkeep::run_once() {
   tools_.loop.enter(Phase::claiming);
   ran_at_ = Clock::now();
+  // Not in step with other fleets: what became ready they would all wake somebody for.
+  const Millis every{static_cast<Millis::rep>(static_cast<double>(kTick.count()) *
+                                              (0.9 + 0.2 * tools_.loop.random()))};
   // Retries may call for a tick fifty times a second; what they need is the promotion alone.
   const bool counting = ran_at_ >= next_count_;
   const Tick tick = tools_.session.queue().tick(counting, sweeper_.counted());
   tools_.session.worked();
   if (counting) {
-    next_count_ = ran_at_ + kTick;
+    next_count_ = ran_at_ + every;
     publish(tick.counts);
   }
   if (!announced_) {
@@ -38,7 +41,7 @@ void Upkeep::run_once() {
     tools_.context.scoreboard->fleet().database_up.fetch_add(1);
   }
   // Due messages between two ticks would wait for the next one: come back when the next is due.
-  next_ = Clock::now() + std::clamp(tick.next_due.value_or(kTick), kSoonest, kTick);
+  next_ = Clock::now() + std::clamp(tick.next_due.value_or(every), kSoonest, every);
   if (!counting && tick.promoted == 0) return;
   tools_.waker.wake_for(counting ? tick.counts.ready : tick.promoted);
 }

@@ -110,8 +110,8 @@ const std::array kTable = {
                              "nobody expects a message to start.",
            .commands = kRun,
            .help =
-               "How often an idle consumer looks for work by itself, where it has to: through a "
-               "transaction pooler, or without maintenance. Else the fleet's maintenance process "
+               "How often one of the idle consumers looks for work for all of them, where they "
+               "have to: through a pooler, or without maintenance. Else the maintenance process "
                "hears of new messages, looks every 1.2 s besides, and wakes as many consumers as "
                "there is work for; then a consumer looks by itself once a minute."},
     Option{.name = "HANDLER",

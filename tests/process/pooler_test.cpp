@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <set>
 
 #include "process/bed.h"
 #include "support/pooler.h"
@@ -63,6 +64,35 @@ TEST_CASE("Behind a transaction pooler the dead are rescued and leases are kept"
   bed.go();
   CHECK(bed.wait_until_empty(10s));
   CHECK(fleet.status().messages.at("lost_lease") == 0);
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("Behind a pooler one of many idle consumers looks for all, and all work", "[pooler]") {
+  Bed bed;
+  const Pooler pooler(ThrowawayPostgres::shared());
+  Fleet fleet(behind(pooler, bed, {{"CONCURRENCY", "16"}, {"POLL_INTERVAL", "250ms"}}));
+  REQUIRE(fleet.wait_for_log(kPolls));
+  const double start = monotonic_now();
+  std::set<std::string> claims;
+  REQUIRE(eventually(
+      [&] {
+        for (const auto& row : bed.sql.rows(
+                 "select pid, query_start from pg_stat_activity where datname = current_database()"
+                 " and query like '%pgforeman.claim%' and state = 'idle'")) {
+          claims.insert(row[0] + " " + row[1]);
+        }
+        return monotonic_now() - start > 4;
+      },
+      15s));
+  const double rate = static_cast<double>(claims.size()) / (monotonic_now() - start);
+  say("16 idle consumers behind a pooler look " + std::to_string(rate) +
+      " times a second with POLL_INTERVAL=250ms");
+  CHECK(rate > 2);   // or they are not counted
+  CHECK(rate < 10);  // one looks 3.3 to 5 times, 16 do 64 times
+  bed.send(16, R"({"do": "hold"})");
+  CHECK(bed.wait_for_runs(16, 3s));
+  bed.go();
+  CHECK(bed.wait_until_empty(10s));
   stop_cleanly(fleet);
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "queue/database.h"
 
 using namespace pgforeman;
@@ -85,6 +87,37 @@ TEST_CASE("The age of a delayed message counts from when it was due", "[tick]") 
   db.sql.query("update pgforeman.message set enqueued_at = now() - interval '1 hour'");
   REQUIRE(eventually([&] { return db.queue.tick().counts.ready == 1; }));
   CHECK(db.queue.tick().counts.oldest_seconds < 60);
+}
+
+TEST_CASE("What becomes claimable other fleets are told of", "[tick]") {
+  Database db;
+  Connection elsewhere{settings_for(db.conninfo)};
+  Queue other{elsewhere, "q"};
+  other.listen();
+  const auto told = [&] {
+    return eventually([&] {
+      const auto news = other.news();
+      return std::find(news.begin(), news.end(), Queue::News::now) != news.end();
+    });
+  };
+  REQUIRE(eventually([&] { return !other.news().empty(); }));  // its test
+  for (int i = 0; i < 3; ++i) db.send();
+  REQUIRE(told());
+  const auto held = db.claim(3);
+  db.settle(held[0].lease, retry("x", Millis{0}));
+  CHECK(told());
+  db.settle(held[1].lease, retry("x", Millis{1}));
+  REQUIRE(eventually([&] { return db.queue.tick().promoted == 1; }));
+  CHECK(told());
+  CHECK(db.queue.release_token(held[2].lease.token, {}) == 1);
+  CHECK(told());
+  const auto late = db.send();
+  REQUIRE(told());
+  CHECK(db.queue.sweep({}, {0, 0, late, 0}).moved == 1);
+  CHECK(told());
+  CHECK(db.queue.tick().promoted == 0);
+  CHECK(db.queue.sweep({}, {0, 0, late, 0}).moved == 0);
+  CHECK(other.news().empty());
 }
 
 TEST_CASE("Counts are bounded, and say so", "[tick]") {

@@ -12,7 +12,7 @@ int settled_size(Clock::duration each) {
   BatchSize size(0);
   for (int i = 0; i < 20; ++i) {
     const int got = size.next();
-    size.claimed(got);
+    size.claimed(got, got);
     for (int m = 0; m < got; ++m) size.handled(each);
   }
   return size.next();
@@ -22,7 +22,7 @@ int settled_size(Clock::duration each) {
 
 TEST_CASE("A number fixes the batch, whatever happens", "[batch_size]") {
   BatchSize size(7);
-  size.claimed(1);
+  size.claimed(7, 1);
   size.handled(10s);
   CHECK(size.next() == 7);
   CHECK_FALSE(size.is_auto());
@@ -43,13 +43,15 @@ TEST_CASE("An automatic batch grows only while the queue gives what is asked", "
   CHECK(size.next() == 1);  // nothing is known
   for (const int expected : {1, 2, 4, 8, 16, 32}) {
     CHECK(size.next() == expected);
-    size.claimed(expected);
+    size.claimed(expected, expected);
     for (int m = 0; m < expected; ++m) size.handled(1ms);
   }
   CHECK(size.next() == 50);
-  size.claimed(49);
+  size.claimed(20, 20);  // there was room for no more
+  CHECK(size.next() == 50);
+  size.claimed(50, 49);
   CHECK(size.next() == 1);
-  size.claimed(0);
+  size.claimed(1, 0);
   CHECK(size.next() == 1);
 }
 
@@ -57,13 +59,13 @@ TEST_CASE("One slow message makes an automatic batch small at once, and not for 
           "[batch_size]") {
   BatchSize size(0);
   for (int i = 0; i < 20; ++i) {
-    size.claimed(size.next());
+    size.claimed(size.next(), size.next());
     size.handled(1ms);
   }
   size.handled(10s);
   CHECK(size.next() == 1);
   for (int i = 0; i < 40; ++i) {
-    size.claimed(size.next());
+    size.claimed(size.next(), size.next());
     size.handled(1ms);
   }
   CHECK(size.next() > 20);

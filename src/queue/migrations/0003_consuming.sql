@@ -173,7 +173,7 @@ declare
   retried   bigint[] := '{}';
   dead      bigint[] := '{}';
   released  bigint[] := '{}';  -- without a run: that claim does not count as fruitless
-  freed_queue text;
+  ready_queue text;  -- of what can be claimed at once
 begin
   if cardinality(settle.tokens) <> given or cardinality(settle.outcomes) <> given
      or cardinality(settle.delays) <> given or cardinality(settle.errors) <> given
@@ -220,8 +220,9 @@ begin
       where m.id = any (wanted) and m.id = l.i and m.token = l.t and l.t <> 0
         and (l.o = 'retry' and m.attempt + 1 < settle.max_attempts
              or l.o = 'crash' and m.crashes + 1 < settle.max_crashes)
-      returning m.id)
-    select coalesce(array_agg(a.id), '{}') into retried from again a;
+      returning m.id, m.queue, m.state)
+    select coalesce(array_agg(a.id), '{}'), min(a.queue) filter (where a.state = 0)
+    into retried, ready_queue from again a;
   end if;
 
   -- Whatever of 'retry' and 'crash' still holds its token has used up its budget.
@@ -262,10 +263,11 @@ begin
       where m.id = any (wanted) and m.id = l.i and m.token = l.t
         and l.t <> 0 and l.o = 'released'
       returning m.id, m.queue)
-    select coalesce(array_agg(f.id), '{}'), min(f.queue) into released, freed_queue from freed f;
-    -- Whoever releases is about to end: others shall take over at once.
-    if freed_queue is not null then perform pgforeman.announce(freed_queue, 'now'); end if;
+    select coalesce(array_agg(f.id), '{}'), coalesce(min(f.queue), ready_queue)
+    into released, ready_queue from freed f;
   end if;
+  -- Whoever settles may be about to end, or have more to do: others shall take over at once.
+  if ready_queue is not null then perform pgforeman.announce(ready_queue, 'now'); end if;
 
   return query
     select l.i, coalesce(s.name, 'lost_lease')

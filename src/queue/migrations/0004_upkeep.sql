@@ -122,6 +122,8 @@ begin
     limit tick.max_promoted
     for update skip locked));
   get diagnostics promoted = row_count;
+  -- Of several fleets one gets the rows, and only it knows. (Who alone listens notifies nobody.)
+  if promoted > 0 then perform pgforeman.announce(tick.queue, 'now'); end if;
 
   select greatest(0, ceil(extract(epoch from s.due_at - moment) * 1000))::bigint into next_due_ms
   from pgforeman.message s
@@ -149,7 +151,7 @@ return (select last_value from pgforeman.message_id_seq);
 -- Looks through the fresh lanes behind the marks of claims: of each priority the ids above `after` up
 -- to `upto`. What is claimable there (committed late, its lease ran out, its claim was rolled back)
 -- goes into the redelivered lane, where claims look first; as it is, so that whoever held it may
--- still settle it. At most `max_moved` of a priority, the lowest ids first.
+-- still settle it. At most `max_moved` of a priority.
 --   moved, claimable  what went there, and what was to (more than were moved, or locked)
 --   leased            those under a lease
 --   lowest            of each priority: the lowest id that was found alive
@@ -223,11 +225,13 @@ begin
     set lane = m.lane / 2 * 2
     where m.ctid = any (array(
       select r.ctid from pgforeman.message r
-      where r.ctid = any (picked[1:sweep.max_moved]) and r.visible_at <= moment
+      where r.ctid = any (picked) and r.visible_at <= moment
+      limit sweep.max_moved
       for update skip locked));
     get diagnostics went = row_count;
     moved := moved + went;
   end loop;
+  if moved > 0 then perform pgforeman.announce(sweep.queue, 'now'); end if;
   lease_end_ms := ceil(extract(epoch from first_end - moment) * 1000)::bigint;
   return next;
 end
@@ -309,6 +313,7 @@ begin
       claims_base = m.claims_base + (release_token.error is null)::int
   where m.id = any (held) and m.token = release_token.token;
   get diagnostics released = row_count;
+  if released > 0 then perform pgforeman.announce(release_token.queue, 'now'); end if;
   return released + cardinality(suspects);
 end
 $$;
