@@ -12,8 +12,9 @@ constexpr Millis kPatience{3000};
 /// Claims under way do not reach farther; something else stands there.
 constexpr std::int64_t kFarthest = 1'000'000;
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() - 2 * kFarthest;
-/// Whoever claims less often is in nobody's way.
-constexpr Millis kPlentyFor{20};
+/// Whoever claims less often is in nobody's way. Not less: with hundreds of children on few
+/// processors claims take tens of milliseconds, and when all then begin at the marks, ever longer.
+constexpr Millis kPlentyFor{200};
 constexpr Millis kTurn{5};
 
 }  // namespace

@@ -58,9 +58,9 @@ TEST_CASE("Claims begin at the mark, and behind each other while there is plenty
 TEST_CASE("Plenty is soon over, and not where no claim has come yet", "[marks]") {
   Fixture fleet;
   note_plenty(fleet.board, 2, kNow);
-  CHECK(fleet.begin(10, kNow + 19ms) == Marks{0, 0, 100, 0});
-  CHECK(fleet.begin(10, kNow + 20ms) == Marks{0, 0, 100, 0});
-  CHECK(fleet.begin(10, kNow + 19ms) == Marks{0, 0, 110, 0});
+  CHECK(fleet.begin(10, kNow + 199ms) == Marks{0, 0, 100, 0});
+  CHECK(fleet.begin(10, kNow + 200ms) == Marks{0, 0, 100, 0});
+  CHECK(fleet.begin(10, kNow + 199ms) == Marks{0, 0, 110, 0});
   note_end(fleet.board, 2);
   note_plenty(fleet.board, 1, kNow);
   CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
