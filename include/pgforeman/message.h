@@ -29,9 +29,10 @@ struct Message {
   int attempt = 1;         ///< what the handler is told: starts at 1
   std::int64_t fence = 0;  ///< grows with every claim of this message, also one at no attempt
   std::int64_t fruitless = 0;  ///< earlier claims under which it may have run to no end
-  std::string enqueued_at;     ///< ISO 8601 in UTC
-  std::string payload;         ///< JSON text as PostgreSQL prints jsonb
-  std::string headers;         ///< JSON object text; "{}" when the sender gave none
+  /// Wall clock.
+  std::chrono::sys_time<std::chrono::microseconds> enqueued_at;
+  std::string payload;  ///< JSON text as PostgreSQL prints jsonb
+  std::string headers;  ///< JSON object text; "{}" when the sender gave none
 };
 
 /// Why a run of a message did not finish it.

@@ -63,8 +63,8 @@ void ChildLoop::finish_draining() {
   enter(Phase::draining);
 }
 
-bool ChildLoop::check_signals() {
-  if (const TimePoint now = Clock::now(); now - checked_at_ >= kBetweenChecks) {
+bool ChildLoop::check_signals(TimePoint now) {
+  if (now - checked_at_ >= kBetweenChecks) {
     checked_at_ = now;
     read_signals();
   }

@@ -26,7 +26,8 @@ class ChildLoop {
   }
 
   /// Publishes the phase with its deadline.
-  void enter(Phase phase) { writer_.enter(phase, Clock::now(), limits_[phase]); }
+  void enter(Phase phase) { enter(phase, Clock::now()); }
+  void enter(Phase phase, TimePoint now) { writer_.enter(phase, now, limits_[phase]); }
   SlotWriter& slot() { return writer_; }
 
   /// Runs callbacks until `done` says so, `deadline` passes, or draining begins (unless it had
@@ -36,7 +37,8 @@ class ChildLoop {
 
   /// Reads pending signals without waiting, at most once a millisecond: between a TERM and the next
   /// message no callback may have run. Returns draining().
-  bool check_signals();
+  bool check_signals() { return check_signals(Clock::now()); }
+  bool check_signals(TimePoint now);
   bool draining() const { return drain_deadline_.has_value(); }
   /// When the patience with running handlers ends. Only while draining; never at leisure.
   TimePoint drain_deadline() const { return *drain_deadline_; }

@@ -44,7 +44,7 @@ std::int64_t wall_ms() {
 
 std::unique_ptr<Handler> make_handler(boost::asio::io_context& io, const Options& options,
                                       LedgerWriter& ledger) {
-  if (options.handler_mode == HandlerMode::noop) return make_noop_handler(io);
+  if (options.handler_mode == HandlerMode::noop) return make_noop_handler();
   HandlerSettings settings{options.handler_argv,
                            options.handler_environment,
                            options.queue,
@@ -178,18 +178,19 @@ void Consumer::work_off_batch() {
       if (batch_[i].lost) leave_out(i);
       continue;
     }
+    const TimePoint now = Clock::now();
     // What the handler has already it will run.
-    if (loop_.check_signals() && !handler_->has(batch_[i].message.lease)) return;
+    if (loop_.check_signals(now) && !handler_->has(batch_[i].message.lease)) return;
     // A message late in a batch, or held through an outage, may have lost its lease.
     note_lost(i);
-    if (!batch_[i].lost && lease_is_old()) renew(i);
+    if (!batch_[i].lost && lease_is_old(now)) renew(i);
     if (batch_[i].lost) {
       leave_out(i);
       continue;
     }
     // Nor does anything wait for a handler that does not start.
     const bool broken = handler_->failed_starts() > handler_failures_;
-    if (hold_until() <= Clock::now() || broken || !open_handler()) {
+    if (held_long_enough() || broken || !open_handler()) {
       release_unstarted();
       if (!handler_->has(batch_[i].message.lease)) return;
     }
@@ -197,16 +198,16 @@ void Consumer::work_off_batch() {
     // Lost while it ran: run() opens the next session, or hand_back() in a drain, and tells then.
     if (!session_.connected()) return;
     // After the last one the next claim may tell.
-    if (i + 1 < batch_.size() && Clock::now() >= next_telling()) settle();
-    recycling_.look(Clock::now(), handler_->pids());
+    const TimePoint ran_until = Clock::now();
+    if (i + 1 < batch_.size() && ran_until >= next_telling()) settle();
+    recycling_.look(ran_until, handler_->pids());
   }
 }
 
 /// The rest of the batch is for others then. Only what its handler takes counts: where the database
 /// or the processors are busy, others would be no faster.
-TimePoint Consumer::hold_until() const {
-  if (!batch_size_.is_auto()) return TimePoint::max();
-  return Clock::now() + (BatchSize::kHoldFor - handled_for_);
+bool Consumer::held_long_enough() const {
+  return batch_size_.is_auto() && handled_for_ >= BatchSize::kHoldFor;
 }
 
 /// Whatever it is that keeps this message from coming to an end (it may bring down the host): not
@@ -219,7 +220,7 @@ bool Consumer::worn_out(std::size_t index) {
   held.outcome->error =
       "claimed " + std::to_string(held.message.fruitless) + " times without a run that ended";
   held.outcome->evidence.cause = Cause::worn_out;
-  finish(index);
+  finish(index, Clock::now());
   return true;
 }
 
@@ -228,19 +229,19 @@ void Consumer::run_one(std::size_t index) {
   const log::MessageScope scope(held.message.lease.id, held.message.attempt);
   held.started = held.running = true;
   held.started_ms = wall_ms();
-  ledger_.start(index, held.started_ms,
-                Clock::now() + options_.handler_timeout + kHandlerKillGrace);
-  loop_.slot().set_message(held.message.lease.id, held.message.attempt);
-  loop_.enter(Phase::running);
   const TimePoint started_at = Clock::now();
+  ledger_.start(index, held.started_ms, started_at + options_.handler_timeout + kHandlerKillGrace);
+  loop_.slot().set_message(held.message.lease.id, held.message.attempt);
+  loop_.enter(Phase::running, started_at);
   oom_.refresh(started_at);
-  held.outcome = handle(index);
+  held.outcome = handle(index, started_at);
   held.running = false;
-  const auto took = Clock::now() - started_at;
+  const TimePoint ended_at = Clock::now();
+  const auto took = ended_at - started_at;
   handled_for_ += took;
   loop_.slot().count_handler_time(took);
   batch_size_.handled(took);
-  finish(index);
+  finish(index, ended_at);
   if (held.outcome->kind != Outcome::Kind::released) recycling_.count_message();
   if (held.outcome->kind == Outcome::Kind::released && handler_->failed_starts() > 0) {
     log::error("the handler cannot be started", {{"error", held.outcome->error}});
@@ -248,7 +249,7 @@ void Consumer::run_one(std::size_t index) {
   clean_up_strangers();
 }
 
-Outcome Consumer::handle(std::size_t index) {
+Outcome Consumer::handle(std::size_t index, TimePoint started_at) {
   std::optional<Outcome> outcome;
   handler_->run(batch_[index].message, [&](Outcome made) { outcome = std::move(made); });
   if (const auto pids = handler_->pids(); !pids.empty()) ledger_.set_handler(pids.front());
@@ -258,7 +259,8 @@ Outcome Consumer::handle(std::size_t index) {
   bool stopped = false;
   bool lost = false;
   bool released_rest = false;
-  const TimePoint hold_rest_until = hold_until();
+  const TimePoint hold_rest_until =
+      batch_size_.is_auto() ? started_at + (BatchSize::kHoldFor - handled_for_) : TimePoint::max();
   while (!outcome) {
     const TimePoint begin = Clock::now();
     if (!released_rest && (loop_.draining() || begin >= hold_rest_until)) {

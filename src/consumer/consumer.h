@@ -60,16 +60,16 @@ class Consumer {
   Millis poll_interval(TimePoint now) const;
   void wait();
   void work_off_batch();
-  TimePoint hold_until() const;
+  bool held_long_enough() const;
   bool worn_out(std::size_t index);
   void run_one(std::size_t index);
-  Outcome handle(std::size_t index);
+  Outcome handle(std::size_t index, TimePoint started_at);
   void hand_over_next(std::size_t running);
   void leave_out(std::size_t index);
   void finish_handed_over();
   void look_after_lease(std::size_t running);
   void keep_lease_while_running(std::size_t index);
-  bool lease_is_old();
+  bool lease_is_old(TimePoint now);
   void note_lost(std::size_t index);
   void renew(std::size_t from);
   void lease_lost(Held& held);
@@ -85,7 +85,7 @@ class Consumer {
   bool unanswered() const;
   bool has_work() const;
   void release_unstarted();
-  void finish(std::size_t index);
+  void finish(std::size_t index, TimePoint now);
   TimePoint next_telling() const;
   void tell_while_running();
   void hand_back();

@@ -19,15 +19,14 @@ constexpr Millis kReconnectWhileRunning{1000};
 void Consumer::look_after_lease(std::size_t running) {
   note_lost(running);
   const TimePoint now = Clock::now();
-  if (!batch_[running].lost && lease_is_old() && now >= try_renewal_at_) {
+  if (!batch_[running].lost && lease_is_old(now) && now >= try_renewal_at_) {
     keep_lease_while_running(running);
     try_renewal_at_ = Clock::now() + kReconnectWhileRunning;
   }
 }
 
 /// Half of the lease is over, and maintenance, which renews at a third of it, has not.
-bool Consumer::lease_is_old() {
-  const TimePoint now = Clock::now();
+bool Consumer::lease_is_old(TimePoint now) {
   if (const auto renewed = ledger_.renewed(leased_at_, now)) leased_at_ = *renewed;
   return now - leased_at_ > options_.visibility_timeout / 2;
 }

@@ -183,7 +183,7 @@ void Consumer::release_unstarted() {
     if (!held.waits() || handler_->has(held.message.lease)) continue;
     held.started = true;
     held.outcome = Outcome{Outcome::Kind::released};
-    finish(i);
+    finish(i, Clock::now());
     ++released;
   }
   if (released == 0) return;
@@ -192,14 +192,14 @@ void Consumer::release_unstarted() {
 }
 
 /// The message has an outcome, which stands in the ledger from now on.
-void Consumer::finish(std::size_t index) {
+void Consumer::finish(std::size_t index, TimePoint now) {
   const Outcome& outcome = *batch_[index].outcome;
   ledger_.finish(index, outcome);
   if (batch_[index].lost) return ledger_.settled(index);  // nothing to tell
   ++untold_;
   // Others may be waiting for what goes back.
   const bool may_wait = batch_size_.are_brief() && outcome.kind != Outcome::Kind::released;
-  tell_by_ = std::min(tell_by_, may_wait ? Clock::now() + kUntoldFor : TimePoint::min());
+  tell_by_ = std::min(tell_by_, may_wait ? now + kUntoldFor : TimePoint::min());
 }
 
 /// When to settle though the batch goes on. Without a session that is the next one's first act.

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/utc_time.h"
 #include "handlers/capture.h"
 #include "handlers/handler.h"
 #include "handlers/limits.h"
@@ -146,7 +147,7 @@ class ExecHandler final : public Handler {
     set("PGFOREMAN_QUEUE", settings_.queue);
     set("PGFOREMAN_ATTEMPT", std::to_string(message.attempt));
     set("PGFOREMAN_FENCE", std::to_string(message.fence));
-    set("PGFOREMAN_ENQUEUED_AT", message.enqueued_at);
+    set("PGFOREMAN_ENQUEUED_AT", utc_text(message.enqueued_at, 6));
     set("PGFOREMAN_DEADLINE_SECONDS", decimal_seconds(settings_.timeout));
     if (message.headers.size() <= kHeadersVariableBytes) {
       set("PGFOREMAN_HEADERS", message.headers.empty() ? "{}" : message.headers);

@@ -46,8 +46,8 @@ class Handler {
   /// called before every message. Throws std::system_error when it cannot be started.
   virtual void open() = 0;
 
-  /// Runs `message`; it must stay alive until `done` was called, exactly once, from the io_context.
-  /// Every failure, the timeout included, is an Outcome.
+  /// Runs `message`; it must stay alive until `done` was called, exactly once, from the io_context
+  /// or before run() returns. Every failure, the timeout included, is an Outcome.
   virtual void run(const Message& message, Done done) = 0;
 
   /// Messages that are to run next may be handed over before, and can no longer be taken back one
@@ -83,6 +83,6 @@ class Handler {
 std::unique_ptr<Handler> make_exec_handler(boost::asio::io_context& io, HandlerSettings settings);
 std::unique_ptr<Handler> make_jsonl_handler(boost::asio::io_context& io, HandlerSettings settings);
 /// Done at once, without a process, whatever the message says: the queue is left to measure.
-std::unique_ptr<Handler> make_noop_handler(boost::asio::io_context& io);
+std::unique_ptr<Handler> make_noop_handler();
 
 }  // namespace pgforeman

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/duration.h"
+#include "base/utc_time.h"
 #include "handlers/limits.h"
 #include "handlers/text.h"
 
@@ -116,7 +117,7 @@ std::string request_line(const Message& message, std::string_view queue_json, Mi
   line += ",\"headers\":";
   line += message.headers.empty() ? "{}" : message.headers;
   line += ",\"enqueued_at\":";
-  line += json_string(message.enqueued_at);
+  line += '"' + utc_text(message.enqueued_at, 6) + '"';
   line += ",\"deadline_seconds\":";
   line += decimal_seconds(timeout);
   line += '}';

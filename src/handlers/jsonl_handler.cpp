@@ -67,7 +67,7 @@ class JsonlHandler final : public Handler {
     if (!ahead_.empty() && !ahead_.begins_with(message.lease)) take_back();
     const bool was_handed = !ahead_.empty();
     HandedLine line = was_handed ? ahead_.take() : line_of(message);
-    if (line.outcome) return delivery_.deliver(std::move(done), std::move(*line.outcome));
+    if (line.outcome) return done(std::move(*line.outcome));
     try {
       if (!was_handed) open();
     } catch (const std::system_error& error) {

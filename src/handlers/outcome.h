@@ -34,8 +34,8 @@ void add_exit(Evidence& evidence, const ChildExit& exit);
 /// "timed out after 5s".
 std::string timed_out(Millis timeout);
 
-/// Hands outcomes over from the loop, never from within the call that made them, and not at all
-/// once its owner is gone.
+/// Hands outcomes over from the loop, when whatever made them has returned, and not at all once its
+/// owner is gone.
 class Delivery {
  public:
   explicit Delivery(boost::asio::io_context& io) : io_(io) {}

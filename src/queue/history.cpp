@@ -1,7 +1,5 @@
 #include "queue/history.h"
 
-#include <fmt/format.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +9,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/utc_time.h"
 #include "queue/sql_text.h"
 
 namespace pgforeman {
@@ -26,15 +25,6 @@ const std::string& host() {
   return name;
 }
 
-std::string iso_time(std::int64_t wall_ms) {
-  const auto seconds = static_cast<time_t>(wall_ms / 1000);
-  struct tm parts {};
-  std::array<char, 32> text{};
-  if (::gmtime_r(&seconds, &parts) == nullptr) return "";
-  const auto size = ::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-  return fmt::format("{}.{:03}Z", std::string_view(text.data(), size), wall_ms % 1000);
-}
-
 }  // namespace
 
 std::optional<std::string> history_entry(const Settlement& settlement) {
@@ -45,7 +35,7 @@ std::optional<std::string> history_entry(const Settlement& settlement) {
   if (run.started_ms > 0) {
     const auto now = std::chrono::floor<std::chrono::milliseconds>(
         std::chrono::system_clock::now().time_since_epoch());
-    entry["started"] = iso_time(run.started_ms);
+    entry["started"] = utc_text(WallTime{Millis{run.started_ms}}, 3);
     entry["seconds"] =
         static_cast<double>(std::max<std::int64_t>(0, now.count() - run.started_ms)) / 1000.0;
   }

@@ -51,7 +51,7 @@ Message message(std::int64_t id, std::string payload) {
   m.lease = {id, 99};
   m.attempt = 2;
   m.fence = 5;
-  m.enqueued_at = "2024-05-06T07:08:09.123456Z";
+  m.enqueued_at += std::chrono::microseconds{1714979289123456};
   m.payload = std::move(payload);
   m.headers = R"({"trace": "abc"})";
   return m;

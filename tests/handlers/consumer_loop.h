@@ -57,7 +57,7 @@ class ConsumerLoop {
 
   void exec(HandlerSettings settings) { handler = make_exec_handler(io, std::move(settings)); }
   void jsonl(HandlerSettings settings) { handler = make_jsonl_handler(io, std::move(settings)); }
-  void noop() { handler = make_noop_handler(io); }
+  void noop() { handler = make_noop_handler(); }
 
   /// As a consumer does it: open(), run(), the loop until done. Fails the test when it takes longer
   /// than 20 s.

@@ -39,7 +39,7 @@ TEST_CASE("the request is one JSON line with everything about the message", "[js
   CHECK(json["fence"] == 5);
   CHECK(json["payload"]["text"] == "a \"quoted\" caf\u00e9\n");
   CHECK(json["headers"]["trace"] == "abc");
-  CHECK(json["enqueued_at"] == message.enqueued_at);
+  CHECK(json["enqueued_at"] == "2024-05-06T07:08:09.123456Z");
   CHECK(json["deadline_seconds"] == 1.5);
   CHECK(json.size() == 8);
 }
