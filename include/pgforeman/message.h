@@ -29,7 +29,7 @@ struct Message {
   int attempt = 1;         ///< what the handler is told: starts at 1
   std::int64_t fence = 0;  ///< grows with every claim of this message, also one at no attempt
   std::int64_t fruitless = 0;  ///< earlier claims under which it may have run to no end
-  /// Wall clock.
+  /// Wall clock; in the years 1 to 9999, whatever the table says.
   std::chrono::sys_time<std::chrono::microseconds> enqueued_at;
   std::string payload;  ///< JSON text as PostgreSQL prints jsonb
   std::string headers;  ///< JSON object text; "{}" when the sender gave none

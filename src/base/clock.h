@@ -1,7 +1,7 @@
 #pragma once
 // Time inside the fleet is CLOCK_MONOTONIC: it is the same in every process of a host, so deadlines
-// can cross the scoreboard, and wall-clock steps change nothing. Wall time is for logs and SQL
-// only.
+// can cross the scoreboard, and wall-clock steps change nothing. Wall time is for
+// people, logs and SQL.
 
 #include <algorithm>
 #include <chrono>

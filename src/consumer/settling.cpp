@@ -178,12 +178,13 @@ bool Consumer::unanswered() const {
 /// already.
 void Consumer::release_unstarted() {
   std::size_t released = 0;
+  const TimePoint now = Clock::now();
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     Held& held = batch_[i];
     if (!held.waits() || handler_->has(held.message.lease)) continue;
     held.started = true;
     held.outcome = Outcome{Outcome::Kind::released};
-    finish(i, Clock::now());
+    finish(i, now);
     ++released;
   }
   if (released == 0) return;

@@ -147,7 +147,7 @@ class ExecHandler final : public Handler {
     set("PGFOREMAN_QUEUE", settings_.queue);
     set("PGFOREMAN_ATTEMPT", std::to_string(message.attempt));
     set("PGFOREMAN_FENCE", std::to_string(message.fence));
-    set("PGFOREMAN_ENQUEUED_AT", utc_text(message.enqueued_at, 6));
+    set("PGFOREMAN_ENQUEUED_AT", utc_text(message.enqueued_at));
     set("PGFOREMAN_DEADLINE_SECONDS", decimal_seconds(settings_.timeout));
     if (message.headers.size() <= kHeadersVariableBytes) {
       set("PGFOREMAN_HEADERS", message.headers.empty() ? "{}" : message.headers);

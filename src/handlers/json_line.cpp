@@ -117,7 +117,7 @@ std::string request_line(const Message& message, std::string_view queue_json, Mi
   line += ",\"headers\":";
   line += message.headers.empty() ? "{}" : message.headers;
   line += ",\"enqueued_at\":";
-  line += '"' + utc_text(message.enqueued_at, 6) + '"';
+  line += '"' + utc_text(message.enqueued_at) + '"';
   line += ",\"deadline_seconds\":";
   line += decimal_seconds(timeout);
   line += '}';

@@ -1,5 +1,6 @@
 #pragma once
-// How an ended handler process becomes an Outcome, and how an Outcome gets to the consumer.
+// How an ended handler process becomes an Outcome, and how one that comes later gets to the
+// consumer.
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>

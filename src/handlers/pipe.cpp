@@ -124,7 +124,7 @@ struct PipeWriter::State : std::enable_shared_from_this<State> {
       const ssize_t n = retry_interrupted(
           [&] { return ::write(stream.native_handle(), data.data(), data.size()); });
       if (n < 0) {
-        // A broken pipe is told from the loop, like every other event of a handler.
+        // A broken pipe is told from the loop, like whatever else a process does.
         broken = !would_block();
         return wait();
       }

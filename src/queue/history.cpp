@@ -35,7 +35,7 @@ std::optional<std::string> history_entry(const Settlement& settlement) {
   if (run.started_ms > 0) {
     const auto now = std::chrono::floor<std::chrono::milliseconds>(
         std::chrono::system_clock::now().time_since_epoch());
-    entry["started"] = utc_text(WallTime{Millis{run.started_ms}}, 3);
+    entry["started"] = utc_text(std::chrono::sys_time<Millis>{Millis{run.started_ms}});
     entry["seconds"] =
         static_cast<double>(std::max<std::int64_t>(0, now.count() - run.started_ms)) / 1000.0;
   }

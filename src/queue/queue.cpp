@@ -3,14 +3,11 @@
 #include <time.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <limits>
 #include <map>
 #include <pqxx/result>
 #include <tuple>
 
-#include "base/utc_time.h"
 #include "queue/history.h"
 #include "queue/migrate.h"
 #include "queue/session.h"
@@ -79,16 +76,6 @@ std::string_view text_of(const Field& field) {
   return {field.c_str(), field.size()};
 }
 
-/// Of seconds since 1970. Anything may stand in the table: -infinity, or a year that nobody
-/// reaches.
-WallTime wall_time(std::string_view seconds) {
-  double value = 0;
-  std::from_chars(seconds.begin(), seconds.end(), value);
-  constexpr double kFarthest = 1e12;
-  value = std::clamp(value, -kFarthest, kFarthest);
-  return WallTime{std::chrono::microseconds{std::llround(value * 1e6)}};
-}
-
 /// The six figures of pgforeman.counts, from column `first` on.
 template <typename Row>
 QueueCounts counts_of(const Row& row, int first) {
@@ -119,7 +106,8 @@ Claimed Queue::settle_and_claim(std::span<const std::int64_t> done, std::int64_t
                                 int limit, std::int64_t token, Millis lease, const Marks& marks) {
   const pqxx::result rows = connection_.impl().call(
       "select id, lane, attempt, fence, fruitless,"
-      " date_part('epoch', enqueued_at),"
+      " (date_part('epoch', greatest(least(enqueued_at, '9999-12-31 UTC'), '0001-01-01 UTC'))"
+      " * 1000000)::bigint,"
       " payload, headers from pgforeman.claim($1, $2::int, $3::bigint, $4::interval,"
       " $5::bigint[], $6::bigint[], $7::bigint)",
       {name_, std::to_string(limit), std::to_string(token), interval_text(lease), array_text(marks),
@@ -137,7 +125,8 @@ Claimed Queue::settle_and_claim(std::span<const std::int64_t> done, std::int64_t
     message.attempt = row[2].as<int>();
     message.fence = row[3].as<std::int64_t>();
     message.fruitless = row[4].as<std::int64_t>();
-    message.enqueued_at = wall_time(text_of(row[5]));
+    message.enqueued_at = std::chrono::sys_time<std::chrono::microseconds>{
+        std::chrono::microseconds{row[5].as<std::int64_t>()}};
     message.payload = text_of(row[6]);
     message.headers = text_of(row[7]);
     claimed.messages.push_back(std::move(message));

@@ -23,6 +23,9 @@ LeaseState state_of(Outcome::Kind kind) {
   return LeaseState::released;
 }
 
+/// The wall clock then: years have four digits.
+constexpr std::int64_t kYear10000Ms = 253'402'300'800'000;
+
 /// Anything may stand there.
 Cause cause_of(const std::atomic<Cause>& word) {
   const auto cause = word.load();
@@ -57,7 +60,7 @@ std::optional<LedgerReading::Entry> read_entry(const LedgerEntry& entry, std::si
       entry.attempt.load(),
       // A year at most: a torn number must not become an interval that the database refuses.
       std::clamp<std::int64_t>(entry.after_ms.load(), -1, 366LL * 24 * 3600 * 1000),
-      entry.started_ms.load(),
+      std::clamp<std::int64_t>(entry.started_ms.load(), 0, kYear10000Ms - 1),
       {cause_of(entry.cause), entry.exit_code.load(), entry.signal.load(),
        entry.peak_rss_kib.load(), ""}};
   if (entry.state.load() != state) return std::nullopt;

@@ -85,6 +85,22 @@ TEST_CASE("what is handed over is answered in its turn, by one process", "[jsonl
   CHECK(batch.ahead() == 0);
 }
 
+TEST_CASE("what was answered before its turn is done when its turn comes", "[jsonl_window]") {
+  const std::string marker = fresh_path("marker");
+  ConsumerLoop loop;
+  loop.jsonl(with_window(python(8, "open('" + marker + "', 'w').write('seven are answered\\n')")));
+  Batch batch(loop, 8);
+  CHECK(batch.handle(0).kind == Kind::done);
+  wait_for_line(marker);
+  loop.io.poll();
+  for (std::size_t i = 1; i < 7; ++i) {
+    batch.start(i);
+    REQUIRE(loop.finished());
+    CHECK(loop.finish().kind == Kind::done);
+  }
+  CHECK(batch.handle(7).kind == Kind::done);
+}
+
 TEST_CASE("a window of one hands nothing over", "[jsonl_window]") {
   ConsumerLoop loop;
   loop.jsonl(with_window(python(0, "pass"), 1));

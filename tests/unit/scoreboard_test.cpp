@@ -139,6 +139,23 @@ TEST_CASE("A reason is given once a minute, whoever gives it", "[scoreboard]") {
   CHECK_FALSE(says_first(board.fleet(), "no route to host", first + 61s));
 }
 
+TEST_CASE("A ledger's times are bounded, whatever stands there", "[scoreboard]") {
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+  Scoreboard board;
+  LedgerWriter ledger(board.ledger(0));
+  ledger.end_claim(std::vector<Message>{message(1, 5), message(2, 5)});
+  board.ledger(0).entries[0].started_ms.store(kMost);
+  board.ledger(0).entries[0].after_ms.store(kMost);
+  board.ledger(0).entries[1].started_ms.store(-kMost);
+  board.ledger(0).entries[1].after_ms.store(-kMost);
+  const auto entries = read_ledger(board.ledger(0)).entries;
+  REQUIRE(entries.size() == 2);
+  CHECK(entries[0].started_ms == 253'402'300'799'999);  // the year 9999
+  CHECK(entries[0].after_ms == 366LL * 24 * 3600 * 1000);
+  CHECK(entries[1].started_ms == 0);
+  CHECK(entries[1].after_ms == -1);
+}
+
 TEST_CASE("A ledger full of garbage gives a bounded reading", "[scoreboard]") {
   Scoreboard board;
   std::memset(static_cast<void*>(&board.ledger(1)), 0xff, sizeof(Ledger));
