@@ -35,9 +35,12 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- One expression, no statement: each send asks this.
+  -- One expression, no statement: each send asks this. Who holds the lock in such a way that it
+  -- cannot even be shared is another sender, which asks just now.
   if not (pg_try_advisory_lock(1885824614, hashtext(announce.queue))
-          and pg_advisory_unlock(1885824614, hashtext(announce.queue))) then
+          and pg_advisory_unlock(1885824614, hashtext(announce.queue)))
+     and pg_try_advisory_lock_shared(1885824614, hashtext(announce.queue))
+     and pg_advisory_unlock_shared(1885824614, hashtext(announce.queue)) then
     perform pg_notify('pgforeman', announce.queue || ' ' || announce.word);
   end if;
 end
