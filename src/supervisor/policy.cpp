@@ -49,6 +49,10 @@ bool boot_phase(Phase phase) {
   return phase == Phase::empty || phase == Phase::booting;
 }
 
+std::string missed(Phase phase) {
+  return "missed its " + std::string(to_string(phase)) + " deadline";
+}
+
 }  // namespace
 
 PolicySettings::PolicySettings(const Options& options)
@@ -158,36 +162,38 @@ void Policy::observe(SlotState& slot, const Observation& seen, TimePoint now) co
 }
 
 /// By when the child must have reported again: its own word, clamped to what its phase may take.
-std::optional<TimePoint> Policy::deadline_of(int index, const SlotState& slot) const {
+Deadline Policy::own_deadline(const SlotState& slot) {
   const PhaseLimits& limits = *slot.limits;
-  if (slot.told_to_drain_at && !slot.at_leisure) {
-    TimePoint end = *slot.told_to_drain_at + limits[Phase::draining];
-    // The fleet's grace may be a newer one.
-    if (stopping()) end = std::min(end, *stopping_since_ + settings_.limits[Phase::draining]);
-    return end + (index == kMaintenanceSlot ? kDrainKillGrace : Millis{0});
-  }
   const Phase phase = slot.beat.phase();
   if (!slot.reported || boot_phase(phase)) {
     const TimePoint since = slot.reported ? slot.beat_seen_at : slot.forked_at;
-    return since + limits[Phase::booting];
+    return {since + limits[Phase::booting], Phase::booting};
   }
-  const TimePoint own = std::min(slot.beat.deadline(), slot.beat_seen_at + limits[phase]);
-  if (!slot.at_leisure) return own;
-  // A child that just goes on does not go on for ever.
-  return std::min(own, *slot.told_to_drain_at + limits.leisure());
+  return {std::min(slot.beat.deadline(), slot.beat_seen_at + limits[phase]), phase};
+}
+
+/// Who hangs when it is told to drain gets no more time for it.
+Deadline Policy::deadline_of(int index, const SlotState& slot) const {
+  const Deadline own = own_deadline(slot);
+  if (!slot.told_to_drain_at) return own;
+  Deadline end{*slot.told_to_drain_at + slot.limits->leisure(), own.phase};
+  if (!slot.at_leisure) {
+    end = {*slot.told_to_drain_at + (*slot.limits)[Phase::draining], Phase::draining};
+    // The fleet's grace may be a newer one.
+    if (stopping()) end.at = std::min(end.at, *stopping_since_ + settings_.limits[Phase::draining]);
+    if (index == kMaintenanceSlot) end.at += kDrainKillGrace;
+  }
+  return own.at < end.at ? own : end;
 }
 
 void Policy::enforce_deadline(int index, SlotState& slot, TimePoint now,
                               std::vector<Action>& actions) {
   if (slot.killed_at || now < no_kill_before_) return;
-  const auto deadline = deadline_of(index, slot);
-  if (!deadline || now <= *deadline) return;
-  const std::string phase{must_drain(slot) ? to_string(Phase::draining)
-                          : slot.reported  ? to_string(slot.beat.phase())
-                                           : to_string(Phase::booting)};
+  const Deadline deadline = deadline_of(index, slot);
+  if (now <= deadline.at) return;
   slot.killed_at = now;
-  slot.kill_reason = "missed its " + phase + " deadline";
-  actions.push_back({Action::Kind::signal, index, SIGKILL, slot.kill_reason});
+  slot.missed = deadline.phase;
+  actions.push_back({Action::Kind::signal, index, SIGKILL, missed(deadline.phase)});
 }
 
 void Policy::on_forked(int index, TimePoint now) {
@@ -201,7 +207,6 @@ void Policy::on_forked(int index, TimePoint now) {
   slot.told_to_drain_at.reset();
   slot.wish.reset();
   slot.killed_at.reset();
-  slot.kill_reason.clear();
   slot.fork_failures = 0;
   slot.ever_forked = true;
 }
@@ -220,10 +225,11 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
   ExitVerdict verdict;
   verdict.explain = exit.explain();
   if (slot.killed_at) {
-    verdict.cause = told ? ExitCause::shutdown : ExitCause::deadline;
-    verdict.explain += ": " + slot.kill_reason;
+    const bool drained_late = slot.missed == Phase::draining;
+    verdict.cause = drained_late ? ExitCause::shutdown : ExitCause::deadline;
+    verdict.explain += ": " + missed(slot.missed);
     // Killed for running over the drain's deadline: the message did nothing wrong.
-    verdict.blame = told ? Cause::none : Cause::consumer_deadline;
+    verdict.blame = drained_late ? Cause::none : Cause::consumer_deadline;
   } else if (exit.signal != 0) {
     verdict.cause = exit.core_dumped     ? ExitCause::core
                     : exit.out_of_memory ? ExitCause::out_of_memory

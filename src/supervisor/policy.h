@@ -96,7 +96,8 @@ class Policy {
   void look_at(int index, SlotState& slot, TimePoint now, const Observations& observed,
                std::vector<Action>& actions);
   void observe(SlotState& slot, const Observation& seen, TimePoint now) const;
-  std::optional<TimePoint> deadline_of(int index, const SlotState& slot) const;
+  static Deadline own_deadline(const SlotState& slot);
+  Deadline deadline_of(int index, const SlotState& slot) const;
   void enforce_deadline(int index, SlotState& slot, TimePoint now, std::vector<Action>& actions);
   void drain(int index, SlotState& slot, TimePoint now, int signal, std::vector<Action>& actions);
   void drain_fleet(TimePoint now, std::vector<Action>& actions);

@@ -6,7 +6,6 @@
 #include <deque>
 #include <map>
 #include <optional>
-#include <string>
 
 #include "base/clock.h"
 #include "scoreboard/phase_limits.h"
@@ -23,6 +22,12 @@ struct Observation {
 };
 using Observations = std::map<int, Observation>;  ///< by slot
 
+/// When a child is killed, and for which phase's sake.
+struct Deadline {
+  TimePoint at;
+  Phase phase;
+};
+
 struct SlotState {
   enum class Life { absent, due, alive };
   Life life = Life::absent;
@@ -38,9 +43,9 @@ struct SlotState {
   std::optional<TimePoint> healthy_since;
   std::optional<TimePoint> told_to_drain_at;
   std::optional<TimePoint> killed_at;  ///< by us
-  std::string kill_reason;
-  bool drained = false;  ///< the last child ended as it was told
-  bool stale = false;    ///< to be replaced by a child with newer options
+  Phase missed = Phase::empty;         ///< killed: the deadline of this phase
+  bool drained = false;                ///< the last child ended as it was told
+  bool stale = false;                  ///< to be replaced by a child with newer options
   std::optional<RecycleWish> wish;
   TimePoint wished_at;
   bool at_leisure = false;  ///< told to drain for its wish: only its phase's deadline holds

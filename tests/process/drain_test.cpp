@@ -30,6 +30,35 @@ void drain_and_let_go(Bed& bed, Fleet& fleet) {
 
 }  // namespace
 
+TEST_CASE("A fleet with a stopped child ends by that child's deadline, not by the whole grace",
+          "[drain]") {
+  const bool maintenance = GENERATE(false, true);
+  INFO("maintenance: " << maintenance);
+  Bed bed;
+  Fleet fleet(bed.settings({{"CONCURRENCY", "2"}}));
+  REQUIRE(fleet.wait_ready());
+  // While it works at something it may take longer.
+  REQUIRE(eventually([&] {
+    const auto status = fleet.status();
+    const auto& child = maintenance ? status.maintenance : status.slots[0];
+    ::kill(child.pid, SIGSTOP);
+    const auto stopped = fleet.status();
+    if ((maintenance ? stopped.maintenance : stopped.slots[0]).phase == "waiting") return true;
+    ::kill(child.pid, SIGCONT);
+    return false;
+  }));
+  const double start = monotonic_now();
+  fleet.signal(SIGTERM);
+  const auto end = fleet.wait_end(30s);
+  REQUIRE(end);
+  CHECK(end->code == 0);
+  // It may wait for 4 s; the default grace is 25 s.
+  CHECK(monotonic_now() - start < allowed(6.0));
+  const auto line = fleet.wait_for_log("child killed");
+  REQUIRE(line);
+  CHECK((*line)["why"] == "missed its waiting deadline");
+}
+
 TEST_CASE("TERM with handlers that need a minute ends the fleet within its grace", "[drain]") {
   for (const std::string mode : {"exec", "jsonl"}) {
     INFO(mode);

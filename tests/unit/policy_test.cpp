@@ -304,6 +304,24 @@ TEST_CASE("Who does not drain within the grace is killed, and its message is not
   CHECK(verdict.blame == Cause::none);
 }
 
+TEST_CASE("Who hangs when it is told to drain gets no more time for it", "[policy]") {
+  Fleet fleet(2);
+  fleet.tick();
+  fleet.all_wait();
+  fleet.silent = {0, kMaintenanceSlot};
+  fleet.pass(3s);
+  fleet.policy.stop(fleet.now);
+  fleet.tick();
+  fleet.end(1, exited(0));
+  // Of the 4 s that a child may wait 1 is left.
+  CHECK(count(fleet.pass(900ms), Action::Kind::signal, SIGKILL) == 0);
+  CHECK(count(fleet.pass(300ms), Action::Kind::signal, SIGKILL) == 2);
+  const auto verdict = fleet.end(0, killed(SIGKILL));
+  CHECK(verdict.cause == ExitCause::deadline);
+  CHECK(verdict.blame == Cause::consumer_deadline);
+  CHECK(verdict.explain == "killed by SIGKILL: missed its waiting deadline");
+}
+
 TEST_CASE("An interrupt in a hurry asks every consumer to end its handler now", "[policy]") {
   Fleet fleet(2);
   fleet.tick();
