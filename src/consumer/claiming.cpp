@@ -45,25 +45,24 @@ bool Consumer::claim() {
   if (!done.empty()) ledger_.ask();
   leased_at_ = Clock::now();
   loop_.slot().slot().batch.store(static_cast<std::uint32_t>(wanted));
-  Claimed claimed;
+  std::vector<Message> messages;
   try {
-    claimed = session_.queue().settle_and_claim(ids, done_token, wanted, open_claim_,
-                                                options_.visibility_timeout, open_claim_marks_);
+    messages = session_.queue().settle_and_claim(ids, done_token, wanted, open_claim_,
+                                                 options_.visibility_timeout, open_claim_marks_);
   } catch (const DatabaseError& error) {
     if (claim_failed(done, error)) return false;
     throw;
   }
-  if (!done.empty()) note_done(done, claimed.lost);
-  const auto& messages = claimed.messages;
+  if (!done.empty()) note_done(done);
   ledger_.end_claim(messages);
   raise_marks(board, messages);
   open_claim_ = 0;
   session_.worked();
   const auto got = static_cast<int>(messages.size());
-  for (auto& message : claimed.messages) batch_.emplace_back().message = std::move(message);
   batch_size_.claimed(wanted, got);
   got_less_ = got > 0 && got < wanted;
   note_how_many(messages, wanted, apart);
+  for (auto& message : messages) batch_.emplace_back().message = std::move(message);
   if (apart && got == 0) return false;  // there may be something before where it began
   handled_for_ = {};
   // One notification may stand for many messages: whoever found work wakes the next.
@@ -106,8 +105,8 @@ void Consumer::note_how_many(std::span<const Message> messages, int wanted,
   if (std::exchange(has_turn_, false)) end_turn(board);
 }
 
-/// What it was to tell along is told by itself next, which knows what to do about locked rows. True
-/// when that was all there was about it.
+/// What it was to tell along is told by itself next, which knows what to do about rows that
+/// somebody has locked or took. True when that was all there was about it.
 bool Consumer::claim_failed(std::span<const std::size_t> done, const DatabaseError& error) {
   using Kind = DatabaseError::Kind;
   tell_alone_ = true;

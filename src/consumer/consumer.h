@@ -76,7 +76,7 @@ class Consumer {
   bool may_tell_with_claim() const;
   std::vector<std::size_t> done_together() const;
   void settle();
-  void note_done(std::span<const std::size_t> done, std::span<const std::int64_t> lost);
+  void note_done(std::span<const std::size_t> done);
   void end_telling();
   std::vector<Telling> ask(std::span<const Settlement> settlements,
                            std::span<const std::size_t> indexes);

@@ -53,11 +53,8 @@ std::vector<std::size_t> Consumer::done_together() const {
   return done;
 }
 
-void Consumer::note_done(std::span<const std::size_t> done, std::span<const std::int64_t> lost) {
-  for (const std::size_t i : done) {
-    const bool gone = std::find(lost.begin(), lost.end(), batch_[i].message.lease.id) != lost.end();
-    note_told(i, {gone ? Settled::lost_lease : Settled::done});
-  }
+void Consumer::note_done(std::span<const std::size_t> done) {
+  for (const std::size_t i : done) note_told(i, {Settled::done});
   ledger_.answered();
   end_telling();
 }

@@ -99,11 +99,12 @@ void Queue::check_schema() {
 }
 
 std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease, const Marks& marks) {
-  return settle_and_claim({}, 0, limit, token, lease, marks).messages;
+  return settle_and_claim({}, 0, limit, token, lease, marks);
 }
 
-Claimed Queue::settle_and_claim(std::span<const std::int64_t> done, std::int64_t done_token,
-                                int limit, std::int64_t token, Millis lease, const Marks& marks) {
+std::vector<Message> Queue::settle_and_claim(std::span<const std::int64_t> done,
+                                             std::int64_t done_token, int limit, std::int64_t token,
+                                             Millis lease, const Marks& marks) {
   const pqxx::result rows = connection_.impl().call(
       "select id, lane, attempt, fence, fruitless,"
       " (date_part('epoch', greatest(least(enqueued_at, '9999-12-31 UTC'), '0001-01-01 UTC'))"
@@ -112,14 +113,10 @@ Claimed Queue::settle_and_claim(std::span<const std::int64_t> done, std::int64_t
       " $5::bigint[], $6::bigint[], $7::bigint)",
       {name_, std::to_string(limit), std::to_string(token), interval_text(lease), array_text(marks),
        array_text(done), std::to_string(done_token)});
-  Claimed claimed;
-  claimed.messages.reserve(static_cast<std::size_t>(rows.size()));
+  std::vector<Message> messages;
+  messages.reserve(static_cast<std::size_t>(rows.size()));
   for (const auto& row : rows) {
-    if (row[1].is_null()) {
-      claimed.lost.push_back(row[0].as<std::int64_t>());
-      continue;
-    }
-    Message message;
+    Message& message = messages.emplace_back();
     message.lease = {row[0].as<std::int64_t>(), token};
     message.lane = row[1].as<int>();
     message.attempt = row[2].as<int>();
@@ -129,16 +126,15 @@ Claimed Queue::settle_and_claim(std::span<const std::int64_t> done, std::int64_t
         std::chrono::microseconds{row[5].as<std::int64_t>()}};
     message.payload = text_of(row[6]);
     message.headers = text_of(row[7]);
-    claimed.messages.push_back(std::move(message));
   }
   const auto before = [](const Message& a, const Message& b) {
     return std::tie(a.lane, a.lease.id) < std::tie(b.lane, b.lease.id);
   };
   // Most often they are in order already, and moving them costs more than looking.
-  if (!std::is_sorted(claimed.messages.begin(), claimed.messages.end(), before)) {
-    std::sort(claimed.messages.begin(), claimed.messages.end(), before);
+  if (!std::is_sorted(messages.begin(), messages.end(), before)) {
+    std::sort(messages.begin(), messages.end(), before);
   }
-  return claimed;
+  return messages;
 }
 
 std::vector<Settled> Queue::settle(std::span<const Settlement> settlements, const RetryRule& rule) {

@@ -56,8 +56,10 @@ class Queue {
   std::vector<Message> claim(int limit, std::int64_t token, Millis lease, const Marks& marks = {});
 
   /// The same, and before, in the same transaction, settles as done what was claimed together.
-  Claimed settle_and_claim(std::span<const std::int64_t> done, std::int64_t done_token, int limit,
-                           std::int64_t token, Millis lease, const Marks& marks);
+  /// Throws DatabaseError::transient, and has done nothing, when any of that was no longer held.
+  std::vector<Message> settle_and_claim(std::span<const std::int64_t> done, std::int64_t done_token,
+                                        int limit, std::int64_t token, Millis lease,
+                                        const Marks& marks);
 
   /// Ends leases. One whose token moved on changes nothing and says lost_lease.
   std::vector<Settled> settle(std::span<const Settlement> settlements, const RetryRule& rule);

@@ -44,9 +44,4 @@ struct Look {
   std::optional<Millis> next_due;
 };
 
-struct Claimed {
-  std::vector<Message> messages;   ///< most urgent first
-  std::vector<std::int64_t> lost;  ///< ids that were to be settled, but whose token had moved on
-};
-
 }  // namespace pgforeman

@@ -25,35 +25,41 @@ return case when last_lane.lane < 1 and last_lane.marks[1] > 0 then 0
             when last_lane.lane < 7 and last_lane.marks[4] > 0 then 6
             else 7 end;
 
--- Ends the leases of messages that are done and were claimed together: the row goes away. Returns
--- those that were still held under the token. (One token for all needs no join.) A part of claim
--- and settle, whose other SETs it has.
+-- Ends the leases of messages that are done and were claimed together: the rows go away. Whether all
+-- were still held under the token; else the caller has to undo it. Who would return the rows that are
+-- gone pays for each of them what deleting it costs again. A part of claim, whose SETs it has.
 create function pgforeman.end_done(ids bigint[], token bigint)
-returns bigint[]
+returns boolean
 language plpgsql volatile
 set lock_timeout = '200ms'  -- somebody else's lock on one row is no reason to let all others wait
 as $$
 declare
-  ended bigint[];
+  given int    := cardinality(end_done.ids);
+  first bigint := end_done.ids[1];
+  last  bigint := end_done.ids[given];
+  gone  int;
 begin
-  if cardinality(end_done.ids) = 1 then
+  if given = 1 then
     delete from pgforeman.message m
-    where m.id = end_done.ids[1] and m.token = end_done.token and end_done.token <> 0;
-    return case when found then end_done.ids else '{}' end;
+    where m.id = first and m.token = end_done.token and end_done.token <> 0;
+  -- Sent together, as most are: their range is looked for once, instead of each of them.
+  elsif first > 0 and last > 0 and last - first = given - 1
+        and end_done.ids = array(select generate_series(first, last)) then
+    delete from pgforeman.message m
+    where m.id between first and last and m.token = end_done.token and end_done.token <> 0;
+  else
+    delete from pgforeman.message m
+    where m.id = any (end_done.ids) and m.token = end_done.token and end_done.token <> 0;
   end if;
-  with gone as (
-    delete from pgforeman.message m
-    where m.id = any (end_done.ids) and m.token = end_done.token and end_done.token <> 0
-    returning m.id)
-  select coalesce(array_agg(g.id), '{}') into ended from gone g;
-  return ended;
+  get diagnostics gone = row_count;
+  return gone = given;
 end
 $$;
 
 -- Takes up to `max_messages` claimable messages for `lease` under `token`, the most urgent ones, in
 -- no order. Before, ends the leases of `done`, messages of an earlier claim that are done: whoever
--- works on and on needs one round trip and one commit for both. Those of them that were no longer
--- held under `done_token` are in the result, with nothing but their id.
+-- works on and on needs one round trip and one commit for both. When any of them was no longer held
+-- under `done_token` it fails with SQLSTATE 40001 and has done nothing: settle says which.
 -- `marks`: of each priority, up to which id fresh messages need not be looked for; what becomes
 -- claimable there is found in the redelivered lane (see pgforeman.sweep). Each lane is looked into
 -- for itself, in such a form that no other index than message_ready can serve it, and only when the
@@ -77,7 +83,6 @@ as $$
 #variable_conflict use_column
 declare
   moment timestamptz;
-  gone   bigint[];
 begin
   if claim.token is null or claim.token = 0 then
     raise exception 'token % is not valid: a number other than 0, never used before',
@@ -88,14 +93,9 @@ begin
       coalesce(claim.lease::text, 'NULL') using errcode = '22023';
   end if;
   -- First, so that two who do both wait for each other in no case.
-  if cardinality(claim.done) > 0 then
-    gone := pgforeman.end_done(claim.done, claim.done_token);
-    if cardinality(gone) < cardinality(claim.done) then
-      return query
-        select i, null::smallint, null::int, null::bigint, null::bigint, null::timestamptz,
-               null::jsonb, null::jsonb
-        from unnest(claim.done) i where i <> all (gone);
-    end if;
+  if cardinality(claim.done) > 0 and not pgforeman.end_done(claim.done, claim.done_token) then
+    raise exception 'not all of what is done was still held: settle it by itself'
+      using errcode = '40001';
   end if;
   -- When the head moves between the look and the lock, a look may find nothing though there is
   -- work: look once more before believing that the queue is empty.
@@ -187,7 +187,11 @@ begin
   end if;
 
   if settle.outcomes <@ array['done'] and settle.tokens <@ settle.tokens[1:1] then
-    done := pgforeman.end_done(settle.ids, settle.tokens[1]);
+    with gone as (  -- one token for all needs no join
+      delete from pgforeman.message m
+      where m.id = any (settle.ids) and m.token = settle.tokens[1] and settle.tokens[1] <> 0
+      returning m.id)
+    select coalesce(array_agg(g.id), '{}') into done from gone g;
   elsif 'done' = any (settle.outcomes) then
     with gone as (
       delete from pgforeman.message m
