@@ -90,6 +90,7 @@ std::optional<std::size_t> Consumer::find_beginning(int wanted) {
 void Consumer::note_how_many(std::span<const Message> messages, int wanted,
                              std::optional<std::size_t> apart) {
   FleetBoard& board = context_.scoreboard->fleet();
+  if (!apart) note_beside(board, messages);
   const bool enough = static_cast<int>(messages.size()) == wanted;
   const int lane = enough ? messages.front().lane : 0;
   // Others come first: what it did not take from there is left between the marks and those behind.

@@ -36,10 +36,12 @@ std::optional<std::size_t> begin_apart(FleetBoard& board, Marks& marks, int want
     auto& taken = board.taken[i];
     auto seen = taken.load();
     std::int64_t begin = 0;
+    bool goes_on = false;
     do {
-      const bool sound = seen > marks[i] && seen - marks[i] < kFarthest;
-      begin = sound ? seen : marks[i];
+      goes_on = seen > marks[i] && seen - marks[i] < kFarthest;
+      begin = goes_on ? seen : marks[i];
     } while (!taken.compare_exchange_weak(seen, begin + wanted));
+    if (!goes_on) board.apart_from[i].store(begin);
     marks[i] = begin;
     return i;
   }
@@ -50,6 +52,15 @@ void note_plenty(FleetBoard& board, std::size_t priority, TimePoint now) {
   const auto before = board.plenty_at_ms[priority].exchange(to_ms(now));
   // Whoever took what was counted then has long come to an end.
   if (before <= to_ms(now) - kPlentyFor.count()) board.taken[priority].store(0);
+}
+
+void note_beside(FleetBoard& board, std::span<const Message> messages) {
+  for (const Message& message : messages) {
+    const auto priority = static_cast<std::size_t>(message.lane / 2);
+    if (message.lane % 2 == 0 || priority >= board.taken.size()) continue;
+    if (board.taken[priority].load() == 0) continue;
+    if (message.lease.id > board.apart_from[priority].load()) board.taken[priority].fetch_add(1);
+  }
 }
 
 void note_end(FleetBoard& board, std::size_t priority) {

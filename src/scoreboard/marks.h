@@ -26,7 +26,10 @@ Marks marks_for_claim(const FleetBoard& board, TimePoint now);
 std::optional<std::size_t> begin_apart(FleetBoard& board, Marks& marks, int wanted, TimePoint now);
 /// A claim found all it wanted, in this lane alone.
 void note_plenty(FleetBoard& board, std::size_t priority, TimePoint now);
-/// It did not: the next ones begin at the marks.
+/// A claim that began at the marks got these. What it took of those for whom there is plenty makes
+/// one of them take what the next has counted as its own, and so on: for ever, unless it is added.
+void note_beside(FleetBoard& board, std::span<const Message> messages);
+/// A claim did not find all it wanted: the next ones begin at the marks.
 void note_end(FleetBoard& board, std::size_t priority);
 
 /// Claims of many messages begin at the marks one at a time: the second then knows whether there is

@@ -55,6 +55,28 @@ TEST_CASE("Claims begin at the mark, and behind each other while there is plenty
   CHECK(fleet.begin(7) == Marks{0, 0, 500, 0});
 }
 
+TEST_CASE("What a claim that began at the mark took is not counted for others too", "[marks]") {
+  Fixture fleet;
+  note_plenty(fleet.board, 2, kNow);
+  const std::vector before{fresh(101), fresh(102)};
+  note_beside(fleet.board, before);  // nobody had begun apart: whoever does begins at the mark
+  CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
+  CHECK(fleet.begin(10) == Marks{0, 0, 110, 0});
+  // Three of somebody's ten: whoever misses them takes them from behind those that have begun.
+  std::vector beside{fresh(98), fresh(100), fresh(101), fresh(102), fresh(115)};
+  beside[3].lane = 3;
+  beside.push_back(fresh(116));
+  beside.back().lane = 4;
+  note_beside(fleet.board, beside);
+  CHECK(fleet.begin(10) == Marks{0, 0, 122, 0});
+  // At another mark another count begins.
+  const std::vector farther{fresh(500)};
+  raise_marks(fleet.board, farther);
+  CHECK(fleet.begin(10) == Marks{0, 0, 500, 0});
+  note_beside(fleet.board, farther);
+  CHECK(fleet.begin(10) == Marks{0, 0, 510, 0});
+}
+
 TEST_CASE("Plenty is soon over, and not where no claim has come yet", "[marks]") {
   Fixture fleet;
   note_plenty(fleet.board, 2, kNow);
@@ -77,6 +99,13 @@ TEST_CASE("Who writes over the shared memory leads no claim astray", "[marks]") 
     CHECK(fleet.begin(10) == Marks{0, 0, 110, 0});
   }
   constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
+  const std::vector messages{fresh(150), fresh(151)};
+  fleet.board.apart_from[2].store(-kMax);
+  for (const std::int64_t wild : {kMax, std::int64_t{-1}}) {
+    fleet.board.taken[2].store(wild);
+    note_beside(fleet.board, messages);
+    CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
+  }
   fleet.board.marks[2].store(kMax);
   CHECK(fleet.begin(10) == Marks{0, 0, kMax, 0});
   fleet.board.marks[2].store(100);
