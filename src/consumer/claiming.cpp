@@ -38,7 +38,10 @@ bool Consumer::claim() {
   FleetBoard& board = context_.scoreboard->fleet();
   const int wanted = std::min(batch_size_.next(), static_cast<int>(kMaxBatch - stay));
   const auto apart = find_beginning(wanted);
-  if (loop_.draining()) return false;
+  if (loop_.draining()) {
+    give_up_turn();
+    return false;
+  }
   // Before the call: if its answer never comes, its rows are found by this token.
   open_claim_ = next_token();
   ledger_.begin_claim(open_claim_, open_claim_marks_);
@@ -103,7 +106,11 @@ void Consumer::note_how_many(std::span<const Message> messages, int wanted,
     note_end(board, *apart);
   }
   found_enough_ = enough;
-  if (std::exchange(has_turn_, false)) end_turn(board);
+  give_up_turn();
+}
+
+void Consumer::give_up_turn() {
+  if (std::exchange(has_turn_, false)) end_turn(context_.scoreboard->fleet());
 }
 
 /// What it was to tell along is told by itself next, which knows what to do about rows that
@@ -111,6 +118,7 @@ void Consumer::note_how_many(std::span<const Message> messages, int wanted,
 bool Consumer::claim_failed(std::span<const std::size_t> done, const DatabaseError& error) {
   using Kind = DatabaseError::Kind;
   tell_alone_ = true;
+  give_up_turn();
   if (!done.empty() && (error.kind() == Kind::locked || error.kind() == Kind::transient)) {
     open_claim_ = 0;
     ledger_.end_claim({});

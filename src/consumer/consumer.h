@@ -55,6 +55,7 @@ class Consumer {
   std::optional<std::size_t> find_beginning(int wanted);
   void note_how_many(std::span<const Message> messages, int wanted,
                      std::optional<std::size_t> apart);
+  void give_up_turn();
   bool claim_failed(std::span<const std::size_t> done, const DatabaseError& error);
   void give_back_claim();
   Millis poll_interval(TimePoint now) const;

@@ -26,6 +26,7 @@ Kind kind_of(std::string_view state) {
   if (is_any(state, {"3F000", "42P01", "42883", "42703", "42704"})) return Kind::schema;
   if (state == "42501" || group == "28") return Kind::permission;
   if (state == "55P03") return Kind::locked;
+  if (state == "PF001") return Kind::transient;  // pgforeman.claim: a lease is lost
   // 40 rollbacks, 53 resources, 57014 canceled (statement_timeout), 58 system, XX internal.
   if (group == "40" || group == "53" || group == "58" || group == "XX" || state == "57014") {
     return Kind::transient;

@@ -55,11 +55,14 @@ void note_plenty(FleetBoard& board, std::size_t priority, TimePoint now) {
 }
 
 void note_beside(FleetBoard& board, std::span<const Message> messages) {
-  for (const Message& message : messages) {
-    const auto priority = static_cast<std::size_t>(message.lane / 2);
-    if (message.lane % 2 == 0 || priority >= board.taken.size()) continue;
-    if (board.taken[priority].load() == 0) continue;
-    if (message.lease.id > board.apart_from[priority].load()) board.taken[priority].fetch_add(1);
+  for (std::size_t i = 0; i < board.taken.size(); ++i) {
+    if (board.taken[i].load() == 0) continue;
+    const auto from = board.apart_from[i].load();
+    const auto beside =
+        std::count_if(messages.begin(), messages.end(), [&](const Message& message) {
+          return message.lane == 2 * static_cast<int>(i) + 1 && message.lease.id > from;
+        });
+    if (beside > 0) board.taken[i].fetch_add(beside);
   }
 }
 

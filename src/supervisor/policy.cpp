@@ -176,6 +176,7 @@ Deadline Policy::own_deadline(const SlotState& slot) {
 Deadline Policy::deadline_of(int index, const SlotState& slot) const {
   const Deadline own = own_deadline(slot);
   if (!slot.told_to_drain_at) return own;
+  // At leisure a child that just goes on does not go on for ever.
   Deadline end{*slot.told_to_drain_at + slot.limits->leisure(), own.phase};
   if (!slot.at_leisure) {
     end = {*slot.told_to_drain_at + (*slot.limits)[Phase::draining], Phase::draining};
@@ -225,7 +226,7 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
   ExitVerdict verdict;
   verdict.explain = exit.explain();
   if (slot.killed_at) {
-    const bool drained_late = slot.missed == Phase::draining;
+    const bool drained_late = told && slot.missed == Phase::draining;
     verdict.cause = drained_late ? ExitCause::shutdown : ExitCause::deadline;
     verdict.explain += ": " + missed(slot.missed);
     // Killed for running over the drain's deadline: the message did nothing wrong.

@@ -62,7 +62,7 @@ TEST_CASE("What a claim that began at the mark took is not counted for others to
   note_beside(fleet.board, before);  // nobody had begun apart: whoever does begins at the mark
   CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
   CHECK(fleet.begin(10) == Marks{0, 0, 110, 0});
-  // Three of somebody's ten: whoever misses them takes them from behind those that have begun.
+  // Two of somebody's ten: whoever misses them takes them from behind those that have begun.
   std::vector beside{fresh(98), fresh(100), fresh(101), fresh(102), fresh(115)};
   beside[3].lane = 3;
   beside.push_back(fresh(116));

@@ -322,6 +322,29 @@ TEST_CASE("Who hangs when it is told to drain gets no more time for it", "[polic
   CHECK(verdict.explain == "killed by SIGKILL: missed its waiting deadline");
 }
 
+TEST_CASE("Whether the drain or its own deadline ended a child decides about blame", "[policy]") {
+  struct Case {
+    Phase phase;
+    Millis deadline;
+    bool told;
+    Cause blame;
+  };
+  for (const auto& [phase, deadline, told, blame] :
+       {Case{Phase::running, 5s, true, Cause::consumer_deadline},
+        Case{Phase::running, 60s, true, Cause::none},
+        // What a child says that nobody told to drain.
+        Case{Phase::draining, 5s, false, Cause::consumer_deadline}}) {
+    Fleet fleet(1);
+    fleet.tick();
+    fleet.all_wait();
+    fleet.report(0, phase, deadline);
+    fleet.tick();
+    if (told) fleet.policy.stop(fleet.now);
+    CHECK(count(fleet.pass(26s), Action::Kind::signal, SIGKILL) == 1);
+    CHECK(fleet.end(0, killed(SIGKILL)).blame == blame);
+  }
+}
+
 TEST_CASE("An interrupt in a hurry asks every consumer to end its handler now", "[policy]") {
   Fleet fleet(2);
   fleet.tick();

@@ -59,7 +59,8 @@ $$;
 -- Takes up to `max_messages` claimable messages for `lease` under `token`, the most urgent ones, in
 -- no order. Before, ends the leases of `done`, messages of an earlier claim that are done: whoever
 -- works on and on needs one round trip and one commit for both. When any of them was no longer held
--- under `done_token` it fails with SQLSTATE 40001 and has done nothing: settle says which.
+-- under `done_token` it fails with SQLSTATE PF001 and has done nothing: settle says which. (Not with
+-- one that drivers try again by themselves.)
 -- `marks`: of each priority, up to which id fresh messages need not be looked for; what becomes
 -- claimable there is found in the redelivered lane (see pgforeman.sweep). Each lane is looked into
 -- for itself, in such a form that no other index than message_ready can serve it, and only when the
@@ -95,7 +96,7 @@ begin
   -- First, so that two who do both wait for each other in no case.
   if cardinality(claim.done) > 0 and not pgforeman.end_done(claim.done, claim.done_token) then
     raise exception 'not all of what is done was still held: settle it by itself'
-      using errcode = '40001';
+      using errcode = 'PF001';
   end if;
   -- When the head moves between the look and the lock, a look may find nothing though there is
   -- work: look once more before believing that the queue is empty.
