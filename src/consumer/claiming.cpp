@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "child/settled.h"
-#include "child/unheard_claim.h"
 #include "consumer/consumer.h"
 #include "scoreboard/marks.h"
 
@@ -16,6 +15,9 @@ namespace {
 // How long a claim of many messages waits for those of others, and how often it looks.
 constexpr Millis kTurnPatience{3};
 constexpr std::chrono::microseconds kTurnLook{300};
+// After a claim whose answer was lost the server may yet begin with it: looks for what it got.
+constexpr Millis kFirstLateLook{50};
+constexpr Millis kLastLateLook{1600};
 
 }  // namespace
 
@@ -126,6 +128,7 @@ bool Consumer::claim_failed(std::span<const std::size_t> done, const DatabaseErr
     return true;
   }
   if (error.kind() == Kind::connection) {
+    claim_unanswered_ = true;
     for (const std::size_t i : done) batch_[i].asked = true;
   } else {
     ledger_.answered();
@@ -145,8 +148,20 @@ void Consumer::give_back_claim() {
   }
   release_unheard_claim(session_.queue(), {open_claim_, open_claim_marks_}, crash,
                         retry_rule(options_));
+  if (std::exchange(claim_unanswered_, false)) {
+    late_claim_ = {{open_claim_, open_claim_marks_}, Clock::now() + kFirstLateLook, kFirstLateLook};
+  }
   open_claim_ = 0;
   claim_refused_.clear();
+}
+
+/// A server that was stopped, or cut off, goes on where it was: with a claim that we gave up.
+void Consumer::look_for_late_claim() {
+  if (Clock::now() < late_claim_.look_at) return;
+  release_unheard_claim(session_.queue(), late_claim_.claim, std::nullopt, retry_rule(options_));
+  const Millis rest = 2 * late_claim_.rested;
+  late_claim_.rested = rest;
+  late_claim_.look_at = rest > kLastLateLook ? TimePoint::max() : Clock::now() + rest;
 }
 
 std::int64_t Consumer::next_token() {

@@ -13,6 +13,7 @@
 #include "child/child_loop.h"
 #include "child/session.h"
 #include "child/settle_each.h"
+#include "child/unheard_claim.h"
 #include "consumer/batch_size.h"
 #include "consumer/recycling.h"
 #include "consumer/vacuum_duty.h"
@@ -58,6 +59,7 @@ class Consumer {
   void give_up_turn();
   bool claim_failed(std::span<const std::size_t> done, const DatabaseError& error);
   void give_back_claim();
+  void look_for_late_claim();
   Millis poll_interval(TimePoint now) const;
   void wait();
   void work_off_batch();
@@ -115,9 +117,15 @@ class Consumer {
   TimePoint tell_by_ = TimePoint::max();  ///< when it must, though the batch goes on
   bool tell_alone_ = false;               ///< what a claim was to tell along it could not
   std::string claim_refused_;             ///< why, when the answer came and could not be read
-  Clock::duration handled_for_{};         ///< the batch, by its handler
-  TimePoint leased_at_;       ///< when the leases of the batch were last extended (asked)
-  TimePoint try_renewal_at_;  ///< not before: without a session there is a pause between tries
+  bool claim_unanswered_ = false;         ///< the session was lost before
+  struct LateClaim {
+    UnheardClaim claim;
+    TimePoint look_at = TimePoint::max();
+    Millis rested{0};  ///< before that look
+  } late_claim_{};
+  Clock::duration handled_for_{};  ///< the batch, by its handler
+  TimePoint leased_at_;            ///< when the leases of the batch were last extended (asked)
+  TimePoint try_renewal_at_;       ///< not before: without a session there is a pause between tries
   std::uint64_t claims_ = 0;
   int handler_failures_ = 0;
   bool got_less_ = false;      ///< the last claim: than it wanted, but something
