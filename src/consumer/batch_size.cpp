@@ -8,8 +8,8 @@ namespace {
 // Work for so long amortizes a claim's round trip of less than a millisecond, and is soon enough
 // for whoever waits at the end of the queue.
 constexpr double kWorthUs = 50'000;
-// Beyond some hundred a claim costs by the row.
-constexpr int kMost = 200;
+// Beyond some hundreds a claim costs by the row, and siblings find the less.
+constexpr int kMost = 250;
 constexpr double kBriefUs = 1'000;
 // The weight of the latest message: one slow message is noticed at once, and forgotten after some
 // tens.

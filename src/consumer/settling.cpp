@@ -14,9 +14,8 @@
 namespace pgforeman {
 namespace {
 
-// What is finished waits for company so long, or until there is so much of it.
-constexpr Millis kUntoldFor{2};
-constexpr std::size_t kMostUntold = 100;
+// What is finished waits for company so long, at most for the rest of its batch.
+constexpr Millis kUntoldFor{10};
 // How long a message waits whose row somebody has locked: ever longer.
 constexpr Millis kLockedFor{1000};
 constexpr Millis kLockedForMost{10'000};
@@ -202,8 +201,7 @@ void Consumer::finish(std::size_t index, TimePoint now) {
 
 /// When to settle though the batch goes on. Without a session that is the next one's first act.
 TimePoint Consumer::next_telling() const {
-  if (!session_.connected()) return TimePoint::max();
-  return untold_ >= kMostUntold ? TimePoint::min() : tell_by_;
+  return session_.connected() ? tell_by_ : TimePoint::max();
 }
 
 void Consumer::tell_while_running() {

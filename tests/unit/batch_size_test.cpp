@@ -29,13 +29,13 @@ TEST_CASE("A number fixes the batch, whatever happens", "[batch_size]") {
 }
 
 TEST_CASE("An automatic batch holds some tens of milliseconds of work", "[batch_size]") {
-  CHECK(settled_size(10us) == 200);  // its bound
+  CHECK(settled_size(10us) == 250);  // its bound
   CHECK(settled_size(1ms) == 50);
   CHECK(settled_size(10ms) == 5);
   CHECK(settled_size(30ms) == 1);
   CHECK(settled_size(10s) == 1);
-  CHECK(settled_size(0us) == 200);   // a clock that stands still
-  CHECK(settled_size(-1ms) == 200);  // or worse
+  CHECK(settled_size(0us) == 250);   // a clock that stands still
+  CHECK(settled_size(-1ms) == 250);  // or worse
 }
 
 TEST_CASE("An automatic batch grows only while the queue gives what is asked", "[batch_size]") {
