@@ -119,6 +119,19 @@ TEST_CASE("An automatic batch grows with brief messages, and a slow one does not
   stop_cleanly(fleet);
 }
 
+TEST_CASE("What is done of a batch is told though the next message of it runs on", "[work]") {
+  Bed bed;
+  bed.sql.query(
+      "select count(*) from pgforeman.send_batch('q', array_fill('{}'::jsonb, array[50])"
+      " || '{\"do\": \"hold\"}'::jsonb)");
+  Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "1"}, {"BATCH", "100"}}));
+  REQUIRE(bed.wait_for_runs(51));
+  CHECK(eventually([&] { return bed.left() == 1; }));
+  bed.go();
+  CHECK(bed.wait_until_empty(10s));
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("Messages that turn slow keep neither siblings idle nor urgent ones waiting", "[work]") {
   Bed bed;
   bed.sql.query(
