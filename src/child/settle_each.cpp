@@ -34,35 +34,40 @@ Telling tell(Queue& queue, const Settlement& settlement, const RetryRule& rule) 
   }
 }
 
-std::vector<Telling> one_by_one(Queue& queue, std::span<const Settlement> settlements,
-                                const RetryRule& rule) {
-  const TimePoint until = Clock::now() + kPatience;
-  std::vector<Telling> tellings(settlements.size(), kLocked);
-  // Where many are locked each call begins with others.
-  const auto first = static_cast<std::size_t>(to_ms(until)) % settlements.size();
-  for (std::size_t n = 0; n < settlements.size() && Clock::now() < until; ++n) {
-    const std::size_t i = (first + n) % settlements.size();
-    tellings[i] = tell(queue, settlements[i], rule);
-  }
-  return tellings;
-}
-
-/// Of one call for all: no tellings when the database refused it.
-struct Answer {
-  std::optional<std::vector<Telling>> tellings;
-  bool locked = false;  ///< for a lock
-};
-
-Answer try_all(Queue& queue, std::span<const Settlement> settlements, const RetryRule& rule) {
+/// One call for all: nothing when a row is locked or the database refuses one.
+std::optional<std::vector<Telling>> try_all(Queue& queue, std::span<const Settlement> settlements,
+                                            const RetryRule& rule) {
   try {
     std::vector<Telling> tellings;
     for (const Settled settled : queue.settle(settlements, rule)) tellings.push_back({settled});
-    return {std::move(tellings)};
+    return tellings;
   } catch (const DatabaseError& error) {
-    const bool locked = error.kind() == DatabaseError::Kind::locked;
-    if (!locked && !is_refused(error)) throw;
-    return {{}, locked};
+    if (error.kind() != DatabaseError::Kind::locked && !is_refused(error)) throw;
+    return {};
   }
+}
+
+/// Halves and their halves, until who is refused stands alone. `tellings` are of what is not told
+/// yet: so stays what there is no time for.
+void tell_apart(Queue& queue, std::span<const Settlement> settlements, const RetryRule& rule,
+                TimePoint until, std::span<Telling> tellings) {
+  if (Clock::now() >= until) return;
+  if (settlements.size() == 1) {
+    tellings[0] = tell(queue, settlements[0], rule);
+    return;
+  }
+  try {
+    if (const auto all = try_all(queue, settlements, rule)) {
+      std::copy(all->begin(), all->end(), tellings.begin());
+      return;
+    }
+  } catch (const DatabaseError& error) {
+    if (!may_work_later(error)) throw;
+    return;
+  }
+  const std::size_t half = settlements.size() / 2;
+  tell_apart(queue, settlements.first(half), rule, until, tellings.first(half));
+  tell_apart(queue, settlements.subspan(half), rule, until, tellings.subspan(half));
 }
 
 /// Indexes of those whose rows nobody has locked: none when the whole table is, for writers of rows
@@ -86,19 +91,16 @@ std::vector<std::size_t> free_of_locks(Queue& queue, std::span<const Settlement>
 
 std::vector<Telling> settle_each(Queue& queue, std::span<const Settlement> settlements,
                                  const RetryRule& rule) {
-  Answer answer = try_all(queue, settlements, rule);
-  if (answer.tellings) return std::move(*answer.tellings);
-  if (!answer.locked) return one_by_one(queue, settlements, rule);
-
+  if (auto all = try_all(queue, settlements, rule)) return std::move(*all);
   std::vector<Telling> tellings(settlements.size(), kLocked);
   const auto free = free_of_locks(queue, settlements);
   if (free.empty()) return tellings;
   std::vector<Settlement> some;
   some.reserve(free.size());
   for (const std::size_t i : free) some.push_back(settlements[i]);
-  answer = try_all(queue, some, rule);
-  if (!answer.tellings) answer.tellings = one_by_one(queue, some, rule);
-  for (std::size_t i = 0; i < free.size(); ++i) tellings[free[i]] = (*answer.tellings)[i];
+  std::vector<Telling> told(some.size(), kLocked);
+  tell_apart(queue, some, rule, Clock::now() + kPatience, told);
+  for (std::size_t i = 0; i < free.size(); ++i) tellings[free[i]] = told[i];
   return tellings;
 }
 

@@ -17,10 +17,10 @@ struct Telling {
 };
 
 /// Settles all at once; where a row is locked, all others; where the database refuses that
-/// (somebody's trigger, say), one by one: one message keeps no other from being settled. Neither
-/// settled nor locked: it was refused; that is logged, and its lease ends by the visibility
-/// timeout. Takes about a second at most: where that is not enough for one by one, the rest is said
-/// to be locked. Throws DatabaseError for anything else.
+/// (somebody's trigger, say), halves of them, so that one message keeps no other from being
+/// settled. Neither settled nor locked: it was refused; that is logged, and its lease ends by the
+/// visibility timeout. Takes about a second at most: what that is not enough for is said to be
+/// locked. Throws DatabaseError for anything else.
 std::vector<Telling> settle_each(Queue& queue, std::span<const Settlement> settlements,
                                  const RetryRule& rule);
 

@@ -72,6 +72,7 @@ class Consumer {
   void finish_handed_over();
   void look_after_lease(std::size_t running);
   void keep_lease_while_running(std::size_t index);
+  bool open_session_while_running();
   bool lease_is_old(TimePoint now);
   void note_lost(std::size_t index);
   void renew(std::size_t from);
@@ -80,7 +81,7 @@ class Consumer {
   std::vector<std::size_t> done_together() const;
   void settle();
   void note_done(std::span<const std::size_t> done);
-  void end_telling();
+  void end_telling(std::size_t told);
   std::vector<Telling> ask(std::span<const Settlement> settlements,
                            std::span<const std::size_t> indexes);
   void note_told(std::size_t index, const Telling& telling);
@@ -113,7 +114,6 @@ class Consumer {
   std::vector<Held> batch_;
   std::int64_t open_claim_ = 0;           ///< the token of a claim whose answer was never seen
   Marks open_claim_marks_{};              ///< from where it looks
-  std::size_t untold_ = 0;                ///< have an outcome that the queue does not know
   TimePoint tell_by_ = TimePoint::max();  ///< when it must, though the batch goes on
   bool tell_alone_ = false;               ///< what a claim was to tell along it could not
   std::string claim_refused_;             ///< why, when the answer came and could not be read
@@ -125,7 +125,8 @@ class Consumer {
   } late_claim_{};
   Clock::duration handled_for_{};  ///< the batch, by its handler
   TimePoint leased_at_;            ///< when the leases of the batch were last extended (asked)
-  TimePoint try_renewal_at_;       ///< not before: without a session there is a pause between tries
+  TimePoint try_renewal_at_;       ///< not before
+  TimePoint try_session_at_;       ///< not before, while a message runs without one
   std::uint64_t claims_ = 0;
   int handler_failures_ = 0;
   bool got_less_ = false;      ///< the last claim: than it wanted, but something

@@ -9,7 +9,7 @@
 namespace pgforeman {
 namespace {
 
-// While a handler runs without a session, how often a new one is tried for the next renewal.
+// While a handler runs without a session, how often a new one is tried.
 constexpr Millis kReconnectWhileRunning{1000};
 
 }  // namespace
@@ -42,15 +42,21 @@ void Consumer::note_lost(std::size_t index) {
 /// whether the message is still ours.
 void Consumer::keep_lease_while_running(std::size_t index) {
   try {
-    if (!session_.connected()) {
-      // Whatever the connect takes must not be held against the message.
-      loop_.enter(Phase::running);
-      if (!session_.try_connect()) return;
-    }
-    renew(index);
+    if (open_session_while_running()) renew(index);
   } catch (const DatabaseError& error) {
     session_.drop(error);
   }
+}
+
+/// False when it cannot be had, or was tried just now.
+bool Consumer::open_session_while_running() {
+  if (session_.connected()) return true;
+  if (Clock::now() < try_session_at_) return false;
+  // Whatever the connect takes must not be held against the message.
+  loop_.enter(Phase::running);
+  const bool open = session_.try_connect();
+  try_session_at_ = Clock::now() + kReconnectWhileRunning;
+  return open;
 }
 
 /// Extends what is not yet finished, from `from` on.

@@ -14,8 +14,10 @@
 namespace pgforeman {
 namespace {
 
-// What is finished waits for company so long, at most for the rest of its batch.
-constexpr Millis kUntoldFor{10};
+// What is finished waits for company so long, at most for the rest of its batch. If its consumer
+// dies meanwhile, the reason of a failure is lost.
+constexpr Millis kDoneUntoldFor{10};
+constexpr Millis kFailureUntoldFor{2};
 // How long a message waits whose row somebody has locked: ever longer.
 constexpr Millis kLockedFor{1000};
 constexpr Millis kLockedForMost{10'000};
@@ -55,7 +57,7 @@ std::vector<std::size_t> Consumer::done_together() const {
 void Consumer::note_done(std::span<const std::size_t> done) {
   for (const std::size_t i : done) note_told(i, {Settled::done});
   ledger_.answered();
-  end_telling();
+  end_telling(done.size());
 }
 
 /// Tells the queue every outcome it does not know yet, and forgets a batch that is all told.
@@ -90,12 +92,11 @@ void Consumer::settle() {
     }
   }
   tell_alone_ = false;
-  end_telling();
+  end_telling(indexes.size());
 }
 
-void Consumer::end_telling() {
-  vacuum_.count(untold_);
-  untold_ = 0;
+void Consumer::end_telling(std::size_t told) {
+  vacuum_.count(told);
   tell_by_ = TimePoint::max();
   for (const Held& held : batch_) {
     if (held.untold()) tell_by_ = std::min(tell_by_, held.tell_at);
@@ -193,22 +194,22 @@ void Consumer::finish(std::size_t index, TimePoint now) {
   const Outcome& outcome = *batch_[index].outcome;
   ledger_.finish(index, outcome);
   if (batch_[index].lost) return ledger_.settled(index);  // nothing to tell
-  ++untold_;
   // Others may be waiting for what goes back.
   const bool may_wait = batch_size_.are_brief() && outcome.kind != Outcome::Kind::released;
-  tell_by_ = std::min(tell_by_, may_wait ? now + kUntoldFor : TimePoint::min());
+  const Millis wait = outcome.kind == Outcome::Kind::done ? kDoneUntoldFor : kFailureUntoldFor;
+  tell_by_ = std::min(tell_by_, may_wait ? now + wait : TimePoint::min());
 }
 
-/// When to settle though the batch goes on. Without a session that is the next one's first act.
+/// When to settle though the batch goes on.
 TimePoint Consumer::next_telling() const {
-  return session_.connected() ? tell_by_ : TimePoint::max();
+  return session_.connected() ? tell_by_ : std::max(tell_by_, try_session_at_);
 }
 
 void Consumer::tell_while_running() {
   try {
-    if (session_.connected()) settle();
+    if (open_session_while_running()) settle();
   } catch (const DatabaseError& error) {
-    session_.drop(error);  // hand_back() tries again
+    session_.drop(error);
   }
   loop_.enter(Phase::running);
 }

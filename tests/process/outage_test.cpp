@@ -193,6 +193,28 @@ TEST_CASE("A consumer that dies while PostgreSQL is away has its message rescued
   stop_cleanly(fleet);
 }
 
+TEST_CASE("What could not be told is told while the next message runs", "[outage]") {
+  Bed bed;
+  bed.sql.query(
+      "create function refuse() returns trigger language plpgsql as"
+      " $$ begin raise exception 'not now' using errcode = '40P01'; end $$;"
+      " create trigger refuse before delete on pgforeman.message for each row"
+      " execute function refuse()");
+  bed.sql.query(
+      "select count(*) from pgforeman.send_batch('q', array_fill('{}'::jsonb, array[50])"
+      " || '{\"do\": \"hold\"}'::jsonb)");
+  Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "1"}, {"BATCH", "100"}}));
+  REQUIRE(bed.wait_for_runs(51));
+  REQUIRE(fleet.wait_for_log("database session failed, will keep trying"));
+  bed.sql.query("drop trigger refuse on pgforeman.message");
+  CHECK(eventually([&] { return bed.left() == 1; }));
+  bed.go();
+  CHECK(bed.wait_until_empty(10s));
+  CHECK(bed.runs().size() == 51);
+  CHECK(fleet.status().messages.at("lost_lease") == 0);
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("A handler that ends in an outage longer than its lease is settled or fenced off",
           "[outage]") {
   Bed bed;

@@ -289,3 +289,29 @@ TEST_CASE("Locked rows keep no others from being settled, however many they are"
   somebody.query("commit");
   CHECK(count(settle_each(db.queue, settlements, RetryRule{}), false) == 1);
 }
+
+TEST_CASE("One message that is refused costs two hundred others few calls", "[settle]") {
+  Database db;
+  db.sql.query(
+      "create sequence calls;"
+      "create function refuse() returns trigger language plpgsql as"
+      " $$ begin raise exception 'not here' using errcode = '22023'; end $$;"
+      "create function note_call() returns trigger language plpgsql as"
+      " $$ begin perform nextval('public.calls'); return null; end $$;"
+      "create trigger refuse before insert on pgforeman.dead_message for each row"
+      " execute function refuse();"
+      "create trigger note_call before delete on pgforeman.message for each statement"
+      " execute function note_call()");
+  for (int i = 0; i < 200; ++i) db.send();
+  std::vector<Settlement> settlements;
+  for (const auto& message : db.claim(200)) settlements.push_back({message.lease, done()});
+  REQUIRE(settlements.size() == 200);
+  settlements[77].outcome = Outcome{Outcome::Kind::dead};
+  const auto tellings = settle_each(db.queue, settlements, RetryRule{});
+  for (std::size_t i = 0; i < tellings.size(); ++i) {
+    CHECK_FALSE(tellings[i].locked);
+    CHECK(tellings[i].settled == (i == 77 ? std::optional<Settled>{} : Settled::done));
+  }
+  CHECK(db.sql.number("select id from pgforeman.message") == settlements[77].lease.id);
+  CHECK(db.sql.number("select last_value from calls") <= 60);  // a few statements each
+}

@@ -187,20 +187,24 @@ begin
       using errcode = '22023';
   end if;
 
-  if settle.outcomes <@ array['done'] and settle.tokens <@ settle.tokens[1:1] then
-    with gone as (  -- one token for all needs no join
-      delete from pgforeman.message m
-      where m.id = any (settle.ids) and m.token = settle.tokens[1] and settle.tokens[1] <> 0
-      returning m.id)
-    select coalesce(array_agg(g.id), '{}') into done from gone g;
-  elsif 'done' = any (settle.outcomes) then
-    with gone as (
-      delete from pgforeman.message m
-      using unnest(settle.ids, settle.tokens, settle.outcomes) l (i, t, o)
-      where m.id = any (settle.ids) and m.id = l.i and m.token = l.t
-        and l.t <> 0 and l.o = 'done'
-      returning m.id)
-    select coalesce(array_agg(g.id), '{}') into done from gone g;
+  if 'done' = any (settle.outcomes) then
+    select array_agg(i) into wanted
+    from unnest(settle.ids, settle.outcomes) l (i, o) where o = 'done';
+    if settle.tokens <@ settle.tokens[1:1] then
+      with gone as (  -- one token for all needs no join
+        delete from pgforeman.message m
+        where m.id = any (wanted) and m.token = settle.tokens[1] and settle.tokens[1] <> 0
+        returning m.id)
+      select coalesce(array_agg(g.id), '{}') into done from gone g;
+    else
+      with gone as (
+        delete from pgforeman.message m
+        using unnest(settle.ids, settle.tokens, settle.outcomes) l (i, t, o)
+        where m.id = any (wanted) and m.id = l.i and m.token = l.t
+          and l.t <> 0 and l.o = 'done'
+        returning m.id)
+      select coalesce(array_agg(g.id), '{}') into done from gone g;
+    end if;
   end if;
   if cardinality(done) = given then
     return query select i, 'done' from unnest(settle.ids) i;
