@@ -1,6 +1,7 @@
 #include "child/settle_each.h"
 
 #include <algorithm>
+#include <deque>
 #include <utility>
 
 #include "base/clock.h"
@@ -47,27 +48,52 @@ std::optional<std::vector<Telling>> try_all(Queue& queue, std::span<const Settle
   }
 }
 
-/// Halves and their halves, until who is refused stands alone. `tellings` are of what is not told
-/// yet: so stays what there is no time for.
-void tell_apart(Queue& queue, std::span<const Settlement> settlements, const RetryRule& rule,
-                TimePoint until, std::span<Telling> tellings) {
-  if (Clock::now() >= until) return;
-  if (settlements.size() == 1) {
-    tellings[0] = tell(queue, settlements[0], rule);
-    return;
-  }
-  try {
-    if (const auto all = try_all(queue, settlements, rule)) {
-      std::copy(all->begin(), all->end(), tellings.begin());
-      return;
+/// Neighbours in what is to be settled.
+struct Part {
+  std::size_t first;
+  std::size_t count;
+};
+
+/// Of what could not be told all at once: halves, then their halves, until who is refused stands
+/// alone. What there is no time for stays locked.
+std::vector<Telling> tell_apart(Queue& queue, std::span<const Settlement> settlements,
+                                const RetryRule& rule) {
+  const TimePoint until = Clock::now() + kPatience;
+  std::vector<Telling> tellings(settlements.size(), kLocked);
+  bool told = false;
+  std::deque<Part> parts;  // the larger ones first: most of them work
+  const auto halve = [&](const Part& part) {
+    const std::size_t half = part.count / 2;
+    if (half > 0) parts.push_back({part.first, half});
+    parts.push_back({part.first + half, part.count - half});
+  };
+  const auto tell_one = [&](std::size_t i) {
+    tellings[i] = tell(queue, settlements[i], rule);
+    told = told || !tellings[i].locked;
+  };
+  halve({0, settlements.size()});
+  while (!parts.empty() && Clock::now() < until) {
+    const Part part = parts.front();
+    parts.pop_front();
+    try {
+      if (part.count == 1) {
+        tell_one(part.first);
+      } else if (const auto all =
+                     try_all(queue, settlements.subspan(part.first, part.count), rule)) {
+        std::copy(all->begin(), all->end(), &tellings[part.first]);
+        told = true;
+      } else {
+        halve(part);
+      }
+    } catch (const DatabaseError& error) {
+      if (error.kind() == DatabaseError::Kind::connection) throw;  // who knows what it did
+      if (!may_work_later(error)) return tellings;  // what was told counts; the next call throws
+      halve(part);
     }
-  } catch (const DatabaseError& error) {
-    if (!may_work_later(error)) throw;
-    return;
   }
-  const std::size_t half = settlements.size() / 2;
-  tell_apart(queue, settlements.first(half), rule, until, tellings.first(half));
-  tell_apart(queue, settlements.subspan(half), rule, until, tellings.subspan(half));
+  // Where most are refused, each call gets on nevertheless, and not always with the same one.
+  if (!told) tell_one(static_cast<std::size_t>(to_ms(until)) % settlements.size());
+  return tellings;
 }
 
 /// Indexes of those whose rows nobody has locked: none when the whole table is, for writers of rows
@@ -98,9 +124,10 @@ std::vector<Telling> settle_each(Queue& queue, std::span<const Settlement> settl
   std::vector<Settlement> some;
   some.reserve(free.size());
   for (const std::size_t i : free) some.push_back(settlements[i]);
-  std::vector<Telling> told(some.size(), kLocked);
-  tell_apart(queue, some, rule, Clock::now() + kPatience, told);
-  for (std::size_t i = 0; i < free.size(); ++i) tellings[free[i]] = told[i];
+  std::optional<std::vector<Telling>> told;
+  if (free.size() < settlements.size()) told = try_all(queue, some, rule);
+  if (!told) told = tell_apart(queue, some, rule);
+  for (std::size_t i = 0; i < free.size(); ++i) tellings[free[i]] = (*told)[i];
   return tellings;
 }
 

@@ -126,7 +126,7 @@ class Consumer {
   Clock::duration handled_for_{};  ///< the batch, by its handler
   TimePoint leased_at_;            ///< when the leases of the batch were last extended (asked)
   TimePoint try_renewal_at_;       ///< not before
-  TimePoint try_session_at_;       ///< not before, while a message runs without one
+  TimePoint try_telling_at_;       ///< not before, while a message runs without a session
   std::uint64_t claims_ = 0;
   int handler_failures_ = 0;
   bool got_less_ = false;      ///< the last claim: than it wanted, but something

@@ -9,7 +9,7 @@
 namespace pgforeman {
 namespace {
 
-// While a handler runs without a session, how often a new one is tried.
+// While a handler runs without a session, how often a new one is tried for the next renewal.
 constexpr Millis kReconnectWhileRunning{1000};
 
 }  // namespace
@@ -48,15 +48,12 @@ void Consumer::keep_lease_while_running(std::size_t index) {
   }
 }
 
-/// False when it cannot be had, or was tried just now.
+/// False when it cannot be had.
 bool Consumer::open_session_while_running() {
   if (session_.connected()) return true;
-  if (Clock::now() < try_session_at_) return false;
   // Whatever the connect takes must not be held against the message.
   loop_.enter(Phase::running);
-  const bool open = session_.try_connect();
-  try_session_at_ = Clock::now() + kReconnectWhileRunning;
-  return open;
+  return session_.try_connect();
 }
 
 /// Extends what is not yet finished, from `from` on.

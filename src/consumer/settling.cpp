@@ -18,6 +18,9 @@ namespace {
 // dies meanwhile, the reason of a failure is lost.
 constexpr Millis kDoneUntoldFor{10};
 constexpr Millis kFailureUntoldFor{2};
+// While a message runs without a session, how often a new one is tried to tell of the others. A
+// connect that gets no answer takes as long, and nobody looks after the handler meanwhile.
+constexpr Millis kReconnectToTell{5000};
 // How long a message waits whose row somebody has locked: ever longer.
 constexpr Millis kLockedFor{1000};
 constexpr Millis kLockedForMost{10'000};
@@ -72,17 +75,17 @@ void Consumer::settle() {
       indexes.push_back(i);
     }
   }
+  std::size_t told = 0;
   if (!settlements.empty()) {
     loop_.enter(Phase::settling);
     const auto tellings = ask(settlements, indexes);
-    std::int64_t locked = 0;
     for (std::size_t i = 0; i < indexes.size(); ++i) {
       note_told(indexes[i], tellings[i]);
-      if (tellings[i].locked) ++locked;
+      if (!tellings[i].locked) ++told;
     }
     // Only now: if we die in between, what was told is not taken for lost.
     if (!unanswered()) ledger_.answered();
-    if (locked > 0) {
+    if (const std::size_t locked = tellings.size() - told; locked > 0) {
       log::warn("messages not settled yet, somebody has locked their rows", {{"messages", locked}});
     }
     // Maintenance finds out when a retry is due; unless called it looks every 1.2 s.
@@ -92,7 +95,7 @@ void Consumer::settle() {
     }
   }
   tell_alone_ = false;
-  end_telling(indexes.size());
+  end_telling(told);
 }
 
 void Consumer::end_telling(std::size_t told) {
@@ -202,7 +205,8 @@ void Consumer::finish(std::size_t index, TimePoint now) {
 
 /// When to settle though the batch goes on.
 TimePoint Consumer::next_telling() const {
-  return session_.connected() ? tell_by_ : std::max(tell_by_, try_session_at_);
+  if (session_.connected()) return tell_by_;
+  return loop_.draining() ? TimePoint::max() : std::max(tell_by_, try_telling_at_);  // hand_back()
 }
 
 void Consumer::tell_while_running() {
@@ -211,6 +215,8 @@ void Consumer::tell_while_running() {
   } catch (const DatabaseError& error) {
     session_.drop(error);
   }
+  try_telling_at_ =
+      Clock::now() + backoff_delay(0, kReconnectToTell, kReconnectToTell, loop_.random());
   loop_.enter(Phase::running);
 }
 

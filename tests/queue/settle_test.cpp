@@ -315,3 +315,28 @@ TEST_CASE("One message that is refused costs two hundred others few calls", "[se
   CHECK(db.sql.number("select id from pgforeman.message") == settlements[77].lease.id);
   CHECK(db.sql.number("select last_value from calls") <= 60);  // a few statements each
 }
+
+TEST_CASE("Whoever waits for a lock elsewhere holds up few of the others", "[settle]") {
+  Database db;
+  for (int i = 0; i < 100; ++i) db.send();
+  std::vector<Settlement> settlements;
+  for (const auto& message : db.claim(100)) settlements.push_back({message.lease, done()});
+  REQUIRE(settlements.size() == 100);
+  settlements.front().outcome = Outcome{Outcome::Kind::dead};
+  Sql somebody(db.conninfo);
+  somebody.query("begin; lock table pgforeman.dead_message in share mode");
+  const auto tell = [&] {
+    const auto tellings = settle_each(db.queue, settlements, RetryRule{});
+    std::vector<Settlement> untold;
+    for (std::size_t i = 0; i < tellings.size(); ++i) {
+      if (tellings[i].locked) untold.push_back(settlements[i]);
+    }
+    settlements = untold;
+    return untold.size();
+  };
+  CHECK(tell() <= 50);
+  CHECK(eventually([&] { return tell() == 1; }));
+  CHECK(db.sql.number("select count(*) from pgforeman.message") == 1);
+  somebody.query("commit");
+  CHECK(tell() == 0);
+}
