@@ -67,8 +67,7 @@ void Session::failed(const DatabaseError& error) {
   ++failures_;
   report(error.what());
   loop_.slot().set_connected(false);  // until a call works again, whatever the session says
-  const bool answered = error.kind() == Kind::transient || error.kind() == Kind::locked ||
-                        error.kind() == Kind::rejected;
+  const bool answered = error.may_work_later() || error.kind() == Kind::rejected;
   if (!answered) close();
   loop_.enter(Phase::connecting);
   wait_before_retry();

@@ -18,16 +18,11 @@ bool is_refused(const DatabaseError& error) {
   return error.kind() == DatabaseError::Kind::rejected;
 }
 
-bool may_work_later(const DatabaseError& error) {
-  return error.kind() == DatabaseError::Kind::locked ||
-         error.kind() == DatabaseError::Kind::transient;
-}
-
 Telling tell(Queue& queue, const Settlement& settlement, const RetryRule& rule) {
   try {
     return {queue.settle({&settlement, 1}, rule).front()};
   } catch (const DatabaseError& error) {
-    if (may_work_later(error)) return kLocked;
+    if (error.may_work_later()) return kLocked;
     if (!is_refused(error)) throw;
     const log::MessageScope scope(settlement.lease.id, 0);
     log::error("message not settled, it waits for VISIBILITY_TIMEOUT", {{"reason", error.what()}});
@@ -87,7 +82,7 @@ std::vector<Telling> tell_apart(Queue& queue, std::span<const Settlement> settle
       }
     } catch (const DatabaseError& error) {
       if (error.kind() == DatabaseError::Kind::connection) throw;  // who knows what it did
-      if (!may_work_later(error)) return tellings;  // what was told counts; the next call throws
+      if (!error.may_work_later()) return tellings;  // what was told counts; the next call throws
       halve(part);
     }
   }
@@ -108,7 +103,7 @@ std::vector<std::size_t> free_of_locks(Queue& queue, std::span<const Settlement>
       if (std::find(locked.begin(), locked.end(), ids[i]) == locked.end()) free.push_back(i);
     }
   } catch (const DatabaseError& error) {
-    if (!may_work_later(error)) throw;
+    if (!error.may_work_later()) throw;
   }
   return free;
 }

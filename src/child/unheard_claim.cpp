@@ -6,15 +6,11 @@ namespace pgforeman {
 
 std::int64_t release_unheard_claim(Queue& queue, const UnheardClaim& claim,
                                    const std::optional<Outcome>& crash, const RetryRule& rule) {
-  using Kind = DatabaseError::Kind;
   try {
     return crash ? queue.blame_token(claim.token, rule, *crash, claim.marks)
                  : queue.release_token(claim.token, claim.marks);
   } catch (const DatabaseError& error) {
-    if (error.kind() != Kind::transient && error.kind() != Kind::locked &&
-        error.kind() != Kind::rejected) {
-      throw;
-    }
+    if (!error.may_work_later() && error.kind() != DatabaseError::Kind::rejected) throw;
     log::warn("claim without an answer not released, its messages wait for VISIBILITY_TIMEOUT",
               {{"reason", error.what()}});
     return 0;

@@ -19,6 +19,11 @@ constexpr std::chrono::microseconds kTurnLook{300};
 constexpr Millis kFirstLateLook{50};
 constexpr Millis kLastLateLook{1600};
 
+struct EndOfTurn {
+  Combining& combining;
+  ~EndOfTurn() { combining.end(); }
+};
+
 }  // namespace
 
 /// So much is sent that maintenance looks for itself: after a claim that did not get all it asked
@@ -37,8 +42,12 @@ bool Consumer::claim() {
   for (const std::size_t i : done) ids.push_back(batch_[i].message.lease.id);
   const auto done_token = done.empty() ? 0 : batch_[done.front()].message.lease.token;
   const std::size_t stay = done.empty() ? batch_.size() : 0;
-  FleetBoard& board = context_.scoreboard->fleet();
   const int wanted = std::min(batch_size_.next(), static_cast<int>(kMaxBatch - stay));
+  if (wanted == 1 && done.size() == batch_.size() && done.size() <= 1 && !claim_alone_) {
+    if (const auto looked = claim_combined(done)) return *looked;
+  }
+  claim_alone_ = false;
+  const EndOfTurn end_of_turn{combining_};
   const auto apart = find_beginning(wanted);
   if (loop_.draining()) {
     give_up_turn();
@@ -58,17 +67,36 @@ bool Consumer::claim() {
     if (claim_failed(done, error)) return false;
     throw;
   }
+  session_.worked();
+  raise_marks(context_.scoreboard->fleet(), messages);
+  note_how_many(messages, wanted, apart);
+  const bool look_again = apart && messages.empty();
+  return hold(done, std::move(messages), wanted, look_again);
+}
+
+/// What a claim came to; `look_again`: there may be something before where it began. Messages that
+/// were claimed for siblings which do not wait for them any more go back.
+bool Consumer::hold(std::span<const std::size_t> done, std::vector<Message> messages, int wanted,
+                    bool look_again) {
   if (!done.empty()) note_done(done);
   ledger_.end_claim(messages);
-  raise_marks(board, messages);
-  open_claim_ = 0;
-  session_.worked();
-  const auto got = static_cast<int>(messages.size());
+  const auto token = std::exchange(open_claim_, 0);
+  int got = 0;
+  for (auto& message : messages) {
+    const bool own = message.lease.token == token;
+    Held& held = batch_.emplace_back();
+    held.message = std::move(message);
+    if (own) {
+      ++got;
+    } else {
+      held.started = true;
+      held.outcome = Outcome{Outcome::Kind::released};
+      finish(batch_.size() - 1, Clock::now());
+    }
+  }
   batch_size_.claimed(wanted, got);
   got_less_ = got > 0 && got < wanted;
-  note_how_many(messages, wanted, apart);
-  for (auto& message : messages) batch_.emplace_back().message = std::move(message);
-  if (apart && got == 0) return false;  // there may be something before where it began
+  if (look_again && got == 0) return false;
   handled_for_ = {};
   // One notification may stand for many messages: whoever found work wakes the next.
   if (std::exchange(woken_, false) && got == wanted) {
@@ -119,22 +147,32 @@ void Consumer::give_up_turn() {
 /// somebody has locked or took. True when that was all there was about it.
 bool Consumer::claim_failed(std::span<const std::size_t> done, const DatabaseError& error) {
   using Kind = DatabaseError::Kind;
-  tell_alone_ = true;
   give_up_turn();
-  if (!done.empty() && (error.kind() == Kind::locked || error.kind() == Kind::transient)) {
-    open_claim_ = 0;
-    ledger_.end_claim({});
-    ledger_.answered();
+  if (!done.empty() && error.may_work_later()) {
+    claim_not_made();
     return true;
   }
+  tell_alone_ = true;
   if (error.kind() == Kind::connection) {
-    claim_unanswered_ = true;
-    for (const std::size_t i : done) batch_[i].asked = true;
+    claim_unanswered(done);
   } else {
     ledger_.answered();
   }
   if (error.kind() == Kind::rejected) claim_refused_ = error.what();
   return false;
+}
+
+void Consumer::claim_not_made() {
+  tell_alone_ = true;
+  open_claim_ = 0;
+  ledger_.end_claim({});
+  ledger_.answered();
+}
+
+void Consumer::claim_unanswered(std::span<const std::size_t> done) {
+  tell_alone_ = true;
+  claim_is_unanswered_ = true;
+  for (const std::size_t i : done) batch_[i].asked = true;
 }
 
 /// An answer that was lost is nobody's doing; one that cannot be read, say for lack of memory, may
@@ -148,7 +186,7 @@ void Consumer::give_back_claim() {
   }
   release_unheard_claim(session_.queue(), {open_claim_, open_claim_marks_}, crash,
                         retry_rule(options_));
-  if (std::exchange(claim_unanswered_, false)) {
+  if (std::exchange(claim_is_unanswered_, false)) {
     late_claim_ = {{open_claim_, open_claim_marks_}, Clock::now() + kFirstLateLook, kFirstLateLook};
   }
   open_claim_ = 0;

@@ -19,6 +19,7 @@
 #include "consumer/vacuum_duty.h"
 #include "handlers/handler.h"
 #include "pgforeman/message.h"
+#include "scoreboard/combining.h"
 #include "scoreboard/ledger.h"
 
 namespace pgforeman {
@@ -57,7 +58,14 @@ class Consumer {
   void note_how_many(std::span<const Message> messages, int wanted,
                      std::optional<std::size_t> apart);
   void give_up_turn();
+  std::optional<bool> claim_combined(std::span<const std::size_t> done);
+  bool claim_for_all(std::span<const OneClaim> all, std::span<const std::size_t> done);
+  bool take_answer(std::span<const std::size_t> done);
+  bool hold(std::span<const std::size_t> done, std::vector<Message> messages, int wanted,
+            bool look_again);
   bool claim_failed(std::span<const std::size_t> done, const DatabaseError& error);
+  void claim_not_made();
+  void claim_unanswered(std::span<const std::size_t> done);
   void give_back_claim();
   void look_for_late_claim();
   Millis poll_interval(TimePoint now) const;
@@ -104,6 +112,7 @@ class Consumer {
   Session session_;
   LedgerWriter ledger_;
   OomWatch oom_;
+  Combining combining_;
   Recycling recycling_;
   BatchSize batch_size_;
   VacuumDuty vacuum_;
@@ -116,8 +125,9 @@ class Consumer {
   Marks open_claim_marks_{};              ///< from where it looks
   TimePoint tell_by_ = TimePoint::max();  ///< when it must, though the batch goes on
   bool tell_alone_ = false;               ///< what a claim was to tell along it could not
+  bool claim_alone_ = false;              ///< the next time: it failed together with others
   std::string claim_refused_;             ///< why, when the answer came and could not be read
-  bool claim_unanswered_ = false;         ///< the session was lost before
+  bool claim_is_unanswered_ = false;      ///< the session was lost before
   struct LateClaim {
     UnheardClaim claim;
     TimePoint look_at = TimePoint::max();

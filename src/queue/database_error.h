@@ -20,6 +20,8 @@ class DatabaseError : public std::runtime_error {
   };
   DatabaseError(Kind kind, const std::string& what) : std::runtime_error(what), kind_(kind) {}
   Kind kind() const { return kind_; }
+  /// The call did nothing, and the same one may succeed.
+  bool may_work_later() const { return kind_ == Kind::transient || kind_ == Kind::locked; }
 
  private:
   Kind kind_;

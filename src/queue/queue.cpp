@@ -76,6 +76,40 @@ std::string_view text_of(const Field& field) {
   return {field.c_str(), field.size()};
 }
 
+/// The columns that messages_of() reads.
+const std::string kClaimed =
+    "select id, lane, attempt, fence, fruitless,"
+    " (date_part('epoch', greatest(least(enqueued_at, '9999-12-31 UTC'), '0001-01-01 UTC'))"
+    " * 1000000)::bigint,"
+    " payload, headers";
+
+/// What a claim returned, in the order in which messages run; with their tokens if it names them.
+std::vector<Message> messages_of(const pqxx::result& rows) {
+  std::vector<Message> messages;
+  messages.reserve(static_cast<std::size_t>(rows.size()));
+  for (const auto& row : rows) {
+    Message& message = messages.emplace_back();
+    message.lease.id = row[0].as<std::int64_t>();
+    message.lane = row[1].as<int>();
+    message.attempt = row[2].as<int>();
+    message.fence = row[3].as<std::int64_t>();
+    message.fruitless = row[4].as<std::int64_t>();
+    message.enqueued_at = std::chrono::sys_time<std::chrono::microseconds>{
+        std::chrono::microseconds{row[5].as<std::int64_t>()}};
+    message.payload = text_of(row[6]);
+    message.headers = text_of(row[7]);
+    if (row.size() > 8) message.lease.token = row[8].as<std::int64_t>();
+  }
+  const auto before = [](const Message& a, const Message& b) {
+    return std::tie(a.lane, a.lease.id) < std::tie(b.lane, b.lease.id);
+  };
+  // Most often they are in order already, and moving them costs more than looking.
+  if (!std::is_sorted(messages.begin(), messages.end(), before)) {
+    std::sort(messages.begin(), messages.end(), before);
+  }
+  return messages;
+}
+
 /// The six figures of pgforeman.counts, from column `first` on.
 template <typename Row>
 QueueCounts counts_of(const Row& row, int first) {
@@ -105,36 +139,36 @@ std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease, c
 std::vector<Message> Queue::settle_and_claim(std::span<const std::int64_t> done,
                                              std::int64_t done_token, int limit, std::int64_t token,
                                              Millis lease, const Marks& marks) {
-  const pqxx::result rows = connection_.impl().call(
-      "select id, lane, attempt, fence, fruitless,"
-      " (date_part('epoch', greatest(least(enqueued_at, '9999-12-31 UTC'), '0001-01-01 UTC'))"
-      " * 1000000)::bigint,"
-      " payload, headers from pgforeman.claim($1, $2::int, $3::bigint, $4::interval,"
-      " $5::bigint[], $6::bigint[], $7::bigint)",
+  auto messages = messages_of(connection_.impl().call(
+      kClaimed + " from pgforeman.claim($1, $2::int, $3::bigint, $4::interval,"
+                 " $5::bigint[], $6::bigint[], $7::bigint)",
       {name_, std::to_string(limit), std::to_string(token), interval_text(lease), array_text(marks),
-       array_text(done), std::to_string(done_token)});
-  std::vector<Message> messages;
-  messages.reserve(static_cast<std::size_t>(rows.size()));
-  for (const auto& row : rows) {
-    Message& message = messages.emplace_back();
-    message.lease = {row[0].as<std::int64_t>(), token};
-    message.lane = row[1].as<int>();
-    message.attempt = row[2].as<int>();
-    message.fence = row[3].as<std::int64_t>();
-    message.fruitless = row[4].as<std::int64_t>();
-    message.enqueued_at = std::chrono::sys_time<std::chrono::microseconds>{
-        std::chrono::microseconds{row[5].as<std::int64_t>()}};
-    message.payload = text_of(row[6]);
-    message.headers = text_of(row[7]);
-  }
-  const auto before = [](const Message& a, const Message& b) {
-    return std::tie(a.lane, a.lease.id) < std::tie(b.lane, b.lease.id);
-  };
-  // Most often they are in order already, and moving them costs more than looking.
-  if (!std::is_sorted(messages.begin(), messages.end(), before)) {
-    std::sort(messages.begin(), messages.end(), before);
-  }
+       array_text(done), std::to_string(done_token)}));
+  for (Message& message : messages) message.lease.token = token;
   return messages;
+}
+
+std::vector<Message> Queue::settle_and_claim_each(std::span<const Lease> done,
+                                                  std::span<const std::int64_t> tokens,
+                                                  Millis lease, const Marks& marks) {
+  Ids done_ids, done_tokens;
+  split(done, done_ids, done_tokens);
+  const pqxx::result rows = connection_.impl().call(
+      kClaimed + ", token from pgforeman.claim_each($1, $2::bigint[], $3::interval, $4::bigint[],"
+                 " $5::bigint[], $6::bigint[])",
+      {name_, array_text(tokens), interval_text(lease), array_text(marks), array_text(done_ids),
+       array_text(done_tokens)});
+  return messages_of(rows);
+}
+
+bool Queue::fetch(Message& message) {
+  const pqxx::result rows = connection_.impl().call(
+      "select payload, headers from pgforeman.claimed($1::bigint, $2::bigint)",
+      {std::to_string(message.lease.id), std::to_string(message.lease.token)});
+  if (rows.empty()) return false;
+  message.payload = text_of(rows[0][0]);
+  message.headers = text_of(rows[0][1]);
+  return true;
 }
 
 std::vector<Settled> Queue::settle(std::span<const Settlement> settlements, const RetryRule& rule) {

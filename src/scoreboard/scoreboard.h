@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "base/clock.h"
+#include "scoreboard/combining.h"
 #include "scoreboard/ledger.h"
 #include "scoreboard/recycle.h"
 #include "scoreboard/slot.h"
@@ -38,6 +39,11 @@ struct alignas(64) FleetBoard {
   std::array<std::atomic<std::int64_t>, std::tuple_size_v<Marks>> apart_from, taken, plenty_at_ms;
   std::atomic<std::int64_t> turn_until_ms;
   std::atomic<std::int64_t> swept_at_ms;  ///< 0: never
+  /// Slots with a published claim, a bit each, and until when somebody combines (see
+  /// scoreboard/combining.h).
+  std::array<std::atomic<std::uint64_t>, kMaxConsumers / 64> published;
+  std::array<std::atomic<std::int64_t>, 4> combining_until_ms;
+  std::atomic<std::uint32_t> combined;  ///< claims, the last time
   /// Messages settled since the queue's table was vacuumed, and when it may be again.
   std::atomic<std::uint64_t> unvacuumed;
   std::atomic<std::int64_t> vacuum_at_ms;
@@ -62,6 +68,9 @@ class Scoreboard {
   std::atomic<LedgerUse>& ledger_use(int index) {
     return memory_->ledger_use[static_cast<std::size_t>(index)];
   }
+  PublishedClaim& published_claim(int slot) {
+    return memory_->published_claims[static_cast<std::size_t>(slot)];
+  }
   FleetBoard& fleet() { return memory_->fleet; }
 
  private:
@@ -70,6 +79,7 @@ class Scoreboard {
     std::array<std::atomic<LedgerUse>, kLedgers> ledger_use;
     std::array<Slot, kSlots> slots;
     std::array<Ledger, kLedgers> ledgers;
+    std::array<PublishedClaim, kMaxConsumers> published_claims;
   };
   Memory* memory_;
 };

@@ -288,6 +288,7 @@ void Supervisor::on_exit(int slot, ChildExit exit, std::span<const ChildExit> st
         "slot is crash-looping",
         {{"child", role_of(slot)}, {"child_slot", shown_slot(slot)}, {"explain", verdict.explain}});
   }
+  if (slot != kMaintenanceSlot) forget_published_claim(*scoreboard_, slot);
   hand_over_ledger(child, exit, verdict, strangers);
   Slot& shared = scoreboard_->slot(slot);
   shared.beat.store(0);

@@ -1,0 +1,216 @@
+-- For consumers: claim.
+--
+-- Why the functions carry SETs: plans are made once per session, often while the table is empty.
+-- Without them an idle queue that suddenly fills is scanned from end to end on every claim.
+-- A function's plans are kept per session without prepared statements, so all of this works behind
+-- a transaction pooler too.
+
+-- Where to begin in a lane: after the mark of its priority if it is a fresh one (marks[1] is the most
+-- urgent's), at its beginning otherwise. Without a SET, so that it becomes a part of the caller's
+-- plan.
+create function pgforeman.mark_of(lane int, marks bigint[])
+returns bigint
+language sql immutable
+return case when mark_of.lane % 2 = 1 and mark_of.marks[(mark_of.lane + 1) / 2] > 0
+            then mark_of.marks[(mark_of.lane + 1) / 2] else -9223372036854775808 end;
+
+-- The last of the lanes that a look which begins in `lane` can take in one go: it has to begin anew
+-- at each mark.
+create function pgforeman.last_lane(lane int, marks bigint[])
+returns int
+language sql immutable
+return case when last_lane.lane < 1 and last_lane.marks[1] > 0 then 0
+            when last_lane.lane < 3 and last_lane.marks[2] > 0 then 2
+            when last_lane.lane < 5 and last_lane.marks[3] > 0 then 4
+            when last_lane.lane < 7 and last_lane.marks[4] > 0 then 6
+            else 7 end;
+
+-- Ends the leases of messages that are done: the rows go away. `tokens`: one for all, as they were
+-- claimed together, or one each. Whether all were still held under them; else the caller has to undo
+-- it. Who would return the rows that are gone pays for each of them what deleting it costs again. A
+-- part of claim and claim_each, whose SETs it has.
+create function pgforeman.end_done(ids bigint[], tokens bigint[])
+returns boolean
+language plpgsql volatile
+set lock_timeout = '200ms'  -- somebody else's lock on one row is no reason to let all others wait
+as $$
+declare
+  given int    := cardinality(end_done.ids);
+  first bigint := end_done.ids[1];
+  last  bigint := end_done.ids[given];
+  common bigint := end_done.tokens[1];
+  gone  int;
+begin
+  if cardinality(end_done.tokens) <> 1 then
+    delete from pgforeman.message m
+    where m.id = any (end_done.ids)
+      and m.token = end_done.tokens[array_position(end_done.ids, m.id)] and m.token <> 0;
+  elsif given = 1 then
+    delete from pgforeman.message m where m.id = first and m.token = common and common <> 0;
+  -- Sent together, as most are: their range is looked for once, instead of each of them.
+  elsif first > 0 and last > 0 and last - first = given - 1
+        and end_done.ids = array(select generate_series(first, last)) then
+    delete from pgforeman.message m
+    where m.id between first and last and m.token = common and common <> 0;
+  else
+    delete from pgforeman.message m
+    where m.id = any (end_done.ids) and m.token = common and common <> 0;
+  end if;
+  get diagnostics gone = row_count;
+  return gone = given;
+end
+$$;
+
+-- Locks up to `most` claimable messages and returns where they are, the most urgent first.
+-- `marks`: of each priority, up to which id fresh messages need not be looked for; what becomes
+-- claimable there is found in the redelivered lane (see pgforeman.sweep). Each lane is looked into
+-- for itself, in such a form that no other index than message_ready can serve it, and only when the
+-- more urgent ones did not give enough. A part of claim and claim_each, whose SETs it has.
+create function pgforeman.lock_claimable(
+  queue text, most int, moment timestamptz, marks bigint[])
+returns tid[]
+language plpgsql volatile
+as $$
+begin
+  return array(
+    select w.ctid
+    from (values (0), (1), (3), (5), (7)) l (lane)
+    cross join lateral (
+      select r.ctid
+      from pgforeman.message r
+      where r.queue = lock_claimable.queue and r.state = 0
+        and r.visible_at <= lock_claimable.moment
+        and (r.lane, r.id) > (l.lane, pgforeman.mark_of(l.lane, lock_claimable.marks))
+        and r.lane <= pgforeman.last_lane(l.lane, lock_claimable.marks)
+      order by r.queue, r.lane, r.id
+      limit lock_claimable.most
+      for update skip locked) w
+    where l.lane = 0 or lock_claimable.marks[(l.lane + 1) / 2] > 0
+    limit lock_claimable.most);
+end
+$$;
+
+-- Takes up to `max_messages` claimable messages for `lease` under `token`, the most urgent ones, in
+-- no order. Before, ends the leases of `done`, messages of an earlier claim that are done: whoever
+-- works on and on needs one round trip and one commit for both. When any of them was no longer held
+-- under `done_token` it fails with SQLSTATE PF001 and has done nothing: settle says which. (Not with
+-- one that drivers try again by themselves.)
+-- `fruitless` counts earlier claims under which it may have run, but came to no end: hosts lost,
+-- fleets stopped.
+-- Rows are addressed by ctid: the lock was just taken on that very row version.
+create function pgforeman.claim(
+  queue text, max_messages int, token bigint, lease interval, marks bigint[] default '{}',
+  done bigint[] default '{}', done_token bigint default 0)
+returns table (
+  id bigint, lane smallint, attempt int, fence bigint, fruitless bigint, enqueued_at timestamptz,
+  payload jsonb, headers jsonb)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  moment timestamptz;
+  locked tid[];
+begin
+  if claim.token is null or claim.token = 0 then
+    raise exception 'token % is not valid: a number other than 0, never used before',
+      coalesce(claim.token::text, 'NULL') using errcode = '22023';
+  end if;
+  if claim.lease is null or claim.lease <= interval '0' then
+    raise exception 'lease % is not valid: an interval greater than 0',
+      coalesce(claim.lease::text, 'NULL') using errcode = '22023';
+  end if;
+  -- First, so that two who do both wait for each other in no case.
+  if cardinality(claim.done) > 0
+     and not pgforeman.end_done(claim.done, array[claim.done_token]) then
+    raise exception 'not all of what is done was still held: settle it by itself'
+      using errcode = 'PF001';
+  end if;
+  -- When the head moves between the look and the lock, a look may find nothing though there is
+  -- work: look once more before believing that the queue is empty.
+  for look in 1..2 loop
+    moment := clock_timestamp();
+    locked := pgforeman.lock_claimable(claim.queue, claim.max_messages, moment, claim.marks);
+    continue when cardinality(locked) = 0;
+    return query
+      update pgforeman.message m
+      set visible_at = moment + claim.lease, token = claim.token, claims = m.claims + 1
+      where m.ctid = any (locked)
+      returning m.id, m.lane, m.attempt + 1, m.claims,
+                m.claims - m.claims_base - 1 - m.attempt - m.crashes,
+                m.enqueued_at, m.payload, m.headers;
+    exit;
+  end loop;
+end
+$$;
+
+-- The same for several who want one message each, in one transaction: the most urgent message goes
+-- to the first of `tokens`, and so on, as far as there are any. `done` were held under one each of
+-- `done_tokens`.
+create function pgforeman.claim_each(
+  queue text, tokens bigint[], lease interval, marks bigint[] default '{}',
+  done bigint[] default '{}', done_tokens bigint[] default '{}')
+returns table (
+  id bigint, lane smallint, attempt int, fence bigint, fruitless bigint, enqueued_at timestamptz,
+  payload jsonb, headers jsonb, token bigint)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  moment timestamptz;
+  locked tid[];
+begin
+  if claim_each.tokens && '{0}' or array_position(claim_each.tokens, null) > 0 then
+    raise exception 'tokens % are not valid: numbers other than 0, never used before',
+      claim_each.tokens using errcode = '22023';
+  end if;
+  if claim_each.lease is null or claim_each.lease <= interval '0' then
+    raise exception 'lease % is not valid: an interval greater than 0',
+      coalesce(claim_each.lease::text, 'NULL') using errcode = '22023';
+  end if;
+  if cardinality(claim_each.done) <> cardinality(claim_each.done_tokens) then
+    raise exception 'done and done_tokens must be equally long' using errcode = '22023';
+  end if;
+  if cardinality(claim_each.done) > 0
+     and not pgforeman.end_done(claim_each.done, claim_each.done_tokens) then
+    raise exception 'not all of what is done was still held: settle it by itself'
+      using errcode = 'PF001';
+  end if;
+  for look in 1..2 loop
+    moment := clock_timestamp();
+    locked := pgforeman.lock_claimable(
+      claim_each.queue, cardinality(claim_each.tokens), moment, claim_each.marks);
+    continue when cardinality(locked) = 0;
+    return query
+      update pgforeman.message m
+      set visible_at = moment + claim_each.lease,
+          token = claim_each.tokens[array_position(locked, m.ctid)], claims = m.claims + 1
+      where m.ctid = any (locked)
+      returning m.id, m.lane, m.attempt + 1, m.claims,
+                m.claims - m.claims_base - 1 - m.attempt - m.crashes,
+                m.enqueued_at, m.payload, m.headers, m.token;
+    exit;
+  end loop;
+end
+$$;
+
+-- What a message carries that is still held under `token`: for one that was claimed along by somebody
+-- else.
+create function pgforeman.claimed(id bigint, token bigint)
+returns table (payload jsonb, headers jsonb)
+language sql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+select m.payload, m.headers from pgforeman.message m
+where m.id = claimed.id and m.token = claimed.token and claimed.token <> 0
+$$;

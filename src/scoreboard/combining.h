@@ -1,0 +1,113 @@
+#pragma once
+// Flat combining of claims: while a claim of one consumer is under way, siblings that want one
+// message each publish theirs, and the next of them, the combiner, makes all of them as one
+// transaction. It is no more than their messenger: each claim has its own token, which stands in
+// its own consumer's ledger, so whoever dies meanwhile leaves behind what it always leaves.
+//
+// Shared memory: one word for each slot says how far its claim is and who has it in hand, so that
+// one who was stopped in the middle can write nothing once it was given up. Anything may stand
+// there: what is read is bounded, and the token protects the database. Fork: after.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+#include "pgforeman/message.h"
+
+namespace pgforeman {
+
+class Scoreboard;
+
+/// What a consumer wants: one message under `token`; and before, to tell that `done` is.
+struct OneClaim {
+  std::int64_t token = 0;
+  Lease done{};  ///< id 0: none
+};
+
+/// A slot's published claim and its answer.
+struct alignas(64) PublishedClaim {
+  static constexpr std::size_t kRoom = 16 * 1024;
+  std::atomic<std::uint32_t> word;  ///< a futex
+  std::uint32_t turn;               ///< that was handed over
+  OneClaim claim;
+  // The answer; written and read by one at a time, as the word says. An id of 0: none.
+  std::int64_t id, fence, fruitless, enqueued_us;
+  std::int32_t lane, attempt;
+  bool look_again, fits;
+  std::uint32_t payload_size, headers_size;
+  std::array<char, kRoom> text;
+};
+
+/// One consumer's hand on it.
+class Combining {
+ public:
+  Combining(Scoreboard& board, int slot) : board_(board), slot_(slot) {}
+  ~Combining() { end(); }
+  Combining(const Combining&) = delete;
+  Combining& operator=(const Combining&) = delete;
+
+  enum class Part {
+    combines,  ///< is to make the claims that gather() finds, and then to say end()
+    answered,  ///< somebody has: see answer()
+    failed,    ///< somebody has, and the database did nothing
+    unknown,   ///< nobody knows what became of it
+    alone,     ///< is to claim by itself
+  };
+  /// Publishes the claim and waits for what becomes of it, for some seconds at most.
+  Part publish(const OneClaim& claim);
+
+  struct Answer {
+    std::optional<Message> message;
+    bool fits = true;         ///< else its payload and headers are still in the database
+    bool look_again = false;  ///< there was none where that claim looked, but perhaps before
+  };
+  Answer answer();
+
+  /// The combiner: its own claim, then those of siblings, who wait for answer_all() or fail_all().
+  /// `linger`: for a moment, for those who have just been answered and have next to nothing to do.
+  std::span<const OneClaim> gather(bool linger);
+  /// Gives the siblings theirs of these messages. Returns the others: its own, and those of
+  /// siblings that have given up.
+  std::vector<Message> answer_all(std::vector<Message> messages, bool look_again);
+  /// The database did nothing; or nobody knows what it did.
+  void fail_all(bool unknown);
+  /// Lets the next one combine. Siblings without an answer learn that nobody knows it.
+  void end();
+
+ private:
+  PublishedClaim& of(int slot);
+  void pass_on();
+  bool is_stuck();
+  bool wait_for_combiner(std::uint32_t word);
+  bool give_up(std::uint32_t word);
+  bool take_turn();
+  void release_turn();
+  bool hand_over_turn();
+  std::optional<int> take_next(int& from, std::uint32_t word);
+  bool write(int slot, const Message* message, bool look_again);
+
+  Scoreboard& board_;
+  int slot_;
+  std::vector<OneClaim> gathered_;
+  std::vector<int> slots_;  ///< whose these are, but for the first
+  struct Turn {
+    std::size_t index;
+    std::int64_t until_ms;
+  };
+  std::optional<Turn> turn_;
+  OneClaim own_;
+  // Who has the own claim in hand, and until when to wait for it.
+  int combiner_ = -1;
+  std::uint32_t combiner_epoch_ = 0;
+  TimePoint wait_until_;
+  std::optional<TimePoint> stuck_since_;
+};
+
+/// Supervisor: whoever lived in this slot wants nothing any more.
+void forget_published_claim(Scoreboard& board, int slot);
+
+}  // namespace pgforeman
