@@ -53,7 +53,7 @@ bool Session::try_connect() {
 
 void Session::worked() {
   // Not before a call succeeded: a session that may connect but not claim is not ready.
-  loop_.slot().set_connected(true);
+  set_works(true);
   failures_ = 0;
   if (!down_since_) return;
   const auto outage = Clock::now() - *down_since_;
@@ -63,11 +63,10 @@ void Session::worked() {
 }
 
 void Session::failed(const DatabaseError& error) {
-  using Kind = DatabaseError::Kind;
   ++failures_;
   report(error.what());
-  loop_.slot().set_connected(false);  // until a call works again, whatever the session says
-  const bool answered = error.may_work_later() || error.kind() == Kind::rejected;
+  set_works(false);  // until a call works again, whatever the session says
+  const bool answered = error.may_work_later() || error.kind() == DatabaseError::Kind::rejected;
   if (!answered) close();
   loop_.enter(Phase::connecting);
   wait_before_retry();
@@ -105,7 +104,12 @@ void Session::report(const std::string& reason) {
 void Session::close() {
   queue_.reset();
   connection_.reset();
-  loop_.slot().set_connected(false);
+  set_works(false);
+}
+
+void Session::set_works(bool works) {
+  works_ = works;
+  loop_.slot().set_connected(works);
 }
 
 }  // namespace pgforeman

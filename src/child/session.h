@@ -23,6 +23,8 @@ class Session {
   bool connect();
   /// One try, without a wait. Leaves the phase alone.
   bool try_connect();
+  /// Its last call was answered.
+  bool works() const { return works_; }
   /// Only while connected.
   Queue& queue() { return *queue_; }
 
@@ -34,6 +36,7 @@ class Session {
   void drop(const DatabaseError& error);
 
  private:
+  void set_works(bool works);
   void wait_before_retry();
   void report(const std::string& reason);
   void close();
@@ -44,6 +47,7 @@ class Session {
   Millis retry_cap_;
   std::unique_ptr<Connection> connection_;
   std::optional<Queue> queue_;
+  bool works_ = false;
   int failures_ = 0;
   std::optional<TimePoint> down_since_;
 };

@@ -43,7 +43,8 @@ bool Consumer::claim() {
   const auto done_token = done.empty() ? 0 : batch_[done.front()].message.lease.token;
   const std::size_t stay = done.empty() ? batch_.size() : 0;
   const int wanted = std::min(batch_size_.next(), static_cast<int>(kMaxBatch - stay));
-  if (wanted == 1 && done.size() == batch_.size() && done.size() <= 1 && !claim_alone_) {
+  const bool only_one = wanted == 1 && done.size() <= 1 && done.size() == batch_.size();
+  if (only_one && session_.works() && !claim_alone_) {
     if (const auto looked = claim_combined(done)) return *looked;
   }
   claim_alone_ = false;

@@ -154,8 +154,9 @@ std::vector<Message> Queue::settle_and_claim_each(std::span<const Lease> done,
   Ids done_ids, done_tokens;
   split(done, done_ids, done_tokens);
   const pqxx::result rows = connection_.impl().call(
-      kClaimed + ", token from pgforeman.claim_each($1, $2::bigint[], $3::interval, $4::bigint[],"
-                 " $5::bigint[], $6::bigint[])",
+      kClaimed +
+          ", token from pgforeman.claim_each($1, $2::bigint[], $3::interval, $4::bigint[],"
+          " $5::bigint[], $6::bigint[])",
       {name_, array_text(tokens), interval_text(lease), array_text(marks), array_text(done_ids),
        array_text(done_tokens)});
   return messages_of(rows);

@@ -26,8 +26,8 @@ enum class State : std::uint32_t {
 
 /// More would only take longer.
 constexpr std::size_t kMostClaims = 32;
-/// Whoever else waits while a claim is under way goes along with the next one: that costs least. But
-/// where so many wait, somebody makes one beside it.
+/// Whoever else waits while a claim is under way goes along with the next one: that costs least.
+/// But where so many wait, somebody makes one beside it.
 constexpr std::size_t kWaitingForAnother = 16;
 /// Those who have just been answered come back so soon if they have nothing to do.
 constexpr std::chrono::microseconds kLinger{30};
@@ -64,7 +64,9 @@ std::uint64_t bit_of(int slot) {
 
 std::size_t published(const FleetBoard& board) {
   std::size_t count = 0;
-  for (const auto& bits : board.published) count += std::popcount(bits.load());
+  for (const auto& bits : board.published) {
+    count += static_cast<std::size_t>(std::popcount(bits.load()));
+  }
   return count;
 }
 
@@ -100,7 +102,8 @@ Combining::Part Combining::publish(const OneClaim& claim) {
         if (!wait_for_combiner(word) && give_up(word)) return Part::unknown;
         break;
       case State::combines: {
-        const auto index = std::min<std::size_t>(own.turn, board_.fleet().combining_until_ms.size() - 1);
+        const auto index =
+            std::min<std::size_t>(own.turn, board_.fleet().combining_until_ms.size() - 1);
         turn_ = {index, board_.fleet().combining_until_ms[index].load()};
         own.word.store(word_of(State::idle));
         return Part::combines;
@@ -154,8 +157,8 @@ bool Combining::give_up(std::uint32_t word) {
 Combining::Answer Combining::answer() {
   PublishedClaim& own = of(slot_);
   Answer answer;
-  answer.look_again = own.look_again;
-  answer.fits = own.fits;
+  answer.look_again = own.look_again != 0;
+  answer.fits = own.fits != 0;
   if (own.id != 0) {
     Message& message = answer.message.emplace();
     message.lease = {own.id, own_.token};
@@ -178,7 +181,8 @@ std::span<const OneClaim> Combining::gather(bool linger) {
   FleetBoard& board = board_.fleet();
   if (linger) {
     const TimePoint until = Clock::now() + kLinger;
-    const std::size_t expected = std::min<std::size_t>(published(board) + board.combined.load(), kMostClaims);
+    const std::size_t expected =
+        std::min<std::size_t>(published(board) + board.combined.load(), kMostClaims);
     while (published(board) + 1 < expected && Clock::now() < until) ::sched_yield();
   }
   gathered_.assign(1, own_);
@@ -247,7 +251,7 @@ bool Combining::write(int slot, const Message* message, bool look_again) {
   auto taken = word_of(State::taken, slot_);
   if (!its.word.compare_exchange_strong(taken, word_of(State::writing, slot_))) return false;
   its.id = 0;
-  its.look_again = look_again;
+  its.look_again = look_again ? 1 : 0;
   if (message != nullptr) {
     its.id = message->lease.id;
     its.lane = message->lane;
@@ -257,9 +261,10 @@ bool Combining::write(int slot, const Message* message, bool look_again) {
     its.enqueued_us = message->enqueued_at.time_since_epoch().count();
     const std::size_t payload = message->payload.size();
     const std::size_t headers = message->headers.size();
-    its.fits = payload + headers <= its.text.size();
-    its.payload_size = its.fits ? static_cast<std::uint32_t>(payload) : 0;
-    its.headers_size = its.fits ? static_cast<std::uint32_t>(headers) : 0;
+    const bool fits = payload + headers <= its.text.size();
+    its.fits = fits ? 1 : 0;
+    its.payload_size = fits ? static_cast<std::uint32_t>(payload) : 0;
+    its.headers_size = fits ? static_cast<std::uint32_t>(headers) : 0;
     std::memcpy(its.text.data(), message->payload.data(), its.payload_size);
     std::memcpy(its.text.data() + its.payload_size, message->headers.data(), its.headers_size);
   }
@@ -272,8 +277,8 @@ bool Combining::write(int slot, const Message* message, bool look_again) {
 void Combining::fail_all(bool unknown) {
   for (const int slot : std::exchange(slots_, {})) {
     auto taken = word_of(State::taken, slot_);
-    if (of(slot).word.compare_exchange_strong(
-            taken, word_of(unknown ? State::unknown : State::failed))) {
+    if (of(slot).word.compare_exchange_strong(taken,
+                                              word_of(unknown ? State::unknown : State::failed))) {
       futex_wake(of(slot).word);
     }
   }

@@ -37,7 +37,7 @@ struct alignas(64) PublishedClaim {
   // The answer; written and read by one at a time, as the word says. An id of 0: none.
   std::int64_t id, fence, fruitless, enqueued_us;
   std::int32_t lane, attempt;
-  bool look_again, fits;
+  std::uint32_t look_again, fits;  // not bool: anything may stand there
   std::uint32_t payload_size, headers_size;
   std::array<char, kRoom> text;
 };
