@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
+#include <functional>
+#include <string_view>
 #include <utility>
 
 #include "base/futex.h"
@@ -70,6 +71,20 @@ std::size_t published(const FleetBoard& board) {
   return count;
 }
 
+/// Of the answer as it stands there; of none that could stand there when its sizes cannot be.
+std::optional<std::uint64_t> seal_of(const PublishedClaim& its) {
+  const auto& head = its.head;
+  const auto room = static_cast<std::int64_t>(its.text.size());
+  if (head.payload_size < 0 || head.payload_size > room || head.headers_size < 0 ||
+      head.headers_size > room - head.payload_size) {
+    return std::nullopt;
+  }
+  const std::hash<std::string_view> hash;
+  const auto size = static_cast<std::size_t>(head.payload_size + head.headers_size);
+  return 31 * hash({reinterpret_cast<const char*>(&head), sizeof head}) +
+         hash({its.text.data(), size});
+}
+
 }  // namespace
 
 PublishedClaim& Combining::of(int slot) {
@@ -79,9 +94,12 @@ PublishedClaim& Combining::of(int slot) {
 Combining::Part Combining::publish(const OneClaim& claim) {
   PublishedClaim& own = of(slot_);
   own_ = claim;
-  if (is_stuck()) return Part::alone;
-  own.claim = claim;
   combiner_ = -1;
+  auto before = own.word.load();
+  do {
+    if (is_stuck(before)) return Part::alone;
+  } while (!own.word.compare_exchange_weak(before, word_of(State::idle)));
+  own.claim = claim;
   own.word.store(word_of(State::published));
   bits_of(board_.fleet(), slot_).fetch_or(bit_of(slot_));
   while (true) {
@@ -109,7 +127,9 @@ Combining::Part Combining::publish(const OneClaim& claim) {
         return Part::combines;
       }
       case State::answered:
-        return Part::answered;
+        if (own.head.token == claim.token && seal_of(own) == own.seal) return Part::answered;
+        own.word.store(word_of(State::idle));
+        return Part::unknown;
       case State::failed:
         own.word.store(word_of(State::idle));
         return Part::failed;
@@ -121,9 +141,9 @@ Combining::Part Combining::publish(const OneClaim& claim) {
 }
 
 /// Somebody was stopped while it wrote an answer that was given up, and may yet go on.
-bool Combining::is_stuck() {
+bool Combining::is_stuck(std::uint32_t word) {
   const TimePoint now = Clock::now();
-  if (state_of(of(slot_).word.load()) != State::writing) {
+  if (state_of(word) != State::writing) {
     stuck_since_.reset();
     return false;
   }
@@ -156,22 +176,22 @@ bool Combining::give_up(std::uint32_t word) {
 
 Combining::Answer Combining::answer() {
   PublishedClaim& own = of(slot_);
+  const auto head = own.head;
   Answer answer;
-  answer.look_again = own.look_again != 0;
-  answer.fits = own.fits != 0;
-  if (own.id != 0) {
+  answer.look_again = head.look_again != 0;
+  answer.fits = head.fits != 0;
+  if (head.id != 0) {
     Message& message = answer.message.emplace();
-    message.lease = {own.id, own_.token};
-    message.lane = own.lane;
-    message.attempt = own.attempt;
-    message.fence = own.fence;
-    message.fruitless = own.fruitless;
+    message.lease = {head.id, head.token};
+    message.lane = static_cast<int>(head.lane);
+    message.attempt = static_cast<int>(head.attempt);
+    message.fence = head.fence;
+    message.fruitless = head.fruitless;
     message.enqueued_at = std::chrono::sys_time<std::chrono::microseconds>{
-        std::chrono::microseconds{own.enqueued_us}};
-    const auto payload = std::min<std::size_t>(own.payload_size, own.text.size());
-    const auto headers = std::min<std::size_t>(own.headers_size, own.text.size() - payload);
+        std::chrono::microseconds{head.enqueued_us}};
+    const auto payload = static_cast<std::size_t>(head.payload_size);
     message.payload.assign(own.text.data(), payload);
-    message.headers.assign(own.text.data() + payload, headers);
+    message.headers.assign(own.text.data() + payload, static_cast<std::size_t>(head.headers_size));
   }
   own.word.store(word_of(State::idle));
   return answer;
@@ -188,24 +208,29 @@ std::span<const OneClaim> Combining::gather(bool linger) {
   gathered_.assign(1, own_);
   slots_.clear();
   const auto word = word_of(State::taken, slot_);
-  for (int from = slot_ + 1; gathered_.size() < kMostClaims;) {
-    const auto slot = take_next(from, word);
+  // On from where the last one came to, so that everybody's turn comes.
+  int from = static_cast<int>(board.gathered_to.load() % kMaxConsumers);
+  const int end = from + kMaxConsumers;
+  while (gathered_.size() < kMostClaims) {
+    const auto slot = take_next(from, end, word);
     if (!slot) break;
     const OneClaim claim = of(*slot).claim;
+    std::atomic_thread_fence(std::memory_order_acquire);
     // Given up in between, and published anew: that is not the one that we took.
     if (of(*slot).word.load() != word) continue;
     gathered_.push_back(claim);
     slots_.push_back(*slot);
   }
+  board.gathered_to.store(static_cast<std::uint32_t>(from));
   board.combined.store(static_cast<std::uint32_t>(gathered_.size()));
   return gathered_;
 }
 
-/// Puts `word` on the next published claim, looking from slot `from` to our own, and moves `from`
-/// behind it.
-std::optional<int> Combining::take_next(int& from, std::uint32_t word) {
+/// Puts `word` on the next published claim of the slots from `from` to `end`, both modulo all
+/// slots, and moves `from` behind it.
+std::optional<int> Combining::take_next(int& from, int end, std::uint32_t word) {
   FleetBoard& board = board_.fleet();
-  for (; from < slot_ + kMaxConsumers; ++from) {
+  for (; from < end; ++from) {
     const int slot = from % kMaxConsumers;
     auto& bits = bits_of(board, slot);
     if (slot % 64 == 0 && bits.load() == 0) {
@@ -231,14 +256,14 @@ std::vector<Message> Combining::answer_all(std::vector<Message> messages, bool l
     };
     const auto claim = std::find_if(gathered_.begin() + 1, gathered_.end(), with_token);
     const auto index = static_cast<std::size_t>(claim - gathered_.begin()) - 1;
-    if (claim == gathered_.end() || !write(slots_[index], &message, look_again)) {
+    if (claim == gathered_.end() || !write(slots_[index], *claim, &message, look_again)) {
       left.push_back(std::move(message));
     } else {
       answered[index] = true;
     }
   }
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    if (!answered[i]) write(slots_[i], nullptr, look_again);
+    if (!answered[i]) write(slots_[i], gathered_[i + 1], nullptr, look_again);
   }
   slots_.clear();
   end();
@@ -246,28 +271,30 @@ std::vector<Message> Combining::answer_all(std::vector<Message> messages, bool l
 }
 
 /// False when that sibling has given up.
-bool Combining::write(int slot, const Message* message, bool look_again) {
+bool Combining::write(int slot, const OneClaim& claim, const Message* message, bool look_again) {
   PublishedClaim& its = of(slot);
   auto taken = word_of(State::taken, slot_);
   if (!its.word.compare_exchange_strong(taken, word_of(State::writing, slot_))) return false;
-  its.id = 0;
-  its.look_again = look_again ? 1 : 0;
+  PublishedClaim::Head head{};
+  head.token = claim.token;
+  head.look_again = look_again ? 1 : 0;
   if (message != nullptr) {
-    its.id = message->lease.id;
-    its.lane = message->lane;
-    its.attempt = message->attempt;
-    its.fence = message->fence;
-    its.fruitless = message->fruitless;
-    its.enqueued_us = message->enqueued_at.time_since_epoch().count();
-    const std::size_t payload = message->payload.size();
-    const std::size_t headers = message->headers.size();
-    const bool fits = payload + headers <= its.text.size();
-    its.fits = fits ? 1 : 0;
-    its.payload_size = fits ? static_cast<std::uint32_t>(payload) : 0;
-    its.headers_size = fits ? static_cast<std::uint32_t>(headers) : 0;
-    std::memcpy(its.text.data(), message->payload.data(), its.payload_size);
-    std::memcpy(its.text.data() + its.payload_size, message->headers.data(), its.headers_size);
+    const std::string_view payload = message->payload, headers = message->headers;
+    head.id = message->lease.id;
+    head.lane = message->lane;
+    head.attempt = message->attempt;
+    head.fence = message->fence;
+    head.fruitless = message->fruitless;
+    head.enqueued_us = message->enqueued_at.time_since_epoch().count();
+    if (payload.size() + headers.size() <= its.text.size()) {
+      head.fits = 1;
+      head.payload_size = static_cast<std::int64_t>(payload.size());
+      head.headers_size = static_cast<std::int64_t>(headers.size());
+      headers.copy(payload.copy(its.text.data(), payload.size()) + its.text.data(), headers.size());
+    }
   }
+  its.head = head;
+  its.seal = seal_of(its).value_or(0);
   auto writing = word_of(State::writing, slot_);
   its.word.compare_exchange_strong(writing, word_of(State::answered));
   futex_wake(its.word);
@@ -318,7 +345,7 @@ void Combining::release_turn() {
 /// To the same ones most often: theirs are then the sessions that have all at hand.
 bool Combining::hand_over_turn() {
   int from = 0;
-  const auto slot = take_next(from, word_of(State::writing, slot_));
+  const auto slot = take_next(from, kMaxConsumers, word_of(State::writing, slot_));
   if (!slot) return false;
   board_.fleet().combining_until_ms[turn_->index].store(to_ms(Clock::now() + kCombiningTurn));
   of(*slot).turn = static_cast<std::uint32_t>(turn_->index);

@@ -34,11 +34,14 @@ struct alignas(64) PublishedClaim {
   std::atomic<std::uint32_t> word;  ///< a futex
   std::uint32_t turn;               ///< that was handed over
   OneClaim claim;
-  // The answer; written and read by one at a time, as the word says. An id of 0: none.
-  std::int64_t id, fence, fruitless, enqueued_us;
-  std::int32_t lane, attempt;
-  std::uint32_t look_again, fits;  // not bool: anything may stand there
-  std::uint32_t payload_size, headers_size;
+  // The answer; written and read by one at a time, as the word says.
+  std::uint64_t seal;  ///< a hash of all of it, so that nobody takes garbage for a message
+  struct Head {
+    std::int64_t token;                              ///< of the claim that this answers
+    std::int64_t id, fence, fruitless, enqueued_us;  ///< id 0: there was no message
+    std::int64_t lane, attempt, payload_size, headers_size;
+    std::int64_t look_again, fits;  ///< 0 or 1
+  } head;
   std::array<char, kRoom> text;
 };
 
@@ -81,14 +84,14 @@ class Combining {
  private:
   PublishedClaim& of(int slot);
   void pass_on();
-  bool is_stuck();
+  bool is_stuck(std::uint32_t word);
   bool wait_for_combiner(std::uint32_t word);
   bool give_up(std::uint32_t word);
   bool take_turn();
   void release_turn();
   bool hand_over_turn();
-  std::optional<int> take_next(int& from, std::uint32_t word);
-  bool write(int slot, const Message* message, bool look_again);
+  std::optional<int> take_next(int& from, int end, std::uint32_t word);
+  bool write(int slot, const OneClaim& claim, const Message* message, bool look_again);
 
   Scoreboard& board_;
   int slot_;

@@ -43,7 +43,7 @@ struct alignas(64) FleetBoard {
   /// scoreboard/combining.h).
   std::array<std::atomic<std::uint64_t>, kMaxConsumers / 64> published;
   std::array<std::atomic<std::int64_t>, 4> combining_until_ms;
-  std::atomic<std::uint32_t> combined;  ///< claims, the last time
+  std::atomic<std::uint32_t> combined, gathered_to;  ///< claims and a slot, the last time
   /// Messages settled since the queue's table was vacuumed, and when it may be again.
   std::atomic<std::uint64_t> unvacuumed;
   std::atomic<std::int64_t> vacuum_at_ms;

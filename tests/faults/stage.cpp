@@ -15,6 +15,7 @@ const std::vector<Settings>& kinds() {
       {{"HANDLER_MODE", "exec"}, {"BATCH", "auto"}},
       {{"HANDLER_MODE", "jsonl"}, {"BATCH", "10"}},
       {{"HANDLER_MODE", "jsonl"}, {"BATCH", "auto"}},
+      {{"HANDLER_MODE", "jsonl"}, {"BATCH", "1"}},
       {{"HANDLER_MODE", "jsonl"}, {"BATCH", "20"}, {"HANDLER_WINDOW", "4"}},
   };
   return all;

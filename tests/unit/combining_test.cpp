@@ -229,10 +229,8 @@ TEST_CASE("Whatever stands in shared memory, a claim comes to an end", "[combini
     for (auto& bits : fleet.board.fleet().published) bits.store(~std::uint64_t{0});
     for (auto& turn : fleet.board.fleet().combining_until_ms) turn.store(garbage);
     fleet.board.fleet().combined.store(garbage);
-    PublishedClaim& own = fleet.board.published_claim(0);
-    own.turn = garbage;
-    own.payload_size = own.headers_size = garbage;
-    own.id = 1;
+    fleet.board.fleet().gathered_to.store(garbage);
+    fleet.board.published_claim(0).turn = garbage;
     const Part part = fleet.publish(0);
     if (part == Part::combines) {
       CHECK(fleet.of[0]->gather(true).size() == 1);
@@ -241,10 +239,32 @@ TEST_CASE("Whatever stands in shared memory, a claim comes to an end", "[combini
       CHECK(part == Part::alone);
     }
   }
-  PublishedClaim& own = fleet.board.published_claim(0);
-  own.payload_size = own.headers_size = 0xffffffffU;
-  own.id = 1;
-  const auto answer = fleet.of[0]->answer();
-  CHECK(answer.message->payload.size() == PublishedClaim::kRoom);
-  CHECK(answer.message->headers.empty());
+}
+
+TEST_CASE("An answer that somebody wrote over is none", "[combining]") {
+  const std::vector<std::pair<std::function<void(PublishedClaim&)>, Part>> cases{
+      {[](PublishedClaim&) {}, Part::answered},
+      {[](PublishedClaim& its) { its.text[1] = 'y'; }, Part::unknown},
+      {[](PublishedClaim& its) { its.head.id += 1; }, Part::unknown},
+      {[](PublishedClaim& its) { its.head.token += 1; }, Part::unknown},
+      {[](PublishedClaim& its) { its.head.payload_size = -1; }, Part::unknown},
+      {[](PublishedClaim& its) { its.head.headers_size = PublishedClaim::kRoom; }, Part::unknown},
+      {[](PublishedClaim& its) { its.seal = 0; }, Part::unknown}};
+  for (const auto& [spoil, expected] : cases) {
+    Siblings fleet;
+    REQUIRE(fleet.publish(0) == Part::combines);
+    auto before = fleet.publish_beside(1);
+    REQUIRE(fleet.of[0]->gather(false).size() == 2);
+    fleet.of[0]->answer_all({message_for(1)}, false);
+    REQUIRE(before.get() == Part::answered);
+    PublishedClaim& its = fleet.board.published_claim(1);
+    const auto answered = its.word.load();
+    // The same answer once more, written by another hand.
+    REQUIRE(fleet.publish(0) == Part::combines);
+    auto again = fleet.publish_beside(1);
+    REQUIRE(fleet.of[0]->gather(false).size() == 2);
+    spoil(its);
+    its.word.store(answered);
+    CHECK(again.get() == expected);
+  }
 }
