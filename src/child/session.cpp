@@ -12,6 +12,8 @@ namespace {
 constexpr Millis kFirstRetry{50};
 // How often a child that backs off looks whether maintenance has found the database again.
 constexpr Millis kLook{100};
+// Somebody between may forget a session that lies unused for longer.
+constexpr Millis kLately{30'000};
 
 }  // namespace
 
@@ -53,7 +55,8 @@ bool Session::try_connect() {
 
 void Session::worked() {
   // Not before a call succeeded: a session that may connect but not claim is not ready.
-  set_works(true);
+  worked_at_ = Clock::now();
+  loop_.slot().set_connected(true);
   failures_ = 0;
   if (!down_since_) return;
   const auto outage = Clock::now() - *down_since_;
@@ -65,7 +68,7 @@ void Session::worked() {
 void Session::failed(const DatabaseError& error) {
   ++failures_;
   report(error.what());
-  set_works(false);  // until a call works again, whatever the session says
+  set_broken();  // until a call works again, whatever the session says
   const bool answered = error.may_work_later() || error.kind() == DatabaseError::Kind::rejected;
   if (!answered) close();
   loop_.enter(Phase::connecting);
@@ -104,12 +107,16 @@ void Session::report(const std::string& reason) {
 void Session::close() {
   queue_.reset();
   connection_.reset();
-  set_works(false);
+  set_broken();
 }
 
-void Session::set_works(bool works) {
-  works_ = works;
-  loop_.slot().set_connected(works);
+void Session::set_broken() {
+  worked_at_.reset();
+  loop_.slot().set_connected(false);
+}
+
+bool Session::worked_lately() const {
+  return worked_at_ && Clock::now() - *worked_at_ < kLately;
 }
 
 }  // namespace pgforeman

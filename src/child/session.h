@@ -23,8 +23,8 @@ class Session {
   bool connect();
   /// One try, without a wait. Leaves the phase alone.
   bool try_connect();
-  /// Its last call was answered.
-  bool works() const { return works_; }
+  /// A call was answered not long ago, and none failed since.
+  bool worked_lately() const;
   /// Only while connected.
   Queue& queue() { return *queue_; }
 
@@ -36,7 +36,7 @@ class Session {
   void drop(const DatabaseError& error);
 
  private:
-  void set_works(bool works);
+  void set_broken();
   void wait_before_retry();
   void report(const std::string& reason);
   void close();
@@ -47,7 +47,7 @@ class Session {
   Millis retry_cap_;
   std::unique_ptr<Connection> connection_;
   std::optional<Queue> queue_;
-  bool works_ = false;
+  std::optional<TimePoint> worked_at_;  ///< nothing: it does not work
   int failures_ = 0;
   std::optional<TimePoint> down_since_;
 };

@@ -17,7 +17,10 @@ constexpr Millis kTurnPatience{3};
 constexpr std::chrono::microseconds kTurnLook{300};
 // After a claim whose answer was lost the server may yet begin with it: looks for what it got.
 constexpr Millis kFirstLateLook{50};
-constexpr Millis kLastLateLook{1600};
+// Later than the statement's own timeout.
+constexpr Millis kLastLateLook{6400};
+
+constexpr std::size_t kMostLateClaims = 16;
 
 struct EndOfTurn {
   Combining& combining;
@@ -44,7 +47,7 @@ bool Consumer::claim() {
   const std::size_t stay = done.empty() ? batch_.size() : 0;
   const int wanted = std::min(batch_size_.next(), static_cast<int>(kMaxBatch - stay));
   const bool only_one = wanted == 1 && done.size() <= 1 && done.size() == batch_.size();
-  if (only_one && session_.works() && !claim_alone_) {
+  if (only_one && session_.worked_lately() && !claim_alone_ && !loop_.draining()) {
     if (const auto looked = claim_combined(done)) return *looked;
   }
   claim_alone_ = false;
@@ -54,18 +57,13 @@ bool Consumer::claim() {
     give_up_turn();
     return false;
   }
-  // Before the call: if its answer never comes, its rows are found by this token.
-  open_claim_ = next_token();
-  ledger_.begin_claim(open_claim_, open_claim_marks_);
-  if (!done.empty()) ledger_.ask();
-  leased_at_ = Clock::now();
-  loop_.slot().slot().batch.store(static_cast<std::uint32_t>(wanted));
+  begin_claim(wanted, open_claim_marks_, !done.empty());
   std::vector<Message> messages;
   try {
     messages = session_.queue().settle_and_claim(ids, done_token, wanted, open_claim_,
                                                  options_.visibility_timeout, open_claim_marks_);
   } catch (const DatabaseError& error) {
-    if (claim_failed(done, error)) return false;
+    if (claim_failed(done, error, !done.empty(), false)) return false;
     throw;
   }
   session_.worked();
@@ -75,10 +73,19 @@ bool Consumer::claim() {
   return hold(done, std::move(messages), wanted, look_again);
 }
 
+/// Before the call: if its answer never comes, its rows are found by this token.
+void Consumer::begin_claim(int wanted, const Marks& marks, bool tells) {
+  open_claim_ = next_token();
+  open_claim_marks_ = marks;
+  ledger_.begin_claim(open_claim_, marks);
+  if (tells) ledger_.ask();
+  leased_at_ = Clock::now();
+  loop_.slot().slot().batch.store(static_cast<std::uint32_t>(wanted));
+}
+
 /// What a claim came to; `look_again`: there may be something before where it began. Messages that
 /// were claimed for siblings which do not wait for them any more go back.
-bool Consumer::hold(std::span<const std::size_t> done, std::vector<Message> messages, int wanted,
-                    bool look_again) {
+bool Consumer::hold(Indexes done, std::vector<Message> messages, int wanted, bool look_again) {
   if (!done.empty()) note_done(done);
   ledger_.end_claim(messages);
   const auto token = std::exchange(open_claim_, 0);
@@ -144,34 +151,35 @@ void Consumer::give_up_turn() {
   if (std::exchange(has_turn_, false)) end_turn(context_.scoreboard->fleet());
 }
 
-/// What it was to tell along is told by itself next, which knows what to do about rows that
-/// somebody has locked or took. True when that was all there was about it.
-bool Consumer::claim_failed(std::span<const std::size_t> done, const DatabaseError& error) {
+/// What it was to tell along (`told`: there was something) is told by itself next, which knows what
+/// to do about rows that somebody has locked or took. True when that was all there was about it.
+/// `together`: with claims of others.
+bool Consumer::claim_failed(Indexes done, const DatabaseError& error, bool told, bool together) {
   using Kind = DatabaseError::Kind;
+  tell_alone_ = true;
   give_up_turn();
-  if (!done.empty() && error.may_work_later()) {
+  if (told && error.may_work_later()) {
     claim_not_made();
     return true;
   }
-  tell_alone_ = true;
-  if (error.kind() == Kind::connection) {
+  const bool rejected = error.kind() == Kind::rejected;
+  // Whose message it is that cannot be read is found out by who claims it alone.
+  if (error.kind() == Kind::connection || (rejected && together)) {
     claim_unanswered(done);
   } else {
     ledger_.answered();
+    if (rejected) claim_refused_ = error.what();
   }
-  if (error.kind() == Kind::rejected) claim_refused_ = error.what();
   return false;
 }
 
 void Consumer::claim_not_made() {
-  tell_alone_ = true;
   open_claim_ = 0;
   ledger_.end_claim({});
   ledger_.answered();
 }
 
-void Consumer::claim_unanswered(std::span<const std::size_t> done) {
-  tell_alone_ = true;
+void Consumer::claim_unanswered(Indexes done) {
   claim_is_unanswered_ = true;
   for (const std::size_t i : done) batch_[i].asked = true;
 }
@@ -188,19 +196,30 @@ void Consumer::give_back_claim() {
   release_unheard_claim(session_.queue(), {open_claim_, open_claim_marks_}, crash,
                         retry_rule(options_));
   if (std::exchange(claim_is_unanswered_, false)) {
-    late_claim_ = {{open_claim_, open_claim_marks_}, Clock::now() + kFirstLateLook, kFirstLateLook};
+    if (late_claims_.size() == kMostLateClaims) late_claims_.erase(late_claims_.begin());
+    late_claims_.push_back(
+        {{open_claim_, open_claim_marks_}, Clock::now() + kFirstLateLook, kFirstLateLook});
   }
   open_claim_ = 0;
   claim_refused_.clear();
 }
 
 /// A server that was stopped, or cut off, goes on where it was: with a claim that we gave up.
-void Consumer::look_for_late_claim() {
-  if (Clock::now() < late_claim_.look_at) return;
-  release_unheard_claim(session_.queue(), late_claim_.claim, std::nullopt, retry_rule(options_));
-  const Millis rest = 2 * late_claim_.rested;
-  late_claim_.rested = rest;
-  late_claim_.look_at = rest > kLastLateLook ? TimePoint::max() : Clock::now() + rest;
+void Consumer::look_for_late_claims() {
+  const TimePoint now = Clock::now();
+  for (LateClaim& late : late_claims_) {
+    if (now < late.look_at) continue;
+    late.rested *= 2;
+    late.look_at = now + late.rested;  // a call that fails is a look as well
+    release_unheard_claim(session_.queue(), late.claim, std::nullopt, retry_rule(options_));
+  }
+  std::erase_if(late_claims_, [](const LateClaim& late) { return late.rested > kLastLateLook; });
+}
+
+TimePoint Consumer::next_late_look() const {
+  TimePoint next = TimePoint::max();
+  for (const LateClaim& late : late_claims_) next = std::min(next, late.look_at);
+  return next;
 }
 
 std::int64_t Consumer::next_token() {

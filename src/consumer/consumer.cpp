@@ -102,7 +102,7 @@ void Consumer::work() {
     give_back_claim();
     ledger_.end_claim({});
   }
-  look_for_late_claim();
+  look_for_late_claims();
   if (!has_work() && vacuum_.take(Clock::now())) {
     settle();
     vacuum_.run(session_.queue());
@@ -161,13 +161,13 @@ void Consumer::wait() {
                  looked + jittered(std::max(poll, kBackstop)));
     polls = now >= until;
     if (polls) board.polled_at_ms.store(to_ms(now));
-    if (polls || now >= std::min(next_telling(), late_claim_.look_at)) break;
+    if (polls || now >= std::min(next_telling(), next_late_look())) break;
     loop_.enter(Phase::waiting);
     // After the phase was written: maintenance rests, then counts who waits.
     if (board.resting.load() != 0) ::eventfd_write(context_.call_fd, 1);
     recycling_.look(now, handler_->pids());
     loop_.run_until([&] { return woken; },
-                    std::min({until, next_telling(), late_claim_.look_at, now + kLongestSilence}));
+                    std::min({until, next_telling(), next_late_look(), now + kLongestSilence}));
   }
   wake_.cancel();
   loop_.io().poll();

@@ -1,6 +1,6 @@
 #pragma once
 // A consumer: claims messages, has them handled one at a time in order, settles each. Its own
-// process, session, handler and ledger; nothing shared but its lines of the scoreboard.
+// process, session, handler and ledger; shared are its lines of the scoreboard alone.
 // Fork: after. Start reading at Consumer::run().
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -35,6 +35,7 @@ class Consumer {
   void run();
 
  private:
+  using Indexes = std::span<const std::size_t>;  ///< of batch_
   /// One claimed message and how far it has come.
   struct Held {
     Message message;
@@ -58,16 +59,17 @@ class Consumer {
   void note_how_many(std::span<const Message> messages, int wanted,
                      std::optional<std::size_t> apart);
   void give_up_turn();
-  std::optional<bool> claim_combined(std::span<const std::size_t> done);
-  bool claim_for_all(std::span<const OneClaim> all, std::span<const std::size_t> done);
-  bool take_answer(std::span<const std::size_t> done);
-  bool hold(std::span<const std::size_t> done, std::vector<Message> messages, int wanted,
-            bool look_again);
-  bool claim_failed(std::span<const std::size_t> done, const DatabaseError& error);
+  std::optional<bool> claim_combined(Indexes done);
+  bool claim_for_all(std::span<const OneClaim> all, Indexes done);
+  bool take_answer(Indexes done);
+  bool hold(Indexes done, std::vector<Message> messages, int wanted, bool look_again);
+  void begin_claim(int wanted, const Marks& marks, bool tells);
+  bool claim_failed(Indexes done, const DatabaseError& error, bool told, bool together);
   void claim_not_made();
-  void claim_unanswered(std::span<const std::size_t> done);
+  void claim_unanswered(Indexes done);
   void give_back_claim();
-  void look_for_late_claim();
+  void look_for_late_claims();
+  TimePoint next_late_look() const;
   Millis poll_interval(TimePoint now) const;
   void wait();
   void work_off_batch();
@@ -88,10 +90,9 @@ class Consumer {
   bool may_tell_with_claim() const;
   std::vector<std::size_t> done_together() const;
   void settle();
-  void note_done(std::span<const std::size_t> done);
+  void note_done(Indexes done);
   void end_telling(std::size_t told);
-  std::vector<Telling> ask(std::span<const Settlement> settlements,
-                           std::span<const std::size_t> indexes);
+  std::vector<Telling> ask(std::span<const Settlement> settlements, Indexes indexes);
   void note_told(std::size_t index, const Telling& telling);
   void forget_told();
   bool unanswered() const;
@@ -130,9 +131,10 @@ class Consumer {
   bool claim_is_unanswered_ = false;      ///< the session was lost before
   struct LateClaim {
     UnheardClaim claim;
-    TimePoint look_at = TimePoint::max();
-    Millis rested{0};  ///< before that look
-  } late_claim_{};
+    TimePoint look_at;
+    Millis rested;  ///< before that look
+  };
+  std::vector<LateClaim> late_claims_;
   Clock::duration handled_for_{};  ///< the batch, by its handler
   TimePoint leased_at_;            ///< when the leases of the batch were last extended (asked)
   TimePoint try_renewal_at_;       ///< not before

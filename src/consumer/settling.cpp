@@ -57,7 +57,7 @@ std::vector<std::size_t> Consumer::done_together() const {
   return done;
 }
 
-void Consumer::note_done(std::span<const std::size_t> done) {
+void Consumer::note_done(Indexes done) {
   for (const std::size_t i : done) note_told(i, {Settled::done});
   ledger_.answered();
   end_telling(done.size());
@@ -145,8 +145,7 @@ bool Consumer::has_work() const {
 }
 
 /// One call; when its answer is lost, what it may have done is known to the next one.
-std::vector<Telling> Consumer::ask(std::span<const Settlement> settlements,
-                                   std::span<const std::size_t> indexes) {
+std::vector<Telling> Consumer::ask(std::span<const Settlement> settlements, Indexes indexes) {
   ledger_.ask();
   std::vector<Telling> tellings;
   try {

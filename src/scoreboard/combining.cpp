@@ -32,8 +32,6 @@ constexpr std::size_t kMostClaims = 32;
 constexpr std::size_t kWaitingForAnother = 16;
 /// Those who have just been answered come back so soon if they have nothing to do.
 constexpr std::chrono::microseconds kLinger{30};
-/// A turn that is not ended is over after so long.
-constexpr Millis kCombiningTurn{50};
 /// How often a claim that nobody has in hand looks for a turn, and one that somebody has whether
 /// that one is alive.
 constexpr Millis kClaimLook{5};
@@ -71,18 +69,11 @@ std::size_t published(const FleetBoard& board) {
   return count;
 }
 
-/// Of the answer as it stands there; of none that could stand there when its sizes cannot be.
-std::optional<std::uint64_t> seal_of(const PublishedClaim& its) {
-  const auto& head = its.head;
-  const auto room = static_cast<std::int64_t>(its.text.size());
-  if (head.payload_size < 0 || head.payload_size > room || head.headers_size < 0 ||
-      head.headers_size > room - head.payload_size) {
-    return std::nullopt;
-  }
+std::uint64_t seal_of(const PublishedClaim::Head& head, std::string_view payload,
+                      std::string_view headers) {
   const std::hash<std::string_view> hash;
-  const auto size = static_cast<std::size_t>(head.payload_size + head.headers_size);
-  return 31 * hash({reinterpret_cast<const char*>(&head), sizeof head}) +
-         hash({its.text.data(), size});
+  const std::string_view numbers{reinterpret_cast<const char*>(&head), sizeof head};
+  return hash(numbers) + 31 * hash(payload) + 961 * hash(headers);
 }
 
 }  // namespace
@@ -91,52 +82,50 @@ PublishedClaim& Combining::of(int slot) {
   return board_.published_claim(slot);
 }
 
-Combining::Part Combining::publish(const OneClaim& claim) {
+Combining::Part Combining::publish(const OneClaim& claim, const std::function<bool()>& withdraw) {
   PublishedClaim& own = of(slot_);
   own_ = claim;
-  combiner_ = -1;
   auto before = own.word.load();
   do {
     if (is_stuck(before)) return Part::alone;
   } while (!own.word.compare_exchange_weak(before, word_of(State::idle)));
   own.claim = claim;
+  combiner_ = -1;
+  wait_until_ = Clock::now() + kSiblingPatience;
   own.word.store(word_of(State::published));
   bits_of(board_.fleet(), slot_).fetch_or(bit_of(slot_));
-  while (true) {
-    auto word = own.word.load();
+  for (bool wants = true;; wants = !withdraw()) {
+    const auto word = own.word.load();
+    std::optional<Part> part;
     switch (state_of(word)) {
       case State::published:
-        if (!take_turn()) {
-          futex_wait(own.word, word, kClaimLook);
-        } else if (own.word.compare_exchange_strong(word, word_of(State::idle))) {
-          bits_of(board_.fleet(), slot_).fetch_and(~bit_of(slot_));
-          return Part::combines;
-        } else {
-          end();  // somebody has just taken it along
-        }
+        part = wait_for_turn(word, !wants);
         break;
       case State::taken:
       case State::writing:
-        if (!wait_for_combiner(word) && give_up(word)) return Part::unknown;
+        part = wait_for_combiner(word);
         break;
       case State::combines: {
-        const auto index =
-            std::min<std::size_t>(own.turn, board_.fleet().combining_until_ms.size() - 1);
-        turn_ = {index, board_.fleet().combining_until_ms[index].load()};
+        auto& turns = board_.fleet().combining_until_ms;
+        const auto index = std::min<std::size_t>(own.turn, turns.size() - 1);
+        turn_ = {index, turns[index].load()};
+        part = Part::combines;
         own.word.store(word_of(State::idle));
-        return Part::combines;
+        break;
       }
       case State::answered:
-        if (own.head.token == claim.token && seal_of(own) == own.seal) return Part::answered;
+        part = read_answer() ? Part::answered : Part::unknown;
         own.word.store(word_of(State::idle));
-        return Part::unknown;
+        break;
       case State::failed:
+        part = Part::failed;
         own.word.store(word_of(State::idle));
-        return Part::failed;
+        break;
       default:
+        part = Part::unknown;
         own.word.store(word_of(State::idle));
-        return Part::unknown;
     }
+    if (part) return *part;
   }
 }
 
@@ -151,50 +140,71 @@ bool Combining::is_stuck(std::uint32_t word) {
   return now - *stuck_since_ < kStuckFor;
 }
 
-/// For a moment; false when it is dead, or takes too long.
-bool Combining::wait_for_combiner(std::uint32_t word) {
+std::optional<Combining::Part> Combining::wait_for_turn(std::uint32_t word, bool withdraw) {
+  PublishedClaim& own = of(slot_);
+  auto& bits = bits_of(board_.fleet(), slot_);
+  withdraw = withdraw || Clock::now() >= wait_until_;
+  if (withdraw || take_turn()) {
+    if (own.word.compare_exchange_strong(word, word_of(State::idle))) {
+      bits.fetch_and(~bit_of(slot_));
+      return withdraw ? Part::alone : Part::combines;
+    }
+    end();  // somebody has just taken it along
+    return std::nullopt;
+  }
+  // Again: whoever wanted to take it along may have died over it.
+  bits.fetch_or(bit_of(slot_));
+  futex_wait(own.word, word, kClaimLook);
+  return std::nullopt;
+}
+
+/// For a moment. It is given up when the combiner is dead, or takes too long.
+std::optional<Combining::Part> Combining::wait_for_combiner(std::uint32_t word) {
+  PublishedClaim& own = of(slot_);
   const Slot& slot = board_.slot(combiner_of(word));
-  const TimePoint now = Clock::now();
   if (combiner_ != combiner_of(word)) {
     combiner_ = combiner_of(word);
     combiner_epoch_ = slot.epoch.load();
-    wait_until_ = now + kSiblingPatience;
+    wait_until_ = Clock::now() + kSiblingPatience;
   }
   // The supervisor writes both as soon as it is dead.
   const bool alive = slot.beat.load() != 0 && slot.epoch.load() == combiner_epoch_;
-  if (!alive || now >= wait_until_) return false;
-  futex_wait(of(slot_).word, word, kClaimLook);
-  return true;
-}
-
-/// False when there is an answer after all.
-bool Combining::give_up(std::uint32_t word) {
-  // What is being written stays in the hand of whoever writes: see is_stuck().
-  if (state_of(word) == State::writing) return of(slot_).word.load() == word;
-  return of(slot_).word.compare_exchange_strong(word, word_of(State::idle));
-}
-
-Combining::Answer Combining::answer() {
-  PublishedClaim& own = of(slot_);
-  const auto head = own.head;
-  Answer answer;
-  answer.look_again = head.look_again != 0;
-  answer.fits = head.fits != 0;
-  if (head.id != 0) {
-    Message& message = answer.message.emplace();
-    message.lease = {head.id, head.token};
-    message.lane = static_cast<int>(head.lane);
-    message.attempt = static_cast<int>(head.attempt);
-    message.fence = head.fence;
-    message.fruitless = head.fruitless;
-    message.enqueued_at = std::chrono::sys_time<std::chrono::microseconds>{
-        std::chrono::microseconds{head.enqueued_us}};
-    const auto payload = static_cast<std::size_t>(head.payload_size);
-    message.payload.assign(own.text.data(), payload);
-    message.headers.assign(own.text.data() + payload, static_cast<std::size_t>(head.headers_size));
+  if (alive && Clock::now() < wait_until_) {
+    futex_wait(own.word, word, kClaimLook);
+    return std::nullopt;
   }
-  own.word.store(word_of(State::idle));
-  return answer;
+  // What is being written stays in the hand of whoever writes: see is_stuck().
+  if (alive && state_of(word) == State::writing) return Part::unknown;
+  if (!own.word.compare_exchange_strong(word, word_of(State::idle))) return std::nullopt;
+  return Part::unknown;
+}
+
+/// False when it is no answer to this claim.
+bool Combining::read_answer() {
+  const PublishedClaim& own = of(slot_);
+  // What is checked is a copy: anybody may write there meanwhile.
+  const auto head = own.head;
+  const auto room = static_cast<std::int64_t>(own.text.size());
+  const auto may_be = [&](std::int64_t size) { return size >= 0 && size <= room; };
+  if (!may_be(head.payload_size) || !may_be(head.headers_size)) return false;
+  if (head.payload_size + head.headers_size > room) return false;
+  const auto payload_size = static_cast<std::size_t>(head.payload_size);
+  Message message;
+  message.payload.assign(own.text.data(), payload_size);
+  message.headers.assign(own.text.data() + payload_size,
+                         static_cast<std::size_t>(head.headers_size));
+  const bool sealed = seal_of(head, message.payload, message.headers) == own.seal;
+  if (!sealed || head.token != own_.token) return false;
+  message.lease = {head.id, head.token};
+  message.lane = static_cast<int>(head.lane);
+  message.attempt = static_cast<int>(head.attempt);
+  message.fence = head.fence;
+  message.fruitless = head.fruitless;
+  message.enqueued_at =
+      std::chrono::sys_time<std::chrono::microseconds>{std::chrono::microseconds{head.enqueued_us}};
+  answer_ = {std::nullopt, head.fits != 0, head.look_again != 0};
+  if (head.id != 0) answer_.message = std::move(message);
+  return true;
 }
 
 std::span<const OneClaim> Combining::gather(bool linger) {
@@ -217,9 +227,9 @@ std::span<const OneClaim> Combining::gather(bool linger) {
     const OneClaim claim = of(*slot).claim;
     std::atomic_thread_fence(std::memory_order_acquire);
     // Given up in between, and published anew: that is not the one that we took.
-    if (of(*slot).word.load() != word) continue;
-    gathered_.push_back(claim);
+    if (of(*slot).word.load() != word || claim.token == 0) continue;
     slots_.push_back(*slot);
+    gathered_.push_back(claim);
   }
   board.gathered_to.store(static_cast<std::uint32_t>(from));
   board.combined.store(static_cast<std::uint32_t>(gathered_.size()));
@@ -239,8 +249,10 @@ std::optional<int> Combining::take_next(int& from, int end, std::uint32_t word) 
     }
     if ((bits.load() & bit_of(slot)) == 0) continue;
     bits.fetch_and(~bit_of(slot));
+    const bool lives = board_.slot(slot).beat.load() != 0;
     auto published = word_of(State::published);
-    if (!of(slot).word.compare_exchange_strong(published, word)) continue;
+    const auto next = lives ? word : word_of(State::idle);
+    if (!of(slot).word.compare_exchange_strong(published, next) || !lives) continue;
     ++from;
     return slot;
   }
@@ -276,25 +288,28 @@ bool Combining::write(int slot, const OneClaim& claim, const Message* message, b
   auto taken = word_of(State::taken, slot_);
   if (!its.word.compare_exchange_strong(taken, word_of(State::writing, slot_))) return false;
   PublishedClaim::Head head{};
+  std::string_view payload, headers;
   head.token = claim.token;
   head.look_again = look_again ? 1 : 0;
   if (message != nullptr) {
-    const std::string_view payload = message->payload, headers = message->headers;
     head.id = message->lease.id;
     head.lane = message->lane;
     head.attempt = message->attempt;
     head.fence = message->fence;
     head.fruitless = message->fruitless;
     head.enqueued_us = message->enqueued_at.time_since_epoch().count();
-    if (payload.size() + headers.size() <= its.text.size()) {
-      head.fits = 1;
-      head.payload_size = static_cast<std::int64_t>(payload.size());
-      head.headers_size = static_cast<std::int64_t>(headers.size());
-      headers.copy(payload.copy(its.text.data(), payload.size()) + its.text.data(), headers.size());
+    head.fits = message->payload.size() + message->headers.size() <= its.text.size() ? 1 : 0;
+    if (head.fits != 0) {
+      payload = message->payload;
+      headers = message->headers;
     }
   }
+  head.payload_size = static_cast<std::int64_t>(payload.size());
+  head.headers_size = static_cast<std::int64_t>(headers.size());
   its.head = head;
-  its.seal = seal_of(its).value_or(0);
+  payload.copy(its.text.data(), payload.size());
+  headers.copy(its.text.data() + payload.size(), headers.size());
+  its.seal = seal_of(head, payload, headers);
   auto writing = word_of(State::writing, slot_);
   its.word.compare_exchange_strong(writing, word_of(State::answered));
   futex_wake(its.word);
@@ -328,9 +343,9 @@ bool Combining::take_turn() {
   const std::size_t open = 1 + published(board_.fleet()) / kWaitingForAnother;
   for (std::size_t i = 0; i < std::min(turns.size(), open); ++i) {
     auto until_ms = turns[i].load();
-    if (until_ms > now_ms && until_ms <= now_ms + kCombiningTurn.count()) continue;
-    if (!turns[i].compare_exchange_strong(until_ms, now_ms + kCombiningTurn.count())) continue;
-    turn_ = {i, now_ms + kCombiningTurn.count()};
+    if (until_ms > now_ms && until_ms <= now_ms + turn_length_.count()) continue;
+    if (!turns[i].compare_exchange_strong(until_ms, now_ms + turn_length_.count())) continue;
+    turn_ = {i, now_ms + turn_length_.count()};
     return true;
   }
   return false;
@@ -342,12 +357,19 @@ void Combining::release_turn() {
   turn_.reset();
 }
 
-/// To the same ones most often: theirs are then the sessions that have all at hand.
+/// To the same ones most often: theirs are then the sessions that have all at hand. True when it is
+/// somebody else's now.
 bool Combining::hand_over_turn() {
+  auto& until_ms = board_.fleet().combining_until_ms[turn_->index];
+  auto before = turn_->until_ms;
+  turn_->until_ms = to_ms(Clock::now() + turn_length_);
+  if (!until_ms.compare_exchange_strong(before, turn_->until_ms)) {
+    turn_.reset();  // it took too long
+    return true;
+  }
   int from = 0;
   const auto slot = take_next(from, kMaxConsumers, word_of(State::writing, slot_));
   if (!slot) return false;
-  board_.fleet().combining_until_ms[turn_->index].store(to_ms(Clock::now() + kCombiningTurn));
   of(*slot).turn = static_cast<std::uint32_t>(turn_->index);
   turn_.reset();
   auto writing = word_of(State::writing, slot_);
@@ -357,8 +379,12 @@ bool Combining::hand_over_turn() {
 }
 
 void forget_published_claim(Scoreboard& board, int slot) {
-  auto published = word_of(State::published);
-  board.published_claim(slot).word.compare_exchange_strong(published, word_of(State::idle));
+  auto& word = board.published_claim(slot).word;
+  auto before = word.load();
+  // Not what somebody is about to write: that comes to an end by itself.
+  while ((state_of(before) == State::published || state_of(before) == State::taken) &&
+         !word.compare_exchange_weak(before, word_of(State::idle))) {
+  }
 }
 
 }  // namespace pgforeman

@@ -11,8 +11,10 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -25,7 +27,8 @@ class Scoreboard;
 /// What a consumer wants: one message under `token`; and before, to tell that `done` is.
 struct OneClaim {
   std::int64_t token = 0;
-  Lease done{};  ///< id 0: none
+  Marks marks{};  ///< it must not begin before them: what it gets is looked for from there on
+  Lease done{};   ///< id 0: none
 };
 
 /// A slot's published claim and its answer.
@@ -35,7 +38,7 @@ struct alignas(64) PublishedClaim {
   std::uint32_t turn;               ///< that was handed over
   OneClaim claim;
   // The answer; written and read by one at a time, as the word says.
-  std::uint64_t seal;  ///< a hash of all of it, so that nobody takes garbage for a message
+  std::uint64_t seal;  ///< a hash of all of it: garbage is taken for no message
   struct Head {
     std::int64_t token;                              ///< of the claim that this answers
     std::int64_t id, fence, fruitless, enqueued_us;  ///< id 0: there was no message
@@ -48,7 +51,10 @@ struct alignas(64) PublishedClaim {
 /// One consumer's hand on it.
 class Combining {
  public:
-  Combining(Scoreboard& board, int slot) : board_(board), slot_(slot) {}
+  /// A turn that is not ended is over after so long.
+  static constexpr Millis kTurn{50};
+  Combining(Scoreboard& board, int slot, Millis turn = kTurn)
+      : board_(board), slot_(slot), turn_length_(turn) {}
   ~Combining() { end(); }
   Combining(const Combining&) = delete;
   Combining& operator=(const Combining&) = delete;
@@ -60,15 +66,16 @@ class Combining {
     unknown,   ///< nobody knows what became of it
     alone,     ///< is to claim by itself
   };
-  /// Publishes the claim and waits for what becomes of it, for some seconds at most.
-  Part publish(const OneClaim& claim);
+  /// Publishes the claim and waits for what becomes of it, for some seconds at most; for nobody to
+  /// take it along only until `withdraw`, which is asked each few milliseconds, says so.
+  Part publish(const OneClaim& claim, const std::function<bool()>& withdraw);
 
   struct Answer {
     std::optional<Message> message;
     bool fits = true;         ///< else its payload and headers are still in the database
     bool look_again = false;  ///< there was none where that claim looked, but perhaps before
   };
-  Answer answer();
+  Answer answer() { return std::move(answer_); }
 
   /// The combiner: its own claim, then those of siblings, who wait for answer_all() or fail_all().
   /// `linger`: for a moment, for those who have just been answered and have next to nothing to do.
@@ -85,8 +92,9 @@ class Combining {
   PublishedClaim& of(int slot);
   void pass_on();
   bool is_stuck(std::uint32_t word);
-  bool wait_for_combiner(std::uint32_t word);
-  bool give_up(std::uint32_t word);
+  std::optional<Part> wait_for_turn(std::uint32_t word, bool withdraw);
+  std::optional<Part> wait_for_combiner(std::uint32_t word);
+  bool read_answer();
   bool take_turn();
   void release_turn();
   bool hand_over_turn();
@@ -95,6 +103,7 @@ class Combining {
 
   Scoreboard& board_;
   int slot_;
+  Millis turn_length_;
   std::vector<OneClaim> gathered_;
   std::vector<int> slots_;  ///< whose these are, but for the first
   struct Turn {
@@ -103,7 +112,8 @@ class Combining {
   };
   std::optional<Turn> turn_;
   OneClaim own_;
-  // Who has the own claim in hand, and until when to wait for it.
+  Answer answer_;
+  // Who has the own claim in hand, and until when to wait.
   int combiner_ = -1;
   std::uint32_t combiner_epoch_ = 0;
   TimePoint wait_until_;

@@ -17,7 +17,7 @@ struct Gate {
         "create table claimed (id bigint, token bigint, size int, xid xid8 default"
         " pg_current_xact_id());"
         "create function gate() returns trigger language plpgsql as $$ begin"
-        "  if new.token <> 0 and new.token <> old.token then"
+        "  if new.claims <> old.claims then"
         "    insert into public.claimed values (new.id, new.token, length(new.payload::text));"
         "    perform pg_advisory_xact_lock_shared(4711);"
         "  end if;"
@@ -109,34 +109,53 @@ TEST_CASE("Siblings that want one message each claim together, and get each its 
 }
 
 TEST_CASE("Who claims for others may die, stop or lose its session", "[combining]") {
-  enum class Fate { die, stop, lose_session };
-  for (const Fate fate : {Fate::die, Fate::stop, Fate::lose_session}) {
+  enum class Fate { die, die_long_before, stop, lose_session, die_waiting };
+  for (const Fate fate :
+       {Fate::die, Fate::die_long_before, Fate::stop, Fate::lose_session, Fate::die_waiting}) {
+    INFO("fate " << static_cast<int>(fate));
     Bed bed;
     Gate gate(bed);
     Fleet fleet(bed.settings(kFleet));
     REQUIRE(fleet.wait_ready());
-    const int slot = gate.claim_together(12);
-    const pid_t pid = fleet.status().slots[static_cast<std::size_t>(slot)].pid;
-    if (fate == Fate::die) ::kill(pid, SIGKILL);
-    if (fate == Fate::stop) ::kill(pid, SIGSTOP);
+    const int slot = gate.claim_together(40);
+    std::size_t exits = 0;
+    const auto kill = [&](const SlotStatus& victim, int signal) {
+      ::kill(victim.pid, signal);
+      if (signal == SIGKILL) ++exits;
+    };
+    const auto slots = fleet.status().slots;
+    const auto& combiner = slots[static_cast<std::size_t>(slot)];
+    if (fate == Fate::die || fate == Fate::die_long_before) kill(combiner, SIGKILL);
+    if (fate == Fate::stop) kill(combiner, SIGSTOP);
     if (fate == Fate::lose_session) {
       bed.sql.query(
           "select pg_terminate_backend(pid) from pg_stat_activity"
           " where application_name like 'pgforeman consumer " +
           std::to_string(slot) + " %' and datname = current_database()");
     }
+    if (fate == Fate::die_waiting) {
+      for (const auto& other : slots) {
+        if (other.pid != combiner.pid) kill(other, SIGKILL);
+      }
+    }
+    if (fate == Fate::die_long_before) {
+      // Those for whom it claimed look for what came of it for longer than that.
+      const double killed = monotonic_now();
+      REQUIRE(eventually([&] { return monotonic_now() - killed > 5; }));
+    }
     gate.open();
     if (fate == Fate::stop) {
       // All but its own: the others wait for it for three seconds.
-      REQUIRE(bed.wait_for_runs(11, 10s));
-      ::kill(pid, SIGCONT);
+      REQUIRE(bed.wait_for_runs(39, 10s));
+      kill(combiner, SIGCONT);
     }
-    CHECK(bed.wait_until_empty(10s));
-    CHECK(bed.runs().size() == 12);
-    CHECK(distinct(bed.runs()) == 12);
+    CHECK(bed.wait_until_empty(15s));
+    CHECK(bed.runs().size() == 40);
+    CHECK(distinct(bed.runs()) == 40);
     CHECK(bed.dead() == 0);
-    const auto exits = fleet.status().exits;
-    CHECK(exits.size() == (fate == Fate::die ? 1U : 0U));
+    std::int64_t seen = 0;
+    for (const auto& [cause, count] : fleet.status().exits) seen += count;
+    CHECK(seen == static_cast<std::int64_t>(exits));
     stop_cleanly(fleet);
   }
 }
@@ -148,20 +167,22 @@ TEST_CASE("What one of several may not settle holds up none of the others", "[co
   REQUIRE(fleet.wait_ready());
   bed.send(4, R"({"do": "hold"})");
   REQUIRE(bed.wait_for_runs(4));
+  const auto before = fleet.status().slots;
   bed.send(8);
-  // One of them is at the gate when the others come.
-  const auto go = [&] {
-    gate.shut();
-    bed.go();
-    REQUIRE(eventually([&] { return gate.who_waits("claim") >= 0; }));
-    gate.open();
-  };
+  // One claims, the others wait for it to claim together.
+  gate.shut();
+  bed.go();
+  REQUIRE(eventually([&] { return gate.who_waits("claim") >= 0; }));
+  REQUIRE(fleet.wait_for_status([](const Status& s) {
+    return std::all_of(s.slots.begin(), s.slots.end(),
+                       [](const SlotStatus& slot) { return slot.phase == "claiming"; });
+  }));
+  const auto other = static_cast<std::size_t>(gate.who_waits("claim") == 0 ? 1 : 0);
+  const std::string one = "where id = " + std::to_string(before[other].message_id);
 
   SECTION("somebody took it") {
-    bed.sql.query(
-        "update pgforeman.message set token = 99 where id = (select min(id) from"
-        " pgforeman.message)");
-    bed.go();
+    bed.sql.query("update pgforeman.message set token = 99 " + one);
+    gate.open();
     REQUIRE(eventually([&] { return bed.left() == 1; }));
     CHECK(bed.sql.number("select token from pgforeman.message") == 99);
     CHECK(fleet.wait_for_status([](const Status& s) {
@@ -170,10 +191,8 @@ TEST_CASE("What one of several may not settle holds up none of the others", "[co
   }
   SECTION("somebody has locked it") {
     Sql somebody(bed.conninfo);
-    somebody.query(
-        "begin; select from pgforeman.message where id = (select min(id) from"
-        " pgforeman.message) for update");
-    go();
+    somebody.query("begin; select from pgforeman.message " + one + " for update");
+    gate.open();
     REQUIRE(eventually([&] { return bed.left() == 1; }));
     somebody.query("commit");
     CHECK(bed.wait_until_empty(15s));

@@ -156,6 +156,89 @@ TEST_CASE("A claim that could not settle a locked row has claimed nothing", "[cl
   CHECK(db.sql.number("select count(*) from pgforeman.message") == 1);
 }
 
+TEST_CASE("A claim for several gives each the next message", "[claim]") {
+  Database db;
+  for (int i = 0; i < 3; ++i) db.send();
+  const auto urgent = db.sql.number("select pgforeman.send('q', '{}', priority => 0)");
+  const std::vector<std::int64_t> tokens{70, 50, 60, 80, 90};
+  const auto claimed = db.queue.settle_and_claim_each({}, tokens, Millis{60000}, {});
+  REQUIRE(claimed.size() == 4);
+  const std::vector<Lease> expected{{urgent, 70}, {1, 50}, {2, 60}, {3, 80}};
+  for (std::size_t i = 0; i < 4; ++i) {
+    CHECK(claimed[i].lease.id == expected[i].id);
+    CHECK(claimed[i].lease.token == expected[i].token);
+    CHECK(db.sql.number("select token from pgforeman.message where id = " +
+                        std::to_string(expected[i].id)) == expected[i].token);
+    Message again = claimed[i];
+    again.payload = again.headers = "";
+    CHECK(db.queue.fetch(again));
+    CHECK(again.payload == claimed[i].payload);
+    CHECK(again.headers == claimed[i].headers);
+  }
+  Message others = claimed[0];
+  others.lease.token = 50;
+  CHECK_FALSE(db.queue.fetch(others));
+  CHECK(db.queue.settle_and_claim_each({}, tokens, Millis{60000}, {}).empty());
+}
+
+TEST_CASE("A claim for several settles what each of them has done, or nothing", "[claim]") {
+  struct Case {
+    std::vector<Lease> done;
+    bool all_held;
+  };
+  const std::vector<Case> cases{{{{1, 11}, {2, 12}}, true},
+                                {{{3, 13}, {1, 11}, {2, 12}}, true},
+                                {{{2, 12}}, true},
+                                {{}, true},
+                                {{{1, 12}, {2, 11}}, false},  // another's token
+                                {{{1, 11}, {2, 0}}, false},
+                                {{{1, 11}, {4, 0}}, false},
+                                {{{1, 11}, {99, 12}}, false},
+                                {{{1, 11}, {1, 11}}, false}};
+  for (const auto& [done, all_held] : cases) {
+    Database db;
+    for (int i = 0; i < 5; ++i) db.send();
+    const std::vector<std::int64_t> first{11, 12, 13};
+    REQUIRE(db.queue.settle_and_claim_each({}, first, Millis{60000}, {}).size() == 3);
+    const std::vector<std::int64_t> next{21, 22};
+    if (all_held) {
+      CHECK(db.queue.settle_and_claim_each(done, next, Millis{60000}, {}).size() == 2);
+    } else {
+      try {
+        db.queue.settle_and_claim_each(done, next, Millis{60000}, {});
+        FAIL("it did not notice");
+      } catch (const DatabaseError& error) {
+        CHECK(error.kind() == DatabaseError::Kind::transient);
+      }
+    }
+    const auto gone = all_held ? static_cast<std::int64_t>(done.size()) : 0;
+    CHECK(db.left() == 5 - gone);
+    for (const Lease& lease : done) {
+      CHECK(db.sql.number("select count(*) from pgforeman.message where token between 11 and 13"
+                          " and id = " +
+                          std::to_string(lease.id)) == (all_held || lease.id > 3 ? 0 : 1));
+    }
+    CHECK(db.sql.number("select count(*) from pgforeman.message where token > 20") ==
+          (all_held ? 2 : 0));
+  }
+}
+
+TEST_CASE("A claim for several refuses what is no claim", "[claim]") {
+  Database db;
+  db.send();
+  for (const std::string arguments :
+       {"array[1, 0], '1 s'", "array[1, null], '1 s'", "null, '1 s'", "array[1], '0 s'",
+        "array[1], null", "array[1], '1 s', '{}', array[1], '{}'"}) {
+    try {
+      db.sql.query("select pgforeman.claim_each('q', " + arguments + ")");
+      FAIL(arguments);
+    } catch (const std::exception& error) {
+      CHECK_THAT(error.what(), contains("not valid") || contains("equally long"));
+    }
+  }
+  CHECK(db.claim().size() == 1);
+}
+
 TEST_CASE("A token of 0 is no token", "[claim]") {
   Database db;
   const auto id = db.send();

@@ -169,9 +169,10 @@ declare
   moment timestamptz;
   locked tid[];
 begin
-  if claim_each.tokens && '{0}' or array_position(claim_each.tokens, null) > 0 then
+  if claim_each.tokens is null or claim_each.tokens && '{0}'
+     or array_position(claim_each.tokens, null) > 0 then
     raise exception 'tokens % are not valid: numbers other than 0, never used before',
-      claim_each.tokens using errcode = '22023';
+      coalesce(claim_each.tokens::text, 'NULL') using errcode = '22023';
   end if;
   if claim_each.lease is null or claim_each.lease <= interval '0' then
     raise exception 'lease % is not valid: an interval greater than 0',
