@@ -187,6 +187,7 @@ void Consumer::claim_unanswered(Indexes done) {
 /// An answer that was lost is nobody's doing; one that cannot be read, say for lack of memory, may
 /// be a message's, which must not come back for ever.
 void Consumer::give_back_claim() {
+  loop_.enter(Phase::settling);
   std::optional<Outcome> crash;
   if (!claim_refused_.empty()) {
     crash = Outcome{Outcome::Kind::crash};
@@ -209,9 +210,10 @@ void Consumer::look_for_late_claims() {
   const TimePoint now = Clock::now();
   for (LateClaim& late : late_claims_) {
     if (now < late.look_at) continue;
-    late.rested *= 2;
-    late.look_at = now + late.rested;  // a call that fails is a look as well
+    loop_.enter(Phase::settling);
+    late.look_at = now + 2 * late.rested;
     release_unheard_claim(session_.queue(), late.claim, std::nullopt, retry_rule(options_));
+    late.rested *= 2;
   }
   std::erase_if(late_claims_, [](const LateClaim& late) { return late.rested > kLastLateLook; });
 }

@@ -18,6 +18,7 @@ std::optional<bool> Consumer::claim_combined(Indexes done) {
   if (!done.empty()) own.done = batch_[done.front()].message.lease;
   switch (combining_.publish(own, [this] { return loop_.check_signals(); })) {
     case Combining::Part::combines:
+      if (loop_.draining()) break;
       if (const auto all = combining_.gather(batch_size_.are_brief()); all.size() > 1) {
         return claim_for_all(all, done);
       }

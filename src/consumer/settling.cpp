@@ -251,6 +251,10 @@ void Consumer::hand_back() {
         std::min(left, backoff_delay(failures, kHandBackRetry, kHandBackRetryMax, loop_.random())));
   }
   ledger_.end_claim({});
+  // What a claim may yet get that was given up: maintenance looks for one of them.
+  if (!late_claims_.empty()) {
+    ledger_.begin_claim(late_claims_.back().claim.token, late_claims_.back().claim.marks);
+  }
 }
 
 }  // namespace pgforeman

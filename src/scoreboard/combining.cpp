@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <functional>
-#include <string_view>
 #include <utility>
 
 #include "base/futex.h"
@@ -33,8 +31,9 @@ constexpr std::size_t kWaitingForAnother = 16;
 /// Those who have just been answered come back so soon if they have nothing to do.
 constexpr std::chrono::microseconds kLinger{30};
 /// How often a claim that nobody has in hand looks for a turn, and one that somebody has whether
-/// that one is alive.
-constexpr Millis kClaimLook{5};
+/// that one is alive: the longer it takes, the more may wait.
+constexpr Millis kFirstClaimLook{5};
+constexpr Millis kLastClaimLook{20};
 /// Longer than that no claim waits for another consumer, which may have been stopped.
 constexpr Millis kSiblingPatience{3000};
 /// Whoever was stopped while it claimed has been killed by then.
@@ -69,13 +68,6 @@ std::size_t published(const FleetBoard& board) {
   return count;
 }
 
-std::uint64_t seal_of(const PublishedClaim::Head& head, std::string_view payload,
-                      std::string_view headers) {
-  const std::hash<std::string_view> hash;
-  const std::string_view numbers{reinterpret_cast<const char*>(&head), sizeof head};
-  return hash(numbers) + 31 * hash(payload) + 961 * hash(headers);
-}
-
 }  // namespace
 
 PublishedClaim& Combining::of(int slot) {
@@ -92,6 +84,7 @@ Combining::Part Combining::publish(const OneClaim& claim, const std::function<bo
   own.claim = claim;
   combiner_ = -1;
   wait_until_ = Clock::now() + kSiblingPatience;
+  look_ = kFirstClaimLook;
   own.word.store(word_of(State::published));
   bits_of(board_.fleet(), slot_).fetch_or(bit_of(slot_));
   for (bool wants = true;; wants = !withdraw()) {
@@ -106,15 +99,19 @@ Combining::Part Combining::publish(const OneClaim& claim, const std::function<bo
         part = wait_for_combiner(word);
         break;
       case State::combines: {
-        auto& turns = board_.fleet().combining_until_ms;
-        const auto index = std::min<std::size_t>(own.turn, turns.size() - 1);
-        turn_ = {index, turns[index].load()};
+        const std::size_t turns = board_.fleet().combining_until_ms.size();
+        turn_ = {std::min<std::size_t>(own.turn, turns - 1), own.turn_until_ms};
         part = Part::combines;
         own.word.store(word_of(State::idle));
         break;
       }
       case State::answered:
-        part = read_answer() ? Part::answered : Part::unknown;
+        if (auto answer = read_answer(own.answer, claim.token)) {
+          answer_ = std::move(*answer);
+          part = Part::answered;
+        } else {
+          part = Part::unknown;
+        }
         own.word.store(word_of(State::idle));
         break;
       case State::failed:
@@ -154,8 +151,13 @@ std::optional<Combining::Part> Combining::wait_for_turn(std::uint32_t word, bool
   }
   // Again: whoever wanted to take it along may have died over it.
   bits.fetch_or(bit_of(slot_));
-  futex_wait(own.word, word, kClaimLook);
+  wait(word);
   return std::nullopt;
+}
+
+void Combining::wait(std::uint32_t word) {
+  futex_wait(of(slot_).word, word, look_);
+  look_ = std::min(2 * look_, kLastClaimLook);
 }
 
 /// For a moment. It is given up when the combiner is dead, or takes too long.
@@ -170,41 +172,13 @@ std::optional<Combining::Part> Combining::wait_for_combiner(std::uint32_t word) 
   // The supervisor writes both as soon as it is dead.
   const bool alive = slot.beat.load() != 0 && slot.epoch.load() == combiner_epoch_;
   if (alive && Clock::now() < wait_until_) {
-    futex_wait(own.word, word, kClaimLook);
+    wait(word);
     return std::nullopt;
   }
   // What is being written stays in the hand of whoever writes: see is_stuck().
   if (alive && state_of(word) == State::writing) return Part::unknown;
   if (!own.word.compare_exchange_strong(word, word_of(State::idle))) return std::nullopt;
   return Part::unknown;
-}
-
-/// False when it is no answer to this claim.
-bool Combining::read_answer() {
-  const PublishedClaim& own = of(slot_);
-  // What is checked is a copy: anybody may write there meanwhile.
-  const auto head = own.head;
-  const auto room = static_cast<std::int64_t>(own.text.size());
-  const auto may_be = [&](std::int64_t size) { return size >= 0 && size <= room; };
-  if (!may_be(head.payload_size) || !may_be(head.headers_size)) return false;
-  if (head.payload_size + head.headers_size > room) return false;
-  const auto payload_size = static_cast<std::size_t>(head.payload_size);
-  Message message;
-  message.payload.assign(own.text.data(), payload_size);
-  message.headers.assign(own.text.data() + payload_size,
-                         static_cast<std::size_t>(head.headers_size));
-  const bool sealed = seal_of(head, message.payload, message.headers) == own.seal;
-  if (!sealed || head.token != own_.token) return false;
-  message.lease = {head.id, head.token};
-  message.lane = static_cast<int>(head.lane);
-  message.attempt = static_cast<int>(head.attempt);
-  message.fence = head.fence;
-  message.fruitless = head.fruitless;
-  message.enqueued_at =
-      std::chrono::sys_time<std::chrono::microseconds>{std::chrono::microseconds{head.enqueued_us}};
-  answer_ = {std::nullopt, head.fits != 0, head.look_again != 0};
-  if (head.id != 0) answer_.message = std::move(message);
-  return true;
 }
 
 std::span<const OneClaim> Combining::gather(bool linger) {
@@ -227,13 +201,25 @@ std::span<const OneClaim> Combining::gather(bool linger) {
     const OneClaim claim = of(*slot).claim;
     std::atomic_thread_fence(std::memory_order_acquire);
     // Given up in between, and published anew: that is not the one that we took.
-    if (of(*slot).word.load() != word || claim.token == 0) continue;
+    if (of(*slot).word.load() != word) continue;
+    if (!may_take_along(*slot, claim)) {
+      auto taken = word;
+      of(*slot).word.compare_exchange_strong(taken, word_of(State::unknown));
+      continue;
+    }
     slots_.push_back(*slot);
     gathered_.push_back(claim);
   }
   board.gathered_to.store(static_cast<std::uint32_t>(from));
   board.combined.store(static_cast<std::uint32_t>(gathered_.size()));
   return gathered_;
+}
+
+/// Anything may stand there: no two are to get the same token.
+bool Combining::may_take_along(int slot, const OneClaim& claim) const {
+  return slot != slot_ && claim.token != 0 &&
+         std::none_of(gathered_.begin(), gathered_.end(),
+                      [&](const OneClaim& other) { return other.token == claim.token; });
 }
 
 /// Puts `word` on the next published claim of the slots from `from` to `end`, both modulo all
@@ -287,29 +273,7 @@ bool Combining::write(int slot, const OneClaim& claim, const Message* message, b
   PublishedClaim& its = of(slot);
   auto taken = word_of(State::taken, slot_);
   if (!its.word.compare_exchange_strong(taken, word_of(State::writing, slot_))) return false;
-  PublishedClaim::Head head{};
-  std::string_view payload, headers;
-  head.token = claim.token;
-  head.look_again = look_again ? 1 : 0;
-  if (message != nullptr) {
-    head.id = message->lease.id;
-    head.lane = message->lane;
-    head.attempt = message->attempt;
-    head.fence = message->fence;
-    head.fruitless = message->fruitless;
-    head.enqueued_us = message->enqueued_at.time_since_epoch().count();
-    head.fits = message->payload.size() + message->headers.size() <= its.text.size() ? 1 : 0;
-    if (head.fits != 0) {
-      payload = message->payload;
-      headers = message->headers;
-    }
-  }
-  head.payload_size = static_cast<std::int64_t>(payload.size());
-  head.headers_size = static_cast<std::int64_t>(headers.size());
-  its.head = head;
-  payload.copy(its.text.data(), payload.size());
-  headers.copy(its.text.data() + payload.size(), headers.size());
-  its.seal = seal_of(head, payload, headers);
+  write_answer(its.answer, claim.token, message, look_again);
   auto writing = word_of(State::writing, slot_);
   its.word.compare_exchange_strong(writing, word_of(State::answered));
   futex_wake(its.word);
@@ -371,6 +335,7 @@ bool Combining::hand_over_turn() {
   const auto slot = take_next(from, kMaxConsumers, word_of(State::writing, slot_));
   if (!slot) return false;
   of(*slot).turn = static_cast<std::uint32_t>(turn_->index);
+  of(*slot).turn_until_ms = turn_->until_ms;
   turn_.reset();
   auto writing = word_of(State::writing, slot_);
   of(*slot).word.compare_exchange_strong(writing, word_of(State::combines));

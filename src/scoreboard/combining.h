@@ -8,7 +8,6 @@
 // one who was stopped in the middle can write nothing once it was given up. Anything may stand
 // there: what is read is bounded, and the token protects the database. Fork: after.
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -19,6 +18,7 @@
 
 #include "base/clock.h"
 #include "pgforeman/message.h"
+#include "scoreboard/sealed_answer.h"
 
 namespace pgforeman {
 
@@ -33,19 +33,11 @@ struct OneClaim {
 
 /// A slot's published claim and its answer.
 struct alignas(64) PublishedClaim {
-  static constexpr std::size_t kRoom = 16 * 1024;
   std::atomic<std::uint32_t> word;  ///< a futex
-  std::uint32_t turn;               ///< that was handed over
+  std::uint32_t turn;               ///< that was handed over,
+  std::int64_t turn_until_ms;       ///< and until when it lasts
   OneClaim claim;
-  // The answer; written and read by one at a time, as the word says.
-  std::uint64_t seal;  ///< a hash of all of it: garbage is taken for no message
-  struct Head {
-    std::int64_t token;                              ///< of the claim that this answers
-    std::int64_t id, fence, fruitless, enqueued_us;  ///< id 0: there was no message
-    std::int64_t lane, attempt, payload_size, headers_size;
-    std::int64_t look_again, fits;  ///< 0 or 1
-  } head;
-  std::array<char, kRoom> text;
+  SealedAnswer answer;  ///< whose turn it is to touch it, the word says
 };
 
 /// One consumer's hand on it.
@@ -70,12 +62,7 @@ class Combining {
   /// take it along only until `withdraw`, which is asked each few milliseconds, says so.
   Part publish(const OneClaim& claim, const std::function<bool()>& withdraw);
 
-  struct Answer {
-    std::optional<Message> message;
-    bool fits = true;         ///< else its payload and headers are still in the database
-    bool look_again = false;  ///< there was none where that claim looked, but perhaps before
-  };
-  Answer answer() { return std::move(answer_); }
+  ClaimAnswer answer() { return std::move(answer_); }
 
   /// The combiner: its own claim, then those of siblings, who wait for answer_all() or fail_all().
   /// `linger`: for a moment, for those who have just been answered and have next to nothing to do.
@@ -90,14 +77,14 @@ class Combining {
 
  private:
   PublishedClaim& of(int slot);
-  void pass_on();
   bool is_stuck(std::uint32_t word);
   std::optional<Part> wait_for_turn(std::uint32_t word, bool withdraw);
   std::optional<Part> wait_for_combiner(std::uint32_t word);
-  bool read_answer();
   bool take_turn();
   void release_turn();
   bool hand_over_turn();
+  void wait(std::uint32_t word);
+  bool may_take_along(int slot, const OneClaim& claim) const;
   std::optional<int> take_next(int& from, int end, std::uint32_t word);
   bool write(int slot, const OneClaim& claim, const Message* message, bool look_again);
 
@@ -112,11 +99,12 @@ class Combining {
   };
   std::optional<Turn> turn_;
   OneClaim own_;
-  Answer answer_;
+  ClaimAnswer answer_;
   // Who has the own claim in hand, and until when to wait.
   int combiner_ = -1;
   std::uint32_t combiner_epoch_ = 0;
   TimePoint wait_until_;
+  Millis look_{};  ///< how long until the next one
   std::optional<TimePoint> stuck_since_;
 };
 

@@ -223,6 +223,24 @@ TEST_CASE("A claim for several settles what each of them has done, or nothing", 
   }
 }
 
+TEST_CASE("A claim for several brings the first one's large message alone", "[claim]") {
+  Database db;
+  db.sql.query(
+      "select count(pgforeman.send('q', jsonb_build_object('s', (select string_agg("
+      "md5(n::text), '') from generate_series(1, case when i = 3 then 1 else 2000 end) n))))"
+      " from generate_series(1, 3) i");
+  const std::vector<std::int64_t> tokens{11, 12, 13};
+  const auto claimed = db.queue.settle_and_claim_each({}, tokens, Millis{60000}, {});
+  REQUIRE(claimed.size() == 3);
+  CHECK(claimed[0].payload.size() > 64000);
+  CHECK(claimed[1].payload.empty());
+  CHECK(claimed[1].headers.empty());
+  CHECK(claimed[2].payload.size() > 32);
+  Message second = claimed[1];
+  CHECK(db.queue.fetch(second));
+  CHECK(second.payload == claimed[0].payload);
+}
+
 TEST_CASE("A claim for several refuses what is no claim", "[claim]") {
   Database db;
   db.send();

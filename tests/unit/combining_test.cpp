@@ -20,6 +20,9 @@ namespace {
 
 using Part = Combining::Part;
 
+/// What stands in the word of a claim.
+constexpr std::uint32_t kPublished = 1, kAnswered = 5;
+
 /// Consumers of one fleet, each in a thread of its own while it waits.
 struct Siblings {
   /// However slow the machine is, no turn is over but by its end.
@@ -42,7 +45,8 @@ struct Siblings {
     return part;
   }
   bool is_published(int slot) {
-    return (board.fleet().published[0].load() >> static_cast<unsigned>(slot) & 1U) != 0;
+    const bool bit = (board.fleet().published[0].load() >> static_cast<unsigned>(slot) & 1U) != 0;
+    return bit && board.published_claim(slot).word.load() == kPublished;
   }
   static bool is_over(const std::future<Part>& part) {
     return part.wait_for(0s) == std::future_status::ready;
@@ -59,9 +63,6 @@ struct Siblings {
   std::vector<std::unique_ptr<Combining>> of;
   std::atomic<bool> withdraw = false;
 };
-
-/// What stands in the word of a claim that is answered.
-constexpr std::uint32_t kAnswered = 5;
 
 Message message_for(int slot, const std::string& payload = "{}") {
   Message message;
@@ -145,7 +146,7 @@ TEST_CASE("Whoever comes while a claim is under way makes the next one", "[combi
 TEST_CASE("A payload that has no room stays in the database", "[combining]") {
   Siblings fleet;
   for (const auto& [size, fits] :
-       {std::pair{PublishedClaim::kRoom - 8, true}, std::pair{PublishedClaim::kRoom - 7, false}}) {
+       {std::pair{SealedAnswer::kRoom - 8, true}, std::pair{SealedAnswer::kRoom - 7, false}}) {
     REQUIRE(fleet.publish(0) == Part::combines);
     auto second = fleet.publish_beside(1);
     REQUIRE(fleet.of[0]->gather(false).size() == 2);
@@ -157,6 +158,13 @@ TEST_CASE("A payload that has no room stays in the database", "[combining]") {
     CHECK(answer.message->lease.id == 1001);
     CHECK(answer.message->payload.size() == (fits ? size : 0));
   }
+  // What the database kept has none.
+  REQUIRE(fleet.publish(0) == Part::combines);
+  auto second = fleet.publish_beside(1);
+  REQUIRE(fleet.of[0]->gather(false).size() == 2);
+  CHECK(fleet.of[0]->answer_all({message_for(1, "")}, false).empty());
+  REQUIRE(second.get() == Part::answered);
+  CHECK_FALSE(fleet.of[1]->answer().fits);
 }
 
 TEST_CASE("What a combiner asked when it failed is known to nobody", "[combining]") {
@@ -175,6 +183,7 @@ TEST_CASE("What a combiner asked when it failed is known to nobody", "[combining
   }
   SECTION("it died") {
     fleet.board.slot(0).beat.store(0);
+    REQUIRE(second.wait_for(2s) == std::future_status::ready);  // not at the end of its patience
     REQUIRE(second.get() == Part::unknown);
     // The next one is its own again, when that turn is over.
     fleet.board.fleet().combining_until_ms[0].store(0);
@@ -262,6 +271,21 @@ TEST_CASE("Nobody claims for the dead", "[combining]") {
   CHECK(dead.get() == Part::unknown);
 }
 
+TEST_CASE("No two claims of one call have the same token", "[combining]") {
+  Siblings fleet;
+  REQUIRE(fleet.publish(0) == Part::combines);
+  auto second = fleet.publish_beside(1);
+  auto third = fleet.publish_beside(2);
+  // Somebody wrote there what is another's, or nobody's.
+  fleet.board.published_claim(1).claim.token = Siblings::claim_of(0).token;
+  fleet.board.published_claim(2).claim.token = 0;
+  fleet.board.published_claim(0).word.store(kPublished);
+  fleet.board.fleet().published[0].fetch_or(1);
+  CHECK(fleet.of[0]->gather(false).size() == 1);
+  CHECK(second.get() == Part::unknown);
+  CHECK(third.get() == Part::unknown);
+}
+
 TEST_CASE("What was claimed for one that died meanwhile goes back", "[combining]") {
   Siblings fleet;
   REQUIRE(fleet.publish(0) == Part::combines);
@@ -295,12 +319,13 @@ TEST_CASE("Whatever stands in shared memory, a claim comes to an end", "[combini
 TEST_CASE("An answer that somebody wrote over is none", "[combining]") {
   const std::vector<std::pair<std::function<void(PublishedClaim&)>, Part>> cases{
       {[](PublishedClaim&) {}, Part::answered},
-      {[](PublishedClaim& its) { its.text[1] = 'y'; }, Part::unknown},
-      {[](PublishedClaim& its) { its.head.id += 1; }, Part::unknown},
-      {[](PublishedClaim& its) { its.head.token += 1; }, Part::unknown},
-      {[](PublishedClaim& its) { its.head.payload_size = -1; }, Part::unknown},
-      {[](PublishedClaim& its) { its.head.headers_size = PublishedClaim::kRoom; }, Part::unknown},
-      {[](PublishedClaim& its) { its.seal = 0; }, Part::unknown}};
+      {[](PublishedClaim& its) { its.answer.text[1] = 'y'; }, Part::unknown},
+      {[](PublishedClaim& its) { its.answer.head.id += 1; }, Part::unknown},
+      {[](PublishedClaim& its) { its.answer.head.token += 1; }, Part::unknown},
+      {[](PublishedClaim& its) { its.answer.head.payload_size = -1; }, Part::unknown},
+      {[](PublishedClaim& its) { its.answer.head.headers_size = SealedAnswer::kRoom; },
+       Part::unknown},
+      {[](PublishedClaim& its) { its.answer.seal = 0; }, Part::unknown}};
   for (const auto& [spoil, expected] : cases) {
     Siblings fleet;
     REQUIRE(fleet.publish(0) == Part::combines);

@@ -150,7 +150,8 @@ $$;
 
 -- The same for several who want one message each, in one transaction: the most urgent message goes
 -- to the first of `tokens`, and so on, as far as there are any. `done` were held under one each of
--- `done_tokens`.
+-- `done_tokens`. Payload and headers of large messages (over 16 KiB as stored) are null but for the
+-- first: `claimed` has them, for who is to handle them.
 create function pgforeman.claim_each(
   queue text, tokens bigint[], lease interval, marks bigint[] default '{}',
   done bigint[] default '{}', done_tokens bigint[] default '{}')
@@ -197,8 +198,14 @@ begin
           token = claim_each.tokens[array_position(locked, m.ctid)], claims = m.claims + 1
       where m.ctid = any (locked)
       returning m.id, m.lane, m.attempt + 1, m.claims,
-                m.claims - m.claims_base - 1 - m.attempt - m.crashes,
-                m.enqueued_at, m.payload, m.headers, m.token;
+                m.claims - m.claims_base - 1 - m.attempt - m.crashes, m.enqueued_at,
+                case when m.token = claim_each.tokens[1]
+                       or pg_column_size(m.payload) + pg_column_size(m.headers) <= 16384
+                     then m.payload end,
+                case when m.token = claim_each.tokens[1]
+                       or pg_column_size(m.payload) + pg_column_size(m.headers) <= 16384
+                     then m.headers end,
+                m.token;
     exit;
   end loop;
 end
