@@ -43,6 +43,12 @@ struct Gate {
     FAIL("they do not claim together");
     return -1;
   }
+  static void wait_until_all_claim(Fleet& fleet) {
+    REQUIRE(fleet.wait_for_status([](const Status& s) {
+      return std::all_of(s.slots.begin(), s.slots.end(),
+                         [](const SlotStatus& slot) { return slot.phase == "claiming"; });
+    }));
+  }
   /// Whose call of that function waits at the gate; -1: nobody's.
   int who_waits(const std::string& function) {
     return static_cast<int>(bed_.sql.number(
@@ -91,10 +97,7 @@ TEST_CASE("Siblings that want one message each claim together, and get each its 
       " jsonb_build_object('n', n))) from generate_series(1, 200) n");
   // However fast they are or slow, they meet at the gate.
   for (int i = 0; i < 5; ++i) {
-    REQUIRE(fleet.wait_for_status([](const Status& s) {
-      return std::all_of(s.slots.begin(), s.slots.end(),
-                         [](const SlotStatus& slot) { return slot.phase == "claiming"; });
-    }));
+    gate.wait_until_all_claim(fleet);
     gate.let_pass();
   }
   gate.open();
@@ -174,6 +177,27 @@ TEST_CASE("Who claims for others may die, stop or lose its session", "[combining
   }
 }
 
+TEST_CASE("TERM while claims are made together: nothing of them is started", "[combining]") {
+  Bed bed;
+  Gate gate(bed);
+  Fleet fleet(bed.settings(kFleet));
+  REQUIRE(fleet.wait_ready());
+  gate.claim_together(40);
+  gate.wait_until_all_claim(fleet);
+  const auto started = static_cast<std::int64_t>(bed.runs().size());
+  fleet.signal(SIGTERM);
+  REQUIRE(fleet.wait_for_log("fleet drains"));
+  gate.open();
+  const auto end = fleet.wait_end(10s);
+  REQUIRE(end);
+  CHECK(end->code == 0);
+  CHECK(static_cast<std::int64_t>(bed.runs().size()) == started);
+  CHECK(bed.sql.number("select count(*) from claimed") > started);
+  CHECK(bed.left() == 40 - started);
+  CHECK(bed.claimable() == bed.left());
+  CHECK(bed.sql.number("select coalesce(sum(attempt), 0) from pgforeman.message") == 0);
+}
+
 TEST_CASE("What one of several may not settle holds up none of the others", "[combining]") {
   Bed bed;
   Gate gate(bed);
@@ -187,10 +211,7 @@ TEST_CASE("What one of several may not settle holds up none of the others", "[co
   const auto go = [&] {
     gate.shut();
     bed.go();
-    REQUIRE(fleet.wait_for_status([](const Status& s) {
-      return std::all_of(s.slots.begin(), s.slots.end(),
-                         [](const SlotStatus& slot) { return slot.phase == "claiming"; });
-    }));
+    gate.wait_until_all_claim(fleet);
     gate.open();
   };
 
