@@ -1,13 +1,12 @@
 // How a consumer claims: from where on, telling along what is done, and what a claim's end says.
 
-#include <sys/eventfd.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "child/settled.h"
 #include "consumer/consumer.h"
 #include "scoreboard/marks.h"
+#include "scoreboard/waker.h"
 
 namespace pgforeman {
 namespace {
@@ -108,7 +107,7 @@ bool Consumer::hold(Indexes done, std::vector<Message> messages, int wanted, boo
   handled_for_ = {};
   // One notification may stand for many messages: whoever found work wakes the next.
   if (std::exchange(woken_, false) && got == wanted) {
-    ::eventfd_write(context_.wake_fd, 1);
+    Waker(context_).wake_for(1);
   }
   return true;
 }

@@ -17,6 +17,7 @@
 #include "child/child_main.h"
 #include "child/settled.h"
 #include "consumer/settle_log.h"
+#include "scoreboard/waker.h"
 
 namespace pgforeman {
 namespace {
@@ -73,7 +74,7 @@ Consumer::Consumer(const ChildContext& context)
       batch_size_(options_.batch),
       vacuum_(context.scoreboard->fleet(), loop_),
       handler_(make_handler(loop_.io(), options_, ledger_)),
-      wake_(loop_.io(), ::fcntl(context.wake_fd, F_DUPFD_CLOEXEC, 0)) {
+      wake_(loop_.io(), ::fcntl(Waker::watched_by(context, context.slot), F_DUPFD_CLOEXEC, 0)) {
   loop_.on_child_exit([this](ChildExit exit) {
     exit.out_of_memory = exit.signal == SIGKILL && oom_.explains_kill();
     handler_->on_exit(exit);
@@ -129,7 +130,7 @@ Millis Consumer::poll_interval(TimePoint now) const {
 
 void Consumer::wait() {
   bool woken = false;
-  // Every idle consumer sees the semaphore; one unit wakes one of them.
+  // Every idle consumer that shares the semaphore sees it; one unit wakes one of them.
   const std::function<void()> listen = [&] {
     wake_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                      [&](const boost::system::error_code& error) {

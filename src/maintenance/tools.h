@@ -3,7 +3,7 @@
 
 #include "child/child_loop.h"
 #include "child/session.h"
-#include "maintenance/waker.h"
+#include "scoreboard/waker.h"
 
 namespace pgforeman {
 

@@ -2,6 +2,7 @@
 // What a forked child gets from the supervisor, by value or by address of memory that fork copied.
 // Fork: filled before, read after.
 
+#include <array>
 #include <csignal>
 #include <cstdint>
 
@@ -20,6 +21,10 @@ inline constexpr int kHurrySignal = SIGUSR2;
 /// mistaken for it. SIGURG, because nothing else sends it.
 inline constexpr int kRecycleSignal = SIGURG;
 
+/// So many eventfd semaphores wake idle consumers (see scoreboard/waker.h).
+inline constexpr std::size_t kWakeFds = 16;
+using WakeFds = std::array<int, kWakeFds>;
+
 struct ChildContext {
   const Options* options = nullptr;
   Scoreboard* scoreboard = nullptr;
@@ -27,7 +32,7 @@ struct ChildContext {
   int ledger = -1;  ///< -1: maintenance holds nothing
   std::uint32_t epoch = 0;
   std::uint64_t fleet_id = 0;  ///< random, one a supervisor: makes claim tokens unique
-  int wake_fd = -1;            ///< eventfd semaphore: maintenance wakes idle consumers
+  WakeFds wake_fds{};
   int call_fd = -1;  ///< eventfd: calls maintenance (an orphaned ledger, a message scheduled)
 };
 

@@ -63,7 +63,6 @@ Supervisor::Supervisor(Options options, FleetMains mains)
       mains_(std::move(mains)),
       scoreboard_(std::make_unique<Scoreboard>()),
       ledgers_(*scoreboard_),
-      wake_fd_(make_eventfd(EFD_SEMAPHORE)),
       call_fd_(make_eventfd(0)),
       policy_(PolicySettings(options_), Clock::now(), std::random_device{}()),
       fleet_id_(random_id()),
@@ -71,6 +70,7 @@ Supervisor::Supervisor(Options options, FleetMains mains)
       io_(1),
       signals_(io_, open_signalfd(kSignals).release()),
       tick_(io_) {
+  for (UniqueFd& fd : wake_fds_) fd = make_eventfd(EFD_SEMAPHORE);
   open_child_list();
   inherited_ = children_now();
   // Orphans of a dead consumer come to us, not to init, so that none is left behind.
@@ -199,10 +199,14 @@ void Supervisor::fork_into(int slot) {
   shared.batch.store(0);
   shared.phase_since_ms.store(to_ms(Clock::now()));
   shared.beat.store(Beat::make(Phase::booting, Clock::now() + options_.boot_timeout).word);
-  ForkArguments arguments{{&options_, scoreboard_.get(), slot, child.ledger, epoch, fleet_id_,
-                           wake_fd_.get(), call_fd_.get()},
-                          maintenance ? mains_.maintenance : mains_.consumer};
-  const std::array keep = {wake_fd_.get(), call_fd_.get(), log::descriptor()};
+  ForkArguments arguments{
+      {&options_, scoreboard_.get(), slot, child.ledger, epoch, fleet_id_, {}, call_fd_.get()},
+      maintenance ? mains_.maintenance : mains_.consumer};
+  std::vector keep = {call_fd_.get(), log::descriptor()};
+  for (std::size_t i = 0; i < wake_fds_.size(); ++i) {
+    arguments.context.wake_fds[i] = wake_fds_[i].get();
+    keep.push_back(wake_fds_[i].get());
+  }
   const pid_t pid = fork_child(child_main, &arguments, keep, kBlockedInChildren);
   if (pid < 0) {
     const int error = errno;

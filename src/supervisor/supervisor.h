@@ -5,6 +5,7 @@
 // itself: Policy does, and the supervisor carries out its actions. Start reading at run().
 // Fork: it is the one that forks; children never touch it.
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -90,7 +91,8 @@ class Supervisor {
   std::unique_ptr<Scoreboard> scoreboard_;
   LedgerPool ledgers_;
   OomWatch oom_;
-  UniqueFd wake_fd_, call_fd_;
+  std::array<UniqueFd, kWakeFds> wake_fds_;
+  UniqueFd call_fd_;
   Policy policy_;
   std::map<int, Child> children_;
   std::map<std::string, std::uint64_t> exits_by_cause_;

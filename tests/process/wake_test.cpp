@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <map>
 
@@ -42,6 +43,14 @@ bool send_until_silent(Bed& bed) {
         "$$");
     return !listened_to(bed);
   });
+}
+
+/// How often it slept so far.
+std::int64_t sleeps(pid_t pid) {
+  for (const auto& line : read_lines("/proc/" + std::to_string(pid) + "/status")) {
+    if (line.starts_with("voluntary_ctxt_switches:")) return std::stoll(line.substr(24));
+  }
+  return 0;
 }
 
 }  // namespace
@@ -84,6 +93,58 @@ TEST_CASE("One commit of many messages wakes as many consumers as it needs", "[w
   CHECK(last - sent < allowed(0.250));
   bed.go();
   CHECK(bed.wait_until_empty(10s));
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A message that one consumer takes lets the others sleep", "[wake]") {
+  Bed bed;
+  Fleet fleet(bed.settings(with(
+      kNoPolling, {{"LOG_LEVEL", "debug"}, {"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "12"}})));
+  REQUIRE(hears(fleet));
+  REQUIRE(idle(fleet));
+  const auto slots = fleet.status().slots;
+  std::vector<std::int64_t> before;
+  for (const auto& slot : slots) before.push_back(sleeps(slot.pid));
+  constexpr std::size_t kMessages = 100;
+  for (std::size_t i = 1; i <= kMessages; ++i) {
+    REQUIRE(idle(fleet));
+    bed.send();
+    REQUIRE(bed.wait_for_runs(i));
+  }
+  // The first is woken, and wakes the next in case there is more.
+  for (std::size_t i = 4; i < slots.size(); ++i) {
+    INFO("slot " << i);
+    CHECK(sleeps(slots[i].pid) - before[i] < static_cast<std::int64_t>(kMessages) / 2);
+  }
+  CHECK(sleeps(slots[0].pid) - before[0] > static_cast<std::int64_t>(kMessages));
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("An idle consumer that was stopped keeps nobody else from being woken", "[wake]") {
+  Bed bed;
+  Fleet fleet(bed.settings(
+      with(kNoPolling, {{"LOG_LEVEL", "debug"}, {"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "2"}})));
+  REQUIRE(hears(fleet));
+  // Whoever is woken first.
+  REQUIRE(idle(fleet));
+  const auto first = fleet.status().slots[0];
+  ::kill(first.pid, SIGSTOP);
+  REQUIRE(fleet.status().slots[0].phase == "waiting");
+  std::vector<double> took;
+  for (std::size_t i = 1; i <= 10; ++i) {
+    const double sent = wall_now();
+    bed.send();
+    REQUIRE(bed.wait_for_runs(i));
+    took.push_back(bed.runs().back().time - sent);
+  }
+  say("with an idle consumer stopped: the first message starts after " +
+      std::to_string(took.front() * 1000) + " ms, all " + in_ms(took));
+  // The first is found by the next look for what nobody took.
+  CHECK(took.front() < allowed(2.0));
+  took.erase(took.begin());
+  CHECK(figures(took).median < allowed(0.010));
+  CHECK(fleet.status().slots[0].pid == first.pid);
+  ::kill(first.pid, SIGCONT);
   stop_cleanly(fleet);
 }
 
