@@ -6,7 +6,6 @@
 #include "child/settled.h"
 #include "consumer/consumer.h"
 #include "scoreboard/marks.h"
-#include "scoreboard/waker.h"
 
 namespace pgforeman {
 namespace {
@@ -106,9 +105,8 @@ bool Consumer::hold(Indexes done, std::vector<Message> messages, int wanted, boo
   if (look_again && got == 0) return false;
   handled_for_ = {};
   // One notification may stand for many messages: whoever found work wakes the next.
-  if (std::exchange(woken_, false) && got == wanted) {
-    Waker(context_).wake_for(1);
-  }
+  if (got == wanted) pass_on_wake_up();
+  woken_ = false;
   return true;
 }
 

@@ -74,7 +74,7 @@ Consumer::Consumer(const ChildContext& context)
       batch_size_(options_.batch),
       vacuum_(context.scoreboard->fleet(), loop_),
       handler_(make_handler(loop_.io(), options_, ledger_)),
-      wake_(loop_.io(), ::fcntl(Waker::watched_by(context, context.slot), F_DUPFD_CLOEXEC, 0)) {
+      bell_(loop_.io(), ::fcntl(Waker::bell_of(context, context.slot), F_DUPFD_CLOEXEC, 0)) {
   loop_.on_child_exit([this](ChildExit exit) {
     exit.out_of_memory = exit.signal == SIGKILL && oom_.explains_kill();
     handler_->on_exit(exit);
@@ -92,6 +92,7 @@ void Consumer::run() {
     }
   }
   loop_.finish_draining();
+  pass_on_wake_up();
   finish_handed_over();
   hand_back();
   close_handler();
@@ -111,7 +112,7 @@ void Consumer::work() {
   const bool pause = !has_work() && just_emptied();
   if (pause || handler_->failed_starts() > 0 || !may_tell_with_claim()) settle();
   // A handler that does not start costs the queue nothing: somebody else may have a better one.
-  if (!has_work() && !open_handler()) return;
+  if (!has_work() && !open_handler()) return pass_on_wake_up();
   if (!has_work() && !pause && batch_.size() < kMaxBatch && !claim()) return;
   if (has_work()) {
     work_off_batch();
@@ -130,13 +131,15 @@ Millis Consumer::poll_interval(TimePoint now) const {
 
 void Consumer::wait() {
   bool woken = false;
-  // Every idle consumer that shares the semaphore sees it; one unit wakes one of them.
+  Waker waker(context_);
+  // Whoever shares the bell hears it too, and one of them takes the wake-up.
   const std::function<void()> listen = [&] {
-    wake_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+    bell_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                      [&](const boost::system::error_code& error) {
-                       eventfd_t unit = 0;
+                       eventfd_t rings = 0;
                        if (error) return;
-                       woken = ::eventfd_read(wake_.native_handle(), &unit) == 0;
+                       ::eventfd_read(bell_.native_handle(), &rings);
+                       woken = waker.take();
                        if (!woken) listen();
                      });
   };
@@ -164,15 +167,21 @@ void Consumer::wait() {
     if (polls) board.polled_at_ms.store(to_ms(now));
     if (polls || now >= std::min(next_telling(), next_late_look())) break;
     loop_.enter(Phase::waiting);
-    // After the phase was written: maintenance rests, then counts who waits.
+    // After the phase was written: maintenance rests, then counts who waits; nor rings for others.
     if (board.resting.load() != 0) ::eventfd_write(context_.call_fd, 1);
+    woken = woken || waker.take();
     recycling_.look(now, handler_->pids());
     loop_.run_until([&] { return woken; },
                     std::min({until, next_telling(), next_late_look(), now + kLongestSilence}));
   }
-  wake_.cancel();
+  bell_.cancel();
   loop_.io().poll();
   woken_ = woken || polls;
+}
+
+/// Who cannot follow it leaves it to others.
+void Consumer::pass_on_wake_up() {
+  if (std::exchange(woken_, false)) Waker(context_).wake_one();
 }
 
 void Consumer::work_off_batch() {

@@ -18,7 +18,6 @@
 #include "consumer/recycling.h"
 #include "consumer/vacuum_duty.h"
 #include "handlers/handler.h"
-#include "pgforeman/message.h"
 #include "scoreboard/combining.h"
 #include "scoreboard/ledger.h"
 
@@ -72,6 +71,7 @@ class Consumer {
   TimePoint next_late_look() const;
   Millis poll_interval(TimePoint now) const;
   void wait();
+  void pass_on_wake_up();
   void work_off_batch();
   bool held_long_enough() const;
   bool worn_out(std::size_t index);
@@ -118,7 +118,7 @@ class Consumer {
   BatchSize batch_size_;
   VacuumDuty vacuum_;
   std::unique_ptr<Handler> handler_;
-  boost::asio::posix::stream_descriptor wake_;
+  boost::asio::posix::stream_descriptor bell_;
 
   /// In the order they run, after what is finished but could not be told; empty: nothing is held.
   std::vector<Held> batch_;

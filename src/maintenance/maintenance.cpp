@@ -92,6 +92,7 @@ void Maintenance::work() {
   if (Clock::now() >= renewal_.next()) renewal_.run_once();
   sweeper_.run_once();
   if (Clock::now() >= upkeep_.next()) upkeep_.run_once();
+  waker_.run_once();
   // What came with the answer of a statement no longer makes the socket readable.
   hear();
   // Not before all of it was done: consumers rely on being woken for what any duty finds.
@@ -125,7 +126,7 @@ void Maintenance::wait_for_work() {
   listener_.wait([&] { heard = true; });
   loop_.run_until([&] { return called || heard; },
                   std::min({upkeep_.next(), rescue_.next(), renewal_.next(), listener_.next(),
-                            gate_.next(), sweeper_.next()}));
+                            gate_.next(), sweeper_.next(), waker_.next()}));
   calls_.cancel();
   listener_.cancel();
   loop_.io().poll();

@@ -21,9 +21,9 @@ inline constexpr int kHurrySignal = SIGUSR2;
 /// mistaken for it. SIGURG, because nothing else sends it.
 inline constexpr int kRecycleSignal = SIGURG;
 
-/// So many eventfd semaphores wake idle consumers (see scoreboard/waker.h).
-inline constexpr std::size_t kWakeFds = 16;
-using WakeFds = std::array<int, kWakeFds>;
+/// Eventfds for idle consumers (see scoreboard/waker.h).
+inline constexpr std::size_t kBells = 16;
+using Bells = std::array<int, kBells>;
 
 struct ChildContext {
   const Options* options = nullptr;
@@ -32,7 +32,7 @@ struct ChildContext {
   int ledger = -1;  ///< -1: maintenance holds nothing
   std::uint32_t epoch = 0;
   std::uint64_t fleet_id = 0;  ///< random, one a supervisor: makes claim tokens unique
-  WakeFds wake_fds{};
+  Bells bells{};
   int call_fd = -1;  ///< eventfd: calls maintenance (an orphaned ledger, a message scheduled)
 };
 

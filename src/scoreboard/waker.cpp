@@ -4,30 +4,27 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "scoreboard/scoreboard.h"
 
 namespace pgforeman {
 namespace {
 
-/// Who has not come after so long may have been stopped, or killed.
+/// By then whoever hears its bell has come.
 constexpr Millis kOnTheWay{10};
 
-std::size_t semaphore_of(int slot) {
-  return static_cast<std::size_t>(slot) % kWakeFds;
+std::size_t bell_index(int slot) {
+  return static_cast<std::size_t>(slot) % kBells;
 }
 
-using Pending = std::array<bool, kWakeFds>;
-
-/// Which semaphores have a unit that nobody has taken yet.
-Pending pending_units(const WakeFds& fds) {
-  std::array<struct pollfd, kWakeFds> polled{};
-  for (std::size_t i = 0; i < fds.size(); ++i) polled[i] = {fds[i], POLLIN, 0};
-  Pending pending{};
-  if (::poll(polled.data(), polled.size(), 0) <= 0) return pending;
-  for (std::size_t i = 0; i < fds.size(); ++i) pending[i] = (polled[i].revents & POLLIN) != 0;
-  return pending;
+/// Which rang and were not heard yet.
+std::array<bool, kBells> unheard(const Bells& bells) {
+  std::array<struct pollfd, kBells> polled{};
+  for (std::size_t i = 0; i < kBells; ++i) polled[i] = {bells[i], POLLIN, 0};
+  std::array<bool, kBells> unheard{};
+  if (::poll(polled.data(), polled.size(), 0) <= 0) return unheard;
+  for (std::size_t i = 0; i < kBells; ++i) unheard[i] = (polled[i].revents & POLLIN) != 0;
+  return unheard;
 }
 
 }  // namespace
@@ -52,30 +49,66 @@ int Waker::waiting() const {
 
 void Waker::wake_for(std::int64_t messages) {
   if (messages <= 0) return;
-  const Pending pending = pending_units(context_.wake_fds);
-  const TimePoint now = Clock::now();
-  Pending counted{};
-  std::array<eventfd_t, kWakeFds> units{};
-  each_waiting([&](int index, const Slot& slot) {
-    const std::size_t of = semaphore_of(index);
-    const auto takes = std::max<std::int64_t>(1, slot.batch.load());
-    if (!pending[of]) {
-      ++units[of];
-      messages -= takes;
-    } else if (!std::exchange(counted[of], true) && now - given_at_[of] < kOnTheWay) {
-      messages -= takes;
-    }
-    return messages > 0;
+  std::uint32_t needed = 0, idle = 0;
+  each_waiting([&](int, const Slot& slot) {
+    ++idle;
+    if (messages > 0) ++needed;
+    messages -= std::max<std::int64_t>(1, slot.batch.load());
+    return true;
   });
-  for (std::size_t i = 0; i < units.size(); ++i) {
-    if (units[i] == 0) continue;
-    ::eventfd_write(context_.wake_fds[i], units[i]);
-    given_at_[i] = now;
-  }
+  auto& wake_ups = context_.scoreboard->fleet().wake_ups;
+  auto before = wake_ups.load();
+  std::uint32_t after = 0;
+  do {
+    after = std::max(needed, std::min(before, idle));
+  } while (!wake_ups.compare_exchange_weak(before, after));
+  if (after == 0) return;
+  ring(after);
+  next_ = Clock::now() + kOnTheWay;
 }
 
-int Waker::watched_by(const ChildContext& context, int slot) {
-  return context.wake_fds[semaphore_of(slot)];
+void Waker::wake_one() {
+  context_.scoreboard->fleet().wake_ups.fetch_add(1);
+  ring(1);
+}
+
+bool Waker::take() {
+  auto& wake_ups = context_.scoreboard->fleet().wake_ups;
+  auto before = wake_ups.load();
+  // Anything may stand there: more than there are consumers is nobody's count.
+  while (before != 0) {
+    const auto left = before > kMaxConsumers ? 0 : before - 1;
+    if (wake_ups.compare_exchange_weak(before, left)) return true;
+  }
+  return false;
+}
+
+void Waker::run_once() {
+  if (Clock::now() < next_) return;
+  const auto left = context_.scoreboard->fleet().wake_ups.load();
+  next_ = left != 0 && ring(left) ? Clock::now() + kOnTheWay : TimePoint::max();
+}
+
+/// For so many of those who wait: always the same first, whose sessions have all at hand, but
+/// nobody who has not heard the last time. False when there is nobody.
+bool Waker::ring(std::uint32_t count) {
+  std::array<bool, kBells> rings{};
+  const auto skipped = unheard(context_.bells);
+  bool any = false;
+  each_waiting([&](int index, const Slot&) {
+    const std::size_t bell = bell_index(index);
+    if (skipped[bell]) return true;
+    any = rings[bell] = true;
+    return --count > 0;
+  });
+  for (std::size_t i = 0; i < kBells; ++i) {
+    if (rings[i]) ::eventfd_write(context_.bells[i], 1);
+  }
+  return any;
+}
+
+int Waker::bell_of(const ChildContext& context, int slot) {
+  return context.bells[bell_index(slot)];
 }
 
 }  // namespace pgforeman

@@ -1,9 +1,9 @@
 #pragma once
-// Wakes idle consumers, one for a unit, through the fleet's eventfd semaphores. Several, because
-// everybody who watches one wakes up for each unit of it: consumers share them by their slots.
+// Wakes idle consumers. A wake-up is one of a count that all share: whoever is idle may take it,
+// and whoever falls asleep. Bells (eventfds) tell those who sleep that there is one: several,
+// because everybody who listens to one wakes up when it rings; consumers share them by their slots.
 // Fork: after.
 
-#include <array>
 #include <cstdint>
 
 #include "base/clock.h"
@@ -15,23 +15,31 @@ class Waker {
  public:
   explicit Waker(const ChildContext& context) : context_(context) {}
 
-  /// As many as that is work for, by how much each claimed last, without those that are on their
-  /// way. Always the same first: theirs are then the sessions that have all at hand.
+  /// As many as that is work for, by how much each claimed last, or as were called before and have
+  /// not come yet; never more than wait: what nobody takes would wake somebody for nothing later.
   void wake_for(std::int64_t messages);
+  /// One, be it the next to fall asleep.
+  void wake_one();
+  /// Consumer, from when its phase says that it waits: whether it is woken.
+  bool take();
   /// How many are idle.
   int waiting() const;
 
-  /// The semaphore that the consumer in this slot is to watch.
-  static int watched_by(const ChildContext& context, int slot);
+  /// Maintenance: others, when those whose bells rang do not come: they may have been stopped.
+  void run_once();
+  TimePoint next() const { return next_; }
+
+  /// The one that the consumer in this slot listens to.
+  static int bell_of(const ChildContext& context, int slot);
 
  private:
   /// Calls `with` for each idle consumer's slot, while that returns true.
   template <typename With>
   void each_waiting(With&& with) const;
+  bool ring(std::uint32_t count);
 
   const ChildContext& context_;
-  /// When each semaphore was last given a unit from here.
-  std::array<TimePoint, kWakeFds> given_at_{};
+  TimePoint next_ = TimePoint::max();
 };
 
 }  // namespace pgforeman

@@ -31,8 +31,8 @@ std::uint64_t random_id() {
   return (std::uint64_t{device()} << 32U) | device();
 }
 
-UniqueFd make_eventfd(int flags) {
-  UniqueFd fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC | flags));
+UniqueFd make_eventfd() {
+  UniqueFd fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!fd) throw std::system_error(errno, std::generic_category(), "eventfd");
   return fd;
 }
@@ -63,14 +63,14 @@ Supervisor::Supervisor(Options options, FleetMains mains)
       mains_(std::move(mains)),
       scoreboard_(std::make_unique<Scoreboard>()),
       ledgers_(*scoreboard_),
-      call_fd_(make_eventfd(0)),
+      call_fd_(make_eventfd()),
       policy_(PolicySettings(options_), Clock::now(), std::random_device{}()),
       fleet_id_(random_id()),
       started_at_(Clock::now()),
       io_(1),
       signals_(io_, open_signalfd(kSignals).release()),
       tick_(io_) {
-  for (UniqueFd& fd : wake_fds_) fd = make_eventfd(EFD_SEMAPHORE);
+  for (UniqueFd& bell : bells_) bell = make_eventfd();
   open_child_list();
   inherited_ = children_now();
   // Orphans of a dead consumer come to us, not to init, so that none is left behind.
@@ -199,14 +199,13 @@ void Supervisor::fork_into(int slot) {
   shared.batch.store(0);
   shared.phase_since_ms.store(to_ms(Clock::now()));
   shared.beat.store(Beat::make(Phase::booting, Clock::now() + options_.boot_timeout).word);
+  Bells bells{};
+  std::transform(bells_.begin(), bells_.end(), bells.begin(), std::mem_fn(&UniqueFd::get));
   ForkArguments arguments{
-      {&options_, scoreboard_.get(), slot, child.ledger, epoch, fleet_id_, {}, call_fd_.get()},
+      {&options_, scoreboard_.get(), slot, child.ledger, epoch, fleet_id_, bells, call_fd_.get()},
       maintenance ? mains_.maintenance : mains_.consumer};
-  std::vector keep = {call_fd_.get(), log::descriptor()};
-  for (std::size_t i = 0; i < wake_fds_.size(); ++i) {
-    arguments.context.wake_fds[i] = wake_fds_[i].get();
-    keep.push_back(wake_fds_[i].get());
-  }
+  std::vector<int> keep(bells.begin(), bells.end());
+  keep.insert(keep.end(), {call_fd_.get(), log::descriptor()});
   const pid_t pid = fork_child(child_main, &arguments, keep, kBlockedInChildren);
   if (pid < 0) {
     const int error = errno;

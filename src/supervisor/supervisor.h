@@ -91,7 +91,7 @@ class Supervisor {
   std::unique_ptr<Scoreboard> scoreboard_;
   LedgerPool ledgers_;
   OomWatch oom_;
-  std::array<UniqueFd, kWakeFds> wake_fds_;
+  std::array<UniqueFd, kBells> bells_;
   UniqueFd call_fd_;
   Policy policy_;
   std::map<int, Child> children_;
