@@ -88,6 +88,7 @@ void Consumer::run() {
       if (!session_.connected() && !session_.connect()) break;
       work();
     } catch (const DatabaseError& error) {
+      pass_on_wake_up();
       session_.failed(error);
     }
   }
@@ -105,14 +106,14 @@ void Consumer::work() {
     ledger_.end_claim({});
   }
   look_for_late_claims();
-  if (!has_work() && vacuum_.take(Clock::now())) {
+  if (!has_work() && !woken_ && vacuum_.take(Clock::now())) {
     settle();
     vacuum_.run(session_.queue());
   }
   const bool pause = !has_work() && just_emptied();
   if (pause || handler_->failed_starts() > 0 || !may_tell_with_claim()) settle();
   // A handler that does not start costs the queue nothing: somebody else may have a better one.
-  if (!has_work() && !open_handler()) return pass_on_wake_up();
+  if (!has_work() && !open_handler()) return;
   if (!has_work() && !pause && batch_.size() < kMaxBatch && !claim()) return;
   if (has_work()) {
     work_off_batch();
@@ -137,7 +138,7 @@ void Consumer::wait() {
     bell_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                      [&](const boost::system::error_code& error) {
                        eventfd_t rings = 0;
-                       if (error) return;
+                       if (error || woken) return;
                        ::eventfd_read(bell_.native_handle(), &rings);
                        woken = waker.take();
                        if (!woken) listen();
@@ -162,12 +163,12 @@ void Consumer::wait() {
     const TimePoint other = from_ms(board.polled_at_ms.load());
     const TimePoint until =
         std::min((other <= now ? std::max(looked, other) : looked) + jittered(poll),
-                 looked + jittered(std::max(poll, kBackstop)));
+                 looked + jittered(std::max(poll, kBackstop * options_.concurrency)));
     polls = now >= until;
     if (polls) board.polled_at_ms.store(to_ms(now));
     if (polls || now >= std::min(next_telling(), next_late_look())) break;
     loop_.enter(Phase::waiting);
-    // After the phase was written: maintenance rests, then counts who waits; nor rings for others.
+    // After the phase was written: maintenance rests, or counts wake-ups, and then looks who waits.
     if (board.resting.load() != 0) ::eventfd_write(context_.call_fd, 1);
     woken = woken || waker.take();
     recycling_.look(now, handler_->pids());
@@ -337,6 +338,7 @@ bool Consumer::open_handler() {
     log::warn("the handler keeps failing at its start, waiting before the next message",
               {{"failures", failures}, {"wait_ms", delay.count()}});
     const TimePoint until = Clock::now() + delay;
+    pass_on_wake_up();
     while (Clock::now() < until) {
       if (loop_.draining()) return false;
       loop_.enter(Phase::waiting);
@@ -350,6 +352,7 @@ bool Consumer::open_handler() {
     return true;
   } catch (const std::system_error& error) {
     log::error("the handler cannot be started", {{"error", error.what()}});
+    pass_on_wake_up();
     return false;
   }
 }

@@ -12,6 +12,8 @@ namespace {
 
 /// By then whoever hears its bell has come.
 constexpr Millis kOnTheWay{10};
+/// So long somebody who was woken may wake or leave it to others.
+constexpr Millis kPassedOn{100};
 
 std::size_t bell_index(int slot) {
   return static_cast<std::size_t>(slot) % kBells;
@@ -49,22 +51,23 @@ int Waker::waiting() const {
 
 void Waker::wake_for(std::int64_t messages) {
   if (messages <= 0) return;
-  std::uint32_t needed = 0, idle = 0;
+  std::uint32_t needed = 0;
   each_waiting([&](int, const Slot& slot) {
-    ++idle;
-    if (messages > 0) ++needed;
+    ++needed;
     messages -= std::max<std::int64_t>(1, slot.batch.load());
-    return true;
+    return messages > 0;
   });
+  // Somebody may have looked just before, and be about to wait.
+  if (messages > 0) ++needed;
   auto& wake_ups = context_.scoreboard->fleet().wake_ups;
   auto before = wake_ups.load();
-  std::uint32_t after = 0;
-  do {
-    after = std::max(needed, std::min(before, idle));
-  } while (!wake_ups.compare_exchange_weak(before, after));
-  if (after == 0) return;
-  ring(after);
-  next_ = Clock::now() + kOnTheWay;
+  while ((before < needed || before > kMaxConsumers) &&
+         !wake_ups.compare_exchange_weak(before, needed)) {
+  }
+  ring(needed);
+  const TimePoint now = Clock::now();
+  next_ = now + kOnTheWay;
+  until_ = now + kPassedOn;
 }
 
 void Waker::wake_one() {
@@ -84,9 +87,11 @@ bool Waker::take() {
 }
 
 void Waker::run_once() {
-  if (Clock::now() < next_) return;
+  const TimePoint now = Clock::now();
+  if (now < next_) return;
   const auto left = context_.scoreboard->fleet().wake_ups.load();
-  next_ = left != 0 && ring(left) ? Clock::now() + kOnTheWay : TimePoint::max();
+  if (left != 0 && ring(left)) until_ = now + kPassedOn;
+  next_ = now < until_ ? now + kOnTheWay : TimePoint::max();
 }
 
 /// For so many of those who wait: always the same first, whose sessions have all at hand, but
@@ -97,7 +102,7 @@ bool Waker::ring(std::uint32_t count) {
   bool any = false;
   each_waiting([&](int index, const Slot&) {
     const std::size_t bell = bell_index(index);
-    if (skipped[bell]) return true;
+    if (skipped[bell] || index == context_.slot) return true;
     any = rings[bell] = true;
     return --count > 0;
   });

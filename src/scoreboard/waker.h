@@ -15,10 +15,10 @@ class Waker {
  public:
   explicit Waker(const ChildContext& context) : context_(context) {}
 
-  /// As many as that is work for, by how much each claimed last, or as were called before and have
-  /// not come yet; never more than wait: what nobody takes would wake somebody for nothing later.
+  /// As many as that is work for, by how much each claimed last; those who were called before and
+  /// have not come yet count. Where too few wait, also the next to fall asleep.
   void wake_for(std::int64_t messages);
-  /// One, be it the next to fall asleep.
+  /// One other, be it the next to fall asleep.
   void wake_one();
   /// Consumer, from when its phase says that it waits: whether it is woken.
   bool take();
@@ -40,6 +40,7 @@ class Waker {
 
   const ChildContext& context_;
   TimePoint next_ = TimePoint::max();
+  TimePoint until_;  ///< looks for who does not come
 };
 
 }  // namespace pgforeman
