@@ -145,6 +145,7 @@ void Consumer::wait() {
                      });
   };
   listen();
+  loop_.slot().slot().listens.store(1);
   const double jitter = 0.8 + 0.4 * loop_.random();
   const TimePoint looked = Clock::now();
   // Maintenance got a new session: ours may be dead, and nobody would know until it is needed.
@@ -175,6 +176,7 @@ void Consumer::wait() {
     loop_.run_until([&] { return woken; },
                     std::min({until, next_telling(), next_late_look(), now + kLongestSilence}));
   }
+  loop_.slot().slot().listens.store(0);
   bell_.cancel();
   loop_.io().poll();
   woken_ = woken || polls;

@@ -12,6 +12,8 @@ namespace {
 
 /// By then whoever hears its bell has come.
 constexpr Millis kOnTheWay{10};
+/// So long the same consumer is called first: its session has all at hand, but all are to be used.
+constexpr Millis kSameFirst{10'000};
 /// So long somebody who was woken may wake or leave it to others.
 constexpr Millis kPassedOn{100};
 
@@ -36,7 +38,8 @@ void Waker::each_waiting(With&& with) const {
   for (int i = 0; i < kMaxConsumers; ++i) {
     const Slot& slot = context_.scoreboard->slot(i);
     if (slot.epoch.load() == 0) return;  // slots are taken in order
-    if (Beat{slot.beat.load()}.phase() == Phase::waiting && !with(i, slot)) return;
+    const bool waits = Beat{slot.beat.load()}.phase() == Phase::waiting && slot.listens.load() != 0;
+    if (waits && !with(i, slot)) return;
   }
 }
 
@@ -94,18 +97,24 @@ void Waker::run_once() {
   next_ = now < until_ ? now + kOnTheWay : TimePoint::max();
 }
 
-/// For so many of those who wait: always the same first, whose sessions have all at hand, but
-/// nobody who has not heard the last time. False when there is nobody.
+/// For so many of those who wait, but nobody who has not heard the last time. False when there is
+/// nobody.
 bool Waker::ring(std::uint32_t count) {
   std::array<bool, kBells> rings{};
   const auto skipped = unheard(context_.bells);
+  const auto turns = to_ms(Clock::now()) / kSameFirst.count();
+  const int first = static_cast<int>(turns % context_.options->concurrency);
   bool any = false;
-  each_waiting([&](int index, const Slot&) {
-    const std::size_t bell = bell_index(index);
-    if (skipped[bell] || index == context_.slot) return true;
-    any = rings[bell] = true;
-    return --count > 0;
-  });
+  for (const bool before_first : {false, true}) {
+    if (count == 0) break;
+    each_waiting([&](int index, const Slot&) {
+      const std::size_t bell = bell_index(index);
+      const bool its_turn = before_first == (index < first);
+      if (!its_turn || skipped[bell] || index == context_.slot) return true;
+      any = rings[bell] = true;
+      return --count > 0;
+    });
+  }
   for (std::size_t i = 0; i < kBells; ++i) {
     if (rings[i]) ::eventfd_write(context_.bells[i], 1);
   }

@@ -197,6 +197,7 @@ void Supervisor::fork_into(int slot) {
   shared.message_id.store(0);
   shared.recycle_wish.store(0);
   shared.batch.store(0);
+  shared.listens.store(0);
   shared.phase_since_ms.store(to_ms(Clock::now()));
   shared.beat.store(Beat::make(Phase::booting, Clock::now() + options_.boot_timeout).word);
   Bells bells{};

@@ -17,9 +17,6 @@ namespace {
 /// Nobody finds anything by polling during a test.
 const Settings kNoPolling{{"POLL_INTERVAL", "60s"}};
 
-constexpr const char* kHandlerFails =
-    "the handler keeps failing at its start, waiting before the next message";
-
 bool idle(const Fleet& fleet) {
   return fleet.wait_for_status([](const Status& status) {
     return std::all_of(status.slots.begin(), status.slots.end(),
@@ -115,12 +112,16 @@ TEST_CASE("A message that one consumer takes lets the others sleep", "[wake]") {
     bed.send();
     REQUIRE(bed.wait_for_runs(i));
   }
-  // The first is woken, and wakes the next in case there is more.
-  for (std::size_t i = 4; i < slots.size(); ++i) {
-    INFO("slot " << i);
-    CHECK(sleeps(slots[i].pid) - before[i] < static_cast<std::int64_t>(kMessages) / 2);
+  // The first is woken, and wakes the next in case there is more; some seconds later others are.
+  std::size_t slept = 0;
+  std::int64_t most = 0;
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    const auto woken = sleeps(slots[i].pid) - before[i];
+    if (woken < static_cast<std::int64_t>(kMessages) / 2) ++slept;
+    most = std::max(most, woken);
   }
-  CHECK(sleeps(slots[0].pid) - before[0] > static_cast<std::int64_t>(kMessages));
+  CHECK(slept >= 6);
+  CHECK(most > static_cast<std::int64_t>(kMessages) / 2);
   const auto after = fleet.status().slots;
   for (std::size_t i = 0; i < after.size(); ++i) CHECK(after[i].pid == slots[i].pid);
   stop_cleanly(fleet);
@@ -133,13 +134,21 @@ TEST_CASE("Idle consumers that were stopped keep nobody else from being woken", 
       kNoPolling, {{"LOG_LEVEL", "debug"}, {"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "20"}})));
   REQUIRE(hears(fleet));
   REQUIRE(idle(fleet));
+  bed.send();
+  REQUIRE(fleet.wait_for_status([](const Status& st) { return st.messages.at("done") == 1; }));
   // Whoever is woken first, and one whose bell another listens to.
   const auto slots = fleet.status().slots;
-  const std::set<pid_t> stopped{slots[0].pid, slots[1].pid, slots[5].pid, slots[18].pid};
+  const auto ran = std::find_if(slots.begin(), slots.end(),
+                                [](const SlotStatus& slot) { return slot.done == 1; });
+  REQUIRE(ran != slots.end());
+  std::set<pid_t> stopped;
+  for (const int next : {0, 1, 5, 18}) {
+    stopped.insert(slots[static_cast<std::size_t>(ran->slot + next) % slots.size()].pid);
+  }
   for (const pid_t pid : stopped) ::kill(pid, SIGSTOP);
   REQUIRE(idle(fleet));
   std::vector<double> took;
-  for (std::size_t i = 1; i <= 10; ++i) {
+  for (std::size_t i = 2; i <= 11; ++i) {
     REQUIRE(idle(fleet));
     const double sent = wall_now();
     bed.send();
@@ -150,7 +159,7 @@ TEST_CASE("Idle consumers that were stopped keep nobody else from being woken", 
   bed.sql.query(
       "begin; select pgforeman.send('q', '{\"do\": \"hold\"}') from generate_series(1, 16);"
       " commit");
-  REQUIRE(bed.wait_for_runs(26));
+  REQUIRE(bed.wait_for_runs(27));
   double all = 0;
   for (const auto& run : bed.runs()) all = std::max(all, run.time - sent);
   say("four of 20 idle consumers stopped: a message starts after " + in_ms(took) +
@@ -166,25 +175,24 @@ TEST_CASE("Idle consumers that were stopped keep nobody else from being woken", 
 TEST_CASE("A wake-up that its consumer cannot follow goes on to another", "[wake]") {
   Bed bed;
   Fleet fleet(bed.settings(
-      with(kNoPolling, {{"LOG_LEVEL", "debug"}, {"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "4"}})));
+      with(kNoPolling, {{"LOG_LEVEL", "debug"}, {"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "8"}})));
   REQUIRE(hears(fleet));
   REQUIRE(idle(fleet));
-  const pid_t first = fleet.status().slots[0].pid;
-  std::vector<double> took;
-  for (std::size_t i = 1; i <= 5; ++i) {
-    REQUIRE(eventually([&] { return children_of(first).size() == 1; }));
-    REQUIRE(idle(fleet));
-    // A handler that ended before it was of use is not started again at once.
-    ::kill(children_of(first).front(), SIGKILL);
-    REQUIRE(eventually([&] { return children_of(first).empty(); }));
-    const double sent = wall_now();
-    bed.send();
-    REQUIRE(bed.wait_for_runs(i));
-    took.push_back(bed.runs().back().time - sent);
-    REQUIRE(eventually([&] { return fleet.log(kHandlerFails).size() == i; }));
+  // A handler that ended before it was of use is not started again at once.
+  const auto slots = fleet.status().slots;
+  for (std::size_t i = 0; i < 7; ++i) {
+    const auto handlers = children_of(slots[i].pid);
+    REQUIRE(handlers.size() == 1);
+    ::kill(handlers.front(), SIGKILL);
+    REQUIRE(eventually([&] { return children_of(slots[i].pid).empty(); }));
   }
-  say("whose consumer has no handler a message starts elsewhere after " + in_ms(took));
-  CHECK(figures(took).median < allowed(0.010));
+  const double sent = wall_now();
+  bed.send();
+  REQUIRE(bed.wait_for_runs(1));
+  const double took = bed.runs()[0].time - sent;
+  say("with no handler but one of eight a message starts after " + std::to_string(took * 1000) +
+      " ms");
+  CHECK(took < allowed(0.050));
   stop_cleanly(fleet);
 }
 
