@@ -38,8 +38,7 @@ void Waker::each_waiting(With&& with) const {
   for (int i = 0; i < kMaxConsumers; ++i) {
     const Slot& slot = context_.scoreboard->slot(i);
     if (slot.epoch.load() == 0) return;  // slots are taken in order
-    const bool waits = Beat{slot.beat.load()}.phase() == Phase::waiting && slot.listens.load() != 0;
-    if (waits && !with(i, slot)) return;
+    if (Beat{slot.beat.load()}.phase() == Phase::waiting && !with(i, slot)) return;
   }
 }
 
@@ -56,6 +55,7 @@ void Waker::wake_for(std::int64_t messages) {
   if (messages <= 0) return;
   std::uint32_t needed = 0;
   each_waiting([&](int, const Slot& slot) {
+    if (slot.listens.load() == 0) return true;
     ++needed;
     messages -= std::max<std::int64_t>(1, slot.batch.load());
     return messages > 0;
@@ -107,10 +107,10 @@ bool Waker::ring(std::uint32_t count) {
   bool any = false;
   for (const bool before_first : {false, true}) {
     if (count == 0) break;
-    each_waiting([&](int index, const Slot&) {
+    each_waiting([&](int index, const Slot& slot) {
       const std::size_t bell = bell_index(index);
       const bool its_turn = before_first == (index < first);
-      if (!its_turn || skipped[bell] || index == context_.slot) return true;
+      if (!its_turn || slot.listens.load() == 0 || skipped[bell]) return true;
       any = rings[bell] = true;
       return --count > 0;
     });

@@ -22,7 +22,7 @@ class Waker {
   void wake_one();
   /// Consumer, from when its phase says that it waits: whether it is woken.
   bool take();
-  /// How many are idle.
+  /// How many are idle, be it that they wait for a handler that does not start.
   int waiting() const;
 
   /// Maintenance: others, when those whose bells rang do not come: they may have been stopped.
