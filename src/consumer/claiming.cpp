@@ -97,6 +97,7 @@ bool Consumer::hold(Indexes done, std::vector<Message> messages, int wanted, boo
     } else {
       held.started = true;
       held.outcome = Outcome{Outcome::Kind::released};
+      held.asked = true;  // its sibling may have given it back already
       finish(batch_.size() - 1, Clock::now());
     }
   }
@@ -213,12 +214,6 @@ void Consumer::look_for_late_claims() {
     late.rested *= 2;
   }
   std::erase_if(late_claims_, [](const LateClaim& late) { return late.rested > kLastLateLook; });
-}
-
-TimePoint Consumer::next_late_look() const {
-  TimePoint next = TimePoint::max();
-  for (const LateClaim& late : late_claims_) next = std::min(next, late.look_at);
-  return next;
 }
 
 std::int64_t Consumer::next_token() {

@@ -106,6 +106,8 @@ void Consumer::work() {
     ledger_.end_claim({});
   }
   look_for_late_claims();
+  // Somebody has locked the rows of all that it did: whoever can claim is to follow.
+  if (!can_claim()) pass_on_wake_up();
   if (!has_work() && !woken_ && vacuum_.take(Clock::now())) {
     settle();
     vacuum_.run(session_.queue());
@@ -114,7 +116,7 @@ void Consumer::work() {
   if (pause || handler_->failed_starts() > 0 || !may_tell_with_claim()) settle();
   // A handler that does not start costs the queue nothing: somebody else may have a better one.
   if (!has_work() && !open_handler()) return;
-  if (!has_work() && !pause && batch_.size() < kMaxBatch && !claim()) return;
+  if (!has_work() && !pause && can_claim() && !claim()) return;
   if (has_work()) {
     work_off_batch();
   } else {
@@ -140,12 +142,12 @@ void Consumer::wait() {
                        eventfd_t rings = 0;
                        if (error || woken) return;
                        ::eventfd_read(bell_.native_handle(), &rings);
-                       woken = waker.take();
+                       woken = can_claim() && waker.take();
                        if (!woken) listen();
                      });
   };
   listen();
-  loop_.slot().slot().listens.store(1);
+  loop_.slot().slot().listens.store(can_claim() ? 1 : 0);
   const double jitter = 0.8 + 0.4 * loop_.random();
   const TimePoint looked = Clock::now();
   // Maintenance got a new session: ours may be dead, and nobody would know until it is needed.
@@ -167,14 +169,14 @@ void Consumer::wait() {
                  looked + jittered(std::max(poll, kBackstop * options_.concurrency)));
     polls = now >= until;
     if (polls) board.polled_at_ms.store(to_ms(now));
-    if (polls || now >= std::min(next_telling(), next_late_look())) break;
+    if (polls || now >= next_telling()) break;
     loop_.enter(Phase::waiting);
     // After the phase was written: maintenance rests, or counts wake-ups, and then looks who waits.
     if (board.resting.load() != 0) ::eventfd_write(context_.call_fd, 1);
-    woken = woken || waker.take();
+    woken = woken || (can_claim() && waker.take());
     recycling_.look(now, handler_->pids());
     loop_.run_until([&] { return woken; },
-                    std::min({until, next_telling(), next_late_look(), now + kLongestSilence}));
+                    std::min({until, next_telling(), now + kLongestSilence}));
   }
   loop_.slot().slot().listens.store(0);
   bell_.cancel();
@@ -214,7 +216,10 @@ void Consumer::work_off_batch() {
     if (!session_.connected()) return;
     // After the last one the next claim may tell.
     const TimePoint ran_until = Clock::now();
-    if (i + 1 < batch_.size() && ran_until >= next_telling()) settle();
+    if (i + 1 < batch_.size() && ran_until >= next_telling()) {
+      look_for_late_claims();
+      settle();
+    }
     recycling_.look(ran_until, handler_->pids());
   }
 }

@@ -68,7 +68,7 @@ class Consumer {
   void claim_unanswered(Indexes done);
   void give_back_claim();
   void look_for_late_claims();
-  TimePoint next_late_look() const;
+  bool can_claim() const { return batch_.size() < kMaxBatch; }
   Millis poll_interval(TimePoint now) const;
   void wait();
   void pass_on_wake_up();

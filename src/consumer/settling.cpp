@@ -33,7 +33,7 @@ constexpr Millis kHandBackRetryMax{1000};
 /// Whether all that the queue does not know yet can be told by the next claim: in the same round
 /// trip and with the same commit.
 bool Consumer::may_tell_with_claim() const {
-  if (tell_alone_ || batch_.size() >= kMaxBatch) return false;
+  if (tell_alone_ || !can_claim()) return false;
   std::optional<std::int64_t> token;
   for (const Held& held : batch_) {
     if (held.waits()) return false;
@@ -68,9 +68,14 @@ void Consumer::settle() {
   std::vector<Settlement> settlements;
   std::vector<std::size_t> indexes;
   const TimePoint now = Clock::now();
+  // All that somebody had locked at once, not each when it is due: a call may wait for each lock.
+  const bool locked_too =
+      loop_.draining() || std::any_of(batch_.begin(), batch_.end(), [&](const Held& held) {
+        return held.untold() && held.locked_for > Millis{0} && held.tell_at <= now;
+      });
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     const Held& held = batch_[i];
-    if (held.untold() && (held.tell_at <= now || loop_.draining())) {
+    if (held.untold() && (locked_too || held.locked_for == Millis{0})) {
       settlements.push_back({held.message.lease, *held.outcome, {context_.slot, held.started_ms}});
       indexes.push_back(i);
     }
@@ -196,21 +201,30 @@ void Consumer::finish(std::size_t index, TimePoint now) {
   const Outcome& outcome = *batch_[index].outcome;
   ledger_.finish(index, outcome);
   if (batch_[index].lost) return ledger_.settled(index);  // nothing to tell
-  // Others may be waiting for what goes back.
-  const bool may_wait = batch_size_.are_brief() && outcome.kind != Outcome::Kind::released;
+  // Where somebody has locked rows each call may take long. But others may be waiting for what goes
+  // back.
+  const auto locked = [](const Held& held) { return held.locked_for > Millis{0}; };
+  const bool may_wait =
+      outcome.kind != Outcome::Kind::released &&
+      (batch_size_.are_brief() || std::any_of(batch_.begin(), batch_.end(), locked));
   const Millis wait = outcome.kind == Outcome::Kind::done ? kDoneUntoldFor : kFailureUntoldFor;
   tell_by_ = std::min(tell_by_, may_wait ? now + wait : TimePoint::min());
 }
 
-/// When to settle though the batch goes on.
+/// When to settle though the batch goes on, or to look what a claim came to that was given up.
 TimePoint Consumer::next_telling() const {
-  if (session_.connected()) return tell_by_;
-  return loop_.draining() ? TimePoint::max() : std::max(tell_by_, try_telling_at_);  // hand_back()
+  TimePoint next = tell_by_;
+  for (const LateClaim& late : late_claims_) next = std::min(next, late.look_at);
+  if (session_.connected()) return next;
+  return loop_.draining() ? TimePoint::max() : std::max(next, try_telling_at_);  // hand_back()
 }
 
 void Consumer::tell_while_running() {
   try {
-    if (open_session_while_running()) settle();
+    if (open_session_while_running()) {
+      look_for_late_claims();
+      settle();
+    }
   } catch (const DatabaseError& error) {
     session_.drop(error);
   }

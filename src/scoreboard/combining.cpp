@@ -39,17 +39,31 @@ constexpr Millis kSiblingPatience{3000};
 /// Whoever was stopped while it claimed has been killed by then.
 constexpr Millis kStuckFor{60'000};
 
-std::uint32_t word_of(State state, int slot = 0) {
-  return static_cast<std::uint32_t>(slot) << 8U | static_cast<std::uint32_t>(state);
+/// The state is followed by whose hand it is in: a slot, and as much of its epoch as has room.
+constexpr unsigned kStateBits = 8, kSlotBits = 10;
+static_assert(kMaxConsumers == 1 << kSlotBits);
+
+std::uint32_t word_of(State state, std::uint32_t hand = 0) {
+  return hand << kStateBits | static_cast<std::uint32_t>(state);
 }
 
 State state_of(std::uint32_t word) {
   return static_cast<State>(word & 0xffU);
 }
 
-/// Anything may stand there.
-int combiner_of(std::uint32_t word) {
-  return static_cast<int>(std::min<std::uint32_t>(word >> 8U, kMaxConsumers - 1));
+std::uint32_t hand_of(std::uint32_t word) {
+  return word >> kStateBits;
+}
+
+std::uint32_t hand_of(Scoreboard& board, int slot) {
+  const std::uint32_t epoch = board.slot(slot).epoch.load();
+  return hand_of(word_of(State::idle, epoch << kSlotBits | static_cast<std::uint32_t>(slot)));
+}
+
+/// The supervisor writes both as soon as it is dead.
+bool lives(Scoreboard& board, std::uint32_t hand) {
+  const int slot = static_cast<int>(hand % kMaxConsumers);
+  return board.slot(slot).beat.load() != 0 && hand_of(board, slot) == hand;
 }
 
 std::atomic<std::uint64_t>& bits_of(FleetBoard& board, int slot) {
@@ -70,6 +84,9 @@ std::size_t published(const FleetBoard& board) {
 
 }  // namespace
 
+Combining::Combining(Scoreboard& board, int slot, Millis turn)
+    : board_(board), slot_(slot), hand_(hand_of(board, slot)), turn_length_(turn) {}
+
 PublishedClaim& Combining::of(int slot) {
   return board_.published_claim(slot);
 }
@@ -82,7 +99,7 @@ Combining::Part Combining::publish(const OneClaim& claim, const std::function<bo
     if (is_stuck(before)) return Part::alone;
   } while (!own.word.compare_exchange_weak(before, word_of(State::idle)));
   own.claim = claim;
-  combiner_ = -1;
+  combiner_.reset();
   wait_until_ = Clock::now() + kSiblingPatience;
   look_ = kFirstClaimLook;
   own.word.store(word_of(State::published));
@@ -163,14 +180,11 @@ void Combining::wait(std::uint32_t word) {
 /// For a moment. It is given up when the combiner is dead, or takes too long.
 std::optional<Combining::Part> Combining::wait_for_combiner(std::uint32_t word) {
   PublishedClaim& own = of(slot_);
-  const Slot& slot = board_.slot(combiner_of(word));
-  if (combiner_ != combiner_of(word)) {
-    combiner_ = combiner_of(word);
-    combiner_epoch_ = slot.epoch.load();
+  if (combiner_ != hand_of(word)) {
+    combiner_ = hand_of(word);
     wait_until_ = Clock::now() + kSiblingPatience;
   }
-  // The supervisor writes both as soon as it is dead.
-  const bool alive = slot.beat.load() != 0 && slot.epoch.load() == combiner_epoch_;
+  const bool alive = lives(board_, hand_of(word));
   if (alive && Clock::now() < wait_until_) {
     wait(word);
     return std::nullopt;
@@ -191,7 +205,7 @@ std::span<const OneClaim> Combining::gather(bool linger) {
   }
   gathered_.assign(1, own_);
   slots_.clear();
-  const auto word = word_of(State::taken, slot_);
+  const auto word = word_of(State::taken, hand_);
   // On from where the last one came to, so that everybody's turn comes.
   int from = static_cast<int>(board.gathered_to.load() % kMaxConsumers);
   const int end = from + kMaxConsumers;
@@ -271,10 +285,10 @@ std::vector<Message> Combining::answer_all(std::vector<Message> messages, bool l
 /// False when that sibling has given up.
 bool Combining::write(int slot, const OneClaim& claim, const Message* message, bool look_again) {
   PublishedClaim& its = of(slot);
-  auto taken = word_of(State::taken, slot_);
-  if (!its.word.compare_exchange_strong(taken, word_of(State::writing, slot_))) return false;
+  auto taken = word_of(State::taken, hand_);
+  if (!its.word.compare_exchange_strong(taken, word_of(State::writing, hand_))) return false;
   write_answer(its.answer, claim.token, message, look_again);
-  auto writing = word_of(State::writing, slot_);
+  auto writing = word_of(State::writing, hand_);
   its.word.compare_exchange_strong(writing, word_of(State::answered));
   futex_wake(its.word);
   return true;
@@ -282,7 +296,7 @@ bool Combining::write(int slot, const OneClaim& claim, const Message* message, b
 
 void Combining::fail_all(bool unknown) {
   for (const int slot : std::exchange(slots_, {})) {
-    auto taken = word_of(State::taken, slot_);
+    auto taken = word_of(State::taken, hand_);
     if (of(slot).word.compare_exchange_strong(taken,
                                               word_of(unknown ? State::unknown : State::failed))) {
       futex_wake(of(slot).word);
@@ -332,12 +346,12 @@ bool Combining::hand_over_turn() {
     return true;
   }
   int from = 0;
-  const auto slot = take_next(from, kMaxConsumers, word_of(State::writing, slot_));
+  const auto slot = take_next(from, kMaxConsumers, word_of(State::writing, hand_));
   if (!slot) return false;
   of(*slot).turn = static_cast<std::uint32_t>(turn_->index);
   of(*slot).turn_until_ms = turn_->until_ms;
   turn_.reset();
-  auto writing = word_of(State::writing, slot_);
+  auto writing = word_of(State::writing, hand_);
   of(*slot).word.compare_exchange_strong(writing, word_of(State::combines));
   futex_wake(of(*slot).word);
   return true;

@@ -45,8 +45,7 @@ class Combining {
  public:
   /// A turn that is not ended is over after so long.
   static constexpr Millis kTurn{50};
-  Combining(Scoreboard& board, int slot, Millis turn = kTurn)
-      : board_(board), slot_(slot), turn_length_(turn) {}
+  Combining(Scoreboard& board, int slot, Millis turn = kTurn);
   ~Combining() { end(); }
   Combining(const Combining&) = delete;
   Combining& operator=(const Combining&) = delete;
@@ -90,6 +89,7 @@ class Combining {
 
   Scoreboard& board_;
   int slot_;
+  std::uint32_t hand_;  ///< who that is, in words
   Millis turn_length_;
   std::vector<OneClaim> gathered_;
   std::vector<int> slots_;  ///< whose these are, but for the first
@@ -101,8 +101,7 @@ class Combining {
   OneClaim own_;
   ClaimAnswer answer_;
   // Who has the own claim in hand, and until when to wait.
-  int combiner_ = -1;
-  std::uint32_t combiner_epoch_ = 0;
+  std::optional<std::uint32_t> combiner_;
   TimePoint wait_until_;
   Millis look_{};  ///< how long until the next one
   std::optional<TimePoint> stuck_since_;

@@ -17,7 +17,7 @@ struct Gate {
         "create table claimed (id bigint, token bigint, size int, xid xid8 default"
         " pg_current_xact_id());"
         "create function gate() returns trigger language plpgsql as $$ begin"
-        "  if new.claims <> old.claims then"
+        "  if new.claims <> old.claims and new.payload->>'do' is null then"
         "    insert into public.claimed values (new.id, new.token, length(new.payload::text));"
         "    perform pg_advisory_xact_lock_shared(4711);"
         "  end if;"
@@ -175,6 +175,35 @@ TEST_CASE("Who claims for others may die, stop or lose its session", "[combining
     CHECK(seen == static_cast<std::int64_t>(exits));
     stop_cleanly(fleet);
   }
+}
+
+TEST_CASE("What a claim got late is handed back though its consumer runs something else",
+          "[combining]") {
+  Bed bed;
+  Gate gate(bed);
+  Fleet fleet(bed.settings(kFleet));
+  REQUIRE(fleet.wait_ready());
+  const int slot = gate.claim_together(20);
+  const auto done = static_cast<std::int64_t>(bed.runs().size());
+  // For those whose claims the killed one had in hand, and for who replaces it.
+  bed.sql.query(
+      "update pgforeman.message set payload = '{\"do\": \"hold\"}' where id in (select id"
+      " from pgforeman.message where token = 0 for update skip locked)");
+  ::kill(fleet.status().slots[static_cast<std::size_t>(slot)].pid, SIGKILL);
+  REQUIRE(fleet.wait_for_status([](const Status& s) {
+    return std::all_of(s.slots.begin(), s.slots.end(),
+                       [](const SlotStatus& one) { return one.phase == "running"; });
+  }));
+  gate.open();
+  // The statement of the killed one ends, and they hold what nobody knows of.
+  REQUIRE(eventually([&] { return gate.together() > 1; }));
+  CHECK(eventually([&] { return bed.claimable() == bed.left() - 4; }, 15s));
+  bed.go();
+  CHECK(bed.wait_until_empty(15s));
+  CHECK(static_cast<std::int64_t>(bed.runs().size()) == 20);
+  CHECK(distinct(bed.runs()) == 20);
+  CHECK(done < 20);
+  stop_cleanly(fleet);
 }
 
 TEST_CASE("TERM while claims are made together: nothing of them is started", "[combining]") {

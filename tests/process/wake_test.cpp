@@ -196,6 +196,38 @@ TEST_CASE("A wake-up that its consumer cannot follow goes on to another", "[wake
   stop_cleanly(fleet);
 }
 
+TEST_CASE("Consumers that can claim no more leave wake-ups to others", "[wake]") {
+  Bed bed;
+  bed.send(2, R"({"do": "hold"})");
+  bed.send(1998);
+  Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"},
+                                             {"HANDLER_MODE", "jsonl"},
+                                             {"CONCURRENCY", "3"},
+                                             {"BATCH", "1000"}})));
+  REQUIRE(eventually([&] { return bed.claimable() == 0; }));
+  Sql somebody(bed.conninfo);
+  somebody.query("begin; select count(*) from (select from pgforeman.message for update) locked");
+  // Until the rows are free they hold as much as anybody may.
+  bed.go();
+  REQUIRE(bed.wait_for_runs(2000));
+  REQUIRE(idle(fleet));
+  REQUIRE(hears(fleet));
+  std::vector<double> took;
+  for (std::size_t i = 2001; i <= 2010; ++i) {
+    const double sent = wall_now();
+    bed.send();
+    REQUIRE(bed.wait_for_runs(i));
+    took.push_back(bed.runs().back().time - sent);
+    REQUIRE(eventually([&] { return bed.left() == 2000; }));
+  }
+  say("beside two of three consumers that can claim no more a message starts after " + in_ms(took));
+  CHECK(figures(took).worst < allowed(0.250));
+  somebody.query("commit");
+  CHECK(bed.wait_until_empty(20s));
+  CHECK(bed.runs().size() == 2010);
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("A message for later is started when it is due", "[wake]") {
   Bed bed;
   Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"}})));

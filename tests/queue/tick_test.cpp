@@ -118,6 +118,9 @@ TEST_CASE("What becomes claimable other fleets are told of", "[tick]") {
   CHECK(db.queue.tick().promoted == 0);
   CHECK(db.queue.sweep({}, {0, 0, late, 0}).moved == 0);
   CHECK(other.news().empty());
+  db.settle(db.claim(1).at(0).lease, dead("x"));
+  CHECK(db.sql.query("select pgforeman.dead_retry()") != "");
+  CHECK(told());
 }
 
 TEST_CASE("Counts are bounded, and say so", "[tick]") {

@@ -108,6 +108,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set lock_timeout = '8s'  -- for a lock on the whole table: later nobody looks what it claimed
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -162,6 +163,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set lock_timeout = '8s'  -- see claim
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$

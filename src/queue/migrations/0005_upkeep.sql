@@ -261,8 +261,9 @@ return (
 -- that the claim was given: from there on it is looked for among the first 20,000 of each lane, as
 -- tokens are in no index. What is not found comes back when its lease ends.
 -- With `error` the claimer died of what may be the message's doing: one that was claimed more than
--- ten times oftener than it ran counts a crash, so that it cannot cycle for ever. It stays in its
--- lane then, until a sweep finds it a second or two later: a pause for what kills whoever claims it.
+-- ten times oftener than it ran counts a crash, so that it cannot cycle for ever. From the second
+-- time on it goes to the fresh lane, where a sweep finds it a second or two later: a pause for what
+-- kills whoever claims it.
 create function pgforeman.release_token(
   queue text, token bigint, error text default null, evidence jsonb default null,
   max_crashes int default null, backoff interval default null, backoff_max interval default null,
@@ -309,7 +310,9 @@ begin
   end if;
   update pgforeman.message m
   set token = 0, visible_at = '-infinity',
-      lane = case when release_token.error is null then m.lane / 2 * 2 else m.lane end,
+      lane = m.lane / 2 * 2
+             + (release_token.error is not null
+                and m.claims - m.claims_base - m.attempt - m.crashes > 1)::int,
       claims_base = m.claims_base + (release_token.error is null)::int
   where m.id = any (held) and m.token = release_token.token;
   get diagnostics released = row_count;

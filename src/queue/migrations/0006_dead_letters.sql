@@ -63,8 +63,11 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
+declare
+  message record;
+  queues  text[] := '{}';
 begin
-  return query
+  for message in
     with gone as (
       delete from pgforeman.dead_message d
       where d.id = any (array(
@@ -79,10 +82,12 @@ begin
            g.payload, g.headers, g.error, g.history
     from gone g
     order by g.died_at, g.id
-    returning id;
-  if found and dead_retry.queue is not null then
-    perform pgforeman.announce(dead_retry.queue, 'now');
-  end if;
+    returning id, queue
+  loop
+    if message.queue <> all (queues) then queues := queues || message.queue; end if;
+    return next message.id;
+  end loop;
+  perform pgforeman.announce(q.queue, 'now') from unnest(queues) q (queue);
 end
 $$;
 
