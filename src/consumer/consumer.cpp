@@ -134,6 +134,7 @@ Millis Consumer::poll_interval(TimePoint now) const {
 
 void Consumer::wait() {
   bool woken = false;
+  const bool may_follow = can_claim();
   Waker waker(context_);
   // Whoever shares the bell hears it too, and one of them takes the wake-up.
   const std::function<void()> listen = [&] {
@@ -142,12 +143,12 @@ void Consumer::wait() {
                        eventfd_t rings = 0;
                        if (error || woken) return;
                        ::eventfd_read(bell_.native_handle(), &rings);
-                       woken = can_claim() && waker.take();
+                       woken = waker.take();
                        if (!woken) listen();
                      });
   };
-  listen();
-  loop_.slot().slot().listens.store(can_claim() ? 1 : 0);
+  if (may_follow) listen();
+  loop_.slot().slot().listens.store(may_follow ? 1 : 0);
   const double jitter = 0.8 + 0.4 * loop_.random();
   const TimePoint looked = Clock::now();
   // Maintenance got a new session: ours may be dead, and nobody would know until it is needed.
@@ -168,12 +169,12 @@ void Consumer::wait() {
         std::min((other <= now ? std::max(looked, other) : looked) + jittered(poll),
                  looked + jittered(std::max(poll, kBackstop * options_.concurrency)));
     polls = now >= until;
-    if (polls) board.polled_at_ms.store(to_ms(now));
+    if (polls && may_follow) board.polled_at_ms.store(to_ms(now));
     if (polls || now >= next_telling()) break;
     loop_.enter(Phase::waiting);
     // After the phase was written: maintenance rests, or counts wake-ups, and then looks who waits.
     if (board.resting.load() != 0) ::eventfd_write(context_.call_fd, 1);
-    woken = woken || (can_claim() && waker.take());
+    woken = woken || (may_follow && waker.take());
     recycling_.look(now, handler_->pids());
     loop_.run_until([&] { return woken; },
                     std::min({until, next_telling(), now + kLongestSilence}));
@@ -181,7 +182,7 @@ void Consumer::wait() {
   loop_.slot().slot().listens.store(0);
   bell_.cancel();
   loop_.io().poll();
-  woken_ = woken || polls;
+  woken_ = woken || (polls && may_follow);
 }
 
 /// Who cannot follow it leaves it to others.

@@ -213,10 +213,13 @@ void Consumer::finish(std::size_t index, TimePoint now) {
 
 /// When to settle though the batch goes on, or to look what a claim came to that was given up.
 TimePoint Consumer::next_telling() const {
+  if (!session_.connected()) {
+    return loop_.draining() ? TimePoint::max()
+                            : std::max(tell_by_, try_telling_at_);  // hand_back()
+  }
   TimePoint next = tell_by_;
   for (const LateClaim& late : late_claims_) next = std::min(next, late.look_at);
-  if (session_.connected()) return next;
-  return loop_.draining() ? TimePoint::max() : std::max(next, try_telling_at_);  // hand_back()
+  return next;
 }
 
 void Consumer::tell_while_running() {

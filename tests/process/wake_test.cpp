@@ -198,20 +198,27 @@ TEST_CASE("A wake-up that its consumer cannot follow goes on to another", "[wake
 
 TEST_CASE("Consumers that can claim no more leave wake-ups to others", "[wake]") {
   Bed bed;
-  bed.send(2, R"({"do": "hold"})");
-  bed.send(1998);
   Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"},
                                              {"HANDLER_MODE", "jsonl"},
                                              {"CONCURRENCY", "3"},
                                              {"BATCH", "1000"}})));
-  REQUIRE(eventually([&] { return bed.claimable() == 0; }));
+  REQUIRE(hears(fleet));
+  REQUIRE(idle(fleet));
+  const auto slots = fleet.status().slots;
+  for (const int other : {1, 2}) ::kill(slots[static_cast<std::size_t>(other)].pid, SIGSTOP);
+  for (const int other : {1, 2}) {
+    bed.sql.query(
+        "select count(pgforeman.send('q', '{\"do\": \"hold\"}')) from"
+        " generate_series(1, 1000)");
+    REQUIRE(eventually([&] { return bed.claimable() == 0; }));
+    ::kill(slots[static_cast<std::size_t>(other)].pid, SIGCONT);
+  }
   Sql somebody(bed.conninfo);
   somebody.query("begin; select count(*) from (select from pgforeman.message for update) locked");
   // Until the rows are free they hold as much as anybody may.
   bed.go();
   REQUIRE(bed.wait_for_runs(2000));
   REQUIRE(idle(fleet));
-  REQUIRE(hears(fleet));
   std::vector<double> took;
   for (std::size_t i = 2001; i <= 2010; ++i) {
     const double sent = wall_now();

@@ -262,8 +262,7 @@ return (
 -- tokens are in no index. What is not found comes back when its lease ends.
 -- With `error` the claimer died of what may be the message's doing: one that was claimed more than
 -- ten times oftener than it ran counts a crash, so that it cannot cycle for ever. From the second
--- time on it goes to the fresh lane, where a sweep finds it a second or two later: a pause for what
--- kills whoever claims it.
+-- time on it waits for a second: a pause for what kills whoever claims it.
 create function pgforeman.release_token(
   queue text, token bigint, error text default null, evidence jsonb default null,
   max_crashes int default null, backoff interval default null, backoff_max interval default null,
@@ -281,13 +280,15 @@ as $$
 declare
   most     constant int := 20000;
   held     bigint[];
+  waiting  boolean[];
   suspects bigint[] := '{}';
   size     int[];
   released bigint;
 begin
   if release_token.token = 0 then return 0; end if;
-  select array_agg(w.id),
-         coalesce(array_agg(w.id) filter (where w.fruitless > 10), '{}') into held, suspects
+  select array_agg(w.id), array_agg(release_token.error is not null and w.fruitless > 1),
+         coalesce(array_agg(w.id) filter (where w.fruitless > 10), '{}')
+  into held, waiting, suspects
   from generate_series(0, 7) l (lane)
   cross join lateral (
     select m.id, m.token, m.claims - m.claims_base - m.attempt - m.crashes as fruitless
@@ -309,12 +310,11 @@ begin
       release_token.backoff, release_token.backoff_max);
   end if;
   update pgforeman.message m
-  set token = 0, visible_at = '-infinity',
-      lane = m.lane / 2 * 2
-             + (release_token.error is not null
-                and m.claims - m.claims_base - m.attempt - m.crashes > 1)::int,
+  set token = 0, visible_at = '-infinity', lane = m.lane / 2 * 2, state = w.waits::int,
+      due_at = case when w.waits then clock_timestamp() + interval '1 second' else m.due_at end,
       claims_base = m.claims_base + (release_token.error is null)::int
-  where m.id = any (held) and m.token = release_token.token;
+  from unnest(held, waiting) w (id, waits)
+  where m.id = w.id and m.token = release_token.token;
   get diagnostics released = row_count;
   if released > 0 then perform pgforeman.announce(release_token.queue, 'now'); end if;
   return released + cardinality(suspects);
