@@ -314,7 +314,7 @@ begin
       due_at = case when w.waits then clock_timestamp() + interval '1 second' else m.due_at end,
       claims_base = m.claims_base + (release_token.error is null)::int
   from unnest(held, waiting) w (id, waits)
-  where m.id = w.id and m.token = release_token.token;
+  where m.id = any (held) and m.id = w.id and m.token = release_token.token;
   get diagnostics released = row_count;
   if released > 0 then perform pgforeman.announce(release_token.queue, 'now'); end if;
   return released + cardinality(suspects);
