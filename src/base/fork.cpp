@@ -67,7 +67,7 @@ void arm_parent_death(pid_t parent) {
   action.sa_flags = SA_RESTART;
   ::sigfillset(&action.sa_mask);
   ::sigaction(SIGCONT, &action, nullptr);
-  ::prctl(PR_SET_PDEATHSIG, SIGCONT);
+  ::prctl(PR_SET_PDEATHSIG, SIGCONT);  // proves: P11
   // It may have died before the line above.
   if (::getppid() != parent) ::_exit(EXIT_SUCCESS);
 }
@@ -84,7 +84,7 @@ pid_t fork_child(ChildMain main, void* context, std::span<const int> keep,
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &ignore, nullptr);
-  close_all_but(keep);
+  close_all_but(keep);  // proves: P8
   open_child_list();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   arm_parent_death(parent);

@@ -38,7 +38,7 @@ bool Session::try_connect() {
   try {
     ConnectionSettings settings;
     settings.conninfo = resolve_conninfo(*context_.options);
-    settings.application_name = application_name_;
+    settings.application_name = application_name_;  // proves: P33
     settings.watchdog = kDatabaseWatchdog;
     connection_ = std::make_unique<Connection>(settings);
     queue_.emplace(*connection_, context_.options->queue);
@@ -70,7 +70,7 @@ void Session::failed(const DatabaseError& error) {
   report(error.what());
   set_broken();  // until a call works again, whatever the session says
   const bool answered = error.may_work_later() || error.kind() == DatabaseError::Kind::rejected;
-  if (!answered) close();
+  if (!answered) close();  // proves: P30
   loop_.enter(Phase::connecting);
   wait_before_retry();
 }

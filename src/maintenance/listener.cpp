@@ -16,7 +16,7 @@ Listener::Listener(const MaintenanceTools& tools) : tools_(tools), socket_(tools
 
 void Listener::open() {
   Queue& queue = tools_.session.queue();
-  if (!queue.can_listen()) {
+  if (!queue.can_listen()) {  // proves: P32
     opened_ = true;
     return say_that_it_polls("the connection goes through a pooler that swaps sessions");
   }

@@ -7,7 +7,7 @@ namespace {
 
 // With the look behind the marks each ten seconds it is less than one statement a second that an
 // idle fleet costs.
-constexpr Millis kTick{1200};
+constexpr Millis kTick{1200};  // proves: P34
 constexpr Millis kSoonest{20};
 constexpr std::int64_t kMostCounted = 10'000;  // as pgforeman.counts does
 

@@ -13,7 +13,7 @@ namespace pgforeman {
 
 /// An unanswered database call loses its socket after this long, which must be shorter than
 /// kDatabasePhase: a silent server gives a reconnect, never a kill.
-inline constexpr Millis kDatabaseWatchdog{12000};
+inline constexpr Millis kDatabaseWatchdog{12000};  // proves: P31
 inline constexpr Millis kDatabasePhase{20000};
 /// A try to connect has a timeout for each address, but names with many addresses and dead name
 /// servers have no bound of ours; who has no session holds nothing, so patience costs nothing.

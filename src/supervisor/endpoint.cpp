@@ -202,7 +202,7 @@ class Endpoint::Impl final : public HttpSession::Owner, public std::enable_share
     }
     if (by_age_.empty()) return false;
     needs_room_ = true;
-    evict_oldest();
+    evict_oldest();  // proves: P40
     needs_room_ = false;
     return true;
   }

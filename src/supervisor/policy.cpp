@@ -27,6 +27,7 @@ void forget_boot_failures(SlotState& slot) {
 
 void heal(SlotState& slot, TimePoint now) {
   if (!slot.crash_looping || !slot.reached_waiting) return;
+  // proves: P5 verdict
   if (!slot.healthy_since || now - *slot.healthy_since < kHealthClears) return;
   slot.crash_looping = false;
   forget_boot_failures(slot);
@@ -82,7 +83,7 @@ void Policy::want(int slot, TimePoint now) {
 std::vector<Action> Policy::tick(TimePoint now, const Observations& observed, bool unrescued) {
   std::vector<Action> actions;
   unrescued_ = unrescued;
-  if (now - last_tick_ > kLateTick) no_kill_before_ = now + kGraceAfterPause;
+  if (now - last_tick_ > kLateTick) no_kill_before_ = now + kGraceAfterPause;  // proves: P13
   last_tick_ = now;
   // Maintenance first: it must not be the one that finds no session or no process left.
   look_at(kMaintenanceSlot, slots_[kMaintenanceSlot], now, observed, actions);
@@ -93,7 +94,7 @@ std::vector<Action> Policy::tick(TimePoint now, const Observations& observed, bo
       slots_.begin(), slots_.end(), [](const auto& item) { return item.second.ever_forked; });
   if (all_forked_once) first_fleet_forked_ = true;
   if (!first_fleet_forked_ && !stopping() && now - started_at_ >= settings_.boot_timeout) {
-    gave_up_ = true;
+    gave_up_ = true;  // proves: P7 give_up
     actions.push_back({Action::Kind::give_up, 0, 0,
                        "the first fleet could not be forked within the boot timeout"});
     stop(now);
@@ -124,7 +125,7 @@ void Policy::look_at(int index, SlotState& slot, TimePoint now, const Observatio
 /// None of a fleet that stops, but for maintenance that died too early: only it hands back what
 /// dead consumers held.
 bool Policy::may_fork(int index, TimePoint now) const {
-  if (!stopping()) return true;
+  if (!stopping()) return true;  // proves: P10
   if (index != kMaintenanceSlot || now >= ends_at() || slots_.at(index).drained) return false;
   return unrescued_ || std::any_of(slots_.begin(), slots_.end(), [](const auto& item) {
            return item.first != kMaintenanceSlot && item.second.life == SlotState::Life::alive;
@@ -167,9 +168,9 @@ Deadline Policy::own_deadline(const SlotState& slot) {
   const Phase phase = slot.beat.phase();
   if (!slot.reported || boot_phase(phase)) {
     const TimePoint since = slot.reported ? slot.beat_seen_at : slot.forked_at;
-    return {since + limits[Phase::booting], Phase::booting};
+    return {since + limits[Phase::booting], Phase::booting};  // proves: P4
   }
-  return {std::min(slot.beat.deadline(), slot.beat_seen_at + limits[phase]), phase};
+  return {std::min(slot.beat.deadline(), slot.beat_seen_at + limits[phase]), phase};  // proves: P12
 }
 
 /// Who hangs when it is told to drain gets no more time for it.
@@ -191,7 +192,7 @@ void Policy::enforce_deadline(int index, SlotState& slot, TimePoint now,
                               std::vector<Action>& actions) {
   if (slot.killed_at || now < no_kill_before_) return;
   const Deadline deadline = deadline_of(index, slot);
-  if (now <= deadline.at) return;
+  if (now <= deadline.at) return;  // proves: P3
   slot.killed_at = now;
   slot.missed = deadline.phase;
   actions.push_back({Action::Kind::signal, index, SIGKILL, missed(deadline.phase)});
@@ -214,7 +215,7 @@ void Policy::on_forked(int index, TimePoint now) {
 
 void Policy::on_fork_failed(int index, TimePoint now) {
   SlotState& slot = slots_[index];
-  slot.due_at = now + backoff(slot.fork_failures);
+  slot.due_at = now + backoff(slot.fork_failures);  // proves: P7 retry
   slot.fork_failures++;
 }
 
@@ -247,7 +248,7 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
       !slot.reached_waiting && verdict.cause != ExitCause::drained && !recycled && !told;
   heal(slot, now);
   slot.life = slot.wanted ? SlotState::Life::due : SlotState::Life::absent;
-  slot.due_at = now;
+  slot.due_at = now;  // proves: P1
   if (failed_boot && !connecting) {
     note_boot_failure(slot, now, verdict);
   } else if (failed_boot) {
@@ -268,7 +269,7 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
 
 void Policy::note_boot_failure(SlotState& slot, TimePoint now, ExitVerdict& verdict) {
   slot.due_at = now + backoff(slot.boot_failures);
-  slot.boot_failures++;
+  slot.boot_failures++;  // proves: P5 count
   auto& times = slot.boot_failure_times;
   times.push_back(now);
   const auto most = static_cast<std::size_t>(settings_.crash_loop_count);
@@ -302,7 +303,7 @@ void Policy::drain_fleet(TimePoint now, std::vector<Action>& actions) {
   for (auto& [index, slot] : slots_) {
     if (slot.life != SlotState::Life::alive || index == kMaintenanceSlot) continue;
     consumers_left = true;
-    drain(index, slot, now, kDrainSignal, actions);
+    drain(index, slot, now, kDrainSignal, actions);  // proves: P25
     // One deadline for the fleet, whenever a child was told.
     slot.told_to_drain_at = std::min(*slot.told_to_drain_at, *stopping_since_);
     if (hurrying_) actions.push_back({Action::Kind::signal, index, kHurrySignal, ""});

@@ -66,7 +66,7 @@ std::variant<NeedMore, HttpRequest, Refusal> RequestReader::next() {
     if (error && error != http::error::need_more) return refusal_of(error);
     if (!error && parser_->http.is_done()) return take_request();
   }
-  if (room() == 0) return too_large();
+  if (room() == 0) return too_large();  // proves: P42
   return NeedMore{};
 }
 

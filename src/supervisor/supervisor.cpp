@@ -262,7 +262,7 @@ void Supervisor::reap() {
       if (child.pid > 0) keep.push_back(child.pid);
     }
     const std::size_t known = ended.size();
-    for (const auto& exit : kill_strangers(keep)) take(exit);
+    for (const auto& exit : kill_strangers(keep)) take(exit);  // proves: P9
     for (; done < known; ++done) on_exit(ended[done].first, ended[done].second, strangers);
   }
 }
@@ -273,7 +273,7 @@ void Supervisor::on_exit(int slot, ChildExit exit, std::span<const ChildExit> st
   const TimePoint now = Clock::now();
   const ExitVerdict verdict = policy_.on_exit(slot, exit, observe(slot, child), now);
   const std::string cause{to_string(verdict.cause)};
-  exits_by_cause_[cause]++;
+  exits_by_cause_[cause]++;  // proves: P14
   child.exits++;
   child.last_exit = LastExit{cause, verdict.explain, 0};
   child.exited_at = now;
@@ -304,7 +304,7 @@ void Supervisor::hand_over_ledger(Child& child, const ChildExit& exit, const Exi
                                   std::span<const ChildExit> strangers) {
   if (child.ledger < 0) return;
   const Ledger& ledger = scoreboard_->ledger(child.ledger);
-  if (read_ledger(ledger).empty()) {
+  if (read_ledger(ledger).empty()) {  // proves: P20
     ledgers_.give_back(child.ledger);
   } else {
     Death death{verdict.blame, exit.signal == 0 ? exit.exit_code : -1, exit.signal, 0,
@@ -314,7 +314,7 @@ void Supervisor::hand_over_ledger(Child& child, const ChildExit& exit, const Exi
         [&](const ChildExit& stranger) { return stranger.pid == ledger.handler_pid.load(); });
     if (handler != strangers.end()) death.handler_peak_rss_kib = handler->peak_rss_kib;
     ledgers_.orphan(child.ledger, death);
-    ::eventfd_write(call_fd_.get(), 1);
+    ::eventfd_write(call_fd_.get(), 1);  // proves: P2
   }
   child.ledger = -1;
 }

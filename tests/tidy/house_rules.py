@@ -222,25 +222,35 @@ def docs(tree):
 
 
 def proofs(tree):
-    """What tools/prove breaks and what it then runs are there, and docs/promises.md has the list."""
+    """Each line that keeps a promise is marked, and tools/prove knows how to break it and what fails."""
     data, promises = tree.root / "tests/broken_lines.json", tree.root / "docs/promises.md"
     if not data.exists():
         return
-    told = promises.read_text(encoding="utf-8").splitlines() if promises.exists() else []
+    name = tree.name(data)
+    listed = promises.read_text(encoding="utf-8").splitlines() if promises.exists() else []
     prove = SourceFileLoader("prove", str(HERE.parents[1] / "tools/prove")).load_module()
     tests = "".join(p.read_text(encoding="utf-8") for p in tree.cpp("tests"))
     tests = re.sub(r'"\s*\n\s*"', "", tests)
+    places, seen = prove.markers(tree.root), set()
     for entry in json.loads(data.read_text(encoding="utf-8")):
-        path, name = tree.root / entry["file"], tree.name(data)
-        if not path.exists() or entry["line"] not in path.read_text(encoding="utf-8"):
-            yield f"{name}: {entry['promise']}: {entry['file']} has no such line: {entry['line']}"
-        if entry["line"] == entry["broken"]:
-            yield f"{name}: {entry['promise']}: breaks nothing: {entry['line']}"
-            continue
+        marker = entry["marker"]
+        found = places.get(marker, [])
+        if marker in seen:
+            yield f"{name}: {marker}: listed twice"
+        seen.add(marker)
+        if len(found) != 1:
+            yield f"{name}: {marker}: one line should be marked so, not {len(found)}"
+        elif prove.marked(entry, found[0]) == prove.broken(entry, found[0]):
+            yield f"{name}: {marker}: breaks nothing: {entry['broken']}"
+        elif not "".join(prove.marked(entry, found[0])).strip():
+            yield f"{name}: {marker}: marks no code"
         if f'"{entry["test"]}"' not in tests:
-            yield f"{name}: {entry['promise']}: no such test: {entry['test']}"
-        if prove.row(entry) not in told:
+            yield f"{name}: {marker}: no such test: {entry['test']}"
+        if prove.row(entry, prove.places_of(entry, tree.root)) not in listed:
             yield f"docs/promises.md lacks a line of `tools/prove --list`: {entry['broken_so']}"
+    for marker in sorted(places.keys() - seen):
+        for path, index in places[marker]:
+            yield f"{tree.name(path)}:{index + 1}: {name} does not list the marker {marker}"
 
 
 RULES = {f.__name__: f
@@ -297,11 +307,17 @@ BROKEN = {
         "src/base/a.cpp": 'log::info("child ended", {{"a", 1}});\nlog::warn("is new", {});\n'
                           'log::write(x ? log::Level::info : log::Level::warn, "is newer", {});\n',
     }),
-    "proofs": (3, {
-        "tests/broken_lines.json": '[{"promise": "P1", "broken_so": "x", "file": "src/a.cpp", '
-                                   '"line": "gone", "broken": "", "test": "gone", '
-                                   '"suite": "a"}]\n',
-        "src/a.cpp": "a();\n",
+    # No marker, test or line of docs; the same text; a blank line; twice, no line of docs; not listed.
+    "proofs": (8, {
+        "tests/broken_lines.json": json.dumps([
+            {"marker": marker, "broken_so": "x", "broken": broken, "suite": "a_tests", "test": test}
+            for marker, broken, test in (("P1", "", "gone"), ("P2 a", "b();", "is there"),
+                                         ("P3", "c();", "is there"), ("P4", "", "is there"))]),
+        "src/a.cpp": "a();\n  b();  // proves: P2 a, P5\n// proves: P3\n\nd();  // proves: P4\n",
+        "src/a.sql": "d(); -- proves: P4\n",
+        "tests/a/a.cpp": 'TEST_CASE("is "\n  "there") {}\n',
+        "docs/promises.md": "| P2 a | x | `src/a.cpp` | is there (`a_tests`) |\n"
+                            "| P3 | x | `src/a.cpp` | is there (`a_tests`) |\n",
     }),
 }
 

@@ -41,7 +41,7 @@ begin
           and pg_advisory_unlock(1885824614, hashtext(announce.queue)))
      and pg_try_advisory_lock_shared(1885824614, hashtext(announce.queue))
      and pg_advisory_unlock_shared(1885824614, hashtext(announce.queue)) then
-    perform pg_notify('pgforeman', announce.queue || ' ' || announce.word);
+    perform pg_notify('pgforeman', announce.queue || ' ' || announce.word); -- proves: P26
   end if;
 end
 $$;

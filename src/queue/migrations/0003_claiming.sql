@@ -44,8 +44,10 @@ begin
   if cardinality(end_done.tokens) <> 1 then
     delete from pgforeman.message m
     where m.id = any (end_done.ids)
+      -- proves: P21 together
       and m.token = end_done.tokens[array_position(end_done.ids, m.id)] and m.token <> 0;
   elsif given = 1 then
+    -- proves: P21 alone
     delete from pgforeman.message m where m.id = first and m.token = common and common <> 0;
   -- Sent together, as most are: their range is looked for once, instead of each of them.
   elsif first > 0 and last > 0 and last - first = given - 1

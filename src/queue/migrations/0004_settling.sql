@@ -7,6 +7,7 @@ language sql volatile
 set search_path = pg_catalog, pg_temp
 return make_interval(secs =>
   least(extract(epoch from backoff_max)::double precision,
+        -- proves: P23
         extract(epoch from backoff)::double precision * power(2, least(greatest(failures, 1) - 1, 60)))
   * (0.8 + 0.4 * random()));
 
@@ -101,7 +102,7 @@ begin
                   settle.evidence) l (i, t, o, d, e, v)
       where m.id = any (wanted) and m.id = l.i and m.token = l.t and l.t <> 0
         and (l.o = 'retry' and m.attempt + 1 < settle.max_attempts
-             or l.o = 'crash' and m.crashes + 1 < settle.max_crashes)
+             or l.o = 'crash' and m.crashes + 1 < settle.max_crashes) -- proves: P6
       returning m.id, m.queue, m.state)
     select coalesce(array_agg(a.id), '{}'), min(a.queue) filter (where a.state = 0)
     into retried, ready_queue from again a;
@@ -138,7 +139,7 @@ begin
     from unnest(settle.ids, settle.outcomes) l (i, o) where o = 'released';
     with freed as (
       update pgforeman.message m
-      set lane = m.lane / 2 * 2, token = 0, visible_at = '-infinity',
+      set lane = m.lane / 2 * 2, token = 0, visible_at = '-infinity', -- proves: P24
           claims_base = m.claims_base + (l.v is null)::int,
           history = pgforeman.with_run(m.history, l.v, m.claims)
       from unnest(settle.ids, settle.tokens, settle.outcomes, settle.evidence) l (i, t, o, v)
@@ -189,7 +190,7 @@ begin
     for no key update of m skip locked),
   extended as (
     update pgforeman.message m
-    set visible_at = clock_timestamp() + renew.lease
+    set visible_at = clock_timestamp() + renew.lease -- proves: P22
     from mine
     where m.id = any (renew.ids) and m.id = mine.id and m.token = mine.token
     returning m.id)

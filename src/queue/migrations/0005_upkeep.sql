@@ -222,7 +222,7 @@ begin
     -- By ctid alone, so that no index is walked once more: these row versions can change hands, but
     -- as long as we look, none can become another row's.
     update pgforeman.message m
-    set lane = m.lane / 2 * 2
+    set lane = m.lane / 2 * 2 -- proves: P27
     where m.ctid = any (array(
       select r.ctid from pgforeman.message r
       where r.ctid = any (picked) and r.visible_at <= moment
