@@ -85,6 +85,7 @@ class Server:
     def env(self, database=None):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "PGFOREMAN_"))}
         return env | {"PGHOST": str(self.folder), "PGUSER": "postgres",
+                      "PGPORT": self.settings.get("port", "5432"),
                       "PGDATABASE": database or "postgres"}
 
     def __enter__(self):
