@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <iostream>
+#include <random>
 
 #include "support.h"
 
@@ -44,7 +45,10 @@ void send_one(const bench::Session& session, const std::string& pad) {
 void work(int index, const Plan& plan, Shared& all) {
   const bench::Session session = bench::connect();
   bench::check(session, PQprepare(session.get(), "send", plan.sql.c_str(), 0, nullptr));
-  const std::string pad(plan.pad, 'x');
+  // Noise, so that compression makes nothing of it.
+  std::string pad(plan.pad, ' ');
+  std::mt19937 dice(static_cast<unsigned>(index));
+  for (char& letter : pad) letter = "0123456789abcdef"[dice() % 16];
   ++all.ready;
   while (all.started_ns == 0) ::usleep(500);
   const std::int64_t start = all.started_ns;

@@ -4,12 +4,13 @@ import pathlib
 import random
 import sys
 
-from .contestants import BareLoop, Floor, Pgforeman
+from .contestants import BareLoop, Floor, Pgforeman, RawInsert
 from .peers import GraphileWorker, Peer, PgBoss
 from .processes import Failed
 from .server import Psql
 
 KINDS = {"pgforeman": Pgforeman, "bare_loop": BareLoop, "floor": Floor,
+         "raw_insert": RawInsert,
          "graphile_worker": GraphileWorker, "pg_boss": PgBoss}
 
 
@@ -35,8 +36,8 @@ class Bench:
     def say(self, text):
         print(text, file=sys.stderr, flush=True)
 
-    def program(self, name):
-        path = self.build / name
+    def program(self, name, build=None):
+        path = (pathlib.Path(build) if build else self.build) / name
         if not path.exists():
             raise Failed(f"{path} does not exist: cmake --build {self.build} --target "
                          "pgforeman bench_programs")

@@ -1,4 +1,4 @@
-"""bench/run.py [SCENARIO...] [--quick] [--list] [--build FOLDER] [--results FOLDER]"""
+"""bench/run.py [SCENARIO...] [--quick] [--list] [--build FOLDER] [--old FOLDER] [--results FOLDER]"""
 import argparse
 import datetime
 import importlib
@@ -25,6 +25,8 @@ def arguments(words):
     parser.add_argument("--list", action="store_true", help="names and questions of the scenarios")
     parser.add_argument("--build", default=ROOT / "build/release", type=pathlib.Path,
                         help="where the programs are")
+    parser.add_argument("--old", type=pathlib.Path, metavar="FOLDER",
+                        help="the build of an older commit: each pgforeman is measured with that too")
     parser.add_argument("--results", type=pathlib.Path,
                         help="where to write (default: bench/results/full, or quick)")
     return parser.parse_args(words)
@@ -90,6 +92,8 @@ def wanted(names, known):
 
 def run(options):
     known, contestants = scenarios.load(options.quick)
+    if options.old:
+        scenarios.add_old(known, contestants, options.old.resolve())
     if options.list:
         for name, scenario in known.items():
             if not scenario.unlisted:

@@ -3,6 +3,7 @@ and say what is left; everything else is the same for all. To add one: a class h
 its line in KINDS, its entry in scenarios.json."""
 import json
 import os
+import random
 import signal
 import time
 import urllib.request
@@ -33,7 +34,7 @@ class Contestant:
 
     @property
     def template(self):
-        return "template_" + type(self).__name__.lower()
+        return "template_" + type(self).__name__.lower() + ("_old" if "build" in self.options else "")
 
     def install(self, database):
         """Its schema, into an empty database."""
@@ -43,8 +44,16 @@ class Contestant:
         """Sends `count` copies of bench_payload's row, in an hour if delayed."""
         raise NotImplementedError
 
+    def payload_type(self, psql):
+        """Of the payloads that fill_sql sends."""
+        return "jsonb"
+
+    def program(self):
+        """The daemon: of another build, where the contestant is an older one."""
+        return self.bench.program("pgforeman", self.options.get("build"))
+
     def fill(self, psql, jobs, payload, delayed=False):
-        psql("create temp table if not exists bench_payload (p jsonb)")
+        psql(f"create temp table if not exists bench_payload (p {self.payload_type(psql)})")
         psql("truncate bench_payload")
         psql(f"insert into bench_payload values ($bench${payload.text}$bench$)")
         psql("begin")
@@ -102,7 +111,7 @@ class Workers:
 class Fleet:
     """The daemon itself."""
 
-    def __init__(self, bench, database, children, batch, settings, idle=True):
+    def __init__(self, bench, program, database, children, batch, settings, idle=True):
         self.log = bench.scratch("fleet.log")
         env = bench.server.env(database) | {
             "PGFOREMAN_QUEUE": QUEUE, "PGFOREMAN_CONCURRENCY": str(children),
@@ -110,7 +119,7 @@ class Fleet:
             "PGFOREMAN_HEALTH_PORT": "0", "PGFOREMAN_LOG_FORMAT": "json"} | settings
         self.children = children
         with open(self.log, "wb") as out:
-            self.process = start([bench.program("pgforeman"), "run"], death_signal="TERM", env=env,
+            self.process = start([program, "run"], death_signal="TERM", env=env,
                                  stdout=out, stderr=out)
         try:
             self.port = self._wait_for(self._port)
@@ -169,7 +178,7 @@ class Pgforeman(Contestant):
 
     def install(self, database):
         with open(self.bench.scratch("migrate.log"), "wb") as out:
-            run = start([self.bench.program("pgforeman"), "migrate"], stdout=out, stderr=out,
+            run = start([self.program(), "migrate"], stdout=out, stderr=out,
                         env=self.bench.server.env(database))
         if run.wait() != 0:
             raise Failed("pgforeman migrate failed: " + tail(self.bench.scratch("migrate.log")))
@@ -179,8 +188,28 @@ class Pgforeman(Contestant):
         return (f"select count(*) from pgforeman.send_batch('{QUEUE}', array(select p from "
                 f"bench_payload, generate_series(1, {count})){delay})")
 
+    def payload_type(self, psql):
+        """As the column has it, so that nothing is converted."""
+        return psql.value("select format_type(atttypid, null) from pg_attribute where attname = "
+                          "'payload' and attrelid = 'pgforeman.message'::regclass")
+
     def send_sql(self):
-        return f"select pgforeman.send('{QUEUE}', $1::jsonb)"
+        return f"select pgforeman.send('{QUEUE}', $1)"
+
+    def send_loop(self, psql, count, payload):
+        """Sends it so many times from within the server, one by one, in one transaction."""
+        return self._loop(psql, count, payload, f"perform pgforeman.send('{QUEUE}', p)")
+
+    def _loop(self, psql, count, payload, body):
+        # As text, which is what most clients send; what had jsonb alone gets that.
+        kind = "jsonb" if self.payload_type(psql) == "jsonb" else "text"
+        return (f"do $do$ declare p {kind} := $bench${payload.text}$bench$; sent bigint; "
+                f"begin for i in 1..{count} loop {body}; end loop; end $do$")
+
+    def claim_sql(self, count):
+        """Claims so many and shows them, under a token that is never used again."""
+        token = random.getrandbits(62) + 1
+        return f"select * from pgforeman.claim('{QUEUE}', {count}, {token}, '1 hour')"
 
     def start(self, database, children, batch, latencies=None, idle=True):
         mode = self.options.get("mode", "noop")
@@ -191,7 +220,7 @@ class Pgforeman(Contestant):
             handler = str(self.bench.program("bench_handler"))
             settings["PGFOREMAN_HANDLER"] = f"{handler} {latencies}" if latencies else handler
         settings |= self.options.get("settings", {})
-        return Fleet(self.bench, database, children, self.options.get("batch", batch), settings,
+        return Fleet(self.bench, self.program(), database, children, self.options.get("batch", batch), settings,
                      idle)
 
 
@@ -210,6 +239,23 @@ class BareLoop(Pgforeman):
         workers = Workers([talker])
         workers.go = talker.say
         return workers
+
+
+class RawInsert(Pgforeman):
+    """A bare INSERT of the same rows into an equal table with its indexes: for send_loop only."""
+
+    @property
+    def template(self):
+        return "template_pgforeman"
+
+    def send_loop(self, psql, count, payload):
+        storage = psql.value("select array_to_string(reloptions, ', ') from pg_class "
+                             "where oid = 'pgforeman.message'::regclass")
+        psql("create table if not exists bench_raw (like pgforeman.message including all) "
+             f"with ({storage})")
+        cast = f"p::{self.payload_type(psql)}"
+        return self._loop(psql, count, payload, "insert into bench_raw (queue, lane, state, payload, "
+                          f"headers) values ('{QUEUE}', 5, 0, {cast}, '{{}}') returning id into sent")
 
 
 class Floor(Contestant):

@@ -43,6 +43,17 @@ class Scenario:
         return most is not None and point is not None and point > most
 
 
+def add_old(scenarios, contestants, build):
+    """Beside each pgforeman the same one of another build."""
+    for name, options in list(contestants.items()):
+        if options["kind"] == "pgforeman":
+            contestants[f"{name}-old"] = options | {"build": str(build),
+                                                    "label": f"{options['label']}, older"}
+    for scenario in scenarios.values():
+        scenario.contestants = [each for name in scenario.contestants for each in
+                                ([name, f"{name}-old"] if f"{name}-old" in contestants else [name])]
+
+
 def load(quick, path=FILE):
     data = json.loads(path.read_text())
     scenarios = {}
