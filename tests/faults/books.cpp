@@ -12,6 +12,9 @@ constexpr double kUntold = 2;
 /// Two fleets of four consumers, or one of them with one more, each with a batch of twenty: what an
 /// incident may have taken, and again for each lease that it lasted.
 constexpr double kHeldMost = 160, kHeldByOne = 100, kLease = 5;
+/// A claim made before the queue was set back may be run so long after it: a lease, and a renewal's
+/// answer.
+constexpr double kOldClaims = 7;
 /// Clocks of two kinds are compared.
 constexpr double kClocks = 0.01;
 
@@ -214,6 +217,51 @@ void count(const MessageEnd& end, Verdict& verdict) {
   }
 }
 
+/// Takes out what `end`'s message ran before it was set back to an earlier state, or under a claim
+/// made before, but for the run that may have told that it is done all the same.
+void take_out_earlier_life(const Books& books, const MessageEnd& end, std::vector<LedgerRun>& runs,
+                           Verdict& verdict) {
+  double until = 0;
+  for (const Restore& restore : books.restores) {
+    if (restore.back.contains(end.id)) until = restore.at + kOldClaims;
+  }
+  if (until == 0) return;
+  const auto last = std::find_if(runs.rbegin(), runs.rend(), [&](const LedgerRun& run) {
+    return run.done && run.fence == end.claims && end.where == MessageEnd::Where::done;
+  });
+  std::vector<LedgerRun> later;
+  for (auto run = runs.begin(); run != runs.end(); ++run) {
+    if (run->begun >= until || (last != runs.rend() && run == std::prev(last.base()))) {
+      later.push_back(*run);
+      continue;
+    }
+    ++verdict.extra;
+    ++verdict.explained["before a dump was restored"];
+  }
+  runs = std::move(later);
+}
+
+/// Handlers remember what they have done by such a key.
+void audit_keys(const Books& books, Verdict& verdict) {
+  std::map<std::string, std::int64_t> owners;
+  std::map<std::int64_t, std::string> keys;
+  for (const LedgerRun& run : books.runs) {
+    if (run.key.empty()) continue;
+    if (owners.emplace(run.key, run.id).first->second != run.id) {
+      verdict.problems.push_back("another message's key comes again: " + run.key + ": " +
+                                 name(run));
+    }
+    if (keys.emplace(run.id, run.key).first->second != run.key) {
+      verdict.problems.push_back("a message's key has changed: " + run.key + ": " + name(run));
+    }
+  }
+}
+
+bool lost_with_a_restore(const Books& books, std::int64_t id) {
+  return std::any_of(books.restores.begin(), books.restores.end(),
+                     [&](const Restore& restore) { return restore.lost.contains(id); });
+}
+
 }  // namespace
 
 Verdict audit(const Books& books) {
@@ -236,16 +284,20 @@ Verdict audit(const Books& books) {
     }
     if (!books.sent.contains(end.id)) ++verdict.unacknowledged;
     count(end, verdict);
+    take_out_earlier_life(books, end, runs[end.id], verdict);
     audit_runs(books, end, runs[end.id], windows, cost, verdict);
   }
   for (const std::int64_t id : books.sent) {
-    if (!ended.contains(id)) {
+    if (ended.contains(id)) continue;
+    if (lost_with_a_restore(books, id)) {
+      ++verdict.after_the_dump;
+    } else {
       verdict.problems.push_back("lost: message " + std::to_string(id) +
                                  " was acknowledged and is nowhere");
     }
   }
   for (const auto& [id, all] : runs) {
-    if (!ended.contains(id)) {
+    if (!ended.contains(id) && !lost_with_a_restore(books, id)) {
       verdict.problems.push_back("run, but the database never had it: message " +
                                  std::to_string(id));
     }
@@ -258,6 +310,7 @@ Verdict audit(const Books& books) {
                                  " runs in vain, " + incident->what);
     }
   }
+  audit_keys(books, verdict);
   std::int64_t workers = 0;
   for (const Blow& blow : books.blows) workers += blow.workers;
   const std::int64_t consumers =
@@ -278,6 +331,7 @@ std::string Verdict::text() const {
   std::ostringstream out;
   out << sent << " messages acknowledged to senders";
   if (unacknowledged > 0) out << ", and " << unacknowledged << " that were committed unheard";
+  if (after_the_dump > 0) out << ", " << after_the_dump << " lost as they were not in a dump";
   out << ": " << done << " done, " << dead << " dead letters, " << left << " left; " << runs
       << " runs, " << extra << " of them in vain";
   for (const auto& [why, times] : explained) out << "\n  " << times << " x " << why;

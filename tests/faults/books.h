@@ -19,8 +19,9 @@ struct MessageEnd {
   struct Vain {
     std::int64_t fence = 0;
     std::string cause;
+    std::string signal = {};  ///< "SIGTERM", of a process that one ended; else ""
   };
-  std::int64_t id = 0;
+  std::int64_t id = 0;      ///< as LedgerRun has it
   std::int64_t claims = 0;  ///< the fence of its last claim
   Where where = Where::done;
   double at = 0;              ///< seconds of the monotonic clock; 0: it is left
@@ -44,6 +45,13 @@ struct Blow {
   int workers = 1;
 };
 
+/// The queue was set back to what it had been before.
+struct Restore {
+  double at = 0;                ///< seconds of the monotonic clock
+  std::set<std::int64_t> back;  ///< messages that were in the queue then, and so are again
+  std::set<std::int64_t> lost;  ///< in the queue or dead letters until now, and nowhere since
+};
+
 struct Books {
   std::set<std::int64_t> sent;  ///< acknowledged to a sender
   std::vector<LedgerRun> runs;
@@ -52,11 +60,13 @@ struct Books {
   std::vector<Blow> blows;
   /// How many messages a handler of such a fleet is given at once; 1 for those that are not named.
   std::map<std::string, std::size_t> windows = {};
+  std::vector<Restore> restores = {};
   double longest_run = 5;  ///< seconds; a run without an end is over by then
 };
 
 struct Verdict {
   std::int64_t sent = 0, unacknowledged = 0, done = 0, dead = 0, left = 0;
+  std::int64_t after_the_dump = 0;  ///< lost with what was set back
   std::int64_t runs = 0, extra = 0;
   std::map<std::string, std::int64_t> explained;  ///< extra runs by their reason
   std::map<std::string, std::int64_t> causes;     ///< what the histories say, by its cause

@@ -300,3 +300,63 @@ TEST_CASE("A seed makes the same plan again, another one another", "[books]") {
   for (const Fault* fault : all) CHECK(texts(3).find(fault->name) != std::string::npos);
   CHECK_THROWS(fault_named("no-such-fault"));
 }
+
+TEST_CASE("What a dump did not have is lost with it, and nothing else", "[books]") {
+  Books books = one_done();
+  books.sent.insert(2);
+  books.runs.push_back({2, 1, "a1", 10, 11, true});
+  books.restores = {{12, {}, {2}}};
+  const Verdict verdict = audit(books);
+  INFO(verdict.text());
+  CHECK(verdict.problems.empty());
+  CHECK(verdict.after_the_dump == 1);
+  books.sent.insert(3);
+  CHECK(convicted(books, "lost: message 3"));
+}
+
+TEST_CASE("What is in the queue again after a restore is run again, and must be", "[books]") {
+  Books books = one_done_again();
+  books.runs[0] = {1, 5, "a1", 10, 10.1, true};  // by a claim that the dump does not have
+  books.restores = {{11, {1}, {}}};
+  books.runs[1].begun = 20;
+  books.runs[1].ended = books.ends[0].at = 20.1;
+  const Verdict verdict = audit(books);
+  INFO(verdict.text());
+  CHECK(verdict.problems.empty());
+  CHECK(verdict.explained.at("before a dump was restored") == 1);
+
+  Books again = books;
+  again.runs.pop_back();
+  CHECK(convicted(again, "gone as done, but no handler says so"));
+  // Another message's runs are not explained by it, nor are those long after it.
+  again = books;
+  again.restores[0].back = {2};
+  CHECK(convicted(again, "run under a claim that the database does not know"));
+  again = books;
+  again.runs.insert(again.runs.begin() + 1, {1, 1, "a1", 19, 19.1, true});
+  CHECK(convicted(again, "run again, and nobody knows why"));
+}
+
+TEST_CASE("A claim that was made before a restore and is in the dump may be done after it",
+          "[books]") {
+  Books books = one_done();
+  books.restores = {{10.5, {1}, {}}};
+  const Verdict verdict = audit(books);
+  INFO(verdict.text());
+  CHECK(verdict.problems.empty());
+  CHECK(verdict.extra == 0);
+}
+
+TEST_CASE("A key that a handler got is its message's for ever", "[books]") {
+  Books books = one_done_again();
+  books.ends[0].history = {{1, "signal"}};
+  books.runs[0].key = books.runs[1].key = "7-100";
+  CHECK(audit(books).problems.empty());
+  books.runs[1].key = "7-101";
+  CHECK(convicted(books, "a message's key has changed"));
+  books.runs[1].key = "7-100";
+  books.sent.insert(2);
+  books.runs.push_back({2, 1, "a1", 10, 11, true, "", "7-100"});
+  books.ends.push_back({2, 1, Where::done, 11.001, "", false, {}});
+  CHECK(convicted(books, "another message's key comes again"));
+}

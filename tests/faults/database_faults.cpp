@@ -2,6 +2,7 @@
 
 #include <list>
 
+#include "faults/restore.h"
 #include "faults/stage.h"
 
 namespace pgforeman::test {
@@ -129,7 +130,7 @@ Struck lock_rows(Stage& stage, Dice& dice) {
   session->query("begin");
   Struck struck = everybody([session]() mutable { session.reset(); });
   for (const auto& row :
-       session->rows("select id from pgforeman.message order by random() limit " +
+       session->rows("select payload->>'n' from pgforeman.message order by random() limit " +
                      std::to_string(1 + dice.below(10)) + " for update skip locked")) {
     struck->ids.insert(std::stoll(row[0]));
   }
@@ -152,6 +153,36 @@ Struck migrate_again(Stage& stage, Dice&) {
   const CommandResult result = run_command({"migrate"}, {{"DATABASE_URL", stage.database()}});
   if (result.code != 0) return std::nullopt;
   return everybody();
+}
+
+Struck hide_rows(Stage& stage, Dice&) {
+  const auto security = [&stage](const std::string& what) {
+    for (const char* table : {"message", "dead_message"}) {
+      stage.sql().query(std::string("alter table pgforeman.") + table + " " + what +
+                        " row level security");
+    }
+  };
+  security("enable");
+  return everybody([security] { security("disable"); });
+}
+
+/// As a failover leaves it to a standby that was behind, or a switch to a logical replica.
+Struck set_ids_back(Stage& stage, Dice& dice) {
+  stage.sql().query("select setval(s, greatest(1, nextval(s) - " +
+                    std::to_string(10 + dice.below(500)) +
+                    ")) from pg_get_serial_sequence('pgforeman.message', 'id') s");
+  return everybody();
+}
+
+Struck restore_dump(Stage& stage, Dice&) {
+  if (stage.server_away() || stage.restoring()) return std::nullopt;
+  auto backup = std::make_shared<Backup>(stage.server(), "faults");
+  stage.set_restoring(true);
+  return everybody([&stage, backup] {
+    if (stage.server_away()) throw std::runtime_error("the server is away");
+    stage.restores().push_back(backup->restore());
+    stage.set_restoring(false);
+  });
 }
 
 Struck silence_network(Stage& stage, Dice& dice) {

@@ -20,6 +20,10 @@ std::optional<Fault::Struck> lock_table(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> hold_snapshot(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> migrate_again(Stage& stage, Dice& dice);
 
+std::optional<Fault::Struck> hide_rows(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> set_ids_back(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> restore_dump(Stage& stage, Dice& dice);
+
 std::optional<Fault::Struck> silence_network(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> reset_network(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> slow_network(Stage& stage, Dice& dice);

@@ -38,7 +38,8 @@ struct Fault {
   double per_minute = 0;  ///< in a mixed run
   Leases leases = Leases::kept;
   How strike;
-  int workers = 0;  ///< so many consumers or handlers it may end
+  int workers = 0;      ///< so many consumers or handlers it may end
+  bool planned = true;  ///< false: only in a run that names it
 };
 
 const std::vector<Fault>& catalogue();

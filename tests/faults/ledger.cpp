@@ -18,6 +18,7 @@ std::vector<LedgerRun> read_ledger(const std::string& text) {
     double time = 0;
     words >> what >> run.fleet >> run.id >> run.fence >> run.process >> time;
     if (!words) throw std::runtime_error("not a line of the ledger: " + line);
+    words >> run.key;
     const std::tuple key{run.id, run.fence, run.process};
     if (what == "begin") {
       run.begun = time;

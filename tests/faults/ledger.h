@@ -9,12 +9,14 @@
 namespace pgforeman::test {
 
 struct LedgerRun {
-  std::int64_t id = 0, fence = 0;
+  std::int64_t id = 0;  ///< that its sender gave the message: the queue's come again with a restore
+  std::int64_t fence = 0;
   std::string fleet;
   double begun = 0;  ///< seconds of the monotonic clock
   double ended = 0;  ///< 0: it was killed, or still runs
   bool done = false;
   std::string process = {};  ///< the handler's, never one twice
+  std::string key = {};      ///< its idempotency key; "": the handler got none
 };
 
 /// In order of their begin. Throws std::runtime_error for a line that is none, or an end without a

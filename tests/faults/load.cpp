@@ -35,17 +35,19 @@ std::size_t Load::sent() const {
   return sent_.size();
 }
 
-std::string Load::payloads(int count) {
+std::string Load::payloads(std::int64_t first, int count) {
   std::string all;
   for (int i = 0; i < count; ++i) {
     const double chance = dice_.part();
-    std::string one = R"({"do": "work", "ms": )" + std::to_string(dice_.below(20)) + "}";
-    if (chance < 0.04) one = R"({"do": "fail"})";
-    if (chance < 0.02) one = R"({"do": "crash"})";
-    if (chance < 0.01) one = R"({"do": "litter"})";
-    if (chance < 0.005) one = R"({"do": "hang"})";
-    if (chance < 0.002) one = R"({"do": "poison"})";
-    all += (i > 0 ? ", '" : "'") + one + "'";
+    const std::string ms = R"(, "ms": )" + std::to_string(dice_.below(20));
+    std::string what = R"("work")" + ms;
+    if (chance < 0.04) what = R"("fail")";
+    if (chance < 0.02) what = R"("crash")";
+    if (chance < 0.01) what = R"("litter")" + ms;
+    if (chance < 0.005) what = R"("hang")";
+    if (chance < 0.002) what = R"("poison")";
+    all += i > 0 ? ", " : "";
+    all += R"('{"n": )" + std::to_string(first + i) + R"(, "do": )" + what + "}'";
   }
   return "array[" + all + "]::jsonb[]";
 }
@@ -57,7 +59,7 @@ void Load::run(double rate) {
   ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
   const auto pause = std::max(1, static_cast<int>(1000 * kAtOnce / rate));
   std::unique_ptr<Sql> sql;
-  while (!stop_) {
+  for (std::int64_t next = 1; !stop_;) {
     ::poll(nullptr, 0, pause);
     try {
       if (!sql) sql = std::make_unique<Sql>(conninfo_);
@@ -65,9 +67,11 @@ void Load::run(double rate) {
           sql->number("select count(*) from (select from pgforeman.message where state = 0 limit " +
                       std::to_string(kWaiting) + ") w");
       if (waiting >= kWaiting) continue;
-      const auto ids = sql->rows("select pgforeman.send_batch('q', " + payloads(kAtOnce) + ")");
+      const std::int64_t first = next;
+      next += kAtOnce;
+      sql->rows("select pgforeman.send_batch('q', " + payloads(first, kAtOnce) + ")");
       const std::lock_guard lock(mutex_);
-      for (const auto& row : ids) sent_.insert(std::stoll(row[0]));
+      for (std::int64_t n = first; n < next; ++n) sent_.insert(n);
     } catch (const std::runtime_error&) {
       sql.reset();
     }

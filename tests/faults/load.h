@@ -21,13 +21,14 @@ class Load {
   Load(const Load&) = delete;
   Load& operator=(const Load&) = delete;
 
-  /// Sends no more; returns what was acknowledged. What was under way may have been committed too.
+  /// Sends no more; returns what was acknowledged, by the numbers ("n") in the payloads. What was
+  /// under way may have been committed too.
   std::set<std::int64_t> finish();
   std::size_t sent() const;
 
  private:
   void run(double rate);
-  std::string payloads(int count);
+  std::string payloads(std::int64_t first, int count);
 
   std::string conninfo_;
   Dice dice_;

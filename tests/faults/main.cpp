@@ -26,8 +26,8 @@ std::string repeat(const RunOptions& options, const std::vector<std::string>& on
 
 int list() {
   for (const Fault& fault : catalogue()) {
-    std::printf("%-20s %5.1f a minute  %s\n", fault.name.c_str(), fault.per_minute,
-                fault.text.c_str());
+    std::printf("%-20s %5.1f a minute  %s%s\n", fault.name.c_str(), fault.per_minute,
+                fault.text.c_str(), fault.planned ? "" : " (only with --only)");
   }
   return 0;
 }
@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
     options.seconds = minutes * 60;
     for (const auto& name : only) options.faults.push_back(&fault_named(name));
     for (const Fault& fault : catalogue()) {
-      if (only.empty()) options.faults.push_back(&fault);
+      if (only.empty() && fault.planned) options.faults.push_back(&fault);
     }
     if (given.contains("plan")) {
       for (const Strike& strike : make_plan(options.seed, options.seconds, options.faults)) {

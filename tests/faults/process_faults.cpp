@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 #include "faults/stage.h"
 #include "support/shared_memory.h"
@@ -139,6 +140,49 @@ Struck deploy(Stage& stage, Dice& dice) {
   actor->end = Actor::End::told;
   actor->fleet->signal(SIGTERM);
   return Fault::Struck{actor->name, [&stage, actor] { stage.replace(*actor); }};
+}
+
+/// As systemd does it with KillMode=control-group, which is its default.
+Struck tell_all(Stage& stage, Dice& dice) {
+  Actor* actor = stage.any_unsteady(dice);
+  if (actor == nullptr) return std::nullopt;
+  actor->end = Actor::End::told;
+  for (const pid_t pid : actor->fleet->processes()) ::kill(pid, SIGTERM);
+  return Fault::Struck{actor->name, [&stage, actor] { stage.replace(*actor); }};
+}
+
+/// As `kill -9 -- -PGID` or `timeout -k` do it. The fleet's supervisor leads a group of its own.
+Struck kill_group(Stage& stage, Dice& dice) {
+  Actor* actor = stage.any_unsteady(dice);
+  if (actor == nullptr || ::getpgid(actor->fleet->pid()) != actor->fleet->pid()) {
+    return std::nullopt;
+  }
+  actor->end = Actor::End::killed;
+  ::kill(-actor->fleet->pid(), SIGKILL);
+  return Fault::Struck{actor->name, [&stage, actor] { stage.replace(*actor); }};
+}
+
+/// What the kernel sends for a file's size or for processor time, which ends whoever ignores it
+/// not.
+Struck signal_of_a_limit(Stage& stage, Dice& dice) {
+  const Actor& actor = stage.any(dice);
+  if (actor.end != Actor::End::none) return std::nullopt;
+  pid_t pid = actor.fleet->pid();
+  const std::size_t whose = dice.below(5);
+  if (whose == 1) pid = stage.maintenance_of(actor);
+  if (whose > 1) {
+    const auto slot = stage.any_slot(actor, dice);
+    pid = slot ? slot->pid : 0;
+  }
+  if (pid <= 0 || ::kill(pid, dice.below(2) == 0 ? SIGXFSZ : SIGXCPU) != 0) return std::nullopt;
+  return Fault::Struck{actor.name, nullptr};
+}
+
+Struck exit_0_on_term(Stage& stage, Dice&) {
+  const std::string sign = stage.ledger() + ".exit-0";
+  if (std::filesystem::exists(sign)) return std::nullopt;
+  std::ofstream{sign};
+  return Fault::Struck{"", [sign] { std::filesystem::remove(sign); }};
 }
 
 Struck resize(Stage& stage, Dice& dice) {

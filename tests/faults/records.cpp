@@ -7,21 +7,21 @@ namespace pgforeman::test {
 namespace {
 
 constexpr const char* kKept =
-    "create table gone (id bigint, claims bigint, history jsonb, poison boolean,"
+    "create table gone (n bigint, claims bigint, history jsonb, poison boolean,"
     "                   at timestamptz not null default clock_timestamp());"
-    "create function gone() returns trigger language plpgsql as $$ begin"
+    "create function gone() returns trigger language plpgsql security definer as $$ begin"
     " insert into public.gone values"
-    " (old.id, old.claims, old.history, old.payload->>'do' = 'poison');"
+    " ((old.payload->>'n')::bigint, old.claims, old.history, old.payload->>'do' = 'poison');"
     " return old; end $$;"
     "create trigger gone before delete on pgforeman.message for each row execute function gone()";
 
-/// "1 signal,2 timeout,"
+/// "1 signal SIGSEGV,2 timeout -,"
 std::vector<MessageEnd::Vain> history_of(const std::string& text) {
   std::vector<MessageEnd::Vain> all;
   std::istringstream runs(text);
   for (std::string run; std::getline(runs, run, ',');) {
     MessageEnd::Vain vain;
-    std::istringstream(run) >> vain.fence >> vain.cause;
+    std::istringstream(run) >> vain.fence >> vain.cause >> vain.signal;
     all.push_back(vain);
   }
   return all;
@@ -43,11 +43,13 @@ std::vector<MessageEnd> message_ends(Sql& sql) {
   const double to_monotonic = seconds_of(CLOCK_MONOTONIC) - seconds_of(CLOCK_REALTIME);
   std::vector<MessageEnd> all;
   const auto rows = sql.rows(
-      "select g.id, g.claims, g.poison, extract(epoch from g.at), coalesce(d.reason, ''),"
-      " (select coalesce(string_agg((h->>'fence') || ' ' || (h->>'cause'), ',' order by place), '')"
+      "select g.n, g.claims, g.poison, extract(epoch from g.at), coalesce(d.reason, ''),"
+      " (select coalesce(string_agg((h->>'fence') || ' ' || (h->>'cause') || ' '"
+      "                             || coalesce(h->>'signal', '-'), ',' order by place), '')"
       "  from jsonb_array_elements(coalesce(d.history, g.history)) with ordinality e (h, place))"
-      " from public.gone g left join pgforeman.dead_message d using (id)"
-      " union all select m.id, m.claims, m.payload->>'do' = 'poison', 0, 'left', ''"
+      " from public.gone g left join pgforeman.dead_message d on (d.payload->>'n')::bigint = g.n"
+      " union all select (m.payload->>'n')::bigint, m.claims, m.payload->>'do' = 'poison', 0,"
+      " 'left', ''"
       " from pgforeman.message m");
   for (const auto& row : rows) {
     MessageEnd end;

@@ -8,7 +8,8 @@
 
 namespace pgforeman::test {
 
-/// From now on keeps of every row that leaves the queue what it knew in the end.
+/// From now on keeps of every row that leaves the queue what it knew in the end, in the table
+/// public.gone. A message is known by the number ("n") in its payload.
 void keep_records(Sql& sql);
 
 /// The queue should be at rest.

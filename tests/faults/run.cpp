@@ -198,6 +198,7 @@ class Player {
     books.incidents = std::move(incidents_);
     books.blows = std::move(blows_);
     books.windows = stage_.windows();
+    books.restores = stage_.restores();
     report_.verdict = audit(books);
     auto& all = report_.verdict.problems;
     all.insert(all.end(), problems.begin(), problems.end());

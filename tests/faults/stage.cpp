@@ -32,6 +32,7 @@ const Settings kCommon = {
 };
 
 constexpr std::chrono::seconds kEnd{30};
+constexpr const char* kRole = Pooler::kOtherUser;  ///< of the fleets that are not the owner's
 
 }  // namespace
 
@@ -39,7 +40,9 @@ Stage::Stage(bool pooled)
     // Processes are killed in the middle of a write.
     : server_("full_page_writes = on"), pooler_(server_), actors_(2) {
   server_.create_database("faults");
-  const CommandResult migrated = run_command({"migrate"}, {{"DATABASE_URL", database()}});
+  sql().query(std::string("create role ") + kRole + " login");
+  const CommandResult migrated =
+      run_command({"migrate", "--grant", kRole}, {{"DATABASE_URL", database()}});
   if (migrated.code != 0) throw std::runtime_error("pgforeman migrate: " + migrated.err);
   keep_records(sql());
   actors_[0].steady = true;
@@ -58,8 +61,8 @@ void Stage::start(Actor& actor) {
   actor.name = (actor.steady ? "a" : "b") + std::to_string(++actor.lives);
   Settings settings = kinds()[actor.kind];
   settings.insert(kCommon.begin(), kCommon.end());
-  settings["DATABASE_URL"] =
-      "postgresql://postgres@127.0.0.1:" + std::to_string(actor.network->port()) + "/faults";
+  settings["DATABASE_URL"] = "postgresql://" + std::string(actor.steady ? "postgres" : kRole) +
+                             "@127.0.0.1:" + std::to_string(actor.network->port()) + "/faults";
   settings["HANDLER"] =
       FAULT_HANDLER_PATH " " + settings["HANDLER_MODE"] + " " + ledger() + " " + actor.name;
   if (settings.contains("HANDLER_WINDOW")) {

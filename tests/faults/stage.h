@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "faults/books.h"
 #include "faults/dice.h"
 #include "support/fleet.h"
 #include "support/pooler.h"
@@ -63,6 +64,10 @@ class Stage {
   std::unique_ptr<Sql> session() const;
   void set_server_away(bool away) { server_away_ = away; }
   bool server_away() const { return server_away_; }
+  /// A dump was made that is to be restored.
+  void set_restoring(bool restoring) { restoring_ = restoring; }
+  bool restoring() const { return restoring_; }
+  std::vector<Restore>& restores() { return restores_; }
 
   /// Of the fleets that there were, those with a HANDLER_WINDOW.
   const std::map<std::string, std::size_t>& windows() const { return windows_; }
@@ -85,7 +90,8 @@ class Stage {
   ThrowawayPostgres server_;
   Pooler pooler_;
   std::unique_ptr<Sql> sql_;
-  bool server_away_ = false;
+  bool server_away_ = false, restoring_ = false;
+  std::vector<Restore> restores_;
   std::vector<Actor> actors_;
   std::map<std::string, std::size_t> windows_;
   std::vector<std::string> problems_;

@@ -26,7 +26,7 @@ Pooler::Pooler(const ThrowawayPostgres& server, const std::string& mode) : port_
   }
   folder_ = pattern;
   ::chmod(folder_.c_str(), 0777);  // its log is another user's
-  std::ofstream(folder_ + "/users.txt") << "\"postgres\" \"\"\n";
+  std::ofstream(folder_ + "/users.txt") << "\"postgres\" \"\"\n\"" << kOtherUser << "\" \"\"\n";
   std::ofstream(folder_ + "/pgbouncer.ini")
       << "[databases]\n* = host=127.0.0.1 port=" << server.port() << "\n"
       << "[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " << port_ << "\n"

@@ -8,6 +8,9 @@ namespace pgforeman::test {
 
 class Pooler {
  public:
+  /// A role that it lets in besides "postgres", if the server has it.
+  static constexpr const char* kOtherUser = "worker";
+
   /// `mode`: PgBouncer's pool_mode. Throws std::runtime_error with its log when it does not come
   /// up.
   explicit Pooler(const ThrowawayPostgres& server, const std::string& mode = "transaction");

@@ -172,11 +172,8 @@ ThrowawayPostgres::ThrowawayPostgres(const std::string& settings) : ThrowawayPos
 std::unique_ptr<ThrowawayPostgres> ThrowawayPostgres::standby_of(const ThrowawayPostgres& primary) {
   std::unique_ptr<ThrowawayPostgres> standby(new ThrowawayPostgres(Empty{}));
   give_to_server_user(standby->folder_);
-  const std::string log = standby->folder_ + "/backup.log";
-  const pid_t pid = spawn_server({binary("pg_basebackup"), "-D", standby->folder_ + "/data", "-d",
-                                  primary.conninfo(), "-R", "-X", "stream", "-c", "fast"},
-                                 log);
-  if (wait_for(pid) != 0) throw std::runtime_error("pg_basebackup failed:\n" + read_file(log));
+  standby->run_program({"pg_basebackup", "-D", standby->folder_ + "/data", "-d", primary.conninfo(),
+                        "-R", "-X", "stream", "-c", "fast"});
   standby->write_config("");
   standby->start();
   Sql sql(primary.conninfo());
@@ -188,6 +185,18 @@ std::unique_ptr<ThrowawayPostgres> ThrowawayPostgres::standby_of(const Throwaway
       kStartLimit);
   if (!streams) throw std::runtime_error("the standby does not follow:\n" + standby->log_tail());
   return standby;
+}
+
+std::string ThrowawayPostgres::run_program(const std::vector<std::string>& words) const {
+  const std::string log = folder_ + "/program.log";
+  std::error_code none;
+  fs::remove(log, none);
+  std::vector<std::string> all = words;
+  all[0] = binary(words[0]);
+  const int status = wait_for(spawn_server(all, log));
+  const std::string text = read_file(log);
+  if (status != 0) throw std::runtime_error(words[0] + " failed:\n" + text);
+  return text;
 }
 
 void ThrowawayPostgres::promote() {

@@ -58,6 +58,10 @@ class ThrowawayPostgres {
   /// A new database's conninfo; `name` must be new on this server.
   std::string create_database(const std::string& name, const std::string& like = "template1");
 
+  /// Runs one of PostgreSQL's programs (psql, pg_dump) as the server's user, in whose folder it may
+  /// write; returns what it said. Throws std::runtime_error with that when it fails.
+  std::string run_program(const std::vector<std::string>& words) const;
+
   void start();             ///< returns when it accepts connections
   void stop_fast();         ///< like `pg_ctl stop -m fast`: sessions are ended
   void stop_immediately();  ///< like `-m immediate`: the next start recovers as after a crash
