@@ -195,6 +195,38 @@ void audit_runs(const Books& books, const MessageEnd& end, const std::vector<Led
   }
 }
 
+/// By SIGTERM, SIGINT or SIGHUP, which is no crash whoever sent it.
+bool was_asked(const MessageEnd::Vain& run) {
+  return run.cause == "signal" &&
+         (run.signal == "SIGTERM" || run.signal == "SIGINT" || run.signal == "SIGHUP");
+}
+
+/// A crash needs a process that died, and a stop that reaches handlers too costs nothing.
+void audit_charges(const Books& books, const MessageEnd& end, const std::vector<LedgerRun>& runs,
+                   Verdict& verdict) {
+  static const std::set<std::string> kCrashes = {"signal", "out_of_memory", "consumer_crash",
+                                                 "consumer_deadline"};
+  const auto crashed = std::count_if(end.history.begin(), end.history.end(), [](const auto& run) {
+    return kCrashes.contains(run.cause) && !was_asked(run);
+  });
+  if (end.history.size() < kHistory && end.crashes > crashed) {
+    verdict.problems.push_back("charged with " + std::to_string(end.crashes) +
+                               " crashes, of which " + std::to_string(crashed) +
+                               " happened: message " + std::to_string(end.id));
+  }
+  for (const auto& vain : end.history) {
+    if (!was_asked(vain)) continue;
+    for (const LedgerRun& run : runs) {
+      const bool told = std::any_of(books.told.begin(), books.told.end(), [&](const Blow& blow) {
+        return blow.fleet == run.fleet && blow.from <= run.begun + books.longest_run &&
+               blow.until >= run.begun;
+      });
+      if (run.fence != vain.fence || told) continue;
+      verdict.problems.push_back("a shutdown has cost an attempt: " + name(run));
+    }
+  }
+}
+
 void count(const MessageEnd& end, Verdict& verdict) {
   const std::string message = "message " + std::to_string(end.id);
   switch (end.where) {
@@ -286,6 +318,7 @@ Verdict audit(const Books& books) {
     count(end, verdict);
     take_out_earlier_life(books, end, runs[end.id], verdict);
     audit_runs(books, end, runs[end.id], windows, cost, verdict);
+    audit_charges(books, end, runs[end.id], verdict);
   }
   for (const std::int64_t id : books.sent) {
     if (ended.contains(id)) continue;

@@ -28,6 +28,7 @@ struct MessageEnd {
   std::string reason;         ///< of a dead letter
   bool poison = false;        ///< sent to crash
   std::vector<Vain> history;  ///< oldest first; at most 20
+  int crashes = 0;            ///< that it was charged with before it left the queue
 };
 
 /// When runs may have been lost without a trace in the database.
@@ -58,6 +59,7 @@ struct Books {
   std::vector<MessageEnd> ends;
   std::vector<Incident> incidents;
   std::vector<Blow> blows;
+  std::vector<Blow> told = {};  ///< handlers got SIGTERM, and their fleet did not
   /// How many messages a handler of such a fleet is given at once; 1 for those that are not named.
   std::map<std::string, std::size_t> windows = {};
   std::vector<Restore> restores = {};

@@ -360,3 +360,22 @@ TEST_CASE("A key that a handler got is its message's for ever", "[books]") {
   books.ends.push_back({2, 1, Where::done, 11.001, "", false, {}});
   CHECK(convicted(books, "another message's key comes again"));
 }
+
+TEST_CASE("A crash needs a process that died of it", "[books]") {
+  Books books = one_done_again();
+  books.ends[0].history = {{1, "signal", "SIGSEGV"}};
+  books.ends[0].crashes = 1;
+  CHECK(audit(books).problems.empty());
+  books.ends[0].history[0].cause = "timeout";
+  CHECK(convicted(books, "charged with 1 crashes, of which 0 happened"));
+}
+
+TEST_CASE("What was asked to end has not crashed, and a shutdown costs no attempt", "[books]") {
+  Books books = one_done_again();
+  books.ends[0].history = {{1, "signal", "SIGTERM"}};
+  CHECK(convicted(books, "a shutdown has cost an attempt"));
+  books.told = {{"a1", 10.5, 12}};
+  CHECK(audit(books).problems.empty());
+  books.ends[0].crashes = 1;
+  CHECK(convicted(books, "charged with 1 crashes"));
+}

@@ -40,6 +40,7 @@ struct Fault {
   How strike;
   int workers = 0;      ///< so many consumers or handlers it may end
   bool planned = true;  ///< false: only in a run that names it
+  bool tells = false;   ///< handlers get SIGTERM from it, and their fleet does not
 };
 
 const std::vector<Fault>& catalogue();

@@ -39,7 +39,8 @@ std::string Load::payloads(std::int64_t first, int count) {
   std::string all;
   for (int i = 0; i < count; ++i) {
     const double chance = dice_.part();
-    const std::string ms = R"(, "ms": )" + std::to_string(dice_.below(20));
+    // Some that are likely to be under way when something strikes.
+    const std::string ms = R"(, "ms": )" + std::to_string(dice_.below(chance > 0.9 ? 200 : 20));
     std::string what = R"("work")" + ms;
     if (chance < 0.04) what = R"("fail")";
     if (chance < 0.02) what = R"("crash")";

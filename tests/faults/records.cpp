@@ -7,11 +7,12 @@ namespace pgforeman::test {
 namespace {
 
 constexpr const char* kKept =
-    "create table gone (n bigint, claims bigint, history jsonb, poison boolean,"
+    "create table gone (n bigint, claims bigint, history jsonb, poison boolean, crashes int,"
     "                   at timestamptz not null default clock_timestamp());"
     "create function gone() returns trigger language plpgsql security definer as $$ begin"
-    " insert into public.gone values"
-    " ((old.payload->>'n')::bigint, old.claims, old.history, old.payload->>'do' = 'poison');"
+    " insert into public.gone (n, claims, history, poison, crashes) values"
+    " ((old.payload->>'n')::bigint, old.claims, old.history, old.payload->>'do' = 'poison', "
+    "old.crashes);"
     " return old; end $$;"
     "create trigger gone before delete on pgforeman.message for each row execute function gone()";
 
@@ -46,10 +47,11 @@ std::vector<MessageEnd> message_ends(Sql& sql) {
       "select g.n, g.claims, g.poison, extract(epoch from g.at), coalesce(d.reason, ''),"
       " (select coalesce(string_agg((h->>'fence') || ' ' || (h->>'cause') || ' '"
       "                             || coalesce(h->>'signal', '-'), ',' order by place), '')"
-      "  from jsonb_array_elements(coalesce(d.history, g.history)) with ordinality e (h, place))"
+      "  from jsonb_array_elements(coalesce(d.history, g.history)) with ordinality e (h, place)),"
+      " g.crashes"
       " from public.gone g left join pgforeman.dead_message d on (d.payload->>'n')::bigint = g.n"
       " union all select (m.payload->>'n')::bigint, m.claims, m.payload->>'do' = 'poison', 0,"
-      " 'left', ''"
+      " 'left', '', m.crashes"
       " from pgforeman.message m");
   for (const auto& row : rows) {
     MessageEnd end;
@@ -62,6 +64,7 @@ std::vector<MessageEnd> message_ends(Sql& sql) {
                                    : MessageEnd::Where::dead;
     if (end.where != MessageEnd::Where::left) end.at = std::stod(row[3]) + to_monotonic;
     end.history = history_of(row[5]);
+    end.crashes = std::stoi(row[6]);
     all.push_back(end);
   }
   return all;

@@ -165,6 +165,7 @@ class Player {
     if (fault.workers > 0) {
       blows_.push_back({struck.fleet, begun_ + begun, begun_ + at() + kRecovery, fault.workers});
     }
+    if (fault.tells) told_.push_back({struck.fleet, begun_ + begun, begun_ + at() + kRecovery});
     const bool long_enough = at() - begun >= kLong;
     if (fault.leases == Leases::kept || (fault.leases == Leases::lost_if_long && !long_enough)) {
       return;
@@ -197,6 +198,7 @@ class Player {
     books.runs = read_ledger(read_file(stage_.ledger()));
     books.incidents = std::move(incidents_);
     books.blows = std::move(blows_);
+    books.told = std::move(told_);
     books.windows = stage_.windows();
     books.restores = stage_.restores();
     report_.verdict = audit(books);
@@ -243,7 +245,7 @@ class Player {
   std::list<Active> active_;
   std::list<std::pair<const Strike*, double>> missed_;  ///< and when to try again
   std::vector<Incident> incidents_;
-  std::vector<Blow> blows_;
+  std::vector<Blow> blows_, told_;
   Report report_;
 };
 

@@ -109,6 +109,9 @@ void Stage::check(const Actor& actor, std::optional<Ended> ended) {
       eventually([&] { return actor.fleet->processes().empty(); }, std::chrono::seconds(5));
   if (!nothing_left) problems_.push_back("fleet " + actor.name + " left processes behind");
   for (const auto& line : actor.fleet->log()) {
+    const bool of_a_limit = line["explain"].find("SIGXFSZ") != std::string::npos ||
+                            line["explain"].find("SIGXCPU") != std::string::npos;
+    if (of_a_limit) problems_.push_back("fleet " + actor.name + " says: " + line["explain"]);
     if (line.message.find("this is a bug") != std::string::npos) {
       problems_.push_back("fleet " + actor.name + " says: " + line.message + " " + line["error"]);
     }
