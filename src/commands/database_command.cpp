@@ -60,6 +60,7 @@ CommandWords read_command_words(Command command, std::span<const char* const> ar
   if (!loaded.errors.empty()) words.finished = ExitCode::config;
   words.options = std::move(loaded.options);
   words.positionals = std::move(loaded.positionals);
+  words.given = std::move(loaded.given);
   return words;
 }
 

@@ -3,6 +3,7 @@
 // code of what goes wrong there.
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,6 +26,7 @@ struct FlagHelp {
 struct CommandWords {
   Options options;
   std::vector<std::string> positionals;
+  std::map<std::string, std::string, std::less<>> given;  ///< see LoadResult
   std::vector<FoundFlag> flags;
   /// Set when there is nothing left to do: help was printed, or mistakes were.
   std::optional<ExitCode> finished;

@@ -13,13 +13,14 @@
 #include "commands/database_command.h"
 #include "commands/text_table.h"
 #include "queue/database_error.h"
+#include "queue/grants.h"
 
 namespace pgforeman {
 
 namespace {
 
 constexpr std::string_view kMigrateHelp =
-    "Usage: pgforeman migrate [--grant ROLE] [--dry-run]\n"
+    "Usage: pgforeman migrate [--grant ROLE [--as PART]] [--dry-run]\n"
     "\n"
     "Installs the schema `pgforeman` in the database, or brings it up to date. Each migration is "
     "one\n"
@@ -29,31 +30,51 @@ constexpr std::string_view kMigrateHelp =
     "  0   the schema is this version's (also: there was nothing to do)\n"
     "  64  a word of this command is wrong\n"
     "  69  the database cannot be reached, or refused\n"
-    "  76  the schema is newer than this pgforeman\n"
+    "  76  the schema is newer than this pgforeman, was installed by another development version,\n"
+    "      or has tables but no version: the text says what to do\n"
     "  78  an option is wrong\n";
 
 constexpr std::array kMigrateFlags = {
-    FlagHelp{"grant", "ROLE",
-             "then give this role what it needs to run a fleet, to send and to work on dead "
-             "letters, and no more"},
+    FlagHelp{"grant", "ROLE", "then give this role what it needs for its part, and no more"},
+    FlagHelp{"as", "PART",
+             "producer (sends), worker (runs a fleet, the default), operator (works on dead "
+             "letters) or monitor (counts)"},
     FlagHelp{"dry-run", "", "print the SQL that would be run, and change nothing"}};
 
 // PostgreSQL takes this word for everybody, however it is quoted.
 constexpr std::string_view kEverybody = "public";
 
-ExitCode dry_run(Connection& connection, const std::optional<std::string>& role) {
-  const int installed = installed_version(connection);
-  if (installed > latest_version()) {
-    throw DatabaseError(DatabaseError::Kind::schema, schema_mismatch(installed));
+/// To which role what is to be granted.
+struct Grant {
+  std::string role;
+  Part part = Part::worker;
+};
+
+ExitCode dry_run(Connection& connection, const std::optional<Grant>& wanted) {
+  const auto missing = missing_migrations(installed_schema(connection));
+  for (const Migration& migration : missing) fmt::print("{}\n", migration_script(migration));
+  if (missing.empty()) {
+    fmt::print("-- nothing to do: the schema is version {}\n", latest_version());
   }
-  for (const Migration& migration : migrations()) {
-    if (migration.version > installed) fmt::print("{}\n", migration_script(migration));
-  }
-  if (installed == latest_version()) {
-    fmt::print("-- nothing to do: the schema is version {}\n", installed);
-  }
-  if (role) fmt::print("{}", grants_script(connection, *role));
+  if (wanted) fmt::print("{}", grants_script(connection, wanted->role, wanted->part));
   return ExitCode::ok;
+}
+
+/// What is wrong with --grant and --as; empty when `wanted` has them.
+std::string read_grant(const CommandWords& words, std::optional<Grant>& wanted) {
+  const auto role = words.value("grant"), part = words.value("as");
+  if (part && !role) return "--as is not valid without --grant ROLE";
+  if (!role) return {};
+  if (role->empty() || *role == kEverybody) {
+    return fmt::format("--grant '{}' is not valid: the name of one role is needed", *role);
+  }
+  const auto known = part ? part_of(*part) : Part::worker;
+  if (!known) {
+    return fmt::format("--as '{}' is not valid: producer, worker, operator or monitor",
+                       printable(*part));
+  }
+  wanted = Grant{*role, *known};
+  return {};
 }
 
 }  // namespace
@@ -66,16 +87,14 @@ ExitCode command_migrate(Args args) {
     return wrong_usage(Command::migrate,
                        fmt::format("'{}' is one word too many", printable(words.positionals[0])));
   }
-  const std::optional<std::string> role = words.value("grant");
-  if (role && (role->empty() || *role == kEverybody)) {
-    return wrong_usage(
-        Command::migrate,
-        fmt::format("--grant '{}' is not valid: the name of one role is needed", *role));
+  std::optional<Grant> wanted;
+  if (const std::string problem = read_grant(words, wanted); !problem.empty()) {
+    return wrong_usage(Command::migrate, problem);
   }
   return with_database_errors(Command::migrate, [&] {
     // However long it takes: another replica may be at it, or a table may be big.
     Connection connection(command_settings(Command::migrate, words.options, Millis{0}));
-    if (words.has("dry-run")) return dry_run(connection, role);
+    if (words.has("dry-run")) return dry_run(connection, wanted);
     const int applied = migrate(connection, [](const Migration& migration) {
       fmt::print("applied {}\n", migration.name);
       std::fflush(stdout);
@@ -85,9 +104,9 @@ ExitCode command_migrate(Args args) {
     } else {
       fmt::print("the schema is version {}\n", latest_version());
     }
-    if (role) {
-      grant(connection, *role);
-      fmt::print("granted to {}\n", printable(*role));
+    if (wanted) {
+      grant(connection, wanted->role, wanted->part);
+      fmt::print("granted to {}\n", printable(wanted->role));
     }
     return ExitCode::ok;
   });

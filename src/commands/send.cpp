@@ -19,7 +19,6 @@
 #include "options/value.h"
 #include "queue/database_error.h"
 #include "queue/producer.h"
-#include "queue/queue.h"
 
 namespace pgforeman {
 
@@ -28,14 +27,14 @@ namespace {
 constexpr std::string_view kSendHelp =
     "Usage: pgforeman send QUEUE JSON... [FLAG...]\n"
     "       pgforeman send QUEUE [-] [FLAG...]  < a JSON document per line\n"
+    "       pgforeman send --queue QUEUE [JSON...] [FLAG...]\n"
     "\n"
     "Puts one message per JSON document into QUEUE, and prints the messages' ids. From its words "
     "all\n"
     "are sent, or none. From standard input they are sent in batches of up to 1,000 in the order "
     "of\n"
     "the lines; empty lines are skipped; at the first line that is not JSON it stops, having sent\n"
-    "those before it, and says so. JSON is stored as jsonb: the order of keys, duplicate keys and\n"
-    "spaces are not kept, and \\u0000 is refused.\n"
+    "those before it, and says so. Messages are stored as they are given, to the last space.\n"
     "\n"
     "Examples:\n"
     "  pgforeman send mail '{\"to\": \"ann@example.com\"}' --priority high --delay 5m\n"
@@ -69,12 +68,28 @@ std::optional<int> parse_priority(std::string_view text) {
   return std::nullopt;
 }
 
-/// What is wrong with the flags and the queue's name; empty when `options` has them.
-std::string read_flags(CommandWords& words, SendOptions& options) {
-  const std::string& queue = words.positionals[0];
-  if (const auto problem = set_value(*find_option("QUEUE"), queue, words.options)) {
+/// Takes the queue's name from the words, unless --queue names it, or the first word is JSON that
+/// cannot be a name and the environment or the config file has one. What is wrong with it, or
+/// empty.
+std::string take_queue(CommandWords& words) {
+  const auto given = words.given.find("QUEUE");
+  if (given != words.given.end() && given->second == "--queue") return {};
+  const bool has_other = given != words.given.end();
+  if (words.positionals.empty()) return has_other ? "" : "the queue's name is missing";
+  const std::string queue = words.positionals[0];
+  if (has_other && queue == "-") return {};
+  Options named = words.options;
+  if (const auto problem = set_value(*find_option("QUEUE"), queue, named)) {
+    if (has_other && nlohmann::json::accept(queue)) return {};
     return fmt::format("QUEUE '{}' {}", shown(queue), *problem);
   }
+  words.options = std::move(named);
+  words.positionals.erase(words.positionals.begin());
+  return {};
+}
+
+/// What is wrong with the flags; empty when `options` has them.
+std::string read_flags(const CommandWords& words, SendOptions& options) {
   if (const auto text = words.value("priority")) {
     const auto priority = parse_priority(*text);
     if (!priority) {
@@ -258,9 +273,8 @@ struct Sender {
 
 ExitCode send_all(const CommandWords& words, const SendOptions& options, Report& report) {
   Connection connection(command_settings(Command::send, words.options, kSendPatience));
-  Queue(connection, words.options.queue).check_schema();
   Sender sender{Producer(connection, words.options.queue), options, report};
-  const auto documents = std::span(words.positionals).subspan(1);
+  const std::span documents(words.positionals);
   if (!documents.empty() && documents[0] != "-") return sender.send_words(documents);
   LineInput input(STDIN_FILENO);
   try {
@@ -278,8 +292,10 @@ ExitCode send_all(const CommandWords& words, const SendOptions& options, Report&
 ExitCode command_send(Args args) {
   CommandWords words = read_command_words(Command::send, args, kSendFlags, kSendHelp);
   if (words.finished) return *words.finished;
-  if (words.positionals.empty()) return wrong_usage(Command::send, "the queue's name is missing");
-  if (words.positionals.size() > 2 && words.positionals[1] == "-") {
+  if (const std::string problem = take_queue(words); !problem.empty()) {
+    return wrong_usage(Command::send, problem);
+  }
+  if (words.positionals.size() > 1 && words.positionals[0] == "-") {
     return wrong_usage(Command::send, "'-' (standard input) and JSON words exclude each other");
   }
   SendOptions options;

@@ -172,7 +172,7 @@ std::string queue_json(const QueueFigures& figures, std::string_view source) {
 std::optional<QueueFigures> figures_of(std::string_view json) {
   const Json status = parse(json);
   const Json counts = member(status, "queue_counts");
-  if (counts.empty()) return std::nullopt;
+  if (!counts.contains("ready") || counts["ready"].is_null()) return std::nullopt;
   QueueFigures figures;
   figures.name = words(status, "queue");
   figures.ready = integer(counts, "ready");

@@ -76,6 +76,7 @@ class Loader {
     }
     check_together();
     if (command_ == Command::run) prepare_handler();
+    for (const auto& [name, given] : given_) result_.given.emplace(name, given.where);
     return std::move(result_);
   }
 

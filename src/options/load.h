@@ -3,6 +3,7 @@
 // default. Collects every mistake instead of stopping at the first. Fork: before (and on HUP, in
 // the supervisor: reads files, allocates, starts nothing).
 
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,7 +21,10 @@ struct LoadResult {
   std::vector<std::string> errors;    ///< each names the option, its value and what is allowed
   std::vector<std::string> warnings;  ///< e.g. an unknown PGFOREMAN_* variable and its nearest name
   std::vector<std::string> positionals;  ///< words that are no options, in their order
-  bool help = false;                     ///< --help was given; nothing else was checked
+  /// Where each option was given that was: "QUEUE" -> "--queue", "PGFOREMAN_QUEUE", "FILE:3:
+  /// QUEUE".
+  std::map<std::string, std::string, std::less<>> given;
+  bool help = false;  ///< --help was given; nothing else was checked
 };
 
 /// A flag of one command alone (e.g. `--json`), which is no setting of the fleet.

@@ -164,16 +164,22 @@ std::vector<std::string> Connection::Impl::notifications(const std::string& chan
 
 // One look a session. Where the server process we talk to is the one that greeted us, the session
 // is ours and its settings can be set for good. A transaction pooler makes up the pid of its
-// greeting, and a SET there would stay behind in somebody else's session.
+// greeting, and a SET there would stay behind in another client's session.
+//
+// search_path: objects that another role puts into `public` must never be found before
+// PostgreSQL's own. Behind a pooler the role's path stays, so our statements name all operators and
+// functions with their schema, or with argument types that only pg_catalog's fit exactly.
 void Connection::Impl::look_around(const ConnectionSettings& settings) {
   const pqxx::result seen = exec(
       "select direct,"
-      " case when direct then set_config('statement_timeout', $2, false) end,"
+      " case when direct then pg_catalog.set_config('statement_timeout', $2, false) end,"
       " case when direct then"
-      "  set_config('default_transaction_isolation', 'read committed', false) end,"
-      " usual"
-      " from (select pg_backend_pid() = $1::int as direct,"
-      "  current_setting('default_transaction_isolation') as usual offset 0) s",
+      "  pg_catalog.set_config('default_transaction_isolation', 'read committed', false) end,"
+      " usual,"
+      " case when direct then"
+      "  pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false) end"
+      " from (select pg_catalog.pg_backend_pid() operator(pg_catalog.=) $1::int as direct,"
+      "  pg_catalog.current_setting('default_transaction_isolation') as usual offset 0) s",
       {std::to_string(session_->backendpid()), std::to_string(settings.statement_timeout.count())});
   direct_ = seen[0][0].as<bool>();
   prepares_ = direct_;

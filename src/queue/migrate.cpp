@@ -2,6 +2,7 @@
 
 #include <pqxx/result>
 
+#include "queue/schema_owner.h"
 #include "queue/session.h"
 
 namespace pgforeman {
@@ -10,39 +11,65 @@ namespace {
 
 using Kind = DatabaseError::Kind;
 
-// Transaction-level, so that it is right behind a transaction pooler too. The number is arbitrary
-// and for ever: releases of different age must wait for each other.
-constexpr const char* kTakeLock = "select pg_advisory_xact_lock(7463218905117346101)";
-constexpr const char* kBegin = "begin isolation level read committed";
+/// Functions may be executed by every role unless that is taken away; the next grant gives what a
+/// role needs.
+constexpr const char* kRevoke =
+    "revoke all on all functions in schema pgforeman from public;\n"
+    "revoke create on schema pgforeman from public;\n";
 
 std::string record_of(const Migration& migration) {
-  return "insert into pgforeman.schema_version (version, name) values (" +
-         std::to_string(migration.version) + ", '" + std::string(migration.name) + "')";
+  return "insert into pgforeman.schema_version (version, name, digest) values (" +
+         std::to_string(migration.version) + ", '" + std::string(migration.name) + "', '" +
+         std::string(migration.digest) + "')";
 }
 
-// In the transaction that is open, if one is. Asks the catalog's tables: to_regclass() answers from
-// a cache that inside a transaction may not yet know what another replica has just committed.
-int look_up_version(Connection& connection) {
-  const auto there = connection.impl().exec(
-      "select exists (select from pg_catalog.pg_class c"
+std::string leftovers_of(Connection::Impl& session) {
+  const auto rows = session.exec(
+      "select pg_catalog.string_agg(c.relname, ', ' order by c.relname)"
+      " from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+      " where n.nspname = 'pgforeman' and c.relkind = 'r'");
+  return rows[0][0].is_null() ? std::string() : std::string(rows[0][0].c_str());
+}
+
+/// In the transaction that is open, if one is. Asks the catalog's tables: to_regclass() answers
+/// from a cache that inside a transaction may not yet know what another replica has just committed.
+InstalledSchema look_up(Connection& connection) {
+  auto& session = connection.impl();
+  const auto columns = session.exec(
+      "select a.attname from pg_catalog.pg_class c"
       " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
-      " where n.nspname = 'pgforeman' and c.relname = 'schema_version')");
-  if (!there[0][0].as<bool>()) return 0;
-  return connection.impl()
-      .exec("select coalesce(max(version), 0) from pgforeman.schema_version")[0][0]
-      .as<int>();
+      " join pg_catalog.pg_attribute a on a.attrelid = c.oid and not a.attisdropped"
+      " where n.nspname = 'pgforeman' and c.relname = 'schema_version'"
+      " and a.attname in ('version', 'digest')");
+  InstalledSchema installed;
+  if (!columns.empty()) {
+    const bool has_digests = columns.size() == 2;
+    const auto rows =
+        session.exec(std::string("select version, name, ") + (has_digests ? "digest" : "''") +
+                     " from pgforeman.schema_version order by version");
+    for (const auto& row : rows) {
+      installed.version = row[0].as<int>();
+      if (installed.version > latest_version() || !installed.different.empty()) continue;
+      const Migration& ours = migrations()[static_cast<std::size_t>(installed.version) - 1];
+      if (ours.digest != row[2].c_str()) installed.different = row[1].c_str();
+    }
+  }
+  if (installed.version == 0) installed.leftovers = leftovers_of(session);
+  return installed;
 }
 
-/// True when it was applied here, false when somebody else had done it meanwhile.
+/// True when it was applied here, false when another replica had done it meanwhile.
 bool apply(Connection& connection, const Migration& migration) {
   auto& session = connection.impl();
-  session.run(kBegin);
+  session.run(kBeginLocked);
   try {
-    session.run(kTakeLock);
-    const bool missing = look_up_version(connection) < migration.version;
+    become_schema_owner(connection);
+    const bool missing = look_up(connection).version < migration.version;
     if (missing) {
       session.run(std::string(migration.sql));
-      session.run(record_of(migration));
+      session.run(kRevoke + record_of(migration));
+      // Another role may have made the schema since the look above.
+      check_schema_owner(connection);
     }
     session.run("commit");
     return missing;
@@ -52,111 +79,70 @@ bool apply(Connection& connection, const Migration& migration) {
   }
 }
 
-/// As an identifier, whatever it holds.
-std::string quoted(const std::string& name) {
-  std::string text = "\"";
-  for (const char letter : name) text += letter == '"' ? "\"\"" : std::string(1, letter);
-  return text + "\"";
-}
-
-/// All that the role needs, in one transaction that is not committed yet.
-std::string grants(Connection& connection, const std::string& role) {
-  const auto known =
-      connection.impl().exec("select from pg_catalog.pg_roles where rolname = $1", {role});
-  if (known.empty()) throw DatabaseError(Kind::permission, "there is no role " + quoted(role));
-  const std::string to = " to " + quoted(role) + ";\n";
-  // Two that grant at once would both rewrite the same lines of the catalog.
-  std::string script = std::string(kBegin) + ";\n" + kTakeLock + ";\n";
-  // Everybody may call functions, unless the owner's default privileges say otherwise.
-  script += "grant usage on schema pgforeman" + to +
-            "grant execute on all functions in schema pgforeman" + to +
-            "grant select on pgforeman.schema_version" + to +
-            "grant select, insert, update, delete on pgforeman.message, pgforeman.dead_message" +
-            to;
-  // VACUUM can be granted from PostgreSQL 17 on; before, it is the owner's alone.
-  const auto version =
-      connection.impl().exec("select current_setting('server_version_num')::int")[0][0].as<int>();
-  if (version >= 170000) script += "grant maintain on pgforeman.message" + to;
-  return script;
-}
-
-/// Whether it has what grants() gives, in the transaction that is open.
-bool may_all(Connection& connection, const std::string& role) {
-  const auto granted = connection.impl().exec(
-      "select has_schema_privilege($1, 'pgforeman', 'usage')"
-      " and has_table_privilege($1, 'pgforeman.schema_version', 'select')"
-      " and (select bool_and(has_table_privilege($1, 'pgforeman.message', p)"
-      " and has_table_privilege($1, 'pgforeman.dead_message', p))"
-      " from unnest(array['select', 'insert', 'update', 'delete']) p)"
-      " and (select bool_and(has_function_privilege($1, f.oid, 'execute'))"
-      " from pg_catalog.pg_proc f join pg_catalog.pg_namespace n on n.oid = f.pronamespace"
-      " where n.nspname = 'pgforeman')"
-      " and case when current_setting('server_version_num')::int >= 170000"
-      " then has_table_privilege($1, 'pgforeman.message', 'maintain') else true end",
-      {role});
-  return granted[0][0].as<bool>();
-}
-
 }  // namespace
 
 int latest_version() {
   return migrations().back().version;
 }
 
-int installed_version(Connection& connection) {
-  return look_up_version(connection);
+InstalledSchema installed_schema(Connection& connection) {
+  return look_up(connection);
 }
 
-std::string schema_mismatch(int installed) {
+std::string schema_mismatch(const InstalledSchema& installed) {
   const std::string known = std::to_string(latest_version());
-  if (installed == 0) {
+  const std::string version = std::to_string(installed.version);
+  if (!installed.leftovers.empty()) {
+    return "the schema pgforeman holds tables (" + installed.leftovers +
+           ") but its schema_version has no rows, as after a restore without data or with another "
+           "program's tables: restore the rows of schema_version, or, if nothing in it is needed, "
+           "drop schema pgforeman cascade; then run `pgforeman migrate`";
+  }
+  if (installed.version == 0) {
     return "the queue's schema is not installed in this database: run `pgforeman migrate`";
   }
-  if (installed < latest_version()) {
-    return "the queue's schema is version " + std::to_string(installed) +
-           ", this pgforeman needs " + known + ": run `pgforeman migrate`";
+  if (installed.version > latest_version()) {
+    return "the queue's schema is version " + version +
+           ", newer than this pgforeman, which knows "
+           "up to " +
+           known + ": run a pgforeman at least as new as the one that migrated it";
   }
-  return "the queue's schema is version " + std::to_string(installed) +
-         ", newer than this pgforeman, which knows up to " + known +
-         ": run a pgforeman at least as new as the one that migrated it";
+  if (!installed.different.empty()) {
+    return "the queue's schema was installed by another development version of pgforeman "
+           "(migration " +
+           installed.different +
+           " differs), which this one cannot upgrade: work "
+           "off or save its messages, drop schema pgforeman cascade, run `pgforeman migrate`";
+  }
+  if (installed.version < latest_version()) {
+    return "the queue's schema is version " + version + ", this pgforeman needs " + known +
+           ": run `pgforeman migrate`";
+  }
+  return {};
 }
 
 std::string migration_script(const Migration& migration) {
-  return "-- " + std::string(migration.name) + "\n" + kBegin + ";\n" + kTakeLock + ";\n" +
-         std::string(migration.sql) + record_of(migration) + ";\ncommit;\n";
+  return "-- " + std::string(migration.name) + "\n" + kBeginLocked + ";\n" +
+         std::string(migration.sql) + kRevoke + record_of(migration) + ";\ncommit;\n";
+}
+
+std::span<const Migration> missing_migrations(const InstalledSchema& installed) {
+  const bool too_new = installed.version > latest_version();
+  if (too_new || !installed.different.empty() || !installed.leftovers.empty()) {
+    throw DatabaseError(Kind::schema, schema_mismatch(installed));
+  }
+  return migrations().subspan(static_cast<std::size_t>(installed.version));
 }
 
 int migrate(Connection& connection, const std::function<void(const Migration&)>& applied) {
-  const int installed = installed_version(connection);
-  if (installed > latest_version()) throw DatabaseError(Kind::schema, schema_mismatch(installed));
+  check_schema_owner(connection);
   int count = 0;
-  for (const Migration& migration : migrations()) {
-    if (migration.version <= installed || !apply(connection, migration)) continue;
+  for (const Migration& migration : missing_migrations(installed_schema(connection))) {
+    if (!apply(connection, migration)) continue;
     ++count;
     if (applied) applied(migration);
   }
   return count;
-}
-
-std::string grants_script(Connection& connection, const std::string& role) {
-  return grants(connection, role) + "commit;\n";
-}
-
-void grant(Connection& connection, const std::string& role) {
-  auto& session = connection.impl();
-  const std::string begun = grants(connection, role);
-  try {
-    session.run(begun);
-    // To grant what is not one's own to give is a mere warning.
-    if (!may_all(connection, role)) {
-      throw DatabaseError(Kind::permission, "nothing was granted to " + quoted(role) +
-                                                ": only the owner of the schema can");
-    }
-    session.run("commit");
-  } catch (const DatabaseError&) {
-    session.rollback();
-    throw;
-  }
 }
 
 }  // namespace pgforeman

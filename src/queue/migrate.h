@@ -12,8 +12,9 @@
 namespace pgforeman {
 
 struct Migration {
-  int version;            ///< 1, 2, 3 ... without gaps
-  std::string_view name;  ///< the file's name without ".sql"
+  int version;              ///< 1, 2, 3 ... without gaps
+  std::string_view name;    ///< the file's name without ".sql"
+  std::string_view digest;  ///< MD5 of `sql`, in hexadecimal
   std::string_view sql;
 };
 
@@ -22,28 +23,30 @@ std::span<const Migration> migrations();
 
 int latest_version();
 
-/// 0 when nothing is installed. Throws DatabaseError (a role without the right to look:
-/// permission).
-int installed_version(Connection& connection);
+/// What a database holds.
+struct InstalledSchema {
+  int version = 0;        ///< the latest migration that was applied; 0: none
+  std::string different;  ///< the first applied migration whose text is not this binary's, or empty
+  std::string leftovers;  ///< version 0, but the schema is not empty: what is in it
+};
 
-/// Why a schema of version `installed` is not the one this binary works with, and what to do.
-std::string schema_mismatch(int installed);
+/// Throws DatabaseError (a role without the right to look: permission).
+InstalledSchema installed_schema(Connection& connection);
 
-/// What is run for `migration`, as text for a person or psql.
+/// Why `installed` is not the schema that this binary works with, and what to do; empty if it is.
+std::string schema_mismatch(const InstalledSchema& installed);
+
+/// The statements that are run for `migration`, as text for a person or psql.
 std::string migration_script(const Migration& migration);
 
+/// The migrations that `installed` lacks. Throws DatabaseError::schema for a schema that this
+/// binary cannot upgrade: newer, of another development version, or with leftovers.
+std::span<const Migration> missing_migrations(const InstalledSchema& installed);
+
 /// Applies what is missing, calls `applied` after each commit, returns how many were applied here.
-/// Throws DatabaseError::schema for a schema newer than this binary. The connection should have
-/// neither a statement timeout nor a watchdog: waiting for the lock and work on a big table take
-/// long.
+/// Throws DatabaseError: `schema` as missing_migrations(), `permission` for a schema that belongs
+/// to another role. The connection should have neither a statement timeout nor a watchdog: waiting
+/// for the lock and work on a big table take long.
 int migrate(Connection& connection, const std::function<void(const Migration&)>& applied);
-
-/// The rights that `role` needs to run a fleet, to send and to work on dead letters, and no others,
-/// as statements of one transaction for a person or psql. Throws DatabaseError.
-std::string grants_script(Connection& connection, const std::string& role);
-
-/// Grants that, all or nothing; every replica may do so at once. Throws DatabaseError, also when
-/// there is no such role, or the connection's own may not grant all of it.
-void grant(Connection& connection, const std::string& role);
 
 }  // namespace pgforeman

@@ -26,7 +26,7 @@ std::vector<std::int64_t> Producer::send_batch(std::span<const std::string> payl
                                                const SendOptions& options) {
   refuse_nul(payloads);
   const pqxx::result rows = connection_.impl().call(
-      "select pgforeman.send_batch($1, $2::jsonb[], $3::int, $4::interval, $5::jsonb)",
+      "select pgforeman.send_batch($1, $2::json[], $3::int, $4::interval, $5::jsonb)",
       {queue_, array_text(payloads), std::to_string(options.priority), interval_text(options.delay),
        options.headers});
   std::vector<std::int64_t> ids;
@@ -42,7 +42,7 @@ std::int64_t Producer::send(const std::string& payload, const SendOptions& optio
 std::optional<std::string> Producer::why_rejected(std::span<const std::string> payloads) {
   try {
     refuse_nul(payloads);
-    connection_.impl().call("select cardinality($1::jsonb[])", {array_text(payloads)});
+    connection_.impl().call("select pg_catalog.cardinality($1::json[])", {array_text(payloads)});
     return std::nullopt;
   } catch (const DatabaseError& e) {
     if (e.kind() != Kind::rejected) throw;

@@ -79,8 +79,9 @@ std::string_view text_of(const Field& field) {
 /// The columns that messages_of() reads.
 const std::string kClaimed =
     "select id, lane, attempt, fence, fruitless,"
-    " (date_part('epoch', greatest(least(enqueued_at, '9999-12-31 UTC'), '0001-01-01 UTC'))"
-    " * 1000000)::bigint,"
+    " (pg_catalog.date_part('epoch',"
+    " greatest(least(enqueued_at, '9999-12-31 UTC'), '0001-01-01 UTC'))"
+    " operator(pg_catalog.*) 1000000::float8)::bigint,"
     " payload, headers";
 
 /// What a claim returned, in the order in which messages run; with their tokens if it names them.
@@ -126,10 +127,13 @@ QueueCounts counts_of(const Row& row, int first) {
 }  // namespace
 
 void Queue::check_schema() {
-  const int installed = installed_version(connection_);
-  const int known = latest_version();
-  if (installed == known) return;
-  throw DatabaseError(Kind::schema, schema_mismatch(installed));
+  const InstalledSchema installed = installed_schema(connection_);
+  if (const std::string mismatch = schema_mismatch(installed); !mismatch.empty()) {
+    throw DatabaseError(Kind::schema, mismatch);
+  }
+  // Rows that a policy hides would look like an empty queue.
+  const pqxx::result hidden = connection_.impl().call("select pgforeman.row_security_problem()");
+  if (!hidden[0][0].is_null()) throw DatabaseError(Kind::permission, hidden[0][0].c_str());
 }
 
 std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease, const Marks& marks) {

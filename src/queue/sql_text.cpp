@@ -45,6 +45,15 @@ std::string array_text(std::span<const std::string> values) {
   return out + '}';
 }
 
+std::string quoted_identifier(std::string_view name) {
+  std::string text = "\"";
+  for (const char letter : name) {
+    if (letter == '"') text += '"';
+    text += letter;
+  }
+  return text + '"';
+}
+
 std::string interval_text(Millis value) {
   return std::to_string(value.count()) + " milliseconds";
 }

@@ -22,6 +22,9 @@ std::string array_text(std::span<const std::string> values);
 /// PostgreSQL's text has no NUL, and neither has its jsonb.
 std::string without_nul(std::string text);
 
+/// A name as an identifier, whatever it holds: "a""b".
+std::string quoted_identifier(std::string_view name);
+
 /// An interval: "1500 milliseconds".
 std::string interval_text(Millis value);
 

@@ -58,7 +58,12 @@ Json slot_object(const SlotView& slot) {
 }
 
 Json queue_counts(const std::optional<QueueView>& counts) {
-  if (!counts) return nullptr;
+  // The same fields, so that a reader of one of them need not ask first whether there are any.
+  if (!counts) {
+    return {{"ready", nullptr}, {"scheduled", nullptr},      {"running", nullptr},
+            {"dead", nullptr},  {"oldest_seconds", nullptr}, {"age_seconds", nullptr},
+            {"capped", nullptr}};
+  }
   return {{"ready", counts->ready},
           {"scheduled", counts->scheduled},
           {"running", counts->running},

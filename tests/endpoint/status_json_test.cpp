@@ -57,7 +57,7 @@ TEST_CASE("what is unknown is null, and a slot without a process has no pid", "[
   view.slots[0].pid = 0;
   view.slots[0].phase = Phase::empty;
   const Json status = Json::parse(render_status(view));
-  CHECK(status["queue_counts"].is_null());
+  CHECK(status["queue_counts"]["ready"].is_null());
   CHECK(status["live"] == false);
   CHECK(status["not_live_reason"] == "why");
   CHECK(status["slots"][0]["pid"].is_null());

@@ -72,7 +72,7 @@ TEST_CASE("migrate installs once, says what it would do, and refuses a newer sch
   const auto again = run_command({"migrate"}, at);
   CHECK(again.code == 0);
   CHECK(again.out.find("nothing to do") != std::string::npos);
-  sql.query("insert into pgforeman.schema_version (version, name) values (9999, 'later')");
+  sql.query("insert into pgforeman.schema_version values (9999, 'later', '')");
   const auto newer = run_command({"migrate"}, at);
   CHECK(newer.code == 76);
   CHECK(newer.err.find("9999") != std::string::npos);
@@ -170,7 +170,6 @@ TEST_CASE("send puts words and lines into the queue, and names what is no JSON",
   CHECK(bad_line.err.find("line 3") != std::string::npos);
   CHECK(bed.left() == 2505);
 
-  CHECK(command(bed, {"send"}).code == 64);
   CHECK(command(bed, {"send", "q", "1", "--priority=9"}).code == 64);
   CHECK(command(bed, {"send", "no spaces allowed", "1"}).code == 64);
   CHECK(run_command({"send", "q", "1"}, {{"DATABASE_URL", "host=127.0.0.1 port=1"}}).code == 69);

@@ -24,23 +24,26 @@ const std::vector<Trouble>& troubles() {
       {"no such database", "", " dbname=nowhere", "does not exist", ""},
       {"no rights", "", " user=clerk", "permission denied for schema pgforeman",
        "grant usage on schema pgforeman to clerk;"
-       "grant select, insert, update, delete on all tables in schema pgforeman to clerk"},
+       "grant select, insert, update, delete on all tables in schema pgforeman to clerk;"
+       "grant execute on all functions in schema pgforeman to clerk"},
       {"too few connections",
        "alter role clerk connection limit 1;"
        "grant usage on schema pgforeman to clerk;"
-       "grant select, insert, update, delete on all tables in schema pgforeman to clerk",
+       "grant select, insert, update, delete on all tables in schema pgforeman to clerk;"
+       "grant execute on all functions in schema pgforeman to clerk",
        " user=clerk", "too many connections for role", "alter role clerk connection limit -1"},
       {"a server that takes no writes",
        "alter role clerk set default_transaction_read_only = on;"
        "grant usage on schema pgforeman to clerk;"
-       "grant select, insert, update, delete on all tables in schema pgforeman to clerk",
+       "grant select, insert, update, delete on all tables in schema pgforeman to clerk;"
+       "grant execute on all functions in schema pgforeman to clerk",
        " user=clerk", "in a read-only transaction",
        "alter role clerk reset default_transaction_read_only;"
        "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'clerk'"},
       {"no schema", "alter schema pgforeman rename to elsewhere", "",
        "the queue's schema is not installed in this database: run `pgforeman migrate`",
        "alter schema elsewhere rename to pgforeman"},
-      {"a newer schema", "insert into pgforeman.schema_version values (9999, 'later')", "",
+      {"a newer schema", "insert into pgforeman.schema_version values (9999, 'later', '')", "",
        "newer than this pgforeman", "delete from pgforeman.schema_version where version = 9999"},
       {"a locked queue", "", "", "canceling statement due to statement timeout", ""},
   };

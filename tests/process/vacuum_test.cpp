@@ -47,7 +47,8 @@ TEST_CASE("A fleet that may not vacuum says so once and works on", "[vacuum]") {
   bed.sql.query(
       "do $$ begin create role tenant login; exception when duplicate_object then end $$;"
       "grant usage on schema pgforeman to tenant;"
-      "grant select, insert, update, delete on all tables in schema pgforeman to tenant;");
+      "grant select, insert, update, delete on all tables in schema pgforeman to tenant;"
+      "grant execute on all functions in schema pgforeman to tenant;");
   Settings settings = bed.settings(kNoop);
   settings["DATABASE_URL"] = bed.conninfo + " user=tenant";
   Fleet fleet(settings);

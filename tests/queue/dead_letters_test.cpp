@@ -56,7 +56,7 @@ TEST_CASE("A retried dead letter starts over with its id, and its fence goes on 
   CHECK(claimed[0].attempt == 1);
   CHECK(claimed[0].fence == 2);
   CHECK(claimed[0].lane == 4);
-  CHECK(claimed[0].payload == "{\"x\": 1}");
+  CHECK(claimed[0].payload == "{\"x\":1}");
   CHECK(db.queue.tick().counts.oldest_seconds == 0);
 }
 

@@ -48,14 +48,14 @@ TEST_CASE("Ten replicas that migrate at once apply each migration once", "[migra
   Sql sql(conninfo);
   CHECK(sql.number("select count(*) from pgforeman.schema_version") == latest_version());
   Connection connection(settings_for(conninfo));
-  CHECK(installed_version(connection) == latest_version());
+  CHECK(installed_schema(connection).version == latest_version());
   CHECK(migrate(connection, {}) == 0);
   Queue(connection, "q").check_schema();
 }
 
 TEST_CASE("A database that was not migrated says which command to run", "[migrate]") {
   Connection connection(settings_for(empty_database()));
-  CHECK(installed_version(connection) == 0);
+  CHECK(installed_schema(connection).version == 0);
   Queue queue(connection, "q");
   for (const auto& call : std::vector<std::function<void()>>{
            [&] { queue.check_schema(); }, [&] { queue.claim(1, 1, Millis{1000}); },
@@ -68,12 +68,41 @@ TEST_CASE("A database that was not migrated says which command to run", "[migrat
 
 TEST_CASE("A schema newer than this binary is refused", "[migrate]") {
   Database db;
-  db.sql.query("insert into pgforeman.schema_version values (999, 'from the future')");
+  db.sql.query("insert into pgforeman.schema_version values (999, 'from the future', '')");
   for (const auto& call : std::vector<std::function<void()>>{[&] { db.queue.check_schema(); },
                                                              [&] { migrate(db.connection, {}); }}) {
     const DatabaseError error = error_of(call);
     CHECK(error.kind() == DatabaseError::Kind::schema);
     CHECK_THAT(error.what(), contains("999") && contains("newer"));
+  }
+}
+
+TEST_CASE("A schema of another development version is refused, and says what to do", "[migrate]") {
+  Database db;
+  // One that recorded no digests, and one whose second migration had another text.
+  const std::string statement =
+      GENERATE("alter table pgforeman.schema_version drop column digest",
+               "update pgforeman.schema_version set digest = 'other' where version = 2");
+  db.sql.query(statement);
+  db.sql.query("delete from pgforeman.schema_version where version > 4");
+  for (const auto& call : std::vector<std::function<void()>>{[&] { db.queue.check_schema(); },
+                                                             [&] { migrate(db.connection, {}); }}) {
+    const DatabaseError error = error_of(call);
+    CHECK(error.kind() == DatabaseError::Kind::schema);
+    CHECK_THAT(error.what(),
+               contains("another development version") && contains("drop schema pgforeman"));
+  }
+}
+
+TEST_CASE("A schema without a recorded version is refused, and says what is in it", "[migrate]") {
+  Database db;
+  db.sql.query("delete from pgforeman.schema_version");
+  for (const auto& call : std::vector<std::function<void()>>{[&] { db.queue.check_schema(); },
+                                                             [&] { migrate(db.connection, {}); }}) {
+    const DatabaseError error = error_of(call);
+    CHECK(error.kind() == DatabaseError::Kind::schema);
+    CHECK_THAT(error.what(), contains("dead_message, message, schema_version") &&
+                                 contains("schema_version has no rows"));
   }
 }
 

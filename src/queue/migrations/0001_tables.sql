@@ -12,6 +12,7 @@ $$;
 create table pgforeman.schema_version (
   version    int primary key,
   name       text not null,
+  digest     text not null,  -- MD5 of the migration's text
   applied_at timestamptz not null default clock_timestamp()
 );
 
@@ -32,7 +33,7 @@ create table pgforeman.message (
   state       smallint not null default 0,           -- 0 ready (claimed ones too), 1 scheduled
   queue       text collate "C" not null,
   due_at      timestamptz,                           -- when it becomes, or became, claimable
-  payload     jsonb not null,
+  payload     json not null,                         -- as sent; json costs half of what jsonb does
   headers     jsonb not null default '{}',
   last_error  text,
   history     jsonb not null default '[]'            -- its last 20 runs in vain, oldest first
@@ -59,9 +60,59 @@ create table pgforeman.dead_message (
   queue       text collate "C" not null,
   reason      text not null,  -- 'handler', 'max_attempts', 'max_crashes' or 'max_claims'
   error       text,
-  payload     jsonb not null,
+  payload     json not null,
   headers     jsonb not null,
   history     jsonb not null
 );
 
 create index dead_message_queue on pgforeman.dead_message (queue, died_at, id);
+
+-- LZ4 halves what large payloads cost. A server may have been built without it; then pglz stays.
+do $$
+begin
+  alter table pgforeman.message alter payload set compression lz4;
+  alter table pgforeman.dead_message alter payload set compression lz4;
+exception when feature_not_supported then
+  null;
+end
+$$;
+
+-- Why row level security hides rows of the queue from a role; null when it hides none. A policy
+-- counts as hiding none when it is plainly true. `commands`: those that the role runs on the tables
+-- (r select, a insert, w update, d delete).
+create function pgforeman.row_security_problem(
+  role name default current_user, commands text[] default array['r', 'a', 'w', 'd'])
+returns text
+language sql stable
+return (
+  select format(
+    'row level security on %s hides rows from role %I, so that its messages would seem to be'
+    ' missing: alter table %s disable row level security; or alter role %I bypassrls; or create'
+    ' policy pgforeman on %s to %I using (true) with check (true)',
+    t.name, row_security_problem.role, t.name, row_security_problem.role, t.name,
+    row_security_problem.role)
+  from (values ('pgforeman.message'), ('pgforeman.dead_message')) t (name)
+  join pg_class c on c.oid = t.name::regclass
+  join pg_roles r on r.rolname = row_security_problem.role
+  where c.relrowsecurity and not r.rolsuper and not r.rolbypassrls
+    and (c.relforcerowsecurity or not pg_has_role(r.oid, c.relowner, 'USAGE'))
+    and exists (
+      select from unnest(row_security_problem.commands) w (command)
+      -- All restrictive policies and one permissive policy must let a row pass.
+      where not coalesce((
+        select bool_or(is_true) filter (where p.polpermissive)
+               and coalesce(bool_and(is_true) filter (where not p.polpermissive), true)
+        from pg_policy p
+        cross join lateral (
+          select case when w.command = 'a'
+                        then coalesce(pg_get_expr(p.polwithcheck, p.polrelid),
+                                      pg_get_expr(p.polqual, p.polrelid))
+                      when w.command = 'w' and pg_get_expr(p.polwithcheck, p.polrelid) <> 'true'
+                        then 'false'
+                      else pg_get_expr(p.polqual, p.polrelid) end = 'true' as is_true) e
+        where p.polrelid = c.oid and p.polcmd::text in (w.command, '*')
+          and (p.polroles = '{0}' or exists (
+                 select from unnest(p.polroles) g (oid) where pg_has_role(r.oid, g.oid, 'USAGE')))),
+        false))
+  order by t.name desc
+  limit 1);

@@ -1,6 +1,16 @@
 -- For producers, in their own transactions.
+--
+-- send and send_batch run as their owner (SECURITY DEFINER): a producer needs the right to execute
+-- them and none on the tables, so that it can fill the database and do nothing else. The work is in
+-- the json versions, one function with one SET each; the other versions only convert. An untyped
+-- literal or parameter is taken as text.
 
--- Checks what every send is given; names the thing, its value and what is allowed.
+-- The largest payload and headers that are taken: what is stored must fit into one row that a claim
+-- returns, as text, in every client encoding (PostgreSQL's limit is 1 GB).
+create function pgforeman.max_payload_bytes() returns int language sql immutable return 268435456;
+create function pgforeman.max_headers_bytes() returns int language sql immutable return 1048576;
+
+-- Raises an error for what cannot be sent; names the argument, its value and what is allowed.
 create function pgforeman.check_send(queue text, priority int, delay interval, headers jsonb)
 returns void
 language plpgsql immutable
@@ -15,13 +25,36 @@ begin
     raise exception 'priority % is not valid: 0 (urgent), 1 (high), 2 (normal) or 3 (low)',
       coalesce(priority::text, 'NULL') using errcode = '22023';
   end if;
-  if delay is null or delay < interval '0' or not isfinite(delay) then
-    raise exception 'delay % is not valid: an interval of 0 or more',
+  if delay is null or delay < interval '0' or delay > interval '1000 years' then
+    raise exception 'delay % is not valid: an interval from 0 to 1000 years',
       coalesce(delay::text, 'NULL') using errcode = '22023';
   end if;
   if headers is null or jsonb_typeof(headers) <> 'object' then
     raise exception 'headers of type % are not valid: a JSON object',
       coalesce(jsonb_typeof(headers), 'NULL') using errcode = '22023';
+  end if;
+  if octet_length(headers::text) > pgforeman.max_headers_bytes() then
+    raise exception 'headers of % bytes are not valid: at most % bytes',
+      octet_length(headers::text), pgforeman.max_headers_bytes() using errcode = '22023';
+  end if;
+end
+$$;
+
+-- The same for a payload. `place`: its number in a batch.
+create function pgforeman.check_payload(payload json, place bigint default null)
+returns void
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if payload is null then
+    raise exception '% is NULL: a JSON value is needed (JSON''s own null is ''null'')',
+      concat_ws(' number ', 'payload', place) using errcode = '22004';
+  end if;
+  if octet_length(payload::text) > pgforeman.max_payload_bytes() then
+    raise exception '% has % bytes: at most % bytes are allowed',
+      concat_ws(' number ', 'payload', place), octet_length(payload::text),
+      pgforeman.max_payload_bytes() using errcode = '22023';
   end if;
 end
 $$;
@@ -71,49 +104,68 @@ $$;
 
 -- Enqueues one message in the caller's own transaction; returns its id.
 create function pgforeman.send(
-  queue text, payload jsonb, priority int default 2, delay interval default '0',
+  queue text, payload json, priority int default 2, delay interval default '0',
   headers jsonb default '{}')
 returns bigint
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
+  later   boolean := send.delay > interval '0';
   sent_id bigint;
 begin
-  perform pgforeman.check_send(send.queue, send.priority, send.delay, send.headers);
-  if send.payload is null then
-    raise exception 'payload is NULL: a JSON value is needed (JSON''s own null is ''null''::jsonb)'
-      using errcode = '22004';
+  -- One expression for nearly all calls. Sizes are as stored: small ones need no closer look.
+  if (send.queue ~ '^[A-Za-z0-9_.:-]{1,63}$' and send.priority between 0 and 3
+      and send.delay >= interval '0' and send.delay <= interval '1000 years'
+      and jsonb_typeof(send.headers) = 'object' and pg_column_size(send.headers) <= 100
+      and pg_column_size(send.payload) <= 1000000) is not true then
+    perform pgforeman.check_send(send.queue, send.priority, send.delay, send.headers);
+    perform pgforeman.check_payload(send.payload);
   end if;
   insert into pgforeman.message (queue, lane, state, due_at, payload, headers)
-  values (
-    send.queue, 2 * send.priority + 1,
-    case when send.delay > interval '0' then 1 else 0 end,
-    case when send.delay > interval '0' then clock_timestamp() + send.delay end,
-    send.payload, send.headers)
+  values (send.queue, 2 * send.priority + 1, later::int,
+          case when later then clock_timestamp() + send.delay end, send.payload, send.headers)
   returning id into sent_id;
-  perform pgforeman.announce(
-    send.queue, case when send.delay > interval '0' then 'later' else 'now' end);
+  -- As announce does.
+  if not (pg_try_advisory_lock(1885824614, hashtext(send.queue))
+          and pg_advisory_unlock(1885824614, hashtext(send.queue))) then
+    perform pgforeman.announce(send.queue, case when later then 'later' else 'now' end);
+  end if;
   return sent_id;
 end
 $$;
 
+create function pgforeman.send(
+  queue text, payload text, priority int default 2, delay interval default '0',
+  headers jsonb default '{}')
+returns bigint
+language sql volatile
+return pgforeman.send(send.queue, send.payload::json, send.priority, send.delay, send.headers);
+
+create function pgforeman.send(
+  queue text, payload jsonb, priority int default 2, delay interval default '0',
+  headers jsonb default '{}')
+returns bigint
+language sql volatile
+return pgforeman.send(send.queue, send.payload::json, send.priority, send.delay, send.headers);
+
 -- Enqueues many messages alike; returns their ids in the order of `payloads`.
 create function pgforeman.send_batch(
-  queue text, payloads jsonb[], priority int default 2, delay interval default '0',
+  queue text, payloads json[], priority int default 2, delay interval default '0',
   headers jsonb default '{}')
 returns setof bigint
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
   perform pgforeman.check_send(
     send_batch.queue, send_batch.priority, send_batch.delay, send_batch.headers);
-  if array_position(send_batch.payloads, null) is not null then
-    raise exception 'payload number % is NULL: a JSON value is needed',
-      array_position(send_batch.payloads, null) using errcode = '22004';
+  if num_nulls(variadic send_batch.payloads) > 0
+     or pg_column_size(send_batch.payloads) > 1000000 then
+    perform pgforeman.check_payload(p.payload, p.place)
+    from unnest(send_batch.payloads) with ordinality p (payload, place);
   end if;
   return query
     insert into pgforeman.message (queue, lane, state, due_at, payload, headers)
@@ -131,3 +183,39 @@ begin
   end if;
 end
 $$;
+
+create function pgforeman.send_batch(
+  queue text, payloads text[], priority int default 2, delay interval default '0',
+  headers jsonb default '{}')
+returns setof bigint
+language sql volatile
+begin atomic
+  select pgforeman.send_batch(send_batch.queue, send_batch.payloads::json[], send_batch.priority,
+                              send_batch.delay, send_batch.headers);
+end;
+
+create function pgforeman.send_batch(
+  queue text, payloads jsonb[], priority int default 2, delay interval default '0',
+  headers jsonb default '{}')
+returns setof bigint
+language sql volatile
+begin atomic
+  select pgforeman.send_batch(send_batch.queue, send_batch.payloads::json[], send_batch.priority,
+                              send_batch.delay, send_batch.headers);
+end;
+
+-- For drivers that pass arrays untyped: an array of PostgreSQL ({...}) or of JSON ([...]).
+create function pgforeman.send_batch(
+  queue text, payloads text, priority int default 2, delay interval default '0',
+  headers jsonb default '{}')
+returns setof bigint
+language sql volatile
+begin atomic
+  select pgforeman.send_batch(
+    send_batch.queue,
+    case when send_batch.payloads ~ '^\s*\[(?!\d+:\d+\])'
+         then array(select e.value from json_array_elements(send_batch.payloads::json)
+                      with ordinality e (value, place) order by e.place)
+         else send_batch.payloads::json[] end,
+    send_batch.priority, send_batch.delay, send_batch.headers);
+end;

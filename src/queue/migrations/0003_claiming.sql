@@ -92,6 +92,22 @@ begin
 end
 $$;
 
+-- Raises an error if row level security hides messages from the caller: to a claim the queue would
+-- look empty.
+create function pgforeman.refuse_row_security()
+returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  problem text := pgforeman.row_security_problem();
+begin
+  if problem is not null then
+    raise exception '%', problem using errcode = '42501';
+  end if;
+end
+$$;
+
 -- Takes up to `max_messages` claimable messages for `lease` under `token`, the most urgent ones, in
 -- no order. Before, ends the leases of `done`, messages of an earlier claim that are done: whoever
 -- works on and on needs one round trip and one commit for both. When any of them was no longer held
@@ -105,7 +121,7 @@ create function pgforeman.claim(
   done bigint[] default '{}', done_token bigint default 0)
 returns table (
   id bigint, lane smallint, attempt int, fence bigint, fruitless bigint, enqueued_at timestamptz,
-  payload jsonb, headers jsonb)
+  payload json, headers jsonb)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -148,6 +164,9 @@ begin
                 m.enqueued_at, m.payload, m.headers;
     exit;
   end loop;
+  if cardinality(locked) = 0 and row_security_active('pgforeman.message') then
+    perform pgforeman.refuse_row_security();
+  end if;
 end
 $$;
 
@@ -160,7 +179,7 @@ create function pgforeman.claim_each(
   done bigint[] default '{}', done_tokens bigint[] default '{}')
 returns table (
   id bigint, lane smallint, attempt int, fence bigint, fruitless bigint, enqueued_at timestamptz,
-  payload jsonb, headers jsonb, token bigint)
+  payload json, headers jsonb, token bigint)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -212,13 +231,16 @@ begin
                 m.token;
     exit;
   end loop;
+  if cardinality(locked) = 0 and row_security_active('pgforeman.message') then
+    perform pgforeman.refuse_row_security();
+  end if;
 end
 $$;
 
 -- What a message carries that is still held under `token`: for one that was claimed along by somebody
 -- else.
 create function pgforeman.claimed(id bigint, token bigint)
-returns table (payload jsonb, headers jsonb)
+returns table (payload json, headers jsonb)
 language sql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off

@@ -1,0 +1,173 @@
+#include "queue/grants.h"
+
+#include <pqxx/result>
+#include <vector>
+
+#include "queue/schema_owner.h"
+#include "queue/session.h"
+#include "queue/sql_text.h"
+
+namespace pgforeman {
+
+namespace {
+
+using Kind = DatabaseError::Kind;
+
+/// A right, and the expression that says whether role $1 has it.
+struct Right {
+  std::string grant;  ///< "select on pgforeman.message"
+  std::string check;
+};
+
+/// The functions of each part, by name; a worker executes all of them.
+constexpr const char* kSendFunctions = "'send', 'send_batch'";
+constexpr const char* kMonitorFunctions =
+    "'counts', 'look', 'mark_of', 'last_lane', 'row_security_problem'";
+constexpr const char* kOperatorFunctions =
+    "'announce', 'dead_count', 'dead_is_meant', 'dead_list', 'dead_purge', 'dead_retry',"
+    " 'dead_select'";
+
+/// What messages carry, and texts that may quote it, are not a monitor's to read.
+constexpr const char* kMessageColumns =
+    "id, claims, visible_at, enqueued_at, claims_base, attempt, crashes, lane, state, queue, "
+    "due_at";
+constexpr const char* kDeadColumns =
+    "id, claims, enqueued_at, died_at, attempt, crashes, lane, queue, reason";
+
+Right table_right(const std::string& privilege, const std::string& table) {
+  return {privilege + " on pgforeman." + table,
+          "pg_catalog.has_table_privilege($1, 'pgforeman." + table + "', '" + privilege + "')"};
+}
+
+Right column_right(const std::string& columns, const std::string& table) {
+  return {"select (" + columns + ") on pgforeman." + table,
+          "pg_catalog.has_column_privilege($1, 'pgforeman." + table + "', '" +
+              columns.substr(0, columns.find(',')) + "', 'select')"};
+}
+
+std::string functions_of(Part part) {
+  const std::string send = kSendFunctions, monitor = kMonitorFunctions,
+                    operate = kOperatorFunctions;
+  switch (part) {
+    case Part::producer:
+      return "p.proname in (" + send + ")";
+    case Part::monitor:
+      return "p.proname in (" + monitor + ")";
+    case Part::operate:
+      return "p.proname in (" + send + ", " + monitor + ", " + operate + ")";
+    case Part::worker:
+      break;
+  }
+  return "true";
+}
+
+void add_table_rights(std::vector<Right>& rights, Part part, bool has_maintain) {
+  if (part == Part::producer) return;
+  rights.push_back(table_right("select", "schema_version"));
+  if (part == Part::monitor) {
+    rights.push_back(column_right(kMessageColumns, "message"));
+    rights.push_back(column_right(kDeadColumns, "dead_message"));
+    return;
+  }
+  for (const char* privilege : {"select", "insert", "update", "delete"}) {
+    rights.push_back(table_right(privilege, "dead_message"));
+    const std::string word = privilege;
+    if (part == Part::worker || word == "select" || word == "insert") {
+      rights.push_back(table_right(privilege, "message"));
+    }
+  }
+  // VACUUM can be granted from PostgreSQL 17 on; before, it is the owner's alone.
+  if (part == Part::worker && has_maintain) rights.push_back(table_right("maintain", "message"));
+}
+
+std::vector<Right> rights_of(Connection& connection, Part part) {
+  auto& session = connection.impl();
+  std::vector<Right> rights = {
+      {"usage on schema pgforeman", "pg_catalog.has_schema_privilege($1, 'pgforeman', 'usage')"}};
+  const auto functions = session.exec(
+      "select pg_catalog.format('%I.%I(%s)', n.nspname, p.proname,"
+      " pg_catalog.pg_get_function_identity_arguments(p.oid)), p.oid"
+      " from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace"
+      " where n.nspname = 'pgforeman' and " +
+      functions_of(part) + " order by 1");
+  for (const auto& row : functions) {
+    rights.push_back({"execute on function " + std::string(row[0].c_str()),
+                      "pg_catalog.has_function_privilege($1, " + std::string(row[1].c_str()) +
+                          "::oid, 'execute')"});
+  }
+  const auto version = session.exec("select pg_catalog.current_setting('server_version_num')::int");
+  add_table_rights(rights, part, version[0][0].as<int>() >= 170000);
+  return rights;
+}
+
+void check_role(Connection& connection, const std::string& role) {
+  const auto known =
+      connection.impl().exec("select from pg_catalog.pg_roles where rolname = $1", {role});
+  if (known.empty()) {
+    throw DatabaseError(Kind::permission, "there is no role " + quoted_identifier(role));
+  }
+}
+
+std::string statements(const std::vector<Right>& rights, const std::string& role) {
+  std::string script;
+  for (const Right& right : rights) {
+    script += "grant " + right.grant + " to " + quoted_identifier(role) + ";\n";
+  }
+  return script;
+}
+
+/// Granting what the session's role may not give is only a warning to PostgreSQL.
+void check_granted(Connection& connection, const std::vector<Right>& rights,
+                   const std::string& role) {
+  std::string all;
+  for (const Right& right : rights) all += (all.empty() ? "" : " and ") + right.check;
+  const auto granted = connection.impl().exec("select " + all, {role});
+  if (granted[0][0].as<bool>()) return;
+  throw DatabaseError(Kind::permission, "nothing was granted to " + quoted_identifier(role) +
+                                            ": only the owner of the schema can");
+}
+
+void check_row_security(Connection& connection, const std::string& role, Part part) {
+  if (part == Part::producer) return;  // the send functions run as their owner
+  const auto hidden = connection.impl().exec(
+      std::string("select pgforeman.row_security_problem($1, ") +
+          (part == Part::monitor ? "array['r'])" : "array['r', 'a', 'w', 'd'])"),
+      {role});
+  if (hidden[0][0].is_null()) return;
+  throw DatabaseError(Kind::permission, "nothing was granted to " + quoted_identifier(role) + ": " +
+                                            hidden[0][0].c_str());
+}
+
+}  // namespace
+
+std::optional<Part> part_of(std::string_view name) {
+  for (const PartName& each : kParts) {
+    if (each.name == name) return each.part;
+  }
+  return std::nullopt;
+}
+
+std::string grants_script(Connection& connection, const std::string& role, Part part) {
+  check_role(connection, role);
+  return std::string(kBeginLocked) + ";\n" + statements(rights_of(connection, part), role) +
+         "commit;\n";
+}
+
+void grant(Connection& connection, const std::string& role, Part part) {
+  check_role(connection, role);
+  auto& session = connection.impl();
+  session.run(kBeginLocked);
+  try {
+    become_schema_owner(connection);
+    const std::vector<Right> rights = rights_of(connection, part);
+    session.run(statements(rights, role));
+    check_granted(connection, rights, role);
+    check_row_security(connection, role, part);
+    session.run("commit");
+  } catch (const DatabaseError&) {
+    session.rollback();
+    throw;
+  }
+}
+
+}  // namespace pgforeman
