@@ -173,9 +173,10 @@ TEST_CASE("A delayed message is not claimable before its time, and is after", "[
   REQUIRE(claimed.size() == 1);
   CHECK(claimed[0].payload == "1");
   CHECK(claimed[0].lane == 4);
-  CHECK(db.sql.query(
-            "select clock_timestamp() >= due_at from pgforeman.message where payload::text = '1'") ==
-        "t");
+  CHECK(
+      db.sql.query(
+          "select clock_timestamp() >= due_at from pgforeman.message where payload::text = '1'") ==
+      "t");
 }
 
 TEST_CASE("A send in a transaction that rolls back leaves nothing", "[send]") {
