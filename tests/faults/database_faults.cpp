@@ -166,11 +166,19 @@ Struck hide_rows(Stage& stage, Dice&) {
   return everybody([security] { security("disable"); });
 }
 
-/// As a failover leaves it to a standby that was behind, or a switch to a logical replica.
+/// As a failover leaves it to a standby that was behind, or a switch to a logical replica: ids come
+/// again, that of a dead letter first, and what gets it dies too.
 Struck set_ids_back(Stage& stage, Dice& dice) {
-  stage.sql().query("select setval(s, greatest(1, nextval(s) - " +
-                    std::to_string(10 + dice.below(500)) +
-                    ")) from pg_get_serial_sequence('pgforeman.message', 'id') s");
+  Sql& sql = stage.sql();
+  sql.query(
+      "select setval(s, coalesce("
+      "  (select id from pgforeman.dead_message order by random() limit 1),"
+      "  greatest(1, nextval(s) - " +
+      std::to_string(10 + dice.below(500)) +
+      ")), false) from pg_get_serial_sequence('pgforeman.message', 'id') s");
+  // Of its own, so that no sender's number comes again.
+  const std::string number = std::to_string(1 + dice.below(1'000'000'000));
+  sql.query(R"(select pgforeman.send('q', '{"n": -)" + number + R"(, "do": "poison"}'))");
   return everybody();
 }
 
