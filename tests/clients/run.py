@@ -36,9 +36,10 @@ FORMS = {
     "named": "named arguments: queue, payload, priority, delay, headers",
     "object": "an object as an untyped parameter (pg alone makes JSON of it)",
     "batch": "send_batch with an array of texts",
+    "batch_untyped": "send_batch with an array without a type: of PostgreSQL or of JSON",
 }
 # These arrive letter by letter; the others have been through the client's or the server's own JSON.
-AS_SENT = {"literal", "untyped", "text", "named", "batch"}
+AS_SENT = {"literal", "untyped", "text", "named", "batch", "batch_untyped"}
 CLIENTS = {"python": ["psycopg", "psycopg2", "asyncpg"], "node": ["pg", "postgres.js"],
            "go": ["pgx", "lib/pq"], "java": ["pgjdbc"]}
 
@@ -120,7 +121,7 @@ def verdict(client, form, said, texts):
     if said != "ok":
         return said
     sent = PAYLOAD.replace("CLIENT", client).replace("FORM", form)
-    if len(texts) != (2 if form == "batch" else 1):
+    if len(texts) != (2 if form.startswith("batch") else 1):
         return f"{len(texts)} messages have arrived"
     for text in texts:
         if json.loads(text) != json.loads(sent):

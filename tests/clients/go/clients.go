@@ -54,6 +54,8 @@ func run(client string, do query, asJSON func(map[string]any) any, delay any, li
 	say("named", named, "q", text(client, "named"), 1, delay, asJSON(map[string]any{"a": "b"}))
 	say("batch", "select pgforeman.send_batch($1, $2::text[])", "q",
 		list([]string{text(client, "batch"), text(client, "batch")}))
+	untyped := text(client, "batch_untyped")
+	say("batch_untyped", "select pgforeman.send_batch($1, $2)", "q", "["+untyped+","+untyped+"]")
 }
 
 func main() {

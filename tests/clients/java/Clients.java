@@ -80,6 +80,10 @@ class Clients {
       s.setString(1, "q");
       s.setArray(2, connection.createArrayOf("text", new String[] {text("batch"), text("batch")}));
     });
+    say("batch_untyped", "select pgforeman.send_batch(?, ?)", s -> {
+      s.setObject(1, "q", Types.OTHER);
+      s.setObject(2, "[" + text("batch_untyped") + "," + text("batch_untyped") + "]", Types.OTHER);
+    });
     connection.close();
   }
 }

@@ -39,6 +39,10 @@ async function byPg() {
     "q",
     [text(name, "batch"), text(name, "batch")],
   ]);
+  await run("batch_untyped", "select pgforeman.send_batch($1, $2)", [
+    "q",
+    [text(name, "batch_untyped"), text(name, "batch_untyped")],
+  ]);
   await client.end();
 }
 
@@ -58,6 +62,8 @@ async function byPostgres() {
     priority => ${1}, delay => ${"0 s"}, headers => ${sql.json({ a: "b" })})`);
   await run("batch", () => sql`select pgforeman.send_batch(${"q"},
     ${sql.array([t("batch"), t("batch")])})`);
+  await run("batch_untyped", () => sql`select pgforeman.send_batch(${"q"},
+    ${`[${t("batch_untyped")},${t("batch_untyped")}]`})`);
   await sql.end();
 }
 

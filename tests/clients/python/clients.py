@@ -25,7 +25,7 @@ def literal(client):
     return f"select pgforeman.send('q', '{text(client, 'literal')}')"
 
 
-def statements(client, json_of, jsonb_of):
+def statements(client, json_of, jsonb_of, list_of=list):
     """form -> the statement, with {0} and so on for its parameters, and these."""
     def t(form):
         return text(client, form)
@@ -40,8 +40,10 @@ def statements(client, json_of, jsonb_of):
         "json": ("select pgforeman.send({0}, {1}::json)", ("q", json_of(v("json")))),
         "jsonb": ("select pgforeman.send({0}, {1}::jsonb)", ("q", jsonb_of(v("jsonb")))),
         "built": (BUILD, (client, "built", v("built")["text"])),
-        "named": (NAMED, ("q", t("named"), 1, datetime.timedelta(0), json_of({"a": "b"}))),
-        "batch": ("select pgforeman.send_batch({0}, {1})", ("q", [t("batch"), t("batch")])),
+        "named": (NAMED, ("q", t("named"), 1, datetime.timedelta(0), jsonb_of({"a": "b"}))),
+        "batch": ("select pgforeman.send_batch({0}, {1}::text[])", ("q", [t("batch")] * 2)),
+        "batch_untyped": ("select pgforeman.send_batch({0}, {1})",
+                          ("q", list_of([t("batch_untyped")] * 2))),
     }
 
 
@@ -64,7 +66,9 @@ def by_cursor(client, connection, all_statements):
 
 async def by_asyncpg(client):
     connection = await asyncpg.connect()
-    for form, (statement, parameters) in statements(client, json.dumps, json.dumps).items():
+    # The server takes what has no type for text: so it is a JSON array.
+    forms = statements(client, json.dumps, json.dumps, lambda texts: f"[{','.join(texts)}]")
+    for form, (statement, parameters) in forms.items():
         places = [f"${i + 1}" for i in range(len(parameters))]
         try:
             await connection.fetch(statement.format(*places) if parameters else statement,
