@@ -177,6 +177,7 @@ void Connection::Impl::look_around(const ConnectionSettings& settings) {
       "  pg_catalog.set_config('default_transaction_isolation', 'read committed', false) end,"
       " usual,"
       " case when direct then"
+      // proves: P36 path
       "  pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false) end"
       " from (select pg_catalog.pg_backend_pid() operator(pg_catalog.=) $1::int as direct,"
       "  pg_catalog.current_setting('default_transaction_isolation') as usual offset 0) s",

@@ -14,7 +14,7 @@ using Kind = DatabaseError::Kind;
 /// Functions may be executed by every role unless that is taken away; the next grant gives what a
 /// role needs.
 constexpr const char* kRevoke =
-    "revoke all on all functions in schema pgforeman from public;\n"
+    "revoke all on all functions in schema pgforeman from public;\n"  // proves: P36 rights
     "revoke create on schema pgforeman from public;\n";
 
 std::string record_of(const Migration& migration) {

@@ -43,7 +43,7 @@ void check_schema_owner(Connection& connection) {
       " join pg_catalog.pg_namespace n on n.oid = t.typnamespace where n.nspname = 'pgforeman'"
       ") o (place, what, owner) where o.owner not in (select oid from trusted)"
       " order by o.place, o.what limit 1");
-  if (strange.empty()) return;
+  if (strange.empty()) return;  // proves: P36 owner
   const std::string what = strange[0][0].c_str(), owner = strange[0][1].c_str();
   throw DatabaseError(
       DatabaseError::Kind::permission,

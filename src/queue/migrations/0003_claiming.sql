@@ -165,7 +165,7 @@ begin
     exit;
   end loop;
   if cardinality(locked) = 0 and row_security_active('pgforeman.message') then
-    perform pgforeman.refuse_row_security();
+    perform pgforeman.refuse_row_security(); -- proves: P36 security
   end if;
 end
 $$;
