@@ -33,7 +33,7 @@ where n in (select n from pg_temp.back union all select n from pg_temp.lost);
 commit;
 )";
 
-double now() {
+double monotonic_seconds() {
   timespec time{};
   ::clock_gettime(CLOCK_MONOTONIC, &time);
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
@@ -52,12 +52,12 @@ Backup::Backup(const ThrowawayPostgres& server, const std::string& database)
 }
 
 Restore Backup::restore() {
-  if (now() < next_try_) throw std::runtime_error("what was in the way may still be");
-  next_try_ = now() + 1;
+  if (monotonic_seconds() < next_try_) throw std::runtime_error("what was in the way may still be");
+  next_try_ = monotonic_seconds() + 1;
   std::istringstream said(server_.run_program(
       {"psql", "--no-psqlrc", "-qAt", "-F", " ", "-d", database_, "-f", script_}));
   Restore restore;
-  restore.at = now();
+  restore.at = monotonic_seconds();
   for (std::string line; std::getline(said, line);) {
     std::istringstream words(line);
     std::string what;
