@@ -27,6 +27,7 @@ class Session {
   bool worked_lately() const;
   /// Only while connected.
   Queue& queue() { return *queue_; }
+  Connection& connection() { return *connection_; }
 
   /// A call on queue() was answered: the outage, if there was one, is over.
   void worked();

@@ -18,27 +18,39 @@ bool is_refused(const DatabaseError& error) {
   return error.kind() == DatabaseError::Kind::rejected;
 }
 
+/// Whether one of several messages may be the reason. (A trigger can raise any error.)
+bool may_be_of_one(const DatabaseError& error, TimePoint asked_at) {
+  if (is_refused(error) || error.kind() == DatabaseError::Kind::locked) return true;
+  // What took long is likely to take as long again.
+  return error.may_work_later() && Clock::now() - asked_at < kPatience;
+}
+
 Telling tell(Queue& queue, const Settlement& settlement, const RetryRule& rule) {
   try {
     return {queue.settle({&settlement, 1}, rule).front()};
   } catch (const DatabaseError& error) {
-    if (error.may_work_later()) return kLocked;
-    if (!is_refused(error)) throw;
+    if (error.kind() == DatabaseError::Kind::locked) return kLocked;
+    if (!error.may_work_later() && !is_refused(error)) throw;
     const log::MessageScope scope(settlement.lease.id, 0);
+    if (error.may_work_later()) {
+      log::warn("message not settled yet, the database failed to", {{"reason", error.what()}});
+      return {{}, true, true};
+    }
     log::error("message not settled, it waits for VISIBILITY_TIMEOUT", {{"reason", error.what()}});
     return {};
   }
 }
 
-/// One call for all: nothing when a row is locked or the database refuses one.
+/// One call for all: nothing when a row is locked or one message may be why it failed.
 std::optional<std::vector<Telling>> try_all(Queue& queue, std::span<const Settlement> settlements,
                                             const RetryRule& rule) {
+  const TimePoint asked_at = Clock::now();
   try {
     std::vector<Telling> tellings;
     for (const Settled settled : queue.settle(settlements, rule)) tellings.push_back({settled});
     return tellings;
   } catch (const DatabaseError& error) {
-    if (error.kind() != DatabaseError::Kind::locked && !is_refused(error)) throw;
+    if (!may_be_of_one(error, asked_at)) throw;
     return {};
   }
 }

@@ -18,6 +18,7 @@
 #include "queue/database_error.h"
 #include "queue/dead_letters.h"
 #include "queue/queue.h"
+#include "queue/queue_names.h"
 
 namespace pgforeman {
 
@@ -32,11 +33,14 @@ constexpr std::string_view kDeadHelp =
     "\n"
     "Dead letters are messages that used up their attempts, their crashes or their claims, or\n"
     "that their handler gave up.\n"
-    "  list   those of the queue, newest first\n"
+    "  list   newest first; --json prints them in full, as show does\n"
     "  show   one with the history of its runs, its payload and its headers\n"
     "  retry  puts them back into the queue as new ones; a message keeps its id, its fence grows\n"
     "  purge  deletes them for good; asks on a terminal, and elsewhere needs --yes\n"
-    "The queue is that of --queue or PGFOREMAN_QUEUE.\n"
+    "The queue is that of --queue or PGFOREMAN_QUEUE. Without either, list and IDs are about all\n"
+    "queues, while --all and FILTER of retry and purge are about the queue `default`.\n"
+    "After a restored backup or a failover several dead letters may have one id: ID stands for\n"
+    "all of them. A letter whose id another message has by now is retried under a new id.\n"
     "\n"
     "Exit codes:\n"
     "  0   done\n"
@@ -58,6 +62,7 @@ constexpr std::array kDeadFlags = {
 constexpr int kDefaultLimit = 50;
 constexpr int kMaxLimit = 100'000;
 constexpr int kBatch = 1000;
+constexpr int kMostQueues = 20;
 constexpr Millis kDeadPatience{60'000};
 constexpr std::array<std::string_view, 4> kReasons = {"handler", "max_attempts", "max_crashes",
                                                       "max_claims"};
@@ -82,6 +87,10 @@ struct Request {
   bool filtered() const { return !filter.reason.empty() || !filter.error_part.empty(); }
   bool some() const { return all || filtered(); }  ///< not by ids
 };
+
+std::string of_queue(const Request& request) {
+  return request.filter.queue.empty() ? "no queue has" : "queue " + request.filter.queue + " has";
+}
 
 /// What is wrong with the words; empty when `request` has them.
 std::string read_request(const CommandWords& words, Request& request) {
@@ -124,68 +133,163 @@ std::string read_request(const CommandWords& words, Request& request) {
   if (many && request.some() == !request.ids.empty()) {
     return request.action + " takes ids, a filter, or --all";
   }
+  // Without a name, --all and filters stay with the default queue: they may delete.
+  const bool named = words.given.find("QUEUE") != words.given.end();
+  if (!named && !(many && request.some())) request.filter.queue.clear();
   return {};
 }
 
-ExitCode list(DeadLetters& letters, const Request& request) {
-  const auto found = letters.list(request.limit);
-  if (request.json) {
-    std::string rows;
-    for (const DeadLetter& letter : found) {
-      rows += (rows.empty() ? "\n" : ",\n") + dead_letter_json(letter);
-    }
-    fmt::print("[{}]\n", rows + (rows.empty() ? "" : "\n"));
-  } else if (found.empty()) {
-    fmt::print("queue {} has no dead letters\n", request.filter.queue);
-  } else {
-    fmt::print("{}", dead_letter_table(found));
-    const auto total = letters.count();
-    if (total > static_cast<std::int64_t>(found.size())) {
-      fmt::print("{} of {}; --limit shows more\n", found.size(), with_commas(total));
-    }
-  }
-  return found.empty() ? ExitCode::nothing_found : ExitCode::ok;
+/// For a queue that has none: its name may be mistyped.
+std::string other_queues(Connection& connection) {
+  const auto queues = queues_in_use(connection, kMostQueues);
+  const std::string names = names_with_counts(queues, &QueueSize::dead);
+  return names.empty() ? names : "; queues with dead letters: " + names;
 }
 
-ExitCode show(DeadLetters& letters, const Request& request) {
-  const auto letter = letters.show(request.ids[0]);
-  if (!letter) {
-    complain(Command::dead,
-             fmt::format("queue {} has no dead letter {}", request.filter.queue, request.ids[0]));
+void list_nothing(Connection& connection, const Request& request) {
+  if (request.json) {
+    fmt::print("[]\n");
+  } else if (request.filtered()) {
+    fmt::print("{} no such dead letters\n", of_queue(request));
+  } else if (request.filter.queue.empty()) {
+    fmt::print("no queue has dead letters\n");
+  } else {
+    fmt::print("{} no dead letters{}\n", of_queue(request), other_queues(connection));
+  }
+}
+
+/// One at a time: their payloads may be large.
+void list_in_full(DeadLetters& letters, std::span<const DeadLetter> listed) {
+  std::string_view before = "[\n";
+  for (const DeadLetter& each : listed) {
+    const auto letter = letters.in_full(each);
+    if (!letter) continue;
+    fmt::print("{}{}", before, dead_letter_json(*letter));
+    before = ",\n";
+  }
+  fmt::print("{}", before == "[\n" ? "[]\n" : "\n]\n");
+}
+
+ExitCode list(Connection& connection, DeadLetters& letters, const Request& request) {
+  const auto found = letters.list(request.limit);
+  if (found.empty()) {
+    list_nothing(connection, request);
     return ExitCode::nothing_found;
   }
   if (request.json) {
-    fmt::print("{}\n", dead_letter_json(*letter));
+    list_in_full(letters, found);
     return ExitCode::ok;
   }
-  fmt::print("{}", dead_letter_text(*letter));
+  const bool all_queues = request.filter.queue.empty();
+  fmt::print("{}", dead_letter_table(found, all_queues));
+  const auto total = letters.count();
+  if (total > static_cast<std::int64_t>(found.size())) {
+    fmt::print("{} of {}; --limit shows more\n", found.size(), with_commas(total));
+  }
+  if (all_queues) fmt::print("of all queues; --queue NAME shows those of one\n");
   return ExitCode::ok;
+}
+
+ExitCode show(DeadLetters& letters, const Request& request) {
+  std::size_t shown_letters = 0;
+  const auto listed = letters.with_id(request.ids[0]);
+  for (const DeadLetter& each : listed) {
+    const auto letter = letters.in_full(each);
+    if (!letter) continue;
+    if (request.json) {
+      fmt::print("{}\n", dead_letter_json(*letter));
+    } else {
+      fmt::print("{}{}", shown_letters > 0 ? "\n" : "", dead_letter_text(*letter));
+    }
+    ++shown_letters;
+  }
+  if (shown_letters > 0) return ExitCode::ok;
+  complain(Command::dead, fmt::format("{} no dead letter {}", of_queue(request), request.ids[0]));
+  return ExitCode::nothing_found;
 }
 
 bool confirmed(DeadLetters& letters, const Request& request) {
   const auto count =
       request.some() ? letters.count() : static_cast<std::int64_t>(request.ids.size());
-  fmt::print(stderr, "Delete {} of queue {} for good? [y/N] ", counted(count, "dead letter"),
-             request.filter.queue);
+  const std::string& queue = request.filter.queue;
+  fmt::print(stderr, "Delete {} of {} for good? [y/N] ", counted(count, "dead letter"),
+             queue.empty() ? "all queues" : "queue " + queue);
   std::string answer;
   std::getline(std::cin, answer);
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
 /// retry or purge of all that were dead when it began.
-std::int64_t change_all(DeadLetters& letters, bool retry) {
+RetriedCount change_all(DeadLetters& letters, bool retry) {
   const std::string before = letters.now();
   const bool terminal = ::isatty(STDERR_FILENO) != 0;
-  std::int64_t changed = 0;
+  RetriedCount changed;
   for (;;) {
-    const auto more =
-        retry ? letters.retry_before(before, kBatch) : letters.purge_before(before, kBatch);
-    if (more == 0) break;
-    changed += more;
-    if (terminal) fmt::print(stderr, "\r{}\x1b[K", with_commas(changed));
+    const RetriedCount more = retry ? letters.retry_before(before, kBatch)
+                                    : RetriedCount{letters.purge_before(before, kBatch), 0};
+    if (more.retried == 0) break;
+    changed.retried += more.retried;
+    changed.renumbered += more.renumbered;
+    if (terminal) fmt::print(stderr, "\r{}\x1b[K", with_commas(changed.retried));
   }
-  if (terminal && changed > 0) fmt::print(stderr, "\r\x1b[K");
+  if (terminal && changed.retried > 0) fmt::print(stderr, "\r\x1b[K");
   return changed;
+}
+
+/// What retry or purge came to.
+struct Changed {
+  RetriedCount count;
+  std::vector<std::int64_t> ids, missing;
+  std::vector<RetriedLetter> renumbered;  ///< not of --all and filters
+};
+
+Changed change_ids(DeadLetters& letters, const Request& request, bool retry) {
+  Changed changed;
+  if (retry) {
+    for (const RetriedLetter& letter : letters.retry(request.ids)) {
+      changed.ids.push_back(letter.id);
+      if (letter.id != letter.new_id) changed.renumbered.push_back(letter);
+    }
+  } else {
+    changed.ids = letters.purge(request.ids);
+  }
+  for (const auto id : request.ids) {
+    const auto found = std::find(changed.ids.begin(), changed.ids.end(), id);
+    if (found == changed.ids.end()) changed.missing.push_back(id);
+  }
+  changed.count = {static_cast<std::int64_t>(changed.ids.size()),
+                   static_cast<std::int64_t>(changed.renumbered.size())};
+  return changed;
+}
+
+void print_change_json(const Changed& changed, const Request& request, bool retry) {
+  const std::string& queue = request.filter.queue;
+  fmt::print("{{\"queue\":{},\"{}\":{}", queue.empty() ? "null" : json_text(queue),
+             retry ? "retried" : "purged", changed.count.retried);
+  if (retry) fmt::print(",\"renumbered\":{}", changed.count.renumbered);
+  if (!request.some()) {
+    fmt::print(",\"ids\":[{}],\"not_found\":[{}]", ids_text(changed.ids),
+               ids_text(changed.missing));
+  }
+  if (retry && !request.some()) {
+    std::vector<std::string> pairs;
+    for (const RetriedLetter& letter : changed.renumbered) {
+      pairs.push_back(fmt::format("{{\"id\":{},\"new_id\":{}}}", letter.id, letter.new_id));
+    }
+    fmt::print(",\"new_ids\":[{}]", fmt::join(pairs, ","));
+  }
+  fmt::print("}}\n");
+}
+
+void print_change(const Changed& changed, bool retry) {
+  fmt::print("{} {}\n", retry ? "retried" : "purged",
+             counted(changed.count.retried, "dead letter"));
+  if (changed.count.renumbered == 0) return;
+  fmt::print("{} of them under new ids, because other messages have theirs by now\n",
+             with_commas(changed.count.renumbered));
+  for (const RetriedLetter& letter : changed.renumbered) {
+    fmt::print("{} is now {}\n", letter.id, letter.new_id);
+  }
 }
 
 ExitCode change(DeadLetters& letters, const Request& request) {
@@ -194,32 +298,23 @@ ExitCode change(DeadLetters& letters, const Request& request) {
     fmt::print(stderr, "Nothing was deleted.\n");
     return ExitCode::nothing_found;
   }
-  const std::string_view verb = retry ? "retried" : "purged";
-  std::int64_t changed = 0;
-  std::vector<std::int64_t> ids, missing;
+  Changed changed;
   if (request.some()) {
-    changed = change_all(letters, retry);
+    changed.count = change_all(letters, retry);
   } else {
-    ids = retry ? letters.retry(request.ids) : letters.purge(request.ids);
-    changed = static_cast<std::int64_t>(ids.size());
-    for (const auto id : request.ids) {
-      if (std::find(ids.begin(), ids.end(), id) == ids.end()) missing.push_back(id);
-    }
+    changed = change_ids(letters, request, retry);
   }
   if (request.json) {
-    fmt::print("{{\"queue\":{},\"{}\":{}", json_text(request.filter.queue), verb, changed);
-    if (!request.some()) {
-      fmt::print(",\"ids\":[{}],\"not_found\":[{}]", ids_text(ids), ids_text(missing));
-    }
-    fmt::print("}}\n");
+    print_change_json(changed, request, retry);
   } else {
-    fmt::print("{} {}\n", verb, counted(changed, "dead letter"));
+    print_change(changed, retry);
   }
-  if (!missing.empty()) {
-    complain(Command::dead, fmt::format("queue {} has no dead letter {}", request.filter.queue,
-                                        ids_text(missing)));
+  if (!changed.missing.empty()) {
+    complain(Command::dead,
+             fmt::format("{} no dead letter {}", of_queue(request), ids_text(changed.missing)));
   }
-  return changed == 0 || !missing.empty() ? ExitCode::nothing_found : ExitCode::ok;
+  return changed.count.retried == 0 || !changed.missing.empty() ? ExitCode::nothing_found
+                                                                : ExitCode::ok;
 }
 
 }  // namespace
@@ -237,9 +332,9 @@ ExitCode command_dead(Args args) {
   }
   return with_database_errors(Command::dead, [&] {
     Connection connection(command_settings(Command::dead, words.options, kDeadPatience));
-    Queue(connection, request.filter.queue).check_schema();
+    Queue(connection, words.options.queue).check_schema();
     DeadLetters letters(connection, request.filter);
-    if (request.action == "list") return list(letters, request);
+    if (request.action == "list") return list(connection, letters, request);
     if (request.action == "show") return show(letters, request);
     return change(letters, request);
   });

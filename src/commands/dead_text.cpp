@@ -42,24 +42,34 @@ std::string run_line(const Json& run) {
   return line + "\n";
 }
 
-/// A handler's own lines, each behind a mark.
-std::string said(const std::string& label, const std::string& text) {
-  std::string lines;
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
   for (std::size_t at = 0; at < text.size();) {
     const auto end = std::min(text.find('\n', at), text.size());
-    lines += fmt::format("      {} {}\n", label, printable(text.substr(at, end - at)));
+    lines.push_back(printable(text.substr(at, end - at)));
     at = end + 1;
   }
   return lines;
 }
 
+/// A handler's own lines, each behind a mark.
+std::string said(const std::string& label, const std::string& text) {
+  std::string lines;
+  for (const std::string& line : lines_of(text)) {
+    lines += fmt::format("      {} {}\n", label, line);
+  }
+  return lines;
+}
+
+/// The letter's own error stands above its runs already.
 std::string history_text(const DeadLetter& letter) {
   const Json runs = Json::parse(letter.history, nullptr, false);
   if (!runs.is_array() || runs.empty()) return "runs      (none on record)\n";
   std::string text = "runs\n";
   for (const Json& run : runs) {
     if (!run.is_object()) continue;
-    text += run_line(run) + said("error:", raw_words(run, "error")) +
+    const std::string error = raw_words(run, "error");
+    text += run_line(run) + (error == letter.error ? "" : said("error:", error)) +
             said("stderr:", raw_words(run, "stderr"));
   }
   return text;
@@ -77,26 +87,29 @@ std::string dead_letter_json(const DeadLetter& letter) {
       letter.headers);
 }
 
-std::string dead_letter_table(std::span<const DeadLetter> letters) {
+std::string dead_letter_table(std::span<const DeadLetter> letters, bool with_queues) {
   std::vector<std::vector<std::string>> rows = {
       {"ID", "DIED", "PRIORITY", "ATTEMPTS", "CRASHES", "REASON", "ERROR"}};
+  if (with_queues) rows[0].insert(rows[0].begin() + 1, "QUEUE");
   for (const DeadLetter& letter : letters) {
     rows.push_back({std::to_string(letter.id), short_time(letter.died_at),
                     std::string(priority_name(letter.priority)), std::to_string(letter.attempts),
                     std::to_string(letter.crashes), letter.reason,
                     printable(letter.error, kErrorWidth)});
+    if (with_queues) rows.back().insert(rows.back().begin() + 1, letter.queue);
   }
   return text_table(rows);
 }
 
 std::string dead_letter_text(const DeadLetter& letter) {
+  const std::vector<std::string> error = lines_of(letter.error);
   return fmt::format(
              "id        {}\nqueue     {}\npriority  {}\nenqueued  {}\ndied      {}\n"
              "attempts  {}\ncrashes   {}\nclaims    {}\nreason    {}: {}\nerror     {}\n",
              letter.id, letter.queue, priority_name(letter.priority),
              short_time(letter.enqueued_at), short_time(letter.died_at), letter.attempts,
              letter.crashes, letter.claims, letter.reason, why_it_died(letter),
-             letter.error.empty() ? "(none given)" : printable(letter.error)) +
+             error.empty() ? "(none given)" : fmt::format("{}", fmt::join(error, "\n          "))) +
          history_text(letter) +
          fmt::format("headers   {}\npayload   {}\n", letter.headers, letter.payload);
 }

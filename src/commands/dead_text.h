@@ -13,7 +13,7 @@ namespace pgforeman {
 std::string dead_letter_json(const DeadLetter& letter);
 
 /// A line each, with headings.
-std::string dead_letter_table(std::span<const DeadLetter> letters);
+std::string dead_letter_table(std::span<const DeadLetter> letters, bool with_queues);
 
 /// All that is known of one, its runs included.
 std::string dead_letter_text(const DeadLetter& letter);

@@ -12,6 +12,7 @@
 #include "queue/connection.h"
 #include "queue/database_error.h"
 #include "queue/queue.h"
+#include "queue/queue_names.h"
 
 namespace pgforeman {
 namespace {
@@ -40,6 +41,7 @@ constexpr std::array kStatusFlags = {
 
 // Long enough for a count that is bounded in the database.
 constexpr Millis kStatusPatience{10'000};
+constexpr int kMostQueues = 20;
 
 /// The body of /status; empty, and said why on standard error, when no fleet answers.
 std::string ask_fleet(const AskWords& words) {
@@ -71,6 +73,10 @@ QueueFigures ask_database(const Options& options) {
   figures.dead = counts.dead;
   figures.oldest_seconds = counts.oldest_seconds;
   figures.capped = counts.capped;
+  if (counts.ready + counts.scheduled + counts.running + counts.dead == 0) {
+    const auto queues = queues_in_use(connection, kMostQueues);
+    figures.others = names_with_counts(queues, &QueueSize::messages);
+  }
   return figures;
 }
 

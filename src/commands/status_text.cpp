@@ -150,10 +150,12 @@ std::string queue_text(const QueueFigures& figures) {
       figures.age_seconds ? fmt::format(" (counted {} ago)", human_seconds(*figures.age_seconds))
                           : std::string();
   return fmt::format(
-      "queue '{}': {}{} ready, {} scheduled, {} running, {} dead; oldest ready {}{}\n",
-      figures.name, figures.capped ? "at least " : "", with_commas(figures.ready),
-      with_commas(figures.scheduled), with_commas(figures.running), with_commas(figures.dead),
-      figures.ready > 0 ? human_seconds(figures.oldest_seconds) : "-", age);
+             "queue '{}': {}{} ready, {} scheduled, {} running, {} dead; oldest ready {}{}\n",
+             figures.name, figures.capped ? "at least " : "", with_commas(figures.ready),
+             with_commas(figures.scheduled), with_commas(figures.running),
+             with_commas(figures.dead),
+             figures.ready > 0 ? human_seconds(figures.oldest_seconds) : "-", age) +
+         (figures.others.empty() ? "" : "queues with messages: " + figures.others + "\n");
 }
 
 std::string queue_json(const QueueFigures& figures, std::string_view source) {

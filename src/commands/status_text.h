@@ -14,6 +14,7 @@ struct QueueFigures {
   double oldest_seconds = 0;
   std::optional<double> age_seconds;  ///< how old the figures are; none: just counted
   bool capped = false;                ///< at least one figure is "at least"
+  std::string others;  ///< "mail (3)": other queues that have messages; only of one that has none
 };
 
 /// What /status said, as lines for a person: the fleet, its totals, a row per slot.

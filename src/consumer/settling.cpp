@@ -90,7 +90,10 @@ void Consumer::settle() {
     }
     // Only now: if we die in between, what was told is not taken for lost.
     if (!unanswered()) ledger_.answered();
-    if (const std::size_t locked = tellings.size() - told; locked > 0) {
+    const auto locked = std::count_if(tellings.begin(), tellings.end(), [](const Telling& telling) {
+      return telling.locked && !telling.logged;
+    });
+    if (locked > 0) {
       log::warn("messages not settled yet, somebody has locked their rows", {{"messages", locked}});
     }
     // Maintenance finds out when a retry is due; unless called it looks every 1.2 s.

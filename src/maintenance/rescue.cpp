@@ -205,7 +205,11 @@ void Rescue::rescue(int index) {
                          Clock::now()});
   }
   if (locked > 0) {
-    put_off(index, "somebody has locked the rows of " + std::to_string(locked) + " messages");
+    const bool logged = std::any_of(tellings.begin(), tellings.end(),
+                                    [](const Telling& telling) { return telling.logged; });
+    put_off(index, logged
+                       ? "the database failed to settle " + std::to_string(locked) + " messages"
+                       : "somebody has locked the rows of " + std::to_string(locked) + " messages");
   } else {
     put_off_.erase(index);
     if (!is_searched(index)) free_ledger(index);

@@ -2,6 +2,11 @@
 
 #include <algorithm>
 
+#include "base/log.h"
+#include "queue/id_sequence.h"
+#include "queue/queue_names.h"
+#include "scoreboard/said.h"
+
 namespace pgforeman {
 namespace {
 
@@ -10,6 +15,7 @@ namespace {
 constexpr Millis kTick{1200};  // proves: P34
 constexpr Millis kSoonest{20};
 constexpr std::int64_t kMostCounted = 10'000;  // as pgforeman.counts does
+constexpr int kMostNamed = 20;
 
 }  // namespace
 
@@ -35,6 +41,8 @@ void Upkeep::run_once() {
   if (counting) {
     next_count_ = ran_at_ + every;
     publish(tick.counts);
+    if (tick.ids_behind) advance_ids();
+    if (!knows_queue_) name_other_queues(tick.counts);
   }
   if (!announced_) {
     announced_ = true;
@@ -44,6 +52,32 @@ void Upkeep::run_once() {
   next_ = Clock::now() + std::clamp(tick.next_due.value_or(every), kSoonest, every);
   if (!counting && tick.promoted == 0) return;
   tools_.waker.wake_for(counting ? tick.counts.ready : tick.promoted);
+}
+
+/// A send whose id a message has already fails, so this is not put off.
+void Upkeep::advance_ids() {
+  try {
+    if (const auto advanced = pgforeman::advance_ids(tools_.session.connection())) {
+      log::warn("message ids were about to come again, the sequence is set forward",
+                {{"from", advanced->from}, {"to", advanced->to}});
+    }
+  } catch (const DatabaseError& error) {
+    if (error.kind() == DatabaseError::Kind::connection) throw;
+    if (!says_first(tools_.context.scoreboard->fleet(), error.what(), Clock::now())) return;
+    log::warn("message ids come again, the sequence could not be set forward",
+              {{"reason", error.what()}});
+  }
+}
+
+/// At the start: the queue's name may be mistyped.
+void Upkeep::name_other_queues(const QueueCounts& counts) {
+  knows_queue_ = true;
+  if (counts.ready + counts.scheduled + counts.running + counts.dead > 0) return;
+  const auto queues = queues_in_use(tools_.session.connection(), kMostNamed);
+  const std::string others = names_with_counts(queues, &QueueSize::messages);
+  if (others.empty()) return;
+  log::warn("the queue is empty, others are not",
+            {{"queue", tools_.context.options->queue}, {"others", others}});
 }
 
 void Upkeep::publish(const QueueCounts& counts) {

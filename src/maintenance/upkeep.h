@@ -1,6 +1,7 @@
 #pragma once
 // A duty of every 1.2 s: makes due messages claimable, counts the queue into the scoreboard, and
-// is the fleet's probe of the database. One statement. Fork: after.
+// is the fleet's probe of the database. One statement; one more when message ids would come again
+// (queue/id_sequence.h), and at the start for a queue that has nothing. Fork: after.
 
 #include "maintenance/sweeper.h"
 #include "maintenance/tools.h"
@@ -24,11 +25,14 @@ class Upkeep {
 
  private:
   void publish(const QueueCounts& counts);
+  void advance_ids();
+  void name_other_queues(const QueueCounts& counts);
 
   const MaintenanceTools& tools_;
   const Sweeper& sweeper_;
   TimePoint next_, ran_at_, next_count_;
   bool announced_ = false;
+  bool knows_queue_ = false;  ///< it has something, or the log says which queues have
 };
 
 }  // namespace pgforeman

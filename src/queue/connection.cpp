@@ -65,6 +65,20 @@ void Connection::Impl::lost(const std::string& text) {
   throw DatabaseError(Kind::connection, text);
 }
 
+/// Whether the session still works, after an error that does not say so.
+bool Connection::Impl::answers() {
+  if (!session_->is_open()) return false;
+  try {
+    pqxx::nontransaction work(*session_);
+    work.exec("select");
+    return true;
+  } catch (const pqxx::broken_connection&) {
+    return false;
+  } catch (const pqxx::failure&) {  // also the answer that the transaction has failed
+    return session_->is_open();
+  }
+}
+
 template <typename Call>
 auto Connection::Impl::guarded(Call&& call) {
   if (lost_) throw DatabaseError(Kind::connection, kClosed);
@@ -75,7 +89,12 @@ auto Connection::Impl::guarded(Call&& call) {
   try {
     pqxx::nontransaction work(*session_);
     return call(work);
-  } catch (const pqxx::broken_connection&) {
+  } catch (const pqxx::broken_connection& e) {
+    // libpqxx throws it for each SQLSTATE of class 08. A trigger may have lost a connection of its
+    // own.
+    if (!watchdog_.fired() && answers()) {
+      throw DatabaseError(Kind::transient, to_database_error("08000", e.what()).what());
+    }
     lost(watchdog_.fired() ? silent() : kLost);  // libpqxx's text is about its own next step
   } catch (const pqxx::in_doubt_error& e) {
     lost(one_line(e.what()));

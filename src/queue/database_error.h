@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace pgforeman {
 
@@ -18,13 +19,18 @@ class DatabaseError : public std::runtime_error {
     permission,  ///< the role lacks a right: an operator helps
     rejected,    ///< the call itself is wrong for this database (bad data): no retry helps
   };
-  DatabaseError(Kind kind, const std::string& what) : std::runtime_error(what), kind_(kind) {}
+  DatabaseError(Kind kind, const std::string& what) : DatabaseError(kind, what, what) {}
+  /// `server_text`: the server's own words, without what `what` advises.
+  DatabaseError(Kind kind, const std::string& what, std::string server_text)
+      : std::runtime_error(what), kind_(kind), server_text_(std::move(server_text)) {}
   Kind kind() const { return kind_; }
+  const std::string& server_text() const { return server_text_; }
   /// The call did nothing, and the same one may succeed.
   bool may_work_later() const { return kind_ == Kind::transient || kind_ == Kind::locked; }
 
  private:
   Kind kind_;
+  std::string server_text_;
 };
 
 }  // namespace pgforeman

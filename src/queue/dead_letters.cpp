@@ -1,5 +1,6 @@
 #include "queue/dead_letters.h"
 
+#include <limits>
 #include <pqxx/result>
 
 #include "queue/session.h"
@@ -10,8 +11,10 @@ namespace pgforeman {
 namespace {
 
 // None of the four can be empty: '' stands for "any".
-constexpr const char* kWhich =
+const std::string kWhich =
     "nullif($1, ''), nullif($2, '')::bigint[], nullif($3, ''), nullif($4, '')";
+
+constexpr int kNoLimit = std::numeric_limits<int>::max();
 
 constexpr const char* kIsoUtc = "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'";
 
@@ -19,79 +22,106 @@ std::string utc(const char* column) {
   return std::string("to_char(") + column + " at time zone 'UTC', " + kIsoUtc + ")";
 }
 
+/// What summary_of() reads: none of it is large.
+const std::string kSummary =
+    "id, queue, lane / 2, attempt, crashes, claims, reason,"
+    " coalesce(pg_catalog.\"left\"(error, 300), ''), " +
+    utc("enqueued_at") + ", " + utc("died_at");
+constexpr int kSummaryColumns = 10;
+
+template <typename Row>
+DeadLetter summary_of(const Row& row) {
+  DeadLetter letter;
+  letter.id = row[0].template as<std::int64_t>();
+  letter.queue = row[1].c_str();
+  letter.priority = row[2].template as<int>();
+  letter.attempts = row[3].template as<int>();
+  letter.crashes = row[4].template as<int>();
+  letter.claims = row[5].template as<std::int64_t>();
+  letter.reason = row[6].c_str();
+  letter.error = row[7].c_str();
+  letter.enqueued_at = row[8].c_str();
+  letter.died_at = row[9].c_str();
+  return letter;
+}
+
+std::string one_id(std::int64_t id) {
+  return array_text(std::span(&id, 1));
+}
+
 }  // namespace
 
-std::vector<DeadLetter> DeadLetters::read(const std::string& ids, int limit) {
+std::vector<DeadLetter> DeadLetters::summaries(const std::string& ids, int limit) {
   const pqxx::result rows = connection_.impl().call(
-      "select id, queue, lane / 2, attempt, crashes, claims, reason, coalesce(error, ''), payload, "
-      "headers, history, " +
-          utc("enqueued_at") + ", " + utc("died_at") + " from pgforeman.dead_list(" + kWhich +
-          ", $5::int)",
+      "select " + kSummary + " from pgforeman.dead_list(" + kWhich + ", $5::int)",
       {filter_.queue, ids, filter_.reason, filter_.error_part, std::to_string(limit)});
   std::vector<DeadLetter> letters;
-  for (const auto& row : rows) {
-    DeadLetter letter;
-    letter.id = row[0].as<std::int64_t>();
-    letter.queue = row[1].c_str();
-    letter.priority = row[2].as<int>();
-    letter.attempts = row[3].as<int>();
-    letter.crashes = row[4].as<int>();
-    letter.claims = row[5].as<std::int64_t>();
-    letter.reason = row[6].c_str();
-    letter.error = row[7].c_str();
-    letter.payload = row[8].c_str();
-    letter.headers = row[9].c_str();
-    letter.history = row[10].c_str();
-    letter.enqueued_at = row[11].c_str();
-    letter.died_at = row[12].c_str();
-    letters.push_back(std::move(letter));
-  }
+  letters.reserve(static_cast<std::size_t>(rows.size()));
+  for (const auto& row : rows) letters.push_back(summary_of(row));
   return letters;
 }
 
 std::vector<DeadLetter> DeadLetters::list(int limit) {
-  return read("", limit);
+  return summaries("", limit);
 }
 
-std::optional<DeadLetter> DeadLetters::show(std::int64_t id) {
-  auto letters = read(array_text(std::span(&id, 1)), 1);
-  if (letters.empty()) return std::nullopt;
-  return std::move(letters.front());
+std::vector<DeadLetter> DeadLetters::with_id(std::int64_t id) {
+  return summaries(one_id(id), kNoLimit);
 }
 
-std::vector<std::int64_t> DeadLetters::change(const char* function,
-                                              std::span<const std::int64_t> ids) {
-  std::vector<std::int64_t> changed;
-  if (ids.empty()) return changed;
+std::optional<DeadLetter> DeadLetters::in_full(const DeadLetter& listed) {
+  // The function's rows are not unpacked before the time of death has chosen among them.
   const pqxx::result rows = connection_.impl().call(
-      "select pgforeman." + std::string(function) + "(" + kWhich + ", 'infinity', $5::int)",
-      {filter_.queue, array_text(ids), filter_.reason, filter_.error_part,
-       std::to_string(ids.size())});
-  for (const auto& row : rows) changed.push_back(row[0].as<std::int64_t>());
-  return changed;
+      "select " + kSummary + ", coalesce(error, ''), payload, headers, history" +
+          " from pgforeman.dead_list(ids => $1::bigint[], max_rows => $2::int)"
+          " where died_at operator(pg_catalog.=) $3::timestamptz",
+      {one_id(listed.id), std::to_string(kNoLimit), listed.died_at});
+  if (rows.empty()) return std::nullopt;
+  DeadLetter letter = summary_of(rows[0]);
+  letter.error = rows[0][kSummaryColumns].c_str();
+  letter.payload = rows[0][kSummaryColumns + 1].c_str();
+  letter.headers = rows[0][kSummaryColumns + 2].c_str();
+  letter.history = rows[0][kSummaryColumns + 3].c_str();
+  return letter;
 }
 
-std::int64_t DeadLetters::change_before(const char* function, const std::string& before,
-                                        int limit) {
+std::vector<RetriedLetter> DeadLetters::retry(std::span<const std::int64_t> ids) {
+  std::vector<RetriedLetter> retried;
+  const pqxx::result rows = connection_.impl().call(
+      "select id, new_id from pgforeman.dead_retry(" + kWhich + ", 'infinity', $5::int)",
+      {filter_.queue, array_text(ids), filter_.reason, filter_.error_part,
+       std::to_string(kNoLimit)});
+  for (const auto& row : rows) {
+    retried.push_back({row[0].as<std::int64_t>(), row[1].as<std::int64_t>()});
+  }
+  return retried;
+}
+
+std::vector<std::int64_t> DeadLetters::purge(std::span<const std::int64_t> ids) {
+  std::vector<std::int64_t> purged;
+  const pqxx::result rows =
+      connection_.impl().call("select pgforeman.dead_purge(" + kWhich + ", 'infinity', $5::int)",
+                              {filter_.queue, array_text(ids), filter_.reason, filter_.error_part,
+                               std::to_string(kNoLimit)});
+  for (const auto& row : rows) purged.push_back(row[0].as<std::int64_t>());
+  return purged;
+}
+
+RetriedCount DeadLetters::retry_before(const std::string& before, int limit) {
+  const pqxx::result rows = connection_.impl().call(
+      "select count(*), count(*) filter (where id operator(pg_catalog.<>) new_id)"
+      " from pgforeman.dead_retry(" +
+          kWhich + ", $5::timestamptz, $6::int)",
+      {filter_.queue, "", filter_.reason, filter_.error_part, before, std::to_string(limit)});
+  return {rows[0][0].as<std::int64_t>(), rows[0][1].as<std::int64_t>()};
+}
+
+std::int64_t DeadLetters::purge_before(const std::string& before, int limit) {
   return connection_.impl()
-      .call("select count(*) from pgforeman." + std::string(function) + "(" + kWhich +
-                ", $5::timestamptz, $6::int)",
+      .call("select count(*) from pgforeman.dead_purge(" + kWhich + ", $5::timestamptz, $6::int)",
             {filter_.queue, "", filter_.reason, filter_.error_part, before,
              std::to_string(limit)})[0][0]
       .as<std::int64_t>();
-}
-
-std::vector<std::int64_t> DeadLetters::retry(std::span<const std::int64_t> ids) {
-  return change("dead_retry", ids);
-}
-std::vector<std::int64_t> DeadLetters::purge(std::span<const std::int64_t> ids) {
-  return change("dead_purge", ids);
-}
-std::int64_t DeadLetters::retry_before(const std::string& before, int limit) {
-  return change_before("dead_retry", before, limit);
-}
-std::int64_t DeadLetters::purge_before(const std::string& before, int limit) {
-  return change_before("dead_purge", before, limit);
 }
 
 std::string DeadLetters::now() {

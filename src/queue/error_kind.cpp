@@ -58,7 +58,8 @@ DatabaseError to_database_error(std::string_view sqlstate, std::string_view serv
   if (const auto colon = primary.find(":  "); colon != std::string_view::npos) {
     primary.remove_prefix(colon + 3);
   }
-  std::string what = one_line(primary);
+  const std::string said = one_line(primary);
+  std::string what = said;
   const Kind kind = kind_of(sqlstate);
   if (sqlstate == "22P05") {
     what += " (jsonb cannot hold \\u0000, and a database that is not in UTF8 not every character)";
@@ -67,8 +68,11 @@ DatabaseError to_database_error(std::string_view sqlstate, std::string_view serv
   } else if (kind == Kind::schema) {
     what = "the queue's schema is not installed, or is not this version's (" + what +
            "): run `pgforeman migrate`";
+  } else if (sqlstate == "42501") {
+    what +=
+        " (`pgforeman migrate --grant ROLE`, run as the schema's owner, gives a role its rights)";
   }
-  return DatabaseError(kind, what);
+  return DatabaseError(kind, what, said);
 }
 
 }  // namespace pgforeman

@@ -10,6 +10,7 @@
 
 #include "queue/history.h"
 #include "queue/migrate.h"
+#include "queue/schema_look.h"
 #include "queue/session.h"
 #include "queue/sql_text.h"
 
@@ -136,6 +137,17 @@ void Queue::check_schema() {
   if (!hidden[0][0].is_null()) throw DatabaseError(Kind::permission, hidden[0][0].c_str());
 }
 
+pqxx::result Queue::call(const std::string& sql, const SqlParams& params) {
+  try {
+    return connection_.impl().call(sql, params);
+  } catch (const DatabaseError& error) {
+    const Kind kind = error.kind();
+    if (kind != Kind::schema && kind != Kind::permission && kind != Kind::read_only) throw;
+    if (!schema_and_rights_stand(connection_)) throw;
+    throw DatabaseError(Kind::rejected, error.server_text());
+  }
+}
+
 std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease, const Marks& marks) {
   return settle_and_claim({}, 0, limit, token, lease, marks);
 }
@@ -143,11 +155,11 @@ std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease, c
 std::vector<Message> Queue::settle_and_claim(std::span<const std::int64_t> done,
                                              std::int64_t done_token, int limit, std::int64_t token,
                                              Millis lease, const Marks& marks) {
-  auto messages = messages_of(connection_.impl().call(
-      kClaimed + " from pgforeman.claim($1, $2::int, $3::bigint, $4::interval,"
-                 " $5::bigint[], $6::bigint[], $7::bigint)",
-      {name_, std::to_string(limit), std::to_string(token), interval_text(lease), array_text(marks),
-       array_text(done), std::to_string(done_token)}));
+  auto messages =
+      messages_of(call(kClaimed + " from pgforeman.claim($1, $2::int, $3::bigint, $4::interval,"
+                                  " $5::bigint[], $6::bigint[], $7::bigint)",
+                       {name_, std::to_string(limit), std::to_string(token), interval_text(lease),
+                        array_text(marks), array_text(done), std::to_string(done_token)}));
   for (Message& message : messages) message.lease.token = token;
   return messages;
 }
@@ -157,19 +169,19 @@ std::vector<Message> Queue::settle_and_claim_each(std::span<const Lease> done,
                                                   Millis lease, const Marks& marks) {
   Ids done_ids, done_tokens;
   split(done, done_ids, done_tokens);
-  const pqxx::result rows = connection_.impl().call(
-      kClaimed +
-          ", token from pgforeman.claim_each($1, $2::bigint[], $3::interval, $4::bigint[],"
-          " $5::bigint[], $6::bigint[])",
-      {name_, array_text(tokens), interval_text(lease), array_text(marks), array_text(done_ids),
-       array_text(done_tokens)});
+  const pqxx::result rows =
+      call(kClaimed +
+               ", token from pgforeman.claim_each($1, $2::bigint[], $3::interval, $4::bigint[],"
+               " $5::bigint[], $6::bigint[])",
+           {name_, array_text(tokens), interval_text(lease), array_text(marks),
+            array_text(done_ids), array_text(done_tokens)});
   return messages_of(rows);
 }
 
 bool Queue::fetch(Message& message) {
-  const pqxx::result rows = connection_.impl().call(
-      "select payload, headers from pgforeman.claimed($1::bigint, $2::bigint)",
-      {std::to_string(message.lease.id), std::to_string(message.lease.token)});
+  const pqxx::result rows =
+      call("select payload, headers from pgforeman.claimed($1::bigint, $2::bigint)",
+           {std::to_string(message.lease.id), std::to_string(message.lease.token)});
   if (rows.empty()) return false;
   message.payload = text_of(rows[0][0]);
   message.headers = text_of(rows[0][1]);
@@ -209,7 +221,7 @@ std::vector<Settled> Queue::settle_as_given(std::span<const Settlement> settleme
                                            : std::optional(without_nul(outcome.error)));
     evidence.push_back(history_entry(settlement));
   }
-  const pqxx::result rows = connection_.impl().call(
+  const pqxx::result rows = call(
       "select settled from pgforeman.settle($1::bigint[], $2::bigint[], $3::text[],"
       " $4::interval[], $5::text[], $6::jsonb[], $7::int, $8::int, $9::interval, $10::interval)",
       {array_text(ids), array_text(tokens), array_text(outcomes), array_text(delays),
@@ -228,9 +240,9 @@ std::vector<std::int64_t> Queue::renew(std::span<const Lease> leases, Millis lea
     if (round > 0) pause(Millis{1 << (round - 1)});
     Ids ids, tokens;
     split(left, ids, tokens);
-    const pqxx::result rows = connection_.impl().call(
-        "select renewal from pgforeman.renew($1::bigint[], $2::bigint[], $3::interval)",
-        {array_text(ids), array_text(tokens), interval_text(lease)});
+    const pqxx::result rows =
+        call("select renewal from pgforeman.renew($1::bigint[], $2::bigint[], $3::interval)",
+             {array_text(ids), array_text(tokens), interval_text(lease)});
     std::vector<Lease> skipped;
     for (std::size_t i = 0; i < left.size(); ++i) {
       const std::string_view renewal = rows[static_cast<pqxx::result::size_type>(i)][0].c_str();
@@ -244,49 +256,51 @@ std::vector<std::int64_t> Queue::renew(std::span<const Lease> leases, Millis lea
 }
 
 std::vector<std::int64_t> Queue::locked(std::span<const std::int64_t> ids) {
-  const pqxx::result rows =
-      connection_.impl().call("select pgforeman.locked($1::bigint[])", {array_text(ids)});
+  const pqxx::result rows = call("select pgforeman.locked($1::bigint[])", {array_text(ids)});
   Ids locked;
   for (const auto& row : rows) locked.push_back(row[0].as<std::int64_t>());
   return locked;
 }
 
 std::int64_t Queue::release_token(std::int64_t token, const Marks& marks) {
-  return connection_.impl()
-      .call("select pgforeman.release_token($1, $2::bigint, marks => $3::bigint[])",
-            {name_, std::to_string(token), array_text(marks)})[0][0]
+  return call("select pgforeman.release_token($1, $2::bigint, marks => $3::bigint[])",
+              {name_, std::to_string(token), array_text(marks)})[0][0]
       .as<std::int64_t>();
 }
 
 std::int64_t Queue::blame_token(std::int64_t token, const RetryRule& rule, const Outcome& crash,
                                 const Marks& marks) {
-  return connection_.impl()
-      .call(
-          "select pgforeman.release_token($1, $2::bigint, $3, $4::jsonb, $5::int, $6::interval,"
-          " $7::interval, $8::bigint[])",
-          {name_, std::to_string(token), ascii(crash.error),
-           history_entry({{}, crash}).value_or("null"), std::to_string(rule.max_crashes),
-           interval_text(rule.backoff), interval_text(rule.backoff_max), array_text(marks)})[0][0]
+  return call(
+             "select pgforeman.release_token($1, $2::bigint, $3, $4::jsonb, $5::int, $6::interval,"
+             " $7::interval, $8::bigint[])",
+             {name_, std::to_string(token), ascii(crash.error),
+              history_entry({{}, crash}).value_or("null"), std::to_string(rule.max_crashes),
+              interval_text(rule.backoff), interval_text(rule.backoff_max),
+              array_text(marks)})[0][0]
       .as<std::int64_t>();
 }
 
 Tick Queue::tick(bool with_counts, const Marks& passed) {
-  const pqxx::result rows = connection_.impl().call(
+  const pqxx::result rows = call(
       "select promoted, coalesce(next_due_ms, -1), ready, scheduled, running, dead,"
-      " oldest_seconds, capped from pgforeman.tick($1, $2::boolean, passed => $3::bigint[])",
+      " oldest_seconds, capped, behind from pgforeman.tick($1, $2::boolean, passed => "
+      "$3::bigint[])",
       {name_, with_counts ? "true" : "false", array_text(passed)});
   const auto row = rows[0];
   Tick tick;
   tick.promoted = row[0].as<std::int64_t>();
   if (const auto due = row[1].as<std::int64_t>(); due >= 0) tick.next_due = Millis{due};
-  if (with_counts) tick.counts = counts_of(row, 2);
+  if (with_counts) {
+    tick.counts = counts_of(row, 2);
+    tick.ids_behind = row[8].as<bool>();
+  }
   return tick;
 }
 
 Look Queue::look(const Marks& marks, int most) {
-  const pqxx::result rows = connection_.impl().call(
-      "select ready, coalesce(next_due_ms, -1) from pgforeman.look($1, $2::bigint[], $3::int)",
-      {name_, array_text(marks), std::to_string(most)});
+  const pqxx::result rows =
+      call("select ready, coalesce(next_due_ms, -1) from pgforeman.look($1, $2::bigint[], $3::int)",
+           {name_, array_text(marks), std::to_string(most)});
   Look look;
   look.ready = rows[0][0].as<std::int64_t>();
   if (const auto due = rows[0][1].as<std::int64_t>(); due >= 0) look.next_due = Millis{due};
@@ -294,7 +308,7 @@ Look Queue::look(const Marks& marks, int most) {
 }
 
 Sweep Queue::sweep(const Marks& after, const Marks& upto) {
-  const pqxx::result rows = connection_.impl().call(
+  const pqxx::result rows = call(
       "select moved, claimable, leased, lease_end_ms, xid, oldest_xid, highest,"
       " lowest[1], lowest[2], lowest[3], lowest[4],"
       " reached[1], reached[2], reached[3], reached[4]"
@@ -326,15 +340,15 @@ bool Queue::can_listen() const {
 
 void Queue::listen() {
   connection_.impl().notifications(kChannel);
-  connection_.impl().call("select pgforeman.become_listener($1, test => true)", {name_});
+  call("select pgforeman.become_listener($1, test => true)", {name_});
 }
 
 void Queue::become_listener() {
-  connection_.impl().call("select pgforeman.become_listener($1)", {name_});
+  call("select pgforeman.become_listener($1)", {name_});
 }
 
 void Queue::leave_listeners() {
-  connection_.impl().call("select pgforeman.leave_listeners($1)", {name_});
+  call("select pgforeman.leave_listeners($1)", {name_});
 }
 
 std::vector<Queue::News> Queue::news() {
@@ -352,8 +366,8 @@ int Queue::socket() const {
 }
 
 std::optional<Millis> Queue::vacuum_due(Millis every) {
-  const pqxx::result rows = connection_.impl().call("select pgforeman.vacuum_due_ms($1)",
-                                                    {std::to_string(every.count())});
+  const pqxx::result rows =
+      call("select pgforeman.vacuum_due_ms($1)", {std::to_string(every.count())});
   if (rows[0][0].is_null()) return std::nullopt;
   return Millis(rows[0][0].as<std::int64_t>());
 }
@@ -363,7 +377,7 @@ void Queue::vacuum() {
 }
 
 QueueCounts Queue::counts() {
-  const pqxx::result rows = connection_.impl().call(
+  const pqxx::result rows = call(
       "select ready, scheduled, running, dead, oldest_seconds, capped from pgforeman.counts($1)",
       {name_});
   return counts_of(rows[0], 0);

@@ -124,6 +124,9 @@ class Queue {
   QueueCounts counts();
 
  private:
+  /// As Connection's. An error that looks like one of schema, rights or standby while all of them
+  /// are in order is of what was to be done: rejected.
+  pqxx::result call(const std::string& sql, const std::vector<std::string>& params);
   std::vector<Settled> settle_as_given(std::span<const Settlement> settlements,
                                        const RetryRule& rule);
 

@@ -23,6 +23,8 @@ struct Tick {
   std::int64_t promoted = 0;
   std::optional<Millis> next_due;  ///< until the next scheduled message is due
   QueueCounts counts;
+  bool ids_behind =
+      false;  ///< ids of messages there are will be given out again; see id_sequence.h
 };
 
 /// What a look behind the marks came to.

@@ -44,6 +44,7 @@ class Connection::Impl {
   auto guarded(Call&& call);
   const std::string& prepared(const std::string& sql);
   void look_around(const ConnectionSettings& settings);
+  bool answers();
   [[noreturn]] void lost(const std::string& text);
 
   Watchdog watchdog_;

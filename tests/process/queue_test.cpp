@@ -119,3 +119,40 @@ TEST_CASE("Two fleets on one queue handle each message once", "[queue]") {
   stop_cleanly(first);
   stop_cleanly(second);
 }
+
+TEST_CASE("A fleet notices that ids would come again, and senders go on", "[queue]") {
+  Bed bed;
+  Fleet fleet(bed.settings());
+  bed.send(3, R"({"do": "fail", "code": 65})");
+  REQUIRE(eventually([&] { return bed.dead() == 3; }));
+  bed.send(1, R"({"do": "hold"})");
+  REQUIRE(bed.wait_for_runs(4));
+  bed.sql.query("select setval('pgforeman.message_id_seq', 1, false)");
+  bed.send(3, R"({"do": "fail", "code": 65})");  // with the ids of dead letters
+  const auto line =
+      fleet.wait_for_log("message ids were about to come again, the sequence is set forward");
+  REQUIRE(line);
+  CHECK(std::stoll((*line)["to"]) > 4);
+  bed.send(3);
+  bed.go();
+  CHECK(bed.wait_until_empty(10s));
+  CHECK(bed.dead() == 6);
+  CHECK(bed.runs().size() == 10);
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A fleet whose queue is empty names the queues that are not", "[queue]") {
+  Bed bed;
+  bed.sql.query("select pgforeman.send('mail', '1')");
+  Fleet fleet(bed.settings({{"QUEUE", "malil"}}));
+  const auto line = fleet.wait_for_log("the queue is empty, others are not");
+  REQUIRE(line);
+  CHECK(line->level == "warning");
+  CHECK((*line)["queue"] == "malil");
+  CHECK((*line)["others"] == "mail (1)");
+  Fleet right(bed.settings({{"QUEUE", "mail"}}));
+  CHECK(eventually([&] { return bed.left() == 0; }));
+  CHECK(right.log("the queue is empty, others are not").empty());
+  stop_cleanly(fleet);
+  stop_cleanly(right);
+}

@@ -40,14 +40,16 @@ int temporary_file(const std::string& text = "") {
 
 /// Runs the binary to its end with `input` as a file on standard input.
 Ended run(const std::string& database_url, std::vector<std::string> words,
-          const std::string& input = "") {
+          const std::string& input = "", const char* queue_name = "q") {
   const int in = temporary_file(input), out = temporary_file(), err = temporary_file();
   words.insert(words.begin(), PGFOREMAN_BINARY);
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
-  std::string url = "PGFOREMAN_DATABASE_URL=" + database_url, queue = "PGFOREMAN_QUEUE=q";
-  std::vector<char*> environment = {url.data(), queue.data(), nullptr};
+  std::string url = "PGFOREMAN_DATABASE_URL=" + database_url, queue = "PGFOREMAN_QUEUE=";
+  if (queue_name != nullptr) queue += queue_name;
+  std::vector<char*> environment = {url.data(), queue_name != nullptr ? queue.data() : nullptr,
+                                    nullptr};
   const pid_t pid = ::fork();
   if (pid == 0) {
     ::dup2(in, 0);
@@ -207,10 +209,60 @@ TEST_CASE("dead lists, shows, retries and purges", "[commands]") {
   CHECK_THAT(ended.err, contains("--yes"));
   CHECK(run(db.conninfo, {"dead", "purge", "2", "--yes"}).code == 0);
   CHECK(run(db.conninfo, {"dead", "retry", "--all", "--json"}).out ==
-        "{\"queue\":\"q\",\"retried\":2}\n");
+        "{\"queue\":\"q\",\"retried\":2,\"renumbered\":0}\n");
   CHECK(db.left() == 3);
   CHECK(run(db.conninfo, {"dead", "purge", "--all", "--yes"}).code == 1);
   CHECK(run(db.conninfo, {"dead", "list", "--queue", "other"}).code == 1);
+}
+
+TEST_CASE("dead without a queue's name is about all queues, but deletes only by id", "[commands]") {
+  Database db;
+  db.send();
+  bury(db, "boom");
+  db.send();
+  bury(db, "boom");
+  db.sql.query("update pgforeman.dead_message set queue = 'mail' where id = 1");
+  const Ended list = run(db.conninfo, {"dead", "list"}, "", nullptr);
+  CHECK(list.code == 0);
+  CHECK_THAT(list.out, contains("QUEUE") && contains("mail") && contains("of all queues"));
+  CHECK_THAT(run(db.conninfo, {"dead", "show", "1"}, "", nullptr).out, contains("queue     mail"));
+  CHECK(run(db.conninfo, {"dead", "purge", "--all", "--yes"}, "", nullptr).code == 1);
+  CHECK(db.sql.number("select count(*) from pgforeman.dead_message") == 2);
+  const Ended mistyped = run(db.conninfo, {"dead", "list", "--queue=malil"});
+  CHECK(mistyped.code == 1);
+  CHECK_THAT(mistyped.out, contains("queue malil has no dead letters; queues with dead letters: "
+                                    "mail (1), q (1)"));
+  CHECK(run(db.conninfo, {"dead", "retry", "1", "2"}, "", nullptr).code == 0);
+  CHECK(db.left() == 2);
+}
+
+TEST_CASE("status of a queue that has nothing names those that have messages", "[commands]") {
+  Database db;
+  db.send();
+  const Ended mistyped = run(db.conninfo, {"status", "--queue-only", "--queue=malil"});
+  CHECK(mistyped.code == 0);
+  CHECK_THAT(mistyped.out, contains("queues with messages: q (1)"));
+  CHECK_THAT(run(db.conninfo, {"status", "--queue-only"}).out, !contains("queues with messages"));
+}
+
+TEST_CASE("dead shows, retries and lists letters that have one id", "[commands]") {
+  Database db;
+  for (const char* error : {"one\nsecond line", "two"}) {
+    db.send();
+    bury(db, error);
+    db.sql.query("select setval('pgforeman.message_id_seq', 1, false)");
+  }
+  const Ended shown = run(db.conninfo, {"dead", "show", "1"});
+  CHECK(shown.code == 0);
+  CHECK_THAT(shown.out,
+             contains("error     one\n          second line\n") && contains("error     two"));
+  CHECK_THAT(run(db.conninfo, {"dead", "list", "--json"}).out,
+             contains("\"error\":\"two\"") && contains("},\n{") && contains("\"payload\":"));
+  const Ended retried = run(db.conninfo, {"dead", "retry", "1"});
+  CHECK(retried.code == 0);
+  CHECK_THAT(retried.out, contains("retried 2 dead letters\n1 of them under new ids") &&
+                              contains("\n1 is now "));
+  CHECK(db.left() == 2);
 }
 
 TEST_CASE("dead names what is wrong with its words", "[commands]") {

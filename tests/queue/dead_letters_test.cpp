@@ -18,6 +18,11 @@ std::int64_t bury(Database& db, const std::string& payload, const std::string& e
   return id;
 }
 
+/// As after a restore that left the sequence out.
+void give_ids_out_again(Database& db) {
+  db.sql.query("select setval('pgforeman.message_id_seq', 1, false)");
+}
+
 }  // namespace
 
 TEST_CASE("Dead letters are listed newest first, of one queue or of all", "[dead_letters]") {
@@ -37,8 +42,8 @@ TEST_CASE("Dead letters are listed newest first, of one queue or of all", "[dead
   CHECK(all[1].id == first);
   CHECK(all[1].queue == "other");
   CHECK(of_all.list(1).size() == 1);
-  CHECK_FALSE(of_queue.show(first).has_value());
-  CHECK(of_all.show(first)->error == "a");
+  CHECK(of_queue.with_id(first).empty());
+  CHECK(of_all.with_id(first).at(0).error == "a");
 }
 
 TEST_CASE("A retried dead letter starts over with its id, and its fence goes on growing",
@@ -47,7 +52,10 @@ TEST_CASE("A retried dead letter starts over with its id, and its fence goes on 
   const auto id = bury(db, "{\"x\":1}", "boom");
   DeadLetters letters(db.connection, {"q", "", ""});
   const std::vector<std::int64_t> wanted = {id, 424242};
-  CHECK(letters.retry(wanted) == std::vector{id});
+  const auto retried = letters.retry(wanted);
+  REQUIRE(retried.size() == 1);
+  CHECK(retried[0].id == id);
+  CHECK(retried[0].new_id == id);
   CHECK(letters.retry(wanted).empty());
   CHECK(letters.count() == 0);
   const auto claimed = db.claim();
@@ -66,11 +74,11 @@ TEST_CASE("All dead letters are retried in batches, but not those that die meanw
   for (int i = 0; i < 25; ++i) bury(db, std::to_string(i), "x");
   DeadLetters letters(db.connection, {"q", "", ""});
   const std::string start = letters.now();
-  CHECK(letters.retry_before(start, 10) == 10);
+  CHECK(letters.retry_before(start, 10).retried == 10);
   for (const auto& m : db.claim(10)) db.settle(m.lease, dead("again"));
-  CHECK(letters.retry_before(start, 10) == 10);
-  CHECK(letters.retry_before(start, 10) == 5);
-  CHECK(letters.retry_before(start, 10) == 0);
+  CHECK(letters.retry_before(start, 10).retried == 10);
+  CHECK(letters.retry_before(start, 10).retried == 5);
+  CHECK(letters.retry_before(start, 10).retried == 0);
   CHECK(letters.count() == 10);
   CHECK(db.left() == 15);
 }
@@ -111,9 +119,100 @@ TEST_CASE("A filter takes those of a reason, with a text in their error", "[dead
   CHECK(ids({"q", "max_crashes", "100"}) == std::vector{id(3)});
   DeadLetters some(db.connection, {"q", "max_attempts", "100"});
   CHECK(some.count() == 1);
-  CHECK(some.retry_before(some.now(), 10) == 1);
+  CHECK(some.retry_before(some.now(), 10).retried == 1);
   CHECK(db.claim(9).size() == 1);
   DeadLetters rest(db.connection, {"q", "", "of it"});
   CHECK(rest.purge_before(rest.now(), 10) == 2);
   CHECK(ids({"q", "", ""}) == std::vector{id(2)});
+}
+
+TEST_CASE("A message with the id of a dead letter dies like any other, and both letters are kept",
+          "[dead_letters]") {
+  Database db;
+  REQUIRE(bury(db, "\"old\"", "first") == 1);
+  give_ids_out_again(db);
+  REQUIRE(bury(db, "\"new\"", "second") == 1);
+  CHECK(db.left() == 0);
+  DeadLetters letters(db.connection, {"q", "", ""});
+  CHECK(letters.list(9).size() == 2);
+  const auto listed = letters.with_id(1);
+  REQUIRE(listed.size() == 2);
+  CHECK(listed[0].error == "second");
+  CHECK(letters.in_full(listed[0])->payload == "\"new\"");
+  CHECK(letters.in_full(listed[1])->payload == "\"old\"");
+  CHECK(letters.in_full(listed[1])->error == "first");
+  const std::int64_t id = 1;
+  CHECK(letters.purge(std::span(&id, 1)) == std::vector<std::int64_t>{1, 1});
+}
+
+TEST_CASE("A dead letter whose id another message has is retried under a new id",
+          "[dead_letters]") {
+  Database db;
+  bury(db, "\"first\"", "x");
+  give_ids_out_again(db);
+  bury(db, "\"second\"", "x");
+  give_ids_out_again(db);
+  REQUIRE(db.send("\"third\"") == 1);
+  DeadLetters letters(db.connection, {"q", "", ""});
+  const auto retried = letters.retry_before(letters.now(), 10);
+  CHECK(retried.retried == 2);
+  CHECK(retried.renumbered == 2);
+  CHECK(letters.count() == 0);
+  CHECK(db.sql.rows("select payload #>> '{}', claims, jsonb_array_length(history)"
+                    " from pgforeman.message where id <> 1 order by 1") ==
+        std::vector<Row>{{"first", "1", "0"}, {"second", "1", "0"}});
+  CHECK(db.sql.query("select payload #>> '{}' from pgforeman.message where id = 1") == "third");
+  // No id is given to two messages later.
+  CHECK(db.send() >
+        db.sql.number("select max(id) from pgforeman.message where id < 1000000000") - 1);
+  CHECK(db.claim(9).size() == 4);
+}
+
+TEST_CASE("Of two dead letters with one id, retried together, one keeps it", "[dead_letters]") {
+  Database db;
+  bury(db, "1", "x");
+  give_ids_out_again(db);
+  bury(db, "2", "x");
+  DeadLetters letters(db.connection, {"q", "", ""});
+  const std::int64_t id = 1;
+  const auto retried = letters.retry(std::span(&id, 1));
+  REQUIRE(retried.size() == 2);
+  CHECK(retried[0].id == 1);
+  CHECK(retried[1].id == 1);
+  CHECK((retried[0].new_id == 1) != (retried[1].new_id == 1));
+  CHECK(db.left() == 2);
+}
+
+TEST_CASE("A list of dead letters reads neither payloads nor headers nor histories",
+          "[dead_letters]") {
+  Database db;
+  bury(db, "1", "x");
+  // 300 KB that does not compress: stored beside the row.
+  db.sql.query(
+      "create temp table noise as"
+      " select jsonb_agg(md5(i::text)) as n from generate_series(1, 9000) i;"
+      "update pgforeman.dead_message set payload = n, headers = jsonb_build_object('h', n),"
+      " history = n from noise");
+  const auto blocks_read = [&](bool in_full) {
+    const auto blocks = [&] {
+      return Sql(db.conninfo)
+          .number(
+              "select toast_blks_hit + toast_blks_read from pg_statio_user_tables"
+              " where relname = 'dead_message'");
+    };
+    const auto before = blocks();
+    {
+      Connection connection(settings_for(db.conninfo));
+      DeadLetters letters(connection, {"q", "", ""});
+      const auto listed = letters.list(9);
+      REQUIRE(listed.size() == 1);
+      CHECK(listed[0].payload.empty());
+      if (in_full) CHECK(letters.in_full(listed[0])->payload.size() > 300'000);
+    }
+    // A session reports what it read at its end.
+    if (in_full) REQUIRE(eventually([&] { return blocks() > before + 100; }));
+    return blocks() - before;
+  };
+  CHECK(blocks_read(false) == 0);
+  CHECK(blocks_read(true) > 100);
 }

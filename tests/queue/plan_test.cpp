@@ -1,6 +1,10 @@
 // The queue keeps its speed. Measured by the server's own counters, which do not depend on the
 // machine, through a session of its own: a session reports its statistics at its end.
+#include <fstream>
+#include <sstream>
+
 #include "queue/database.h"
+#include "queue/queue_names.h"
 
 using namespace pgforeman;
 using namespace pgforeman::test;
@@ -136,4 +140,50 @@ TEST_CASE("A sweep reads only its own range, a claim and a look nothing behind t
   CHECK(cost.updated == 44);
   CHECK(cost.seq_scans <= 40);  // of the sequence's one row
   CHECK(cost.entries_read < 20 * 35);
+}
+
+TEST_CASE("Naming the queues in use reads little of them", "[plan]") {
+  Database db;
+  std::string others = kReady;
+  others.replace(others.find("'q'"), 3, "'r'");
+  db.sql.query(kScheduled + others + "; analyze");
+  const Counters before = counters(db);
+  {
+    Connection connection(settings_for(db.conninfo));
+    CHECK(queues_in_use(connection, 20).size() == 2);
+  }
+  REQUIRE(eventually([&] { return counters(db).entries_read > before.entries_read; }));
+  const Counters after = counters(db);
+  CHECK(after.seq_scans == before.seq_scans);
+  CHECK(after.entries_read - before.entries_read < 2 * 2100);
+}
+
+TEST_CASE("The manual's count for autoscalers has what runs and what is due, by indexes",
+          "[plan]") {
+  std::ifstream file(PGFOREMAN_DOCS "/operating.md");
+  std::stringstream text;
+  text << file.rdbuf();
+  std::string query = text.str();
+  query.erase(0, query.find("```sql", query.find("KEDA")) + 6);
+  query.erase(query.find("```"));
+  for (auto at = query.find("'mail'"); at != std::string::npos; at = query.find("'mail'")) {
+    query.replace(at, 6, "'q'");
+  }
+  Database db;
+  CHECK(db.sql.number(query) == 0);
+  db.send();
+  CHECK(db.sql.number(query) == 1);
+  const auto held = db.claim();
+  CHECK(db.sql.number(query) == 1);  // it runs
+  db.settle(held.at(0).lease, retry("x", Millis{1}));
+  REQUIRE(eventually([&] { return db.sql.number(query) == 1; }));  // due, and nothing promotes it
+  db.send("1", {2, Millis{3'600'000}, "{}"});
+  db.sql.query("select pgforeman.send('other', '1')");
+  CHECK(db.sql.number(query) == 1);
+  db.sql.query(kScheduled + kReady + "; analyze pgforeman.message");
+  std::string plan;
+  for (const auto& row : db.sql.rows("explain " + query)) plan += row.at(0) + "\n";
+  INFO(plan);
+  CHECK_THAT(plan,
+             contains("message_ready") && contains("message_scheduled") && !contains("Seq Scan"));
 }

@@ -105,7 +105,8 @@ TEST_CASE("A message dies after its last attempt, with the last error", "[settle
           (attempt < 3 ? Settled::retried : Settled::dead));
   }
   CHECK(db.left() == 0);
-  const auto letter = DeadLetters(db.connection, {"q", "", ""}).show(id);
+  DeadLetters letters(db.connection, {"q", "", ""});
+  const auto letter = letters.in_full(letters.with_id(id).at(0));
   REQUIRE(letter.has_value());
   CHECK(letter->reason == "max_attempts");
   CHECK(letter->error == "error 3");
@@ -339,4 +340,83 @@ TEST_CASE("Whoever waits for a lock elsewhere holds up few of the others", "[set
   CHECK(db.sql.number("select count(*) from pgforeman.message") == 1);
   somebody.query("commit");
   CHECK(tell() == 0);
+}
+
+TEST_CASE("A settle that fails by a trigger is that message's, whatever the error", "[settle]") {
+  Database db;
+  // Errors by which a missing right, schema or connection, or a standby, is known too.
+  const auto refused = GENERATE(as<std::string>{}, "42501", "42883", "42P01", "42703", "3F000",
+                                "28000", "25006", "P0001", "23514");
+  db.sql.query(
+      "create function refuse() returns trigger language plpgsql as"
+      " $$ begin raise exception 'not here' using errcode = '" +
+      refused +
+      "'; end $$;"
+      "create trigger refuse before insert on pgforeman.dead_message for each row"
+      " execute function refuse()");
+  for (int i = 0; i < 20; ++i) db.send();
+  std::vector<Settlement> settlements;
+  for (const auto& message : db.claim(20)) settlements.push_back({message.lease, done()});
+  settlements.at(7).outcome = dead("x");
+  INFO(refused);
+  const auto tellings = settle_each(db.queue, settlements, RetryRule{});
+  for (std::size_t i = 0; i < tellings.size(); ++i) {
+    CHECK_FALSE(tellings[i].locked);
+    CHECK(tellings[i].settled == (i == 7 ? std::optional<Settled>{} : Settled::done));
+  }
+  CHECK(db.left() == 1);
+}
+
+TEST_CASE("An error that passes delays the message alone whose trigger raised it", "[settle]") {
+  Database db;
+  const auto passes =
+      GENERATE(as<std::string>{}, "40001", "53100", "58030", "XX000", "08006", "55P03");
+  db.sql.query(
+      "create function refuse() returns trigger language plpgsql as"
+      " $$ begin raise exception 'not now' using errcode = '" +
+      passes +
+      "'; end $$;"
+      "create trigger refuse before insert on pgforeman.dead_message for each row"
+      " execute function refuse()");
+  for (int i = 0; i < 20; ++i) db.send();
+  std::vector<Settlement> settlements;
+  for (const auto& message : db.claim(20)) settlements.push_back({message.lease, done()});
+  settlements.at(7).outcome = dead("x");
+  INFO(passes);
+  const auto tellings = settle_each(db.queue, settlements, RetryRule{});
+  for (std::size_t i = 0; i < tellings.size(); ++i) {
+    CHECK(tellings[i].locked == (i == 7));
+    CHECK(tellings[i].settled == (i == 7 ? std::optional<Settled>{} : Settled::done));
+  }
+  CHECK(db.left() == 1);
+  db.sql.query("drop trigger refuse on pgforeman.dead_message");
+  const auto again = settle_each(db.queue, std::span(&settlements[7], 1), RetryRule{});
+  CHECK(again.at(0).settled == Settled::dead);
+}
+
+TEST_CASE("A right that the role lacks is no message's doing, and the cure is named", "[settle]") {
+  Database db;
+  db.sql.query(
+      "create role clerk_of_settles login; grant usage on schema pgforeman to clerk_of_settles;"
+      "grant execute on all functions in schema pgforeman to clerk_of_settles;"
+      "grant select on pgforeman.schema_version to clerk_of_settles;"
+      "grant select, insert, update, delete on pgforeman.message, pgforeman.dead_message"
+      " to clerk_of_settles");
+  db.send();
+  Connection connection(settings_for(db.conninfo + " user=clerk_of_settles"));
+  Queue queue(connection, "q");
+  const auto claimed = queue.claim(1, 1, Millis{60000});
+  REQUIRE(claimed.size() == 1);
+  const std::vector<Settlement> settlements = {{claimed[0].lease, dead("x")}};
+  db.sql.query("revoke insert on pgforeman.dead_message from clerk_of_settles");
+  try {
+    settle_each(queue, settlements, RetryRule{});
+    FAIL("it may not bury");
+  } catch (const DatabaseError& error) {
+    CHECK(error.kind() == DatabaseError::Kind::permission);
+    CHECK_THAT(error.what(), contains("dead_message") && contains("migrate --grant ROLE"));
+  }
+  db.sql.query("grant insert on pgforeman.dead_message to clerk_of_settles");
+  CHECK(settle_each(queue, settlements, RetryRule{}).at(0).settled == Settled::dead);
+  db.sql.query("drop owned by clerk_of_settles; drop role clerk_of_settles");
 }

@@ -1,6 +1,8 @@
 #include <algorithm>
 
 #include "queue/database.h"
+#include "queue/id_sequence.h"
+#include "queue/queue_names.h"
 
 using namespace pgforeman;
 using namespace pgforeman::test;
@@ -143,4 +145,77 @@ TEST_CASE("One tick promotes a bounded number", "[tick]") {
   CHECK(first.promoted == 10000);
   CHECK(first.next_due == Millis{0});
   CHECK(db.queue.tick().promoted == 50);
+}
+
+TEST_CASE("Ids that would come again are noticed, and the sequence is set forward, never back",
+          "[tick]") {
+  Database db;
+  CHECK_FALSE(db.queue.tick().ids_behind);
+  for (int i = 0; i < 3; ++i) db.send();
+  CHECK_FALSE(db.queue.tick().ids_behind);
+  CHECK_FALSE(advance_ids(db.connection));
+  // A send that is under way is not taken for one.
+  Sql sender(db.conninfo);
+  sender.query("begin; select pgforeman.send('q', '1')");
+  CHECK_FALSE(db.queue.tick().ids_behind);
+  sender.query("commit");
+  CHECK_FALSE(db.queue.tick().ids_behind);
+
+  db.sql.query("select setval('pgforeman.message_id_seq', 1, false)");
+  CHECK(db.queue.tick().ids_behind);
+  const auto advanced = advance_ids(db.connection);
+  REQUIRE(advanced);
+  CHECK(advanced->from == 0);
+  CHECK(advanced->to > 4);
+  CHECK_FALSE(db.queue.tick().ids_behind);
+  CHECK_FALSE(advance_ids(db.connection));
+  CHECK(db.send() == advanced->to + 1);
+
+  // By dead letters alone, and with just the rights of a fleet.
+  for (const auto& message : db.claim(9)) db.settle(message.lease, dead("x"));
+  db.sql.query(
+      "select setval('pgforeman.message_id_seq', 2);"
+      "create role clerk_of_ids login; grant usage on schema pgforeman to clerk_of_ids;"
+      "grant execute on all functions in schema pgforeman to clerk_of_ids;"
+      "grant select, update on pgforeman.message, pgforeman.dead_message to clerk_of_ids");
+  {
+    Connection connection(settings_for(db.conninfo + " user=clerk_of_ids"));
+    CHECK(Queue(connection, "q").tick().ids_behind);
+    CHECK(advance_ids(connection)->to > advanced->to);
+  }
+  db.sql.query("drop owned by clerk_of_ids; drop role clerk_of_ids");
+}
+
+TEST_CASE("Of several sessions one sets the sequence of ids forward, and none to its end",
+          "[tick]") {
+  Database db;
+  db.send();
+  db.sql.query("select setval('pgforeman.message_id_seq', 1, false)");
+  Sql other(db.conninfo);
+  other.query("begin; select pgforeman.advance_ids()");
+  CHECK_FALSE(advance_ids(db.connection));
+  other.query("commit");
+  CHECK_FALSE(db.queue.tick().ids_behind);
+  db.sql.query(
+      "insert into pgforeman.message (id, lane, queue, payload)"
+      " values (9223372036854775807, 5, 'q', '1')");
+  CHECK_FALSE(db.queue.tick().ids_behind);
+  CHECK(db.send() < 10'000'000);
+}
+
+TEST_CASE("Queues with messages or dead letters are named with how many they have", "[tick]") {
+  Database db;
+  CHECK(queues_in_use(db.connection, 9).empty());
+  db.sql.query(
+      "select pgforeman.send('words', '1'), pgforeman.send('mail', '1', delay => '1 hour'),"
+      " pgforeman.send('mail', '1'), pgforeman.send('mail', '1')");
+  db.send();
+  db.settle(db.claim(1).at(0).lease, dead("x"));
+  auto queues = queues_in_use(db.connection, 9);
+  CHECK(names_with_counts(queues, &QueueSize::messages) == "mail (3), words (1)");
+  CHECK(names_with_counts(queues, &QueueSize::dead) == "q (1)");
+  CHECK(queues_in_use(db.connection, 2).size() == 2);
+  db.sql.query("select count(pgforeman.send('words', '1')) from generate_series(1, 1000)");
+  queues = queues_in_use(db.connection, 9);
+  CHECK(names_with_counts(queues, &QueueSize::messages) == "mail (3), words (1000+)");
 }

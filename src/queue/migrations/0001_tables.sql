@@ -49,8 +49,10 @@ create table pgforeman.message (
 create index message_ready on pgforeman.message (queue, lane, id) where state = 0;
 create index message_scheduled on pgforeman.message (queue, due_at) where state = 1;
 
+-- After a restore ids are given out again: two dead letters may have one id. They did not die at the
+-- same time, since no two messages with one id are in the queue at once.
 create table pgforeman.dead_message (
-  id          bigint primary key,                    -- the id it had in the queue
+  id          bigint not null,                       -- the id it had in the queue
   claims      bigint not null,                       -- kept, so that the fence grows after a retry
   enqueued_at timestamptz not null,
   died_at     timestamptz not null default clock_timestamp(),
@@ -62,7 +64,8 @@ create table pgforeman.dead_message (
   error       text,
   payload     json not null,
   headers     jsonb not null,
-  history     jsonb not null
+  history     jsonb not null,
+  primary key (id, died_at)
 );
 
 create index dead_message_queue on pgforeman.dead_message (queue, died_at, id);

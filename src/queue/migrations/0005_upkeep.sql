@@ -92,6 +92,112 @@ begin
 end
 $$;
 
+-- The queues that have messages or dead letters, in the order of their names, with how many of each:
+-- at most 1,000 are counted. Steps from name to name in the indexes, so that it does not read what
+-- is in the queues.
+create function pgforeman.queues(max_queues int default 20)
+returns table (queue text, messages bigint, dead bigint)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  most constant int := 1000;
+begin
+  return query
+    with recursive named (name) as (
+      select '' collate "C"
+      union all
+      select least(
+        (select m.queue from pgforeman.message m where m.queue > n.name and m.state = 0
+         order by m.queue, m.lane, m.id limit 1),
+        (select m.queue from pgforeman.message m where m.queue > n.name and m.state = 1
+         order by m.queue, m.due_at limit 1),
+        (select d.queue from pgforeman.dead_message d where d.queue > n.name
+         order by d.queue, d.died_at, d.id limit 1))
+      from named n
+      where n.name is not null)
+    select n.name, least(most, ready.count + scheduled.count), dead.count
+    from (select name from named where name <> '' limit queues.max_queues) n
+    cross join lateral (
+      select count(*) from (select from pgforeman.message m where m.queue = n.name and m.state = 0
+                            order by m.queue, m.lane, m.id limit most) w) ready
+    cross join lateral (
+      select count(*) from (select from pgforeman.message m where m.queue = n.name and m.state = 1
+                            order by m.queue, m.due_at limit most) w) scheduled
+    cross join lateral (
+      select count(*) from (select from pgforeman.dead_message d where d.queue = n.name
+                            order by d.queue, d.died_at, d.id limit most) w) dead
+    order by n.name;
+end
+$$;
+
+-- The highest id that the sequence has given out. With its owner's rights, as a sequence may not be
+-- read by everybody who works with the queue.
+create function pgforeman.highest_id()
+returns bigint
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+return (select last_value - (not is_called)::int from pgforeman.message_id_seq);
+
+-- Whether there are messages or dead letters with ids that the sequence will give out again, as after
+-- a switch to a logical replica, or a restore that left the sequence out. Looks only above the
+-- sequence, where in order nothing stands: the cost does not grow with the queue. The statement's
+-- snapshot is older than the sequence that it reads, so that a send meanwhile is not taken for one.
+-- Ids from 2^62 on are not looked at, because the sequence must not be moved to its end.
+create function pgforeman.ids_are_behind()
+returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  return (select exists (select from pgforeman.message m
+                         where m.id > h.id and m.id < 4611686018427387904)
+              or exists (select from pgforeman.dead_message d
+                         where d.id > h.id and d.id < 4611686018427387904)
+          from pgforeman.highest_id() h (id));
+end
+$$;
+
+-- Sets the sequence of ids forward where it is behind, and returns from and to which id; no row where
+-- it is not, or where another session does so just now. Never back: one session at a time may do it,
+-- and it goes a million ids further than needed, far more than senders can be given between the look
+-- and the step. With its owner's rights, as it writes the sequence.
+create function pgforeman.advance_ids()
+returns table (was bigint, now_at bigint)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  step constant bigint := 1000000;
+begin
+  if not pgforeman.ids_are_behind() then return; end if;
+  -- Not an advisory lock, which every role may hold.
+  perform from pgforeman.schema_version v where v.version = 1 for update skip locked;
+  if not found or not pgforeman.ids_are_behind() then return; end if;
+  was := pgforeman.highest_id();
+  now_at := step + greatest(
+    (select m.id from pgforeman.message m where m.id < 4611686018427387904
+     order by m.id desc limit 1),
+    (select d.id from pgforeman.dead_message d where d.id < 4611686018427387904
+     order by d.id desc limit 1));
+  perform setval('pgforeman.message_id_seq', now_at);
+  return next;
+end
+$$;
+
 -- One statement a tick: makes due messages claimable, says when the next will be due, and counts
 -- unless told not to (the counts are null then). What was due comes into the redelivered lane: fresh
 -- messages with higher ids have been claimed meanwhile, and nobody looks behind those.
@@ -100,7 +206,7 @@ create function pgforeman.tick(
   passed bigint[] default '{}')
 returns table (
   promoted bigint, next_due_ms bigint, ready bigint, scheduled bigint, running bigint, dead bigint,
-  oldest_seconds double precision, capped boolean)
+  oldest_seconds double precision, capped boolean, behind boolean)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -135,18 +241,11 @@ begin
     select c.ready, c.scheduled, c.running, c.dead, c.oldest_seconds, c.capped
     into ready, scheduled, running, dead, oldest_seconds, capped
     from pgforeman.counts(tick.queue, tick.passed) c;
+    behind := pgforeman.ids_are_behind();
   end if;
   return next;
 end
 $$;
-
--- The highest id that any message ever had. With its owner's rights, as a sequence may not be read by
--- everybody who works with the queue.
-create function pgforeman.highest_id()
-returns bigint
-language sql volatile security definer
-set search_path = pg_catalog, pg_temp
-return (select last_value from pgforeman.message_id_seq);
 
 -- Looks through the fresh lanes behind the marks of claims: of each priority the ids above `after` up
 -- to `upto`. What is claimable there (committed late, its lease ran out, its claim was rolled back)

@@ -12,7 +12,7 @@ return (dead_is_meant.queue is null or d.queue = dead_is_meant.queue)
    and (dead_is_meant.reason is null or d.reason = dead_is_meant.reason)
    and (dead_is_meant.error_part is null or strpos(d.error, dead_is_meant.error_part) > 0);
 
--- Dead letters, newest first; see dead_is_meant.
+-- Dead letters, newest first; see dead_is_meant. Only the columns that the caller reads are unpacked.
 create function pgforeman.dead_list(
   queue text default null, ids bigint[] default null, reason text default null,
   error_part text default null, max_rows int default 50)
@@ -31,18 +31,19 @@ begin
 end
 $$;
 
--- The ids of the dead letters that a call is about, oldest first; see dead_is_meant. Only those that
--- died before `died_before`, so that a loop over all does not meet those that die again meanwhile.
+-- Locks the dead letters that a call is about, and returns where they are, oldest first; see
+-- dead_is_meant. Only those that died before `died_before`, so that a loop over all does not meet
+-- those that die again meanwhile. (Not their ids: two of them may have the same.)
 create function pgforeman.dead_select(
   queue text, ids bigint[], reason text, error_part text, died_before timestamptz, max_rows int)
-returns setof bigint
+returns setof tid
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
   return query
-    select d.id from pgforeman.dead_message d
+    select d.ctid from pgforeman.dead_message d
     where pgforeman.dead_is_meant(
       d, dead_select.queue, dead_select.ids, dead_select.reason, dead_select.error_part)
       and d.died_at < dead_select.died_before
@@ -53,45 +54,60 @@ end
 $$;
 
 -- Back into the queue as new ones, but for id, fence and history; see dead_select. Into the
--- redelivered lane: claims have long passed their ids in the fresh one.
+-- redelivered lane: claims have long passed their ids in the fresh one. One whose id is that of
+-- another message by now (the database was restored, say) gets a new one. Returns the ids they had,
+-- and those they have.
 create function pgforeman.dead_retry(
   queue text default null, ids bigint[] default null, reason text default null,
   error_part text default null, died_before timestamptz default 'infinity',
   max_rows int default 1000)
-returns setof bigint
+returns table (id bigint, new_id bigint)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
-  message record;
-  queues  text[] := '{}';
+  letter pgforeman.dead_message;
+  queues text[] := '{}';
 begin
-  for message in
-    with gone as (
-      delete from pgforeman.dead_message d
-      where d.id = any (array(
-        select pgforeman.dead_select(
-          dead_retry.queue, dead_retry.ids, dead_retry.reason, dead_retry.error_part,
-          dead_retry.died_before, dead_retry.max_rows)))
-      returning d.*)
-    insert into pgforeman.message
+  -- The new ids must not be taken as well.
+  perform pgforeman.advance_ids();
+  for letter in
+    delete from pgforeman.dead_message d
+    where d.ctid = any (array(
+      select pgforeman.dead_select(
+        dead_retry.queue, dead_retry.ids, dead_retry.reason, dead_retry.error_part,
+        dead_retry.died_before, dead_retry.max_rows)))
+    returning d.*
+  loop
+    id := letter.id;
+    insert into pgforeman.message as m
       (id, claims, claims_base, enqueued_at, due_at, lane, queue, payload, headers, last_error,
        history)
-    select g.id, g.claims, g.claims, g.enqueued_at, clock_timestamp(), g.lane / 2 * 2, g.queue,
-           g.payload, g.headers, g.error, g.history
-    from gone g
-    order by g.died_at, g.id
-    returning id, queue
-  loop
-    if message.queue <> all (queues) then queues := queues || message.queue; end if;
-    return next message.id;
+    values
+      (letter.id, letter.claims, letter.claims, letter.enqueued_at, clock_timestamp(),
+       letter.lane / 2 * 2, letter.queue, letter.payload, letter.headers, letter.error,
+       letter.history)
+    on conflict do nothing
+    returning m.id into new_id;
+    if new_id is null then
+      insert into pgforeman.message as m
+        (claims, claims_base, enqueued_at, due_at, lane, queue, payload, headers, last_error,
+         history)
+      values
+        (letter.claims, letter.claims, letter.enqueued_at, clock_timestamp(),
+         letter.lane / 2 * 2, letter.queue, letter.payload, letter.headers, letter.error,
+         letter.history)
+      returning m.id into new_id;
+    end if;
+    if letter.queue <> all (queues) then queues := queues || letter.queue; end if;
+    return next;
   end loop;
   perform pgforeman.announce(q.queue, 'now') from unnest(queues) q (queue);
 end
 $$;
 
--- Deletes dead letters for good; see dead_select.
+-- Deletes dead letters for good, and returns their ids; see dead_select.
 create function pgforeman.dead_purge(
   queue text default null, ids bigint[] default null, reason text default null,
   error_part text default null, died_before timestamptz default 'infinity',
@@ -104,7 +120,7 @@ as $$
 begin
   return query
     delete from pgforeman.dead_message d
-    where d.id = any (array(
+    where d.ctid = any (array(
       select pgforeman.dead_select(
         dead_purge.queue, dead_purge.ids, dead_purge.reason, dead_purge.error_part,
         dead_purge.died_before, dead_purge.max_rows)))
