@@ -62,7 +62,6 @@ constexpr std::array kDeadFlags = {
 constexpr int kDefaultLimit = 50;
 constexpr int kMaxLimit = 100'000;
 constexpr int kBatch = 1000;
-constexpr int kMostQueues = 20;
 constexpr Millis kDeadPatience{60'000};
 constexpr std::array<std::string_view, 4> kReasons = {"handler", "max_attempts", "max_crashes",
                                                       "max_claims"};
@@ -141,7 +140,7 @@ std::string read_request(const CommandWords& words, Request& request) {
 
 /// For a queue that has none: its name may be mistyped.
 std::string other_queues(Connection& connection) {
-  const auto queues = queues_in_use(connection, kMostQueues);
+  const auto queues = queues_in_use(connection, kMostNamedQueues);
   const std::string names = names_with_counts(queues, &QueueSize::dead);
   return names.empty() ? names : "; queues with dead letters: " + names;
 }

@@ -41,7 +41,6 @@ constexpr std::array kStatusFlags = {
 
 // Long enough for a count that is bounded in the database.
 constexpr Millis kStatusPatience{10'000};
-constexpr int kMostQueues = 20;
 
 /// The body of /status; empty, and said why on standard error, when no fleet answers.
 std::string ask_fleet(const AskWords& words) {
@@ -74,7 +73,7 @@ QueueFigures ask_database(const Options& options) {
   figures.oldest_seconds = counts.oldest_seconds;
   figures.capped = counts.capped;
   if (counts.ready + counts.scheduled + counts.running + counts.dead == 0) {
-    const auto queues = queues_in_use(connection, kMostQueues);
+    const auto queues = queues_in_use(connection, kMostNamedQueues);
     figures.others = names_with_counts(queues, &QueueSize::messages);
   }
   return figures;

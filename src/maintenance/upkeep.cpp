@@ -15,7 +15,6 @@ namespace {
 constexpr Millis kTick{1200};  // proves: P34
 constexpr Millis kSoonest{20};
 constexpr std::int64_t kMostCounted = 10'000;  // as pgforeman.counts does
-constexpr int kMostNamed = 20;
 
 }  // namespace
 
@@ -73,7 +72,7 @@ void Upkeep::advance_ids() {
 void Upkeep::name_other_queues(const QueueCounts& counts) {
   knows_queue_ = true;
   if (counts.ready + counts.scheduled + counts.running + counts.dead > 0) return;
-  const auto queues = queues_in_use(tools_.session.connection(), kMostNamed);
+  const auto queues = queues_in_use(tools_.session.connection(), kMostNamedQueues);
   const std::string others = names_with_counts(queues, &QueueSize::messages);
   if (others.empty()) return;
   log::warn("the queue is empty, others are not",

@@ -23,7 +23,7 @@ std::string record_of(const Migration& migration) {
          std::string(migration.digest) + "')";
 }
 
-std::string leftovers_of(Connection::Impl& session) {
+std::string tables_of(Connection::Impl& session) {
   const auto rows = session.exec(
       "select pg_catalog.string_agg(c.relname, ', ' order by c.relname)"
       " from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
@@ -35,6 +35,8 @@ std::string leftovers_of(Connection::Impl& session) {
 /// from a cache that inside a transaction may not yet know what another replica has just committed.
 InstalledSchema look_up(Connection& connection) {
   auto& session = connection.impl();
+  // Before the versions are read: a replica commits the first tables together with their version.
+  const std::string tables = tables_of(session);
   const auto columns = session.exec(
       "select a.attname from pg_catalog.pg_class c"
       " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
@@ -54,7 +56,7 @@ InstalledSchema look_up(Connection& connection) {
       if (ours.digest != row[2].c_str()) installed.different = row[1].c_str();
     }
   }
-  if (installed.version == 0) installed.leftovers = leftovers_of(session);
+  if (installed.version == 0) installed.leftovers = tables;
   return installed;
 }
 

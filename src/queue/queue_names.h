@@ -17,6 +17,9 @@ struct QueueSize {
   static constexpr std::int64_t kMostCounted = 1000;
 };
 
+/// As many names as a person reads.
+inline constexpr int kMostNamedQueues = 20;
+
 /// The first `most` queues, by name, that have messages or dead letters. Throws DatabaseError.
 std::vector<QueueSize> queues_in_use(Connection& connection, int most);
 
