@@ -28,6 +28,8 @@ constexpr std::array<int, 10> kBlockedInChildren = {
 
 // SIGKILL is not refused; what is not dead by then hangs in a system call, perhaps for ever.
 constexpr Millis kOrphanPatience{5000};
+// Half of the ledgers that no living child can have.
+constexpr std::size_t kMostLateLedgers = (kLedgers - kMaxConsumers) / 2;
 
 std::uint64_t random_id() {
   std::random_device device;
@@ -327,7 +329,7 @@ void Supervisor::sign_off_ledger(Child& child, const ChildExit& exit, const Exit
 void Supervisor::hand_over_ledgers(bool gone) {
   const TimePoint now = Clock::now();
   std::erase_if(late_ledgers_, [&](const LateLedger& late) {
-    if (!gone && now < late.until) return false;
+    if (!gone && now < late.until && late_ledgers_.size() < kMostLateLedgers) return false;
     if (!gone) log::warn("a handler's process does not die, its message may run beside it");
     ledgers_.orphan(late.ledger, late.death);
     ::eventfd_write(call_fd_.get(), 1);  // proves: P2
