@@ -42,7 +42,7 @@ Ruling rule_on(const Outcome& outcome, const RunEnd& end, TimePoint now) {
   const bool hit = end.signalled_at && *end.signalled_at >= end.started_at - kSameStop &&
                    *end.signalled_at <= end.ended_at + kSameStop;
   if (end.drains_since && *end.drains_since <= end.ended_at + kSameStop) {
-    if (asked || hit) return {Kind::released};  // proves: P29
+    if (asked || hit) return {Kind::released};  // proves: P29 outside
     // The signal may not have reached this consumer yet.
     const TimePoint until = *end.drains_since + kKillSpread;
     const bool early = end.fleet_stops && end.ended_at <= until && now < until;

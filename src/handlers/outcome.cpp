@@ -33,7 +33,7 @@ std::string with_tail(std::string_view what, std::string_view stderr_tail) {
 Outcome exec_outcome(const ChildExit& exit, Ending ending, Millis timeout, std::string result,
                      std::string_view stderr_tail) {
   if (ending == Ending::lease_lost) return released_outcome(ending);
-  // proves: P29
+  // proves: P29 stop
   if (ending == Ending::shutdown) return released_outcome(ending, exit, stderr_tail);
   Outcome outcome;
   if (ending == Ending::timeout) {
