@@ -20,9 +20,7 @@ namespace pgforeman {
 namespace {
 
 // A descendant that forks as fast as it is killed, or that the kernel cannot end now, must not hold
-// its killer for ever. Between messages and after a child's death little time may be spent; when
-// the caller itself is about to end, nobody comes after it.
-constexpr std::int64_t kCleanupMs = 50;
+// its killer for ever. The caller itself is about to end, and nothing comes after it.
 constexpr std::int64_t kLastCleanupMs = 500;
 
 std::int64_t now_ms() {
@@ -104,10 +102,9 @@ bool for_each_listed(Visit visit) {
   return size == 0;
 }
 
-/// The slow way: the parent of every process there is.
+/// Visits every process there is, with its name in /proc. Async-signal-safe.
 template <typename Visit>
-void for_each_child_by_scan(Visit visit) {
-  const pid_t self = ::getpid();
+void for_each_process(Visit visit) {
   const int dir = ::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (dir < 0) return;
   alignas(8) std::array<char, 4096> buffer;
@@ -118,10 +115,19 @@ void for_each_child_by_scan(Visit visit) {
       const auto* entry = reinterpret_cast<const RawDirent*>(buffer.data() + at);
       at += entry->reclen;
       const pid_t pid = parse_pid(entry->name);
-      if (pid > 0 && parent_of(entry->name) == self) visit(pid);
+      if (pid > 0) visit(pid, entry->name);
     }
   }
   ::close(dir);
+}
+
+/// The slow way: the parent of every process there is.
+template <typename Visit>
+void for_each_child_by_scan(Visit visit) {
+  const pid_t self = ::getpid();
+  for_each_process([&](pid_t pid, const char* name) {
+    if (parent_of(name) == self) visit(pid);
+  });
 }
 
 /// Visits every child, ended ones included. Async-signal-safe.
@@ -205,23 +211,33 @@ std::vector<pid_t> children_now() {
   return children;
 }
 
-std::vector<ChildExit> kill_strangers(std::span<const pid_t> keep) {
-  std::vector<ChildExit> exits;
-  const auto kept = [&](pid_t pid) {
-    return std::find(keep.begin(), keep.end(), pid) != keep.end();
-  };
-  const std::int64_t give_up = now_ms() + kCleanupMs;
+CleanUp kill_children(const std::function<bool(pid_t)>& chosen, Millis patience) {
+  CleanUp result;
+  const std::int64_t give_up = now_ms() + patience.count();
   for (int round = 0; has_children(); ++round) {
-    bool found = false;
+    result.left = false;
     for_each_child([&](pid_t pid) {
-      if (!kept(pid)) found = kill_with_group(pid) || found;
+      if (chosen(pid)) result.left = kill_with_group(pid) || result.left;
     });
-    if (!found) break;
-    while (auto exit = reap_one()) exits.push_back(*exit);
-    if (now_ms() >= give_up) break;
+    while (auto exit = reap_one()) result.exits.push_back(*exit);
+    if (!result.left || now_ms() >= give_up) return result;
     let_them_die(round);
   }
-  return exits;
+  result.left = false;
+  return result;
+}
+
+std::vector<ChildExit> kill_strangers(std::span<const pid_t> keep) {
+  return kill_children(
+             [&](pid_t pid) { return std::find(keep.begin(), keep.end(), pid) == keep.end(); },
+             kCleanUpPatience)
+      .exits;
+}
+
+bool has_ended(pid_t pid) {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == pid;
 }
 
 void kill_all_children_from_signal_handler() noexcept {
@@ -234,6 +250,19 @@ void kill_all_children_from_signal_handler() noexcept {
     while (::waitpid(-1, &status, WNOHANG) > 0) {
     }
     if (now_ms() >= give_up) return;
+    let_them_die(round);
+  }
+}
+
+void kill_processes_from_signal_handler(bool (*chosen)(pid_t)) noexcept {
+  const pid_t self = ::getpid();
+  const std::int64_t give_up = now_ms() + kLastCleanupMs;
+  for (int round = 0;; ++round) {
+    bool found = false;
+    for_each_process([&](pid_t pid, const char*) {
+      if (pid != self && chosen(pid)) found = ::kill(pid, SIGKILL) == 0 || found;
+    });
+    if (!found || now_ms() >= give_up) return;
     let_them_die(round);
   }
 }

@@ -4,10 +4,13 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "base/clock.h"
 
 namespace pgforeman {
 
@@ -37,16 +40,34 @@ void open_child_list();
 /// The children there are: what an entrypoint started before it became this process.
 std::vector<pid_t> children_now();
 
-/// Kills (SIGKILL) every child of this process that is not in `keep`, with its process group where
-/// that is not the caller's own, and reaps what ends; orphans that re-parent to the caller
-/// meanwhile are included, to a fixpoint bounded in time (50 ms; what is left then dies alone or at
-/// the next call). A child it may not signal is left. Returns every exit that was reaped on the
-/// way, of kept children too. For a process with one thread, which is a child subreaper. Cheap when
-/// there is nothing to do: no child, one system call; only kept ones, a few.
+/// True when the child `pid` has ended and waits to be reaped.
+bool has_ended(pid_t pid);
+
+/// How long a clean-up may hold its caller: between messages, or after a child's death.
+inline constexpr Millis kCleanUpPatience{50};
+
+struct CleanUp {
+  std::vector<ChildExit> exits;  ///< every exit that was reaped on the way, of other children too
+  bool left = false;             ///< a chosen child was still there at the end
+};
+
+/// Kills (SIGKILL) every child of this process that is `chosen`, with its process group where that
+/// is not the caller's own, and reaps what ends; orphans that re-parent to the caller meanwhile are
+/// included, to a fixpoint bounded by `patience`. A child it may not signal is left. For a process
+/// with one thread, which is a child subreaper. Cheap when there is nothing to do: no child, one
+/// system call; only others, a few.
+CleanUp kill_children(const std::function<bool(pid_t)>& chosen, Millis patience);
+
+/// The same for every child that is not in `keep`: for a process whose children all are handlers or
+/// come from them.
 std::vector<ChildExit> kill_strangers(std::span<const pid_t> keep);
 
 /// Kills every descendant it can reach and reaps them, for half a second at most.
 /// Async-signal-safe: for the parent-death signal handler, which ends the process.
 void kill_all_children_from_signal_handler() noexcept;
+
+/// Kills every process that is `chosen`, children or not, until none is left, for half a second at
+/// most. Async-signal-safe if `chosen` is.
+void kill_processes_from_signal_handler(bool (*chosen)(pid_t)) noexcept;
 
 }  // namespace pgforeman

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/child_exit.h"
+#include "base/origin.h"
 #include "base/signals.h"
 
 namespace pgforeman {
@@ -19,6 +20,7 @@ namespace {
 
 // Written in the child before the handler is armed, read by the handler alone.
 volatile pid_t parent_pid = 0;
+volatile bool ends_fleet = false;
 
 /// PDEATHSIG is SIGCONT, so that it also wakes a stopped child. Any other SIGCONT finds the
 /// parent alive and does nothing. getppid() == 1 would prove nothing: the parent may be PID 1.
@@ -26,6 +28,7 @@ void on_parent_death(int) {
   const int saved = errno;
   if (::getppid() != parent_pid) {
     kill_all_children_from_signal_handler();
+    if (ends_fleet) kill_marked_processes();  // proves: P18 fleet
     ::_exit(EXIT_SUCCESS);
   }
   errno = saved;
@@ -74,16 +77,27 @@ void arm_parent_death(pid_t parent) {
 
 }  // namespace
 
+void end_fleet_with_parent() noexcept {
+  ends_fleet = true;
+}
+
 pid_t fork_child(ChildMain main, void* context, std::span<const int> keep,
                  std::span<const int> still_blocked) {
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid != 0) return pid;
+  // A session of its own: a signal to the supervisor's process group (a SIGKILL, say) leaves it to
+  // clean up, its handlers have no terminal to be stopped by, and the session's id says whose
+  // descendants they are.
+  ::setsid();  // proves: P18 session
   reset_signal_dispositions();
-  // A handler that closes its stdin early must not kill the consumer that writes to it.
-  struct sigaction ignore {};
-  ignore.sa_handler = SIG_IGN;
-  ::sigaction(SIGPIPE, &ignore, nullptr);
+  // A handler that closes its stdin early must not kill the consumer that writes to it, nor a log
+  // file or a CPU time over its limit the child that has met it.
+  for (const int number : {SIGPIPE, SIGXFSZ, SIGXCPU}) {
+    struct sigaction ignore {};
+    ignore.sa_handler = SIG_IGN;
+    ::sigaction(number, &ignore, nullptr);
+  }
   close_all_but(keep);  // proves: P8
   open_child_list();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -3,6 +3,9 @@
 #include <sys/signalfd.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <fstream>
+#include <string>
 #include <system_error>
 
 namespace pgforeman {
@@ -28,6 +31,20 @@ UniqueFd open_signalfd(std::initializer_list<int> signals) {
   UniqueFd fd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!fd) throw std::system_error(errno, std::generic_category(), "signalfd");
   return fd;
+}
+
+bool was_not_sent(pid_t pid, int signal) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(signal - 1);
+  int sets = 0;
+  for (std::string name; status >> name;) {
+    if (name == "State:" && status >> name && name == "Z") return false;
+    if (name != "SigPnd:" && name != "ShdPnd:" && name != "SigIgn:" && name != "SigCgt:") continue;
+    std::uint64_t set = bit;
+    if (!(status >> std::hex >> set) || (set & bit) != 0) return false;
+    ++sets;
+  }
+  return sets == 4;
 }
 
 std::optional<int> read_signal(int fd) {

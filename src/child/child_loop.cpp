@@ -20,7 +20,9 @@ ChildLoop::ChildLoop(const ChildContext& context)
       limits_(*context.options),
       writer_(context.scoreboard->slot(context.slot)),
       io_(1),
-      signals_(io_, open_signalfd({kDrainSignal, kHurrySignal, kRecycleSignal, SIGCHLD}).release()),
+      signals_(io_, open_signalfd({kDrainSignal, kHurrySignal, kRecycleSignal, SIGCHLD, SIGTERM,
+                                   SIGINT, SIGHUP, SIGQUIT})
+                        .release()),
       timer_(io_) {
   wait_for_signals();
 }
@@ -36,9 +38,23 @@ void ChildLoop::wait_for_signals() {
 
 void ChildLoop::read_signals() {
   while (const auto signal = read_signal(signals_.native_handle())) {
-    if (*signal == kDrainSignal) drain_by(end_of_grace());
-    if (*signal == kHurrySignal) drain_by(Clock::now());
-    if (*signal == kRecycleSignal) drain_by(TimePoint::max());
+    switch (*signal) {
+      case kDrainSignal:
+        drain_by(end_of_grace());
+        break;
+      case kHurrySignal:
+        hurried_ = true;
+        drain_by(Clock::now());
+        break;
+      case kRecycleSignal:
+        drain_by(TimePoint::max());
+        break;
+      case SIGCHLD:
+        break;
+      default:
+        signalled_at_ = Clock::now();
+        signalled_by_ = *signal;
+    }
   }
   while (const auto exit = reap_one()) {
     if (on_child_exit_) on_child_exit_(*exit);
@@ -53,8 +69,14 @@ TimePoint ChildLoop::end_of_grace() const {
   return fleets == 0 ? own : std::min(own, from_ms(fleets));
 }
 
+Millis ChildLoop::stop_grace() const {
+  const Millis grace = context_.options->handler_stop_grace;
+  return hurried_ ? std::min(grace, kHurryStopGrace) : grace;
+}
+
 /// Of several wishes the most urgent counts.
 void ChildLoop::drain_by(TimePoint deadline) {
+  if (!draining()) drains_since_ = Clock::now();
   drain_deadline_ = std::min(drain_deadline_.value_or(deadline), deadline);
 }
 
@@ -73,9 +95,12 @@ bool ChildLoop::check_signals(TimePoint now) {
 
 void ChildLoop::run_until(const std::function<bool()>& done, TimePoint deadline) {
   const auto drain_before = drain_deadline_;
+  const bool hurried_before = hurried_;
   // What is there already needs no timer. One at a time: a handler that writes all the time would
   // keep poll() for ever.
-  const auto over = [&] { return done() || drain_deadline_ != drain_before; };
+  const auto over = [&] {
+    return done() || drain_deadline_ != drain_before || hurried_ != hurried_before;
+  };
   while (!over() && Clock::now() < deadline && io_.poll_one() > 0) {
   }
   if (over()) return;

@@ -42,6 +42,21 @@ class ChildLoop {
   bool draining() const { return drain_deadline_.has_value(); }
   /// When the patience with running handlers ends. Only while draining; never at leisure.
   TimePoint drain_deadline() const { return *drain_deadline_; }
+  /// When draining began; only while draining.
+  TimePoint drains_since() const { return drains_since_; }
+  /// The end of the patience is now: QUIT, or a second INT.
+  bool hurried() const { return hurried_; }
+  /// Between a handler's stop signal and KILL.
+  Millis stop_grace() const;
+  /// When TERM, INT, HUP or QUIT last reached this child. Nothing of the fleet sends them to a
+  /// child, and a signal to the supervisor's process group does not reach it: whatever sent it sent
+  /// it to every process, handlers included (systemd's KillMode=control-group, killall5).
+  std::optional<TimePoint> signalled_at() const { return signalled_at_; }
+  int signalled_by() const { return signalled_by_; }
+  /// The running handler did not get it, so it was for the fleet's processes alone.
+  void forget_signal() { signalled_at_.reset(); }
+  /// Reads pending signals now, whenever that was last done.
+  void read_signals();
   /// Nothing runs any more: what is left to do has no more than the grace, also at leisure.
   void finish_draining();
 
@@ -50,7 +65,6 @@ class ChildLoop {
 
  private:
   void wait_for_signals();
-  void read_signals();
   void drain_by(TimePoint deadline);
   TimePoint end_of_grace() const;
 
@@ -62,6 +76,10 @@ class ChildLoop {
   boost::asio::steady_timer timer_;
   TimePoint checked_at_;
   std::optional<TimePoint> drain_deadline_;
+  TimePoint drains_since_;
+  std::optional<TimePoint> signalled_at_;
+  int signalled_by_ = 0;
+  bool hurried_ = false;
   std::function<void(const ChildExit&)> on_child_exit_;
 };
 

@@ -14,6 +14,7 @@
 
 #include "base/backoff.h"
 #include "base/log.h"
+#include "base/origin.h"
 #include "child/child_main.h"
 #include "child/settled.h"
 #include "consumer/settle_log.h"
@@ -25,8 +26,6 @@ namespace {
 // A consumer that reconnects by itself may be slow: maintenance finds the database first and says
 // so on the scoreboard.
 constexpr Millis kReconnectCap{5000};
-// How often a consumer looks whether the running message is still its own; less for short leases.
-constexpr Millis kLeaseLook{1000};
 // Maintenance that did not report for so long does not hear for the fleet.
 constexpr Millis kHearsFor{3000};
 constexpr Millis kBackstop{60'000};
@@ -50,9 +49,12 @@ std::unique_ptr<Handler> make_handler(boost::asio::io_context& io, const Options
                            options.handler_environment,
                            options.queue,
                            options.handler_timeout,
-                           kHandlerKillGrace,
+                           options.handler_stop_grace,
                            static_cast<std::size_t>(options.handler_window),
-                           [&ledger](std::string_view chunk) { ledger.add_stderr(chunk); }};
+                           [&ledger](std::string_view chunk) { ledger.add_stderr(chunk); },
+                           number_of(options.handler_stop_signal)};
+  // With it what a handler started is known as ours, wherever it goes.
+  if (auto fleet = fleet_variable(); !fleet.empty()) settings.environment.push_back(fleet);
   return options.handler_mode == HandlerMode::jsonl ? make_jsonl_handler(io, std::move(settings))
                                                     : make_exec_handler(io, std::move(settings));
 }
@@ -251,7 +253,8 @@ void Consumer::run_one(std::size_t index) {
   held.started = held.running = true;
   held.started_ms = wall_ms();
   const TimePoint started_at = Clock::now();
-  ledger_.start(index, held.started_ms, started_at + options_.handler_timeout + kHandlerKillGrace);
+  ledger_.start(index, held.started_ms,
+                started_at + options_.handler_timeout + options_.handler_stop_grace);
   loop_.slot().set_message(held.message.lease.id, held.message.attempt);
   loop_.enter(Phase::running, started_at);
   oom_.refresh(started_at);
@@ -268,58 +271,6 @@ void Consumer::run_one(std::size_t index) {
     log::error("the handler cannot be started", {{"error", held.outcome->error}});
   }
   clean_up_strangers();
-}
-
-Outcome Consumer::handle(std::size_t index, TimePoint started_at) {
-  std::optional<Outcome> outcome;
-  handler_->run(batch_[index].message, [&](Outcome made) { outcome = std::move(made); });
-  if (const auto pids = handler_->pids(); !pids.empty()) ledger_.set_handler(pids.front());
-  hand_over_next(index);
-  const auto finished = [&] { return outcome.has_value(); };
-  const Millis look = std::min(kLeaseLook, options_.visibility_timeout / 6);
-  bool stopped = false;
-  bool lost = false;
-  bool released_rest = false;
-  const TimePoint hold_rest_until =
-      batch_size_.is_auto() ? started_at + (BatchSize::kHoldFor - handled_for_) : TimePoint::max();
-  while (!outcome) {
-    const TimePoint begin = Clock::now();
-    if (!released_rest && (loop_.draining() || begin >= hold_rest_until)) {
-      released_rest = true;
-      release_unstarted();
-    }
-    if (begin >= next_telling()) tell_while_running();
-    TimePoint next = std::min(begin + look, next_telling());
-    if (!released_rest) next = std::min(next, hold_rest_until);
-    if (loop_.draining() && !stopped) next = std::min(next, loop_.drain_deadline());
-    loop_.run_until(finished, next);
-    if (outcome) break;
-    const TimePoint now = Clock::now();
-    if (loop_.draining() && !stopped && now >= loop_.drain_deadline()) {
-      handler_->stop(StopReason::shutdown, kDrainKillGrace);
-      stopped = true;
-    }
-    look_after_lease(index);
-    if (batch_[index].lost && !lost) {
-      lost = true;
-      handler_->stop(StopReason::lease_lost, kHandlerKillGrace);
-    }
-  }
-  return std::move(*outcome);
-}
-
-/// A handler that takes several at once is given those that it would run next.
-void Consumer::hand_over_next(std::size_t running) {
-  const std::size_t room = handler_->room();
-  if (room == 0 || loop_.draining()) return;
-  std::vector<const Message*> next;
-  for (std::size_t i = running + 1; i < batch_.size() && next.size() < room; ++i) {
-    note_lost(i);
-    if (!batch_[i].waits() || handler_->has(batch_[i].message.lease)) continue;
-    if (batch_[i].message.fruitless >= options_.max_claims) break;
-    next.push_back(&batch_[i].message);
-  }
-  if (!next.empty()) handler_->hand_over(next);
 }
 
 /// Between two runs: the handler may be at work on what somebody else has got.
@@ -369,10 +320,10 @@ void Consumer::close_handler() {
   handler_->close();
   const auto gone = [this] { return handler_->pids().empty(); };
   const TimePoint now = Clock::now();
-  const TimePoint patience = now + kHandlerKillGrace;
+  const TimePoint patience = now + options_.handler_stop_grace;
   while (!gone() && Clock::now() < patience) {
     // Less only where the fleet's own grace is over; a QUIT may move that while we wait.
-    const TimePoint until = std::max(loop_.drain_deadline(), now) + kDrainKillGrace;
+    const TimePoint until = std::max(loop_.drain_deadline(), now) + loop_.stop_grace();
     if (Clock::now() >= until) break;
     loop_.run_until(gone, std::min(until, patience));
   }

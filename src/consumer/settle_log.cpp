@@ -22,9 +22,10 @@ void log_settled(const Message& message, const std::optional<Outcome>& outcome, 
       break;
     case Settled::released:
       if (error.empty()) {
-        log::debug("message released at no attempt");
+        log::debug("message released, attempt not counted");
       } else {
-        log::warn("message released at no attempt", {{"error", error}});
+        log::warn("message released, attempt not counted",
+                  {{"cause", to_string(cause)}, {"error", error}});
       }
       break;
     case Settled::lost_lease:

@@ -49,6 +49,7 @@ struct Run {
   std::string input;
   Handler::Done done;
   Ending ending = Ending::none;
+  std::string memory_error;
   GroupEnder ender;
   OneShotTimer deadline;
   HeadCapture result{kResultBytes};
@@ -89,14 +90,23 @@ class ExecHandler final : public Handler {
   }
 
   void stop(StopReason reason, Millis grace) override {
-    if (!run_) return;
+    // One that has ended by itself a moment ago is believed: only its exit is still to be read.
+    if (!run_ || has_ended(run_->pid)) return;
     if (reason == StopReason::lease_lost) {
       run_->ending = Ending::lease_lost;
     } else if (run_->ending == Ending::none) {
       run_->ending = Ending::shutdown;
     }
     run_->deadline.cancel();
-    run_->ender.begin(run_->pid, grace);
+    run_->ender.begin(run_->pid, settings_.stop_signal, grace);
+  }
+
+  void kill_for_memory(std::string error) override {
+    if (!run_ || run_->ending != Ending::none) return;
+    run_->ending = Ending::memory;
+    run_->memory_error = std::move(error);
+    run_->deadline.cancel();
+    kill_group(run_->pid);
   }
 
   bool on_exit(const ChildExit& exit) override {
@@ -106,8 +116,11 @@ class ExecHandler final : public Handler {
     kill_group(exit.pid);
     run->out.drain();
     run->err.drain();
-    delivery_.deliver(std::move(run->done), exec_outcome(exit, run->ending, settings_.timeout,
-                                                         run->result.text(), run->tail.text()));
+    delivery_.deliver(std::move(run->done),
+                      run->ending == Ending::memory
+                          ? memory_outcome(run->memory_error, exit, run->tail.text())
+                          : exec_outcome(exit, run->ending, settings_.timeout, run->result.text(),
+                                         run->tail.text()));
     return true;
   }
 
@@ -131,7 +144,7 @@ class ExecHandler final : public Handler {
     }
     run_->deadline.start(settings_.timeout, [this] {
       run_->ending = Ending::timeout;
-      run_->ender.begin(run_->pid, settings_.kill_grace);
+      run_->ender.begin(run_->pid, settings_.stop_signal, settings_.kill_grace);
     });
     run_->input = message.payload + '\n';  // a line, as shells read one
     run_->in.write(run_->input);

@@ -6,6 +6,7 @@
 // reaps and hands it every exit) and never blocks.
 
 #include <boost/asio/io_context.hpp>
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <span>
@@ -21,8 +22,9 @@ namespace pgforeman {
 
 /// Why a running message's handler is being ended early.
 enum class StopReason {
-  shutdown,    ///< the child drains and its time is up: the message is released unless it finished
-  lease_lost,  ///< somebody else holds the message now: whatever it says no longer counts
+  shutdown,    ///< the child drains and its time is up: the message is released, unless a jsonl
+               ///< handler still answers; how the process ends is no answer
+  lease_lost,  ///< the message has another holder now: the handler's answer no longer counts
 };
 
 struct HandlerSettings {
@@ -30,9 +32,10 @@ struct HandlerSettings {
   std::vector<std::string> environment;  ///< "KEY=value": what the handler may see, no secrets
   std::string queue;
   Millis timeout{0};       ///< the running message's deadline, counted from run()
-  Millis kill_grace{0};    ///< between TERM and KILL of the handler's process group
+  Millis kill_grace{0};    ///< between the stop signal and KILL of the handler's process group
   std::size_t window = 1;  ///< jsonl: messages it may hold, the running one included
   std::function<void(std::string_view)> on_stderr{};  ///< each chunk as it comes; may be empty
+  int stop_signal = SIGTERM;                          ///< what its group gets before KILL
 };
 
 class Handler {
@@ -59,9 +62,12 @@ class Handler {
   /// Ends whoever may be at work on them; answers that it gave are kept for their run().
   virtual void take_back() {}
 
-  /// Ends the running message's handler: TERM to its group, KILL after `grace`. `done` follows.
-  /// Without a running message: nothing.
+  /// Ends the running message's handler: the stop signal to its group, KILL after `grace`. `done`
+  /// follows. Without a running message, or when its process has ended already: nothing.
   virtual void stop(StopReason reason, Millis grace) = 0;
+
+  /// Kills the running message's handler, which holds too much memory: a crash with this `error`.
+  virtual void kill_for_memory(std::string error) = 0;
 
   /// An exit the consumer reaped. True when it was this handler's process.
   virtual bool on_exit(const ChildExit& exit) = 0;

@@ -18,6 +18,7 @@
 #include "handlers/handed_over.h"
 #include "handlers/handler.h"
 #include "handlers/json_line.h"
+#include "handlers/jsonl_outcome.h"
 #include "handlers/jsonl_process.h"
 #include "handlers/limits.h"
 #include "handlers/one_shot_timer.h"
@@ -79,7 +80,7 @@ class JsonlHandler final : public Handler {
     process_->tail.clear();
     run_->deadline.start(settings_.timeout, [this] {
       run_->verdict = {Cause::timeout, timed_out(settings_.timeout)};
-      process_->ender.begin(process_->pid, settings_.kill_grace);
+      process_->ender.begin(process_->pid, settings_.stop_signal, settings_.kill_grace);
     });
     if (!was_handed) {
       give(run_->line);
@@ -129,7 +130,15 @@ class JsonlHandler final : public Handler {
       run_->ending = Ending::shutdown;
     }
     run_->deadline.cancel();
-    process_->ender.begin(process_->pid, grace);
+    process_->ender.begin(process_->pid, settings_.stop_signal, grace);
+  }
+
+  void kill_for_memory(std::string error) override {
+    if (!run_ || run_->verdict || run_->ending != Ending::none) return;
+    run_->ending = Ending::memory;
+    run_->verdict = {Cause::out_of_memory, std::move(error)};
+    run_->deadline.cancel();
+    if (!process_->exited) kill_group(process_->pid);
   }
 
   bool on_exit(const ChildExit& exit) override {
@@ -265,7 +274,10 @@ class JsonlHandler final : public Handler {
   /// The process broke the contract while a message ran: the message is retried when it is dead.
   void violation(std::string_view what) {
     if (run_->verdict) return;
-    run_->verdict = {Cause::contract, "the handler " + std::string(what)};
+    // What a program prints because it was asked to end breaks no contract.
+    if (run_->ending == Ending::none) {
+      run_->verdict = {Cause::contract, "the handler " + std::string(what)};
+    }
     run_->deadline.cancel();
     blame_start(*process_);
     if (!process_->exited) kill_group(process_->pid);
@@ -283,7 +295,8 @@ class JsonlHandler final : public Handler {
     ahead_.forget_unanswered();
     if (run_) {
       if (may_start_over(*process) && start_over()) return;
-      return finish(outcome_of_exit(*process, exit));
+      if (run_->ending == Ending::none && !run_->verdict) blame_start(*process);
+      return finish(outcome_of_exit(*run_, *process, exit));
     }
     if (!process->answered) blame_start(*process);
     process->log_end(exit);
@@ -305,31 +318,6 @@ class JsonlHandler final : public Handler {
     run_->wait_for_exit.cancel();
     give(run_->line);
     return true;
-  }
-
-  Outcome outcome_of_exit(Process& process, const ChildExit& exit) {
-    if (run_->ending == Ending::lease_lost) return released_outcome(run_->ending);
-    if (run_->verdict) {
-      const auto& [cause, what] = *run_->verdict;
-      Outcome outcome = retry_outcome(cause, what, process.tail.text());
-      add_exit(outcome.evidence, exit);
-      return outcome;
-    }
-    if (run_->ending == Ending::shutdown) return released_outcome(run_->ending);
-    blame_start(process);
-    const std::string what = "the handler " + exit.explain();
-    if (process.read_nothing_from(run_->line.begin)) {
-      // Not one byte of the message was read: no attempt of anything.
-      Outcome outcome =
-          ended_outcome(what + " before it read the message", exit, process.tail.text());
-      outcome.kind = Outcome::Kind::released;
-      outcome.evidence = {};
-      return outcome;
-    }
-    const std::string& partial = process.lines.partial();
-    return ended_outcome(what + (partial.empty() ? std::string(" without an answer")
-                                                 : " after half a line: " + excerpt(partial)),
-                         exit, process.tail.text());
   }
 
   void finish(Outcome outcome) {

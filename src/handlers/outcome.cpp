@@ -1,5 +1,7 @@
 #include "handlers/outcome.h"
 
+#include <csignal>
+
 #include "base/duration.h"
 
 namespace pgforeman {
@@ -31,24 +33,27 @@ std::string with_tail(std::string_view what, std::string_view stderr_tail) {
 Outcome exec_outcome(const ChildExit& exit, Ending ending, Millis timeout, std::string result,
                      std::string_view stderr_tail) {
   if (ending == Ending::lease_lost) return released_outcome(ending);
+  // proves: P29 stop
+  if (ending == Ending::shutdown) return released_outcome(ending, exit, stderr_tail);
   Outcome outcome;
   if (ending == Ending::timeout) {
     outcome = retry_outcome(Cause::timeout, timed_out(timeout), stderr_tail);
   } else if (exit.signal == 0 && exit.exit_code == 0) {
     outcome.kind = Outcome::Kind::done;
     outcome.result = std::move(result);
-    return outcome;
   } else if (means_dead(exit)) {
     outcome = ended_outcome(exit.explain(), exit, stderr_tail);
     outcome.kind = Outcome::Kind::dead;
     outcome.evidence.cause = Cause::dead;
-  } else if (ending == Ending::shutdown) {
-    outcome = released_outcome(ending);
   } else {
     return ended_outcome(exit.explain(), exit, stderr_tail);
   }
   add_exit(outcome.evidence, exit);
   return outcome;
+}
+
+bool asks_to_end(int signal) {
+  return signal == SIGTERM || signal == SIGINT || signal == SIGHUP;
 }
 
 void add_exit(Evidence& evidence, const ChildExit& exit) {
@@ -62,7 +67,7 @@ Outcome ended_outcome(std::string_view what, const ChildExit& exit, std::string_
                       : exit.out_of_memory ? Cause::out_of_memory
                                            : Cause::signal;
   Outcome outcome = retry_outcome(cause, what, stderr_tail);
-  if (exit.signal != 0) outcome.kind = Outcome::Kind::crash;
+  if (exit.signal != 0 && !asks_to_end(exit.signal)) outcome.kind = Outcome::Kind::crash;
   add_exit(outcome.evidence, exit);
   return outcome;
 }
@@ -88,6 +93,20 @@ Outcome released_outcome(Ending ending) {
   return ending == Ending::lease_lost
              ? released_outcome(Cause::lease_lost, "the lease was lost while it ran")
              : released_outcome(Cause::shutdown, "ended by a shutdown before it finished");
+}
+
+Outcome released_outcome(Ending ending, const ChildExit& exit, std::string_view stderr_tail) {
+  Outcome outcome = released_outcome(ending);
+  outcome.evidence.stderr_tail = stderr_tail;
+  add_exit(outcome.evidence, exit);
+  return outcome;
+}
+
+Outcome memory_outcome(std::string_view what, const ChildExit& exit, std::string_view stderr_tail) {
+  Outcome outcome = retry_outcome(Cause::out_of_memory, what, stderr_tail);
+  outcome.kind = Outcome::Kind::crash;
+  add_exit(outcome.evidence, exit);
+  return outcome;
 }
 
 std::string timed_out(Millis timeout) {

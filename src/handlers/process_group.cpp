@@ -10,9 +10,9 @@ void kill_group(pid_t group) {
   if (group > 1) ::kill(-group, SIGKILL);
 }
 
-void GroupEnder::begin(pid_t group, Millis grace) {
+void GroupEnder::begin(pid_t group, int signal, Millis grace) {
   if (group <= 1) return;
-  ::kill(-group, SIGTERM);
+  ::kill(-group, signal);
   kill_after(group, grace);
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Ends a handler's process group: TERM, and KILL when the grace is over. Fork: after.
+// Ends a handler's process group: the stop signal, and KILL when the grace is over. Fork: after.
 
 #include <sys/types.h>
 
@@ -18,11 +18,11 @@ class GroupEnder {
  public:
   explicit GroupEnder(boost::asio::io_context& io) : kill_timer_(io) {}
 
-  /// TERM to the group now, KILL after `grace`. Once more for the same group: TERM again, and KILL
-  /// at the sooner of both times.
-  void begin(pid_t group, Millis grace);
+  /// `signal` to the group now, KILL after `grace`. Once more for the same group: the signal again,
+  /// and KILL at the sooner of both times.
+  void begin(pid_t group, int signal, Millis grace);
 
-  /// KILL to the group after `grace`, without a TERM: it was asked to end in another way.
+  /// KILL to the group after `grace`, without a signal: it was asked to end in another way.
   void kill_after(pid_t group, Millis grace);
 
   /// The leader is gone: sends nothing more.

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/oom_score.h"
+#include "base/origin.h"
 #include "base/signals.h"
 
 namespace pgforeman {
@@ -22,6 +24,7 @@ struct ChildPlan {
   char* const* envp = nullptr;
   std::array<int, 3> streams{};  ///< become 0, 1 and 2; all of them above 2
   pid_t parent = 0;
+  const HandlerOomScore* oom_score = nullptr;
   const char* volatile step = nullptr;  ///< what failed; read by the parent after the child is gone
   volatile int error = 0;
 };
@@ -42,6 +45,8 @@ struct ChildPlan {
   // The parent's handlers must be gone before the mask is lifted, or one could run here, in the
   // parent's memory; and what the parent ignores would stay ignored across exec.
   reset_signal_dispositions();
+  take_fleet_mark();  // proves: P18 mark
+  plan.oom_score->apply();
   for (int fd = 0; fd < 3; ++fd) {
     if (::dup2(plan.streams[static_cast<std::size_t>(fd)], fd) < 0) fail(plan, "dup2");
   }
@@ -146,6 +151,8 @@ Spawned spawn(const std::vector<std::string>& argv, const std::vector<std::strin
   plan.envp = env_pointers.data();
   plan.streams = {in.read.get(), out.write.get(), err.write.get()};
   plan.parent = ::getpid();
+  static const HandlerOomScore oom_score;  // this process's own does not change
+  plan.oom_score = &oom_score;
   {
     const AllSignalsBlocked blocked;
     spawned.pid = vfork_and_exec(plan);

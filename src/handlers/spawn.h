@@ -22,8 +22,9 @@ struct Spawned {
 /// Starts `argv` (argv[0] is a path, not searched for) with exactly `environment` ("KEY=value").
 ///
 /// The program gets default signal dispositions, an empty signal mask, blocking pipes as its
-/// descriptors 0, 1 and 2 and no other descriptor, and dies (SIGKILL) with the calling process.
-/// Working directory, umask and limits are inherited. Blocks until the program was executed.
+/// descriptors 0, 1 and 2 and no other descriptor, and dies (SIGKILL) with the calling process. It
+/// has the fleet's mark (base/origin.h) and a higher oom_score_adj than the caller. Working
+/// directory, umask and all other limits are inherited. Blocks until the program was executed.
 ///
 /// Throws std::system_error naming the step and the program, also when exec fails; the process that
 /// failed to exec is left to the caller's reaper, as every other child is.

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/backoff.h"
+#include "base/fork.h"
 #include "child/child_main.h"
 
 namespace pgforeman {
@@ -22,6 +23,7 @@ constexpr Millis kLastLooks{500};
 }  // namespace
 
 void maintenance_main(const ChildContext& context) noexcept {
+  end_fleet_with_parent();
   run_child("maintenance", -1, context, [&] { Maintenance(context).run(); });
 }
 

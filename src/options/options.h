@@ -3,6 +3,7 @@
 // limits, unit, help) is src/options/table.cpp; everything printed about options comes from it.
 // Fork: before; children see the values they were forked with.
 
+#include <csignal>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -15,6 +16,12 @@
 namespace pgforeman {
 
 enum class HandlerMode { exec, jsonl, noop };
+enum class StopSignal { term, interrupt, quit, hangup, usr1, usr2 };
+
+constexpr int number_of(StopSignal signal) {
+  constexpr int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
+  return numbers[static_cast<std::size_t>(signal)];
+}
 
 struct Options {
   std::string config;             ///< path of the config file; empty: none
@@ -26,6 +33,9 @@ struct Options {
   HandlerMode handler_mode = HandlerMode::exec;
   int handler_window = 1;
   Millis handler_timeout{};
+  StopSignal handler_stop_signal = StopSignal::term;
+  Millis handler_stop_grace{2000};
+  ByteSize handler_max_memory{};  ///< 0: no limit
   Millis visibility_timeout{};
   int batch = 0;  ///< 0: auto
   Millis poll_interval{};

@@ -17,9 +17,9 @@
 namespace pgforeman {
 
 /// The member a value is written to; its type says how the text is parsed.
-using Target =
-    std::variant<std::string Options::*, int Options::*, Millis Options::*, ByteSize Options::*,
-                 HandlerMode Options::*, log::Format Options::*, log::Level Options::*>;
+using Target = std::variant<std::string Options::*, int Options::*, Millis Options::*,
+                            ByteSize Options::*, HandlerMode Options::*, StopSignal Options::*,
+                            log::Format Options::*, log::Level Options::*>;
 
 /// What a text must look like: `allowed` completes "must be ...".
 struct TextRule {
@@ -56,6 +56,8 @@ struct Option {
 
 /// Every option, grouped.
 std::span<const Option> option_table();
+/// Its part about the fleet's processes.
+std::span<const Option> fleet_options();
 
 /// Finds by name as in the table ("QUEUE"); null when there is none.
 const Option* find_option(std::string_view name);

@@ -18,11 +18,11 @@ inline constexpr Millis kDatabasePhase{20000};
 /// A try to connect has a timeout for each address, but names with many addresses and dead name
 /// servers have no bound of ours; who has no session holds nothing, so patience costs nothing.
 inline constexpr Millis kConnectPhase{60000};
-/// Between TERM and KILL of a handler whose time is up.
-inline constexpr Millis kHandlerKillGrace{2000};
-/// The same once the fleet's own grace is used up, and how much later than that grace a draining
-/// child is killed: Kubernetes' 30 s must hold for the default grace of 25 s.
-inline constexpr Millis kDrainKillGrace{300};
+/// Between the stop signal and KILL of a handler when nothing has time any more (QUIT, a second
+/// INT), unless HANDLER_STOP_GRACE is shorter.
+inline constexpr Millis kHurryStopGrace{300};
+/// How much later than SHUTDOWN_GRACE and HANDLER_STOP_GRACE a draining child is killed:
+/// Kubernetes' 30 s must hold for the defaults of 25 s and 2 s.
 inline constexpr Millis kDrainSlack{600};
 /// How often a child that has nothing to do says so.
 inline constexpr Millis kLongestSilence{2000};
@@ -37,9 +37,9 @@ class PhaseLimits {
     at(waiting) = 2 * kLongestSilence;
     at(claiming) = kDatabasePhase;
     // Its lease is renewed meanwhile: an outage there must not be blamed on the message.
-    at(running) = options.handler_timeout + kHandlerKillGrace + kDatabasePhase;
+    at(running) = options.handler_timeout + options.handler_stop_grace + kDatabasePhase;
     at(settling) = kDatabasePhase;
-    at(draining) = options.shutdown_grace + kDrainSlack;
+    at(draining) = options.shutdown_grace + options.handler_stop_grace + kDrainSlack;
     leisure_ = at(running) * options.handler_window + at(connecting) + at(draining);
   }
   Millis operator[](Phase phase) const { return limits_[static_cast<std::size_t>(phase)]; }

@@ -183,7 +183,7 @@ Deadline Policy::deadline_of(int index, const SlotState& slot) const {
     end = {*slot.told_to_drain_at + (*slot.limits)[Phase::draining], Phase::draining};
     // The fleet's grace may be a newer one.
     if (stopping()) end.at = std::min(end.at, *stopping_since_ + settings_.limits[Phase::draining]);
-    if (index == kMaintenanceSlot) end.at += kDrainKillGrace;
+    if (index == kMaintenanceSlot) end.at += kHurryStopGrace;
   }
   return own.at < end.at ? own : end;
 }
@@ -285,8 +285,12 @@ void Policy::stop(TimePoint now) {
 
 void Policy::hurry(TimePoint now) {
   stop(now);
-  // As if the grace had just run out: whoever does not end within the slack is killed.
-  stopping_since_ = std::min(*stopping_since_, now - settings_.shutdown_grace);
+  // As if the grace had just run out, with less time for handlers: a child that does not end within
+  // the slack is killed.
+  const Millis stop_grace =
+      settings_.limits[Phase::draining] - kDrainSlack - settings_.shutdown_grace;
+  const Millis saved = std::max(stop_grace - kHurryStopGrace, Millis{0});
+  stopping_since_ = std::min(*stopping_since_, now - settings_.shutdown_grace - saved);
   hurrying_ = true;
 }
 

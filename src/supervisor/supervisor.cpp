@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +11,7 @@
 #include <system_error>
 
 #include "base/fork.h"
+#include "base/origin.h"
 #include "supervisor/endpoint.h"
 
 namespace pgforeman {
@@ -20,11 +20,16 @@ namespace {
 // What the supervisor reads from its signalfd; all the rest stays blocked and is ignored.
 constexpr std::initializer_list<int> kSignals = {SIGTERM, SIGINT,  SIGQUIT, SIGHUP,
                                                  SIGCHLD, SIGTTIN, SIGTTOU};
-// Children read some of these from a signalfd of their own; INT and HUP reach a whole foreground
-// group but are the supervisor's to answer.
+// Children read some of these from a signalfd of their own. TERM, INT, HUP and QUIT are the
+// supervisor's to answer: a child that gets them only learns that its handler got them too.
 constexpr std::array<int, 10> kBlockedInChildren = {
     SIGTERM, SIGINT,  SIGQUIT,      SIGHUP,       SIGCHLD,
     SIGTTIN, SIGTTOU, kDrainSignal, kHurrySignal, kRecycleSignal};
+
+// SIGKILL is not refused; what is not dead by then hangs in a system call, perhaps for ever.
+constexpr Millis kOrphanPatience{5000};
+// Half of the ledgers that no living child can have.
+constexpr std::size_t kMostLateLedgers = (kLedgers - kMaxConsumers) / 2;
 
 std::uint64_t random_id() {
   std::random_device device;
@@ -71,10 +76,7 @@ Supervisor::Supervisor(Options options, FleetMains mains)
       signals_(io_, open_signalfd(kSignals).release()),
       tick_(io_) {
   for (UniqueFd& bell : bells_) bell = make_eventfd();
-  open_child_list();
-  inherited_ = children_now();
-  // Orphans of a dead consumer come to us, not to init, so that none is left behind.
-  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  set_fleet_mark(fleet_id_);
   endpoint_ = std::make_unique<Endpoint>(io_, options_.health_address,
                                          static_cast<std::uint16_t>(options_.health_port),
                                          [this] { return view(); });
@@ -162,7 +164,8 @@ void Supervisor::handle_signal(int signal) {
 
 void Supervisor::step() {
   oom_.refresh(Clock::now());
-  const auto actions = policy_.tick(Clock::now(), observe(), ledgers_.any_orphans());
+  const auto actions =
+      policy_.tick(Clock::now(), observe(), ledgers_.any_orphans() || !late_ledgers_.empty());
   if (policy_.stopping()) scoreboard_->fleet().ends_at_ms.store(to_ms(policy_.ends_at()));
   for (const auto& action : actions) apply(action);
   wait_for_tick();
@@ -246,28 +249,31 @@ int Supervisor::slot_of(pid_t pid) const {
 
 void Supervisor::reap() {
   std::vector<std::pair<int, ChildExit>> ended;
-  std::vector<ChildExit> strangers;  // handlers of dead consumers, and what they left
+  std::vector<pid_t> sessions;           // the ended children's: each leads its own
+  std::vector<ChildExit> from_handlers;  // dead consumers' handlers, and what they left
   const auto take = [&](const ChildExit& exit) {
-    std::erase(inherited_, exit.pid);
+    orphans_.reaped(exit.pid);
     const int slot = slot_of(exit.pid);
-    if (slot < 0) return strangers.push_back(exit);
+    if (slot < 0) return from_handlers.push_back(exit);
     ended.emplace_back(slot, exit);
+    sessions.push_back(exit.pid);
     children_[slot].pid = 0;
   };
   while (const auto exit = reap_one()) take(*exit);
-  for (std::size_t done = 0; done < ended.size();) {
-    // What a dead consumer left comes to us; it must be gone before its message runs again.
-    std::vector<pid_t> keep = inherited_;
-    for (const auto& [slot, child] : children_) {
-      if (child.pid > 0) keep.push_back(child.pid);
-    }
+  for (const LateLedger& late : late_ledgers_) sessions.push_back(late.consumer);
+  // What a dead consumer left comes to us; it must be gone before its message runs again.
+  bool look = !ended.empty() || !late_ledgers_.empty();
+  for (std::size_t done = 0; look; look = done < ended.size()) {
     const std::size_t known = ended.size();
-    for (const auto& exit : kill_strangers(keep)) take(exit);  // proves: P9
-    for (; done < known; ++done) on_exit(ended[done].first, ended[done].second, strangers);
+    const CleanUp clean_up = orphans_.end([this](pid_t pid) { return slot_of(pid) >= 0; }, sessions,
+                                          done < known ? kCleanUpPatience : Millis{0});
+    for (const auto& exit : clean_up.exits) take(exit);
+    for (; done < known; ++done) on_exit(ended[done].first, ended[done].second, from_handlers);
+    hand_over_ledgers(!clean_up.left);
   }
 }
 
-void Supervisor::on_exit(int slot, ChildExit exit, std::span<const ChildExit> strangers) {
+void Supervisor::on_exit(int slot, ChildExit exit, std::span<const ChildExit> from_handlers) {
   Child& child = children_[slot];
   exit.out_of_memory = exit.signal == SIGKILL && oom_.explains_kill();
   const TimePoint now = Clock::now();
@@ -293,15 +299,15 @@ void Supervisor::on_exit(int slot, ChildExit exit, std::span<const ChildExit> st
         {{"child", role_of(slot)}, {"child_slot", shown_slot(slot)}, {"explain", verdict.explain}});
   }
   if (slot != kMaintenanceSlot) forget_published_claim(*scoreboard_, slot);
-  hand_over_ledger(child, exit, verdict, strangers);
+  sign_off_ledger(child, exit, verdict, from_handlers);
   Slot& shared = scoreboard_->slot(slot);
   shared.beat.store(0);
   shared.connected.store(0);
   shared.message_id.store(0);
 }
 
-void Supervisor::hand_over_ledger(Child& child, const ChildExit& exit, const ExitVerdict& verdict,
-                                  std::span<const ChildExit> strangers) {
+void Supervisor::sign_off_ledger(Child& child, const ChildExit& exit, const ExitVerdict& verdict,
+                                 std::span<const ChildExit> from_handlers) {
   if (child.ledger < 0) return;
   const Ledger& ledger = scoreboard_->ledger(child.ledger);
   if (read_ledger(ledger).empty()) {  // proves: P20
@@ -310,13 +316,25 @@ void Supervisor::hand_over_ledger(Child& child, const ChildExit& exit, const Exi
     Death death{verdict.blame, exit.signal == 0 ? exit.exit_code : -1, exit.signal, 0,
                 "consumer " + verdict.explain};
     const auto handler = std::find_if(
-        strangers.begin(), strangers.end(),
-        [&](const ChildExit& stranger) { return stranger.pid == ledger.handler_pid.load(); });
-    if (handler != strangers.end()) death.handler_peak_rss_kib = handler->peak_rss_kib;
-    ledgers_.orphan(child.ledger, death);
-    ::eventfd_write(call_fd_.get(), 1);  // proves: P2
+        from_handlers.begin(), from_handlers.end(),
+        [&](const ChildExit& other) { return other.pid == ledger.handler_pid.load(); });
+    if (handler != from_handlers.end()) death.handler_peak_rss_kib = handler->peak_rss_kib;
+    late_ledgers_.push_back({child.ledger, death, exit.pid, Clock::now() + kOrphanPatience});
   }
   child.ledger = -1;
+}
+
+/// To maintenance, when what the handlers of dead consumers started is gone, so that no message
+/// meets its last run. What hangs in the kernel may be late.
+void Supervisor::hand_over_ledgers(bool gone) {
+  const TimePoint now = Clock::now();
+  std::erase_if(late_ledgers_, [&](const LateLedger& late) {
+    if (!gone && now < late.until && late_ledgers_.size() < kMostLateLedgers) return false;
+    if (!gone) log::warn("a handler's process does not die, its message may run beside it");
+    ledgers_.orphan(late.ledger, late.death);
+    ::eventfd_write(call_fd_.get(), 1);  // proves: P2
+    return true;
+  });
 }
 
 void Supervisor::resize(int by) {

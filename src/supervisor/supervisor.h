@@ -29,6 +29,7 @@
 #include "scoreboard/scoreboard.h"
 #include "supervisor/fleet_view.h"
 #include "supervisor/ledger_pool.h"
+#include "supervisor/orphans.h"
 #include "supervisor/policy.h"
 
 namespace pgforeman {
@@ -63,6 +64,14 @@ class Supervisor {
     TimePoint exited_at;
   };
 
+  /// Of a dead child: not yet given to maintenance.
+  struct LateLedger {
+    int ledger;
+    Death death;
+    pid_t consumer;
+    TimePoint until;
+  };
+
   void wait_for_signals();
   void wait_for_tick();
   void handle_signals();
@@ -72,9 +81,10 @@ class Supervisor {
   void fork_into(int slot);
   void signal_child(const Action& action);
   void reap();
-  void on_exit(int slot, ChildExit exit, std::span<const ChildExit> strangers);
-  void hand_over_ledger(Child& child, const ChildExit& exit, const ExitVerdict& verdict,
-                        std::span<const ChildExit> strangers);
+  void on_exit(int slot, ChildExit exit, std::span<const ChildExit> from_handlers);
+  void sign_off_ledger(Child& child, const ChildExit& exit, const ExitVerdict& verdict,
+                       std::span<const ChildExit> from_handlers);
+  void hand_over_ledgers(bool gone);
   int slot_of(pid_t pid) const;
   void reload();
   void resize(int by);
@@ -87,9 +97,10 @@ class Supervisor {
 
   Options options_;
   FleetMains mains_;
-  std::vector<pid_t> inherited_;  ///< children from before the fleet: not ours to end
+  Orphans orphans_;
   std::unique_ptr<Scoreboard> scoreboard_;
   LedgerPool ledgers_;
+  std::vector<LateLedger> late_ledgers_;
   OomWatch oom_;
   std::array<UniqueFd, kBells> bells_;
   UniqueFd call_fd_;

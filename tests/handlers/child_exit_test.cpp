@@ -1,6 +1,7 @@
 #include "base/child_exit.h"
 
 #include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -8,8 +9,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <sstream>
 
+#include "base/fork.h"
+#include "base/signals.h"
 #include "handlers/consumer_loop.h"
 #include "support/catch.h"
 
@@ -204,4 +208,26 @@ TEST_CASE("a process without a free descriptor still finds and ends its stranger
   const ChildExit exit = wait_for_exit();
   CHECK(exit.pid == pid);
   CHECK(exit.exit_code == 0);
+}
+
+TEST_CASE("a child of the fleet has no terminal whose questions could stop a handler",
+          "[child_exit]") {
+  int terminal = -1;
+  const pid_t leader = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  REQUIRE(leader >= 0);
+  if (leader == 0) {
+    if (::open("/dev/tty", O_RDWR) < 0) ::_exit(3);  // the leader has one
+    block_all_signals();
+    const auto main = [](void*) noexcept {
+      const bool none = ::open("/dev/tty", O_RDWR) < 0 && errno == ENXIO;
+      const bool own = ::getsid(0) == ::getpid() && ::getpgrp() == ::getpid();
+      ::_exit(none && own ? 0 : 4);
+    };
+    const pid_t child = pgforeman::fork_child(main, nullptr, {}, {});
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 5);
+  }
+  CHECK(wait_for_exit().exit_code == 0);
+  ::close(terminal);
 }

@@ -102,12 +102,15 @@ TEST_CASE("what left the handler's session is re-parented and cleaned up", "[exe
   CHECK_FALSE(is_alive(daemon));
 }
 
-TEST_CASE("a shutdown hands an unfinished message back at no attempt", "[exec_end]") {
+TEST_CASE("a shutdown hands an unfinished message back, with how its handler ended", "[exec_end]") {
   ConsumerLoop loop;
   loop.exec(settings(shell("exec tail -f /dev/null 3>&1 >/dev/null"), kLong));
   loop.start(message());
   loop.handler->stop(StopReason::shutdown, kLong);
-  CHECK(loop.finish().kind == Kind::released);
+  const Outcome outcome = loop.finish();
+  CHECK(outcome.kind == Kind::released);
+  CHECK(outcome.evidence.cause == Cause::shutdown);
+  CHECK(outcome.evidence.signal == SIGTERM);
 }
 
 TEST_CASE("a handler that ignores the shutdown's TERM is killed after its grace", "[exec_end]") {
@@ -123,24 +126,62 @@ TEST_CASE("a handler that ignores the shutdown's TERM is killed after its grace"
   CHECK(Clock::now() - begin >= kSoon);
 }
 
-TEST_CASE("a handler that finishes within the shutdown's grace is believed", "[exec_end]") {
-  struct Case {
-    const char* code;
-    Kind kind;
-  };
-  for (const Case& c : {Case{"0", Kind::done}, Case{"65", Kind::dead}, Case{"100", Kind::dead},
-                        Case{"1", Kind::released}, Case{"143", Kind::released}}) {
+TEST_CASE("no exit code after the shutdown's signal is believed", "[exec_end]") {
+  for (const int code : {0, 1, 65, 100, 143}) {
     const std::string ready = fresh_path("ready");
     ConsumerLoop loop;
-    loop.exec(settings(shell("trap 'exit " + std::string(c.code) + "' TERM; echo >" + ready +
+    loop.exec(settings(shell("trap 'exit " + std::to_string(code) + "' TERM; echo >" + ready +
                              "; while :; do tail -f /dev/null 3>&1 >/dev/null & wait; done"),
                        kLong));
     loop.start(message());
     wait_for_line(ready);
     loop.handler->stop(StopReason::shutdown, kLong);
-    INFO("exit code " << c.code);
-    CHECK(loop.finish().kind == c.kind);
+    INFO("exit code " << code);
+    const Outcome outcome = loop.finish();
+    CHECK(outcome.kind == Kind::released);
+    CHECK(outcome.evidence.cause == Cause::shutdown);
+    CHECK(outcome.evidence.exit_code == code);
   }
+}
+
+TEST_CASE("a handler that had ended before the shutdown's signal is believed", "[exec_end]") {
+  ConsumerLoop loop;
+  loop.exec(settings(shell("exit 0"), kLong));
+  loop.start(message());
+  const pid_t pid = loop.handler->pids().at(0);
+  REQUIRE(eventually([&] { return has_ended(pid); }));
+  loop.handler->stop(StopReason::shutdown, kLong);
+  CHECK(loop.finish().kind == Kind::done);
+}
+
+TEST_CASE("a signal that asks a handler to end counts an attempt, a crash's a crash",
+          "[exec_end]") {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGKILL, SIGABRT, SIGXFSZ}) {
+    ConsumerLoop loop;
+    loop.exec(settings(shell("ulimit -c 0; kill -" + std::to_string(signal) + " $$"), kLong));
+    INFO("signal " << signal);
+    const Outcome outcome = loop.handle(message());
+    const bool asks = signal == SIGTERM || signal == SIGINT || signal == SIGHUP;
+    CHECK(outcome.kind == (asks ? Kind::retry : Kind::crash));
+    CHECK(outcome.evidence.cause == Cause::signal);
+    CHECK(outcome.evidence.signal == signal);
+  }
+}
+
+TEST_CASE("a handler gets the stop signal that is asked for", "[exec_end]") {
+  const std::string ready = fresh_path("ready");
+  const std::string heard = fresh_path("heard");
+  ConsumerLoop loop;
+  auto with_signal = settings(shell("trap 'echo HUP >" + heard + "; exit 0' HUP; echo >" + ready +
+                                    "; while :; do tail -f /dev/null 3>&1 >/dev/null & wait; done"),
+                              kLong);
+  with_signal.stop_signal = SIGHUP;
+  loop.exec(std::move(with_signal));
+  loop.start(message());
+  wait_for_line(ready);
+  loop.handler->stop(StopReason::shutdown, kLong);
+  CHECK(loop.finish().kind == Kind::released);
+  CHECK(read_file(heard) == "HUP\n");
 }
 
 TEST_CASE("a lost lease ends the handler, and whatever it says no longer counts", "[exec_end]") {

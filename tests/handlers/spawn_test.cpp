@@ -5,9 +5,12 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
+#include <fstream>
 #include <system_error>
 
+#include "base/origin.h"
 #include "handlers/consumer_loop.h"
 #include "support/catch.h"
 
@@ -98,6 +101,35 @@ TEST_CASE("the program leads its own process group", "[spawn]") {
   Spawned spawned = spawn(shell("read x"), {});
   CHECK(::getpgid(spawned.pid) == spawned.pid);
   output_of(spawned);
+}
+
+TEST_CASE("the program is ended for memory rather than its caller", "[spawn]") {
+  std::ifstream own("/proc/self/oom_score_adj");
+  int ours = 0;
+  REQUIRE(own >> ours);
+  Spawned spawned = spawn({"/bin/cat", "/proc/self/oom_score_adj"}, {});
+  CHECK(std::stoi(output_of(spawned)) == std::min(ours + 100, 1000));
+}
+
+TEST_CASE("what a program starts has the fleet's mark, also as a daemon without an environment",
+          "[spawn]") {
+  const ConsumerLoop adopts;  // the daemon comes to us
+  set_fleet_mark(0x1234567890abcdef);
+  Spawned spawned =
+      spawn(shell("setsid sh -c 'env -i /bin/sleep 1000 <&- >&- 2>&- & echo $!'"), path_only());
+  const pid_t daemon = std::stoi(output_of(spawned));
+  CHECK(eventually(
+      [&] { return read_file("/proc/" + std::to_string(daemon) + "/comm") == "sleep\n"; }));
+  CHECK(has_fleet_mark(daemon));
+  CHECK_FALSE(has_fleet_variable(daemon));
+  CHECK_FALSE(has_fleet_mark(::getpid()));
+  Spawned named = spawn(shell("read x"), {fleet_variable()});
+  CHECK(eventually([&] { return has_fleet_variable(named.pid); }));
+  set_fleet_mark(0x2234567890abcdef);
+  CHECK_FALSE(has_fleet_mark(daemon));  // of another fleet
+  CHECK_FALSE(has_fleet_variable(named.pid));
+  output_of(named);
+  ::kill(daemon, SIGKILL);
 }
 
 TEST_CASE("the program's streams block, the caller's ends do not", "[spawn]") {

@@ -78,6 +78,12 @@ bool Bed::wait_for_runs(std::size_t count, std::chrono::milliseconds limit) cons
   return eventually([&] { return read_lines(folder.file("runs")).size() >= count; }, limit);
 }
 
+std::vector<pid_t> Bed::crowd() const {
+  std::vector<pid_t> pids;
+  for (const auto& line : read_lines(folder.file("runs.crowd"))) pids.push_back(std::stoi(line));
+  return pids;
+}
+
 void Bed::hold_again() const {
   ::unlink(folder.file("runs.go").c_str());
 }

@@ -39,6 +39,8 @@ class Bed {
 
   std::vector<Run> runs() const;
   bool wait_for_runs(std::size_t count, std::chrono::milliseconds limit = 15s) const;
+  /// What handlers of {"do": "crowd"} left behind.
+  std::vector<pid_t> crowd() const;
   /// Lets handlers that hold go on.
   void go() const { folder.write("runs.go", ""); }
   void hold_again() const;

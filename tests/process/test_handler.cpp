@@ -9,8 +9,11 @@
 //   {"do": "leak", "mib": 100}       holds that much more memory from now on
 //   {"do": "murder"}                 says so on stderr, kills its consumer, then holds
 //   {"do": "die", "signal": 11}      says so on stderr and kills itself
+//   {"do": "quit", "code": 0}        holds, and exits with the code when TERM comes
+//   {"do": "hoard", "mib": 100}      holds that much more memory, and holds
 //   {"do": "eat"}                    takes 2 GiB of memory, 1 MiB at a time
-//   {"do": "crowd"}                  leaves processes behind in sessions of their own, then holds
+//   {"do": "crowd"}                  leaves processes behind in sessions of their own, one with no
+//                                    environment, and their ids in FILE.crowd, then holds
 //   {"do": "horde", "size": 250}     at its first run: leaves so many orphans behind, in a session
 //                                    each, then holds
 // Anything else is done at once.
@@ -51,6 +54,8 @@ void record(const std::string& id, const std::string& attempt, const std::string
   ::close(fd);
 }
 
+int quit_code = 0;
+
 void pause_ms(int ms) {
   ::poll(nullptr, 0, ms);
 }
@@ -64,13 +69,28 @@ void leak(std::size_t mib) {
   leaked.emplace_back(mib << 20U, 'x');
 }
 
-/// Out of the group, out of the session, orphaned, and one that ignores TERM.
+/// A line that no other process writes into.
+void append(const std::string& path, const std::string& line) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (fd < 0 || ::write(fd, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+    std::_Exit(99);
+  }
+  ::close(fd);
+}
+
+/// Out of the group, out of the session, orphaned, one that ignores TERM, and a daemon that closed
+/// everything and has no environment.
 void leave_a_crowd() {
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 4; ++i) {
     if (::fork() != 0) continue;
     ::setsid();
     if (i == 2) std::signal(SIGTERM, SIG_IGN);
     if (i > 0 && ::fork() != 0) ::_exit(0);
+    append(file + ".crowd", std::to_string(::getpid()) + "\n");
+    if (i == 3) {
+      for (int fd = 0; fd < 64; ++fd) ::close(fd);
+      ::execle("/bin/sleep", "sleep", "1000", nullptr, std::vector<char*>{nullptr}.data());
+    }
     for (;;) ::pause();
   }
 }
@@ -103,6 +123,7 @@ void act(const std::string& payload, const std::string& fence) {
   if (what == "crowd") leave_a_crowd();
   if (what == "horde") leave_a_horde(std::atoi(value_of(payload, "size").c_str()));
   if (what == "eat") eat();
+  if (what == "hoard") leak(std::strtoul(value_of(payload, "mib").c_str(), nullptr, 10));
   if (what == "die" || what == "murder") {
     std::fprintf(stderr, "first words\nlast words\n");
     // The consumer reads them at once, unless it is dead before it had its turn.
@@ -110,11 +131,22 @@ void act(const std::string& payload, const std::string& fence) {
   }
   if (what == "die") ::kill(::getpid(), std::atoi(value_of(payload, "signal").c_str()));
   if (what == "murder") ::kill(::getppid(), SIGKILL);
-  if (what == "hold" || what == "crowd" || what == "horde" || what == "murder") hold();
+  if (what == "hold" || what == "crowd" || what == "horde" || what == "murder" || what == "quit" ||
+      what == "hoard") {
+    hold();
+  }
+}
+
+/// Before the run is written down: a test that saw it may send TERM at once.
+void get_ready(const std::string& payload) {
+  if (value_of(payload, "do") != "quit") return;
+  quit_code = std::atoi(value_of(payload, "code").c_str());
+  std::signal(SIGTERM, [](int) { ::_exit(quit_code); });
 }
 
 int exec() {
   const std::string payload{std::istreambuf_iterator<char>(std::cin), {}};
+  get_ready(payload);
   record(variable("PGFOREMAN_MESSAGE_ID"), variable("PGFOREMAN_ATTEMPT"),
          variable("PGFOREMAN_FENCE"));
   act(payload, variable("PGFOREMAN_FENCE"));
@@ -126,6 +158,7 @@ int exec() {
 int jsonl() {
   for (std::string line; std::getline(std::cin, line);) {
     const std::string id = value_of(line, "id");
+    get_ready(line.substr(line.find("\"payload\":") + 10));
     record(id, value_of(line, "attempt"), value_of(line, "fence"));
     const std::string payload = line.substr(line.find("\"payload\":") + 10);
     act(payload, value_of(line, "fence"));

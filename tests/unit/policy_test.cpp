@@ -297,7 +297,8 @@ TEST_CASE("Who does not drain within the grace is killed, and its message is not
   fleet.policy.stop(fleet.now);
   fleet.tick();
   fleet.end(1, exited(0));
-  CHECK(count(fleet.pass(25s), Action::Kind::signal, SIGKILL) == 0);
+  // 25 s, 2 s for its handler, and the slack.
+  CHECK(count(fleet.pass(27s), Action::Kind::signal, SIGKILL) == 0);
   CHECK(count(fleet.pass(1s), Action::Kind::signal, SIGKILL) == 1);
   const auto verdict = fleet.end(0, killed(SIGKILL));
   CHECK(verdict.cause == ExitCause::shutdown);
@@ -340,7 +341,7 @@ TEST_CASE("Whether the drain or its own deadline ended a child decides about bla
     fleet.report(0, phase, deadline);
     fleet.tick();
     if (told) fleet.policy.stop(fleet.now);
-    CHECK(count(fleet.pass(26s), Action::Kind::signal, SIGKILL) == 1);
+    CHECK(count(fleet.pass(28s), Action::Kind::signal, SIGKILL) == 1);
     CHECK(fleet.end(0, killed(SIGKILL)).blame == blame);
   }
 }
@@ -431,7 +432,7 @@ TEST_CASE("A reload judges nobody by limits that it was not forked with", "[poli
   REQUIRE(count(newer, Action::Kind::signal, SIGKILL) == 1);
   fleet.end(0, killed(SIGKILL));
   fleet.policy.stop(fleet.now);
-  const auto at_the_end = fleet.pass(2s);
+  const auto at_the_end = fleet.pass(4s);
   CHECK(count(at_the_end, Action::Kind::signal, SIGKILL) >= 1);
 }
 

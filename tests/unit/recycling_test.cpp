@@ -263,8 +263,8 @@ TEST_CASE("A recycled child may finish its message after the grace, but not afte
 TEST_CASE("A recycled child that hands back has the grace and is not blamed", "[recycle]") {
   Fleet fleet = at_limit(1, 1);
   fleet.tick();
-  fleet.report(0, Phase::draining, 26s);
-  CHECK(count(fleet.pass(25s), Action::Kind::signal, SIGKILL) == 0);
+  fleet.report(0, Phase::draining, 28s);
+  CHECK(count(fleet.pass(27s), Action::Kind::signal, SIGKILL) == 0);
   CHECK(count(fleet.pass(2s), Action::Kind::signal, SIGKILL) == 1);
   const auto verdict = fleet.end(0, killed(SIGKILL));
   CHECK(verdict.cause == ExitCause::shutdown);
@@ -304,7 +304,7 @@ TEST_CASE("A fleet that stops recycles nobody, and gives whom it recycles the gr
   const auto actions = fleet.tick();
   CHECK(recycled(actions).empty());
   CHECK(told(actions, kDrainSignal) == std::vector<int>{0, 1});
-  CHECK(count(fleet.pass(25s), Action::Kind::signal, SIGKILL) == 0);
+  CHECK(count(fleet.pass(27s), Action::Kind::signal, SIGKILL) == 0);
   CHECK(fleet.end(1, exited(0)).cause == ExitCause::drained);
   CHECK(count(fleet.pass(1s), Action::Kind::signal, SIGKILL) == 1);
   const auto verdict = fleet.end(0, killed(SIGKILL));

@@ -1,0 +1,39 @@
+#include "base/oom_score.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+
+#include "base/fd.h"
+
+namespace pgforeman {
+namespace {
+
+constexpr char kOwnScore[] = "/proc/self/oom_score_adj";
+// In thousandths of the memory: a handler counts as if it held a tenth of it more.
+constexpr int kRaise = 100;
+constexpr int kMostScore = 1000;
+
+}  // namespace
+
+HandlerOomScore::HandlerOomScore() {
+  const UniqueFd fd(::open(kOwnScore, O_RDONLY | O_CLOEXEC));
+  std::array<char, 16> own{};
+  if (!fd || ::read(fd.get(), own.data(), own.size() - 1) <= 0) return;
+  const std::string text = std::to_string(std::min(kMostScore, std::atoi(own.data()) + kRaise));
+  size_ = static_cast<unsigned>(std::min(text.size(), text_.size()));
+  std::copy_n(text.begin(), size_, text_.begin());
+}
+
+void HandlerOomScore::apply() const noexcept {
+  if (size_ == 0) return;
+  const int fd = ::open(kOwnScore, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  (void)!::write(fd, text_.data(), size_);
+  ::close(fd);
+}
+
+}  // namespace pgforeman

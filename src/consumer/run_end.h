@@ -1,0 +1,45 @@
+#pragma once
+// What a run's end means when its process may have been asked to end from outside: TERM to every
+// process at once, as systemd does with KillMode=control-group, makes handlers end in any way, also
+// with exit code 0. Pure.
+
+#include <optional>
+
+#include "base/clock.h"
+#include "pgforeman/message.h"
+
+namespace pgforeman {
+
+/// A drain that begins so soon after a signal belongs to it.
+inline constexpr Millis kSameStop{500};
+/// A kill that reaches all processes reaches the last one so long after the supervisor.
+inline constexpr Millis kKillSpread{200};
+
+struct RunEnd {
+  TimePoint started_at, ended_at;
+  std::optional<TimePoint> signalled_at;  ///< the consumer got TERM, INT, HUP or QUIT itself
+  std::optional<TimePoint> drains_since;
+  bool fleet_stops = false;  ///< the whole fleet drains, not this child alone
+  int stop_signal = 0;       ///< HANDLER_STOP_SIGNAL
+};
+
+struct Ruling {
+  enum class Kind {
+    stands,    ///< the outcome is believed
+    wait,      ///< until `until`, or until a signal or a drain comes: then ask again
+    released,  ///< the run was ended by a shutdown
+    failed     ///< it was ended by a signal from outside: an attempt, never a crash
+  };
+  Kind kind = Kind::stands;
+  TimePoint until{};
+};
+
+/// True when `outcome` is how a process ended by itself, and not an answer or an end of ours.
+bool is_by_exit(const Outcome& outcome);
+
+Ruling rule_on(const Outcome& outcome, const RunEnd& end, TimePoint now);
+
+/// The outcome after a ruling of `released` or `failed`, with its evidence.
+Outcome ruled(Outcome outcome, Ruling::Kind ruling);
+
+}  // namespace pgforeman

@@ -1,0 +1,121 @@
+#include "consumer/run_end.h"
+
+#include <csignal>
+
+#include "support/catch.h"
+
+using namespace pgforeman;
+using Kind = Ruling::Kind;
+using std::chrono::milliseconds;
+
+namespace {
+
+Outcome exited(int code) {
+  Outcome outcome{code == 0 ? Outcome::Kind::done : Outcome::Kind::retry};
+  if (code == 65) outcome.kind = Outcome::Kind::dead;
+  outcome.evidence.cause = code == 0 ? Cause::none : code == 65 ? Cause::dead : Cause::exit_code;
+  outcome.evidence.exit_code = code;
+  return outcome;
+}
+
+Outcome killed(int signal) {
+  Outcome outcome{Outcome::Kind::crash};
+  outcome.evidence.cause = Cause::signal;
+  outcome.evidence.signal = signal;
+  return outcome;
+}
+
+/// A jsonl process that ended by itself without an answer.
+Outcome unanswered() {
+  Outcome outcome = exited(1);
+  outcome.evidence.exit_code = 0;
+  return outcome;
+}
+
+TimePoint at(int ms) {
+  return TimePoint{} + std::chrono::hours(1) + milliseconds(ms);
+}
+
+/// A run from 1,000 ms to 2,000 ms.
+RunEnd run(std::optional<int> signalled, std::optional<int> drains, bool fleet_stops = true) {
+  RunEnd end{at(1000), at(2000), {}, {}, fleet_stops, SIGTERM};
+  if (signalled) end.signalled_at = at(*signalled);
+  if (drains) end.drains_since = at(*drains);
+  return end;
+}
+
+constexpr std::nullopt_t kNever = std::nullopt;
+
+}  // namespace
+
+TEST_CASE("An answer is believed, whatever signals came", "[run_end]") {
+  Outcome answer{Outcome::Kind::done};
+  CHECK_FALSE(is_by_exit(answer));
+  CHECK(rule_on(answer, run(1500, 1500), at(2000)).kind == Kind::stands);
+  answer.kind = Outcome::Kind::dead;
+  answer.evidence.cause = Cause::dead;
+  CHECK(rule_on(answer, run(1500, 1500), at(2000)).kind == Kind::stands);
+}
+
+TEST_CASE("How a run ends is believed without signals, in a drain too", "[run_end]") {
+  for (const Outcome& outcome : {exited(0), exited(3), exited(65), killed(SIGSEGV)}) {
+    CHECK(rule_on(outcome, run(kNever, kNever), at(2000)).kind == Kind::stands);
+    CHECK(rule_on(outcome, run(kNever, 1700), at(2000)).kind == Kind::stands);
+  }
+}
+
+TEST_CASE("Right after a drain began a signal to all may still be on its way", "[run_end]") {
+  const Ruling ruling = rule_on(exited(0), run(kNever, 1990), at(2000));
+  CHECK(ruling.kind == Kind::wait);
+  CHECK(ruling.until == at(1990) + kKillSpread);
+  CHECK(rule_on(exited(0), run(2010, 1990), at(2010)).kind == Kind::released);
+  CHECK(rule_on(exited(0), run(kNever, 1990), ruling.until).kind == Kind::stands);
+  // One child alone that is replaced: nothing sends a signal to all.
+  CHECK(rule_on(exited(0), run(kNever, 1990, false), at(2000)).kind == Kind::stands);
+}
+
+TEST_CASE("After a signal that reached every process and a drain no end is believed", "[run_end]") {
+  for (const Outcome& outcome : {exited(0), exited(1), exited(65), killed(SIGTERM), unanswered()}) {
+    CHECK(rule_on(outcome, run(1500, 1500), at(2000)).kind == Kind::released);
+    CHECK(rule_on(outcome, run(1990, 2300), at(2300)).kind == Kind::released);
+    CHECK(rule_on(outcome, run(2100, 2100), at(2100)).kind == Kind::released);
+  }
+  // Too long ago, or too late.
+  CHECK(rule_on(exited(0), run(400, 1000), at(2000)).kind == Kind::stands);
+  CHECK(rule_on(exited(3), run(kNever, 2600), at(2600)).kind == Kind::stands);
+}
+
+TEST_CASE("A run that was asked to end is released by a drain, else it has failed", "[run_end]") {
+  for (const Outcome& outcome : {killed(SIGTERM), killed(SIGINT), killed(SIGHUP), exited(143),
+                                 exited(130), exited(129), unanswered()}) {
+    const Ruling ruling = rule_on(outcome, run(kNever, kNever), at(2000));
+    CHECK(ruling.kind == Kind::wait);
+    CHECK(ruling.until == at(2000) + kSameStop);
+    CHECK(rule_on(outcome, run(kNever, 2400), at(2400)).kind == Kind::released);
+    CHECK(rule_on(outcome, run(kNever, 1100), at(2000)).kind == Kind::released);
+    CHECK(rule_on(outcome, run(kNever, kNever), at(2500)).kind == Kind::failed);
+  }
+  CHECK(rule_on(killed(SIGSEGV), run(kNever, kNever), at(2000)).kind == Kind::stands);
+}
+
+TEST_CASE("A signal to the child without a drain makes no run done", "[run_end]") {
+  CHECK(rule_on(exited(0), run(1500, kNever), at(2000)).kind == Kind::wait);
+  CHECK(rule_on(exited(0), run(1500, kNever), at(2500)).kind == Kind::failed);
+  // It began after the signal.
+  CHECK(rule_on(exited(0), run(900, kNever), at(2500)).kind == Kind::stands);
+}
+
+TEST_CASE("A ruling keeps the evidence and charges no crash", "[run_end]") {
+  Outcome released = ruled(killed(SIGTERM), Kind::released);
+  CHECK(released.kind == Outcome::Kind::released);
+  CHECK(released.evidence.cause == Cause::shutdown);
+  CHECK(released.evidence.signal == SIGTERM);
+  Outcome failed = ruled(killed(SIGTERM), Kind::failed);
+  CHECK(failed.kind == Outcome::Kind::retry);
+  CHECK(failed.evidence.cause == Cause::signal);
+  failed = ruled(exited(0), Kind::failed);
+  CHECK(failed.kind == Outcome::Kind::retry);
+  CHECK(failed.evidence.cause == Cause::signal);
+  CHECK_FALSE(failed.error.empty());
+  CHECK(ruled(exited(143), Kind::failed).evidence.cause == Cause::exit_code);
+}
