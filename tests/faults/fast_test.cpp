@@ -60,11 +60,7 @@ TEST_CASE("Whatever happens to PostgreSQL, the books balance", "[fault_server]")
 TEST_CASE("Whatever happens to sessions, rows and statements, the books balance",
           "[fault_sessions]") {
   balances(20, {"backends-", "statements-", "serializable", "rows-", "table-", "snapshot-",
-                "security-"});
-}
-
-TEST_CASE("A dump is restored under working fleets, and the books balance", "[fault_restore]") {
-  balances(20, {"restored-", "sequence-", "consumer-kill"});
+                "security-", "sequence-", "restored-"});
 }
 
 TEST_CASE("Whatever happens to the network, the books balance", "[fault_network]") {
