@@ -22,10 +22,10 @@ struct Right {
 /// The functions of each part, by name; a worker executes all of them.
 constexpr const char* kSendFunctions = "'send', 'send_batch'";
 constexpr const char* kMonitorFunctions =
-    "'counts', 'look', 'mark_of', 'last_lane', 'row_security_problem'";
+    "'counts', 'look', 'mark_of', 'last_lane', 'queues', 'row_security_problem'";
 constexpr const char* kOperatorFunctions =
-    "'announce', 'dead_count', 'dead_is_meant', 'dead_list', 'dead_purge', 'dead_retry',"
-    " 'dead_select'";
+    "'advance_ids', 'announce', 'dead_count', 'dead_is_meant', 'dead_list', 'dead_purge',"
+    " 'dead_retry', 'dead_select'";
 
 /// What messages carry, and texts that may quote it, are not a monitor's to read.
 constexpr const char* kMessageColumns =
