@@ -68,7 +68,8 @@ DatabaseError to_database_error(std::string_view sqlstate, std::string_view serv
   } else if (kind == Kind::schema) {
     what = "the queue's schema is not installed, or is not this version's (" + what +
            "): run `pgforeman migrate`";
-  } else if (sqlstate == "42501") {
+  } else if (sqlstate == "42501" &&
+             said.rfind("row level security", 0) != 0) {  // that has its cure
     what +=
         " (`pgforeman migrate --grant ROLE`, run as the schema's owner, gives a role its rights)";
   }

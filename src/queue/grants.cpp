@@ -24,9 +24,8 @@ constexpr const char* kSendFunctions = "'send', 'send_batch'";
 constexpr const char* kMonitorFunctions =
     "'counts', 'look', 'mark_of', 'last_lane', 'queues', 'row_security_problem'";
 constexpr const char* kOperatorFunctions =
-    "'advance_ids', 'announce', 'dead_count', 'dead_is_meant', 'dead_list', 'dead_purge', "
-    "'dead_retry',"
-    " 'dead_select'";
+    "'advance_ids', 'announce', 'dead_count', 'dead_is_meant', 'dead_list', 'dead_purge',"
+    " 'dead_retry', 'dead_select'";
 
 /// What messages carry, and texts that may quote it, are not a monitor's to read.
 constexpr const char* kMessageColumns =
