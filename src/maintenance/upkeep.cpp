@@ -18,6 +18,12 @@ constexpr std::int64_t kMostCounted = 10'000;  // as pgforeman.counts does
 
 }  // namespace
 
+void Upkeep::session_opened() {
+  announced_ = false;
+  // Before anything else: until then a restored database gives out ids of the past.
+  advance_ids();
+}
+
 void Upkeep::soon() {
   next_ = std::min(next_, ran_at_ + kSoonest);
 }
@@ -58,7 +64,10 @@ void Upkeep::advance_ids() {
   try {
     if (const auto advanced = pgforeman::advance_ids(tools_.session.connection())) {
       log::warn("message ids were about to come again, the sequence is set forward",
-                {{"from", advanced->from}, {"to", advanced->to}});
+                {{"from", advanced->from},
+                 {"to", advanced->to},
+                 {"because",
+                  advanced->moved ? "restored, copied or failed over" : "ids above the sequence"}});
     }
   } catch (const DatabaseError& error) {
     if (error.kind() == DatabaseError::Kind::connection) throw;

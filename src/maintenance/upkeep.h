@@ -21,7 +21,7 @@ class Upkeep {
   /// A message will be due then.
   void due_in(Millis due);
   /// The session is a new one, which the consumers that look for one are to be told.
-  void session_opened() { announced_ = false; }
+  void session_opened();  ///< throws DatabaseError
 
  private:
   void publish(const QueueCounts& counts);

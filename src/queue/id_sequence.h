@@ -12,6 +12,7 @@ namespace pgforeman {
 struct AdvancedIds {
   std::int64_t from = 0;  ///< the last id that was given out
   std::int64_t to = 0;    ///< what counts as that from now on
+  bool moved = false;     ///< the database was restored, copied or taken over by a standby
 };
 
 /// Sets the sequence forward behind all ids there are, never back. Nothing when it is not behind,

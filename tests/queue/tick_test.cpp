@@ -186,6 +186,21 @@ TEST_CASE("Ids that would come again are noticed, and the sequence is set forwar
   db.sql.query("drop owned by clerk_of_ids; drop role clerk_of_ids");
 }
 
+TEST_CASE("In a database that was restored or copied, ids begin far above those of before",
+          "[tick]") {
+  Database db;
+  const auto before = db.send();
+  db.sql.query("update pgforeman.home set identity = '16384 7000000000000000000 1'");
+  CHECK(db.queue.tick().ids_behind);
+  const auto advanced = advance_ids(db.connection);
+  REQUIRE(advanced);
+  CHECK(advanced->moved);
+  CHECK(db.send() > before + 99'999'999'999);
+  CHECK_FALSE(db.queue.tick().ids_behind);
+  CHECK_FALSE(advance_ids(db.connection));
+  CHECK(db.sql.number("select count(*) from pgforeman.home") == 1);
+}
+
 TEST_CASE("Of several sessions one sets the sequence of ids forward, and none to its end",
           "[tick]") {
   Database db;

@@ -10,7 +10,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-Outcome exited(int code) {
+Outcome ended_with(int code) {
   Outcome outcome{code == 0 ? Outcome::Kind::done : Outcome::Kind::retry};
   if (code == 65) outcome.kind = Outcome::Kind::dead;
   outcome.evidence.cause = code == 0 ? Cause::none : code == 65 ? Cause::dead : Cause::exit_code;
@@ -18,7 +18,7 @@ Outcome exited(int code) {
   return outcome;
 }
 
-Outcome killed(int signal) {
+Outcome ended_by(int signal) {
   Outcome outcome{Outcome::Kind::crash};
   outcome.evidence.cause = Cause::signal;
   outcome.evidence.signal = signal;
@@ -27,7 +27,7 @@ Outcome killed(int signal) {
 
 /// A jsonl process that ended by itself without an answer.
 Outcome unanswered() {
-  Outcome outcome = exited(1);
+  Outcome outcome = ended_with(1);
   outcome.evidence.exit_code = 0;
   return outcome;
 }
@@ -58,36 +58,37 @@ TEST_CASE("An answer is believed, whatever signals came", "[run_end]") {
 }
 
 TEST_CASE("How a run ends is believed without signals, in a drain too", "[run_end]") {
-  for (const Outcome& outcome : {exited(0), exited(3), exited(65), killed(SIGSEGV)}) {
+  for (const Outcome& outcome : {ended_with(0), ended_with(3), ended_with(65), ended_by(SIGSEGV)}) {
     CHECK(rule_on(outcome, run(kNever, kNever), at(2000)).kind == Kind::stands);
     CHECK(rule_on(outcome, run(kNever, 1700), at(2000)).kind == Kind::stands);
   }
 }
 
 TEST_CASE("Right after a drain began a signal to all may still be on its way", "[run_end]") {
-  const Ruling ruling = rule_on(exited(0), run(kNever, 1990), at(2000));
+  const Ruling ruling = rule_on(ended_with(0), run(kNever, 1990), at(2000));
   CHECK(ruling.kind == Kind::wait);
   CHECK(ruling.until == at(1990) + kKillSpread);
-  CHECK(rule_on(exited(0), run(2010, 1990), at(2010)).kind == Kind::released);
-  CHECK(rule_on(exited(0), run(kNever, 1990), ruling.until).kind == Kind::stands);
+  CHECK(rule_on(ended_with(0), run(2010, 1990), at(2010)).kind == Kind::released);
+  CHECK(rule_on(ended_with(0), run(kNever, 1990), ruling.until).kind == Kind::stands);
   // One child alone that is replaced: nothing sends a signal to all.
-  CHECK(rule_on(exited(0), run(kNever, 1990, false), at(2000)).kind == Kind::stands);
+  CHECK(rule_on(ended_with(0), run(kNever, 1990, false), at(2000)).kind == Kind::stands);
 }
 
 TEST_CASE("After a signal that reached every process and a drain no end is believed", "[run_end]") {
-  for (const Outcome& outcome : {exited(0), exited(1), exited(65), killed(SIGTERM), unanswered()}) {
+  for (const Outcome& outcome :
+       {ended_with(0), ended_with(1), ended_with(65), ended_by(SIGTERM), unanswered()}) {
     CHECK(rule_on(outcome, run(1500, 1500), at(2000)).kind == Kind::released);
     CHECK(rule_on(outcome, run(1990, 2300), at(2300)).kind == Kind::released);
     CHECK(rule_on(outcome, run(2100, 2100), at(2100)).kind == Kind::released);
   }
   // Too long ago, or too late.
-  CHECK(rule_on(exited(0), run(400, 1000), at(2000)).kind == Kind::stands);
-  CHECK(rule_on(exited(3), run(kNever, 2600), at(2600)).kind == Kind::stands);
+  CHECK(rule_on(ended_with(0), run(400, 1000), at(2000)).kind == Kind::stands);
+  CHECK(rule_on(ended_with(3), run(kNever, 2600), at(2600)).kind == Kind::stands);
 }
 
 TEST_CASE("A run that was asked to end is released by a drain, else it has failed", "[run_end]") {
-  for (const Outcome& outcome : {killed(SIGTERM), killed(SIGINT), killed(SIGHUP), exited(143),
-                                 exited(130), exited(129), unanswered()}) {
+  for (const Outcome& outcome : {ended_by(SIGTERM), ended_by(SIGINT), ended_by(SIGHUP),
+                                 ended_with(143), ended_with(130), ended_with(129), unanswered()}) {
     const Ruling ruling = rule_on(outcome, run(kNever, kNever), at(2000));
     CHECK(ruling.kind == Kind::wait);
     CHECK(ruling.until == at(2000) + kSameStop);
@@ -95,27 +96,27 @@ TEST_CASE("A run that was asked to end is released by a drain, else it has faile
     CHECK(rule_on(outcome, run(kNever, 1100), at(2000)).kind == Kind::released);
     CHECK(rule_on(outcome, run(kNever, kNever), at(2500)).kind == Kind::failed);
   }
-  CHECK(rule_on(killed(SIGSEGV), run(kNever, kNever), at(2000)).kind == Kind::stands);
+  CHECK(rule_on(ended_by(SIGSEGV), run(kNever, kNever), at(2000)).kind == Kind::stands);
 }
 
 TEST_CASE("A signal to the child without a drain makes no run done", "[run_end]") {
-  CHECK(rule_on(exited(0), run(1500, kNever), at(2000)).kind == Kind::wait);
-  CHECK(rule_on(exited(0), run(1500, kNever), at(2500)).kind == Kind::failed);
+  CHECK(rule_on(ended_with(0), run(1500, kNever), at(2000)).kind == Kind::wait);
+  CHECK(rule_on(ended_with(0), run(1500, kNever), at(2500)).kind == Kind::failed);
   // It began after the signal.
-  CHECK(rule_on(exited(0), run(900, kNever), at(2500)).kind == Kind::stands);
+  CHECK(rule_on(ended_with(0), run(900, kNever), at(2500)).kind == Kind::stands);
 }
 
 TEST_CASE("A ruling keeps the evidence and charges no crash", "[run_end]") {
-  Outcome released = ruled(killed(SIGTERM), Kind::released);
+  Outcome released = ruled(ended_by(SIGTERM), Kind::released);
   CHECK(released.kind == Outcome::Kind::released);
   CHECK(released.evidence.cause == Cause::shutdown);
   CHECK(released.evidence.signal == SIGTERM);
-  Outcome failed = ruled(killed(SIGTERM), Kind::failed);
+  Outcome failed = ruled(ended_by(SIGTERM), Kind::failed);
   CHECK(failed.kind == Outcome::Kind::retry);
   CHECK(failed.evidence.cause == Cause::signal);
-  failed = ruled(exited(0), Kind::failed);
+  failed = ruled(ended_with(0), Kind::failed);
   CHECK(failed.kind == Outcome::Kind::retry);
   CHECK(failed.evidence.cause == Cause::signal);
   CHECK_FALSE(failed.error.empty());
-  CHECK(ruled(exited(143), Kind::failed).evidence.cause == Cause::exit_code);
+  CHECK(ruled(ended_with(143), Kind::failed).evidence.cause == Cause::exit_code);
 }

@@ -16,6 +16,11 @@ create table pgforeman.schema_version (
   applied_at timestamptz not null default clock_timestamp()
 );
 
+-- Where the last ids were given out (see current_home); one row.
+create table pgforeman.home (
+  identity text primary key
+);
+
 -- What a claim writes (visible_at, token, claims) is in no index and in no index's predicate, and
 -- half of each page is kept free for the new row version: a claim touches no index (HOT). Nor has
 -- the table CHECKs: each statement that writes a row would read them anew from the catalog's text.

@@ -144,6 +144,37 @@ language sql volatile security definer
 set search_path = pg_catalog, pg_temp
 return (select last_value - (not is_called)::int from pgforeman.message_id_seq);
 
+-- Which server and which table this is. A restored dump has another table, a restored base backup or
+-- a standby that took over another timeline, a copy on a new server another system identifier. (Some
+-- platforms let no role ask for the latter two.) With its owner's rights, so that every role gets the
+-- same answer.
+create function pgforeman.current_home()
+returns text
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  server text;
+begin
+  if has_function_privilege('pg_control_system()', 'execute')
+     and has_function_privilege('pg_control_checkpoint()', 'execute') then
+    server := (select concat_ws(' ', s.system_identifier, c.timeline_id)
+               from pg_control_system() s, pg_control_checkpoint() c);
+  end if;
+  return concat_ws(' ', 'pgforeman.message'::regclass::oid, server);
+end
+$$;
+
+insert into pgforeman.home (identity) values (pgforeman.current_home());
+
+-- Whether this is another place than the one that gave out the last ids. The sequence may then be
+-- older than ids that were given out and whose messages are gone.
+create function pgforeman.has_moved()
+returns boolean
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+return exists (select from pgforeman.home h where h.identity <> pgforeman.current_home());
+
 -- Whether there are messages or dead letters with ids that the sequence will give out again, as after
 -- a switch to a logical replica, or a restore that left the sequence out. Looks only above the
 -- sequence, where in order nothing stands: the cost does not grow with the queue. The statement's
@@ -163,16 +194,19 @@ begin
                          where m.id > h.id and m.id < 4611686018427387904)
               or exists (select from pgforeman.dead_message d
                          where d.id > h.id and d.id < 4611686018427387904)
+              or pgforeman.has_moved()
           from pgforeman.highest_id() h (id));
 end
 $$;
 
--- Sets the sequence of ids forward where it is behind, and returns from and to which id; no row where
--- it is not, or where another session does so just now. Never back: one session at a time may do it,
--- and it goes a million ids further than needed, far more than senders can be given between the look
--- and the step. With its owner's rights, as it writes the sequence.
+-- Sets the sequence of ids forward where it is behind, and returns from and to which id, and whether
+-- the database has moved; no row where it is not, or where another session does so just now. Never
+-- back: one session at a time may do it, and it goes a million ids further than needed, far more than
+-- senders can be given between the look and the step. Where the database has moved it goes a hundred
+-- billion further: at 20,000 messages a second the ids of two months. (Ids that a double holds exactly
+-- suffice for 90,000 such steps.) With its owner's rights, as it writes the sequence.
 create function pgforeman.advance_ids()
-returns table (was bigint, now_at bigint)
+returns table (was bigint, now_at bigint, moved boolean)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -188,11 +222,16 @@ begin
   perform from pgforeman.schema_version v where v.version = 1 for update skip locked;
   if not found or not pgforeman.ids_are_behind() then return; end if;
   was := pgforeman.highest_id();
-  now_at := step + greatest(
+  moved := pgforeman.has_moved();
+  if moved then
+    delete from pgforeman.home;
+    insert into pgforeman.home (identity) values (pgforeman.current_home());
+  end if;
+  now_at := greatest(case when moved then was + 100000 * step end, step + greatest(
     (select m.id from pgforeman.message m where m.id < 4611686018427387904
      order by m.id desc limit 1),
     (select d.id from pgforeman.dead_message d where d.id < 4611686018427387904
-     order by d.id desc limit 1));
+     order by d.id desc limit 1)));
   perform setval('pgforeman.message_id_seq', now_at);
   return next;
 end
