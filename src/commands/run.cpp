@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/terminal_text.h"
 #include "commands/commands.h"
 #include "consumer/consumer.h"
 #include "maintenance/maintenance.h"
@@ -44,10 +45,12 @@ ExitCode command_run(Args args) {
     return ExitCode::ok;
   }
   for (const auto& warning : loaded.warnings) {
-    std::fprintf(stderr, "pgforeman: warning: %s\n", warning.c_str());
+    std::fprintf(stderr, "pgforeman: warning: %s\n", terminal_text(warning).c_str());
   }
   if (!loaded.errors.empty()) {
-    for (const auto& error : loaded.errors) std::fprintf(stderr, "pgforeman: %s\n", error.c_str());
+    for (const auto& error : loaded.errors) {
+      std::fprintf(stderr, "pgforeman: %s\n", terminal_text(error).c_str());
+    }
     return ExitCode::config;
   }
   log::configure(loaded.options.log_level, loaded.options.log_format, STDOUT_FILENO);

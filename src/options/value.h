@@ -19,7 +19,7 @@ std::string allowed_values(const Option& option);
 /// The same without the explanation: "1 to 1024", "10ms to 1h"; empty where anything goes.
 std::string limits(const Option& option);
 
-/// `text` for a line of a terminal or a log: control characters and bytes that are no UTF-8 are
+/// `text` for a line of a terminal or a log: what steers a terminal and bytes that are no UTF-8 are
 /// escaped, and what is very long is cut.
 std::string shown(std::string_view text);
 

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/socket_address.h"
+#include "base/terminal_text.h"
 #include "supervisor/http_session.h"
 
 namespace pgforeman {
@@ -82,7 +83,7 @@ std::string_view path_of(std::string_view target) {
 
 HttpResponse verdict(bool good, const std::string& reason) {
   if (good) return text_response(200, "ok");
-  return text_response(503, reason.empty() ? "no reason given" : reason);
+  return text_response(503, reason.empty() ? "no reason given" : terminal_text(reason));
 }
 
 HttpResponse route(const HttpRequest& request, const Endpoint::View& view) {
