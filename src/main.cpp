@@ -70,12 +70,17 @@ int dispatch(Args args) {
     return to_int(ExitCode::usage);
   }
   const std::string_view name = args[0];
+  if (name == "help" && args.size() > 1) {  // `help run` is `run --help`
+    const std::array<const char*, 2> words = {args[1], "--help"};
+    return dispatch(words);
+  }
   if (name == "--help" || name == "-h" || name == "help") {
     print_usage(stdout);
     return to_int(ExitCode::ok);
   }
+  const bool version = name == "--version" || name == "-V" || name == "-v";
   for (const auto& command : kCommands) {
-    if (name == command.name || (name == "--version" && command.name == "version")) {
+    if (name == command.name || (version && command.name == "version")) {
       return to_int(command.main(args.subspan(1)));
     }
   }

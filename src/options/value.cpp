@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <type_traits>
 
@@ -10,6 +11,7 @@
 #include "base/duration.h"
 #include "base/terminal_text.h"
 #include "base/utf8.h"
+#include "options/text_rules.h"
 
 namespace pgforeman {
 namespace {
@@ -145,6 +147,36 @@ std::string shown(std::string_view text) {
     text.remove_prefix(bytes);
   }
   return out;
+}
+
+std::string shown_handler(const Options& options) {
+  if (options.handler_mode == HandlerMode::noop) return {};
+  if (!may_hold_password(options.handler) || options.handler_argv.empty()) return options.handler;
+  return options.handler_argv.front() + " ...";
+}
+
+std::string_view to_string(HandlerMode mode) {
+  return find_option("HANDLER_MODE")->choices[static_cast<std::size_t>(mode)];
+}
+
+std::string_view without_blanks_around(std::string_view text) {
+  // As UTF-8: byte order mark, no-break space, zero width space.
+  constexpr std::array<std::string_view, 9> kBlanks = {
+      " ", "\t", "\r", "\n", "\v", "\f", "\xef\xbb\xbf", "\xc2\xa0", "\xe2\x80\x8b"};
+  for (bool more = true; more;) {
+    more = false;
+    for (const std::string_view blank : kBlanks) {
+      if (text.size() < blank.size()) continue;
+      if (text.substr(0, blank.size()) == blank) {
+        text.remove_prefix(blank.size());
+        more = true;
+      } else if (text.substr(text.size() - blank.size()) == blank) {
+        text.remove_suffix(blank.size());
+        more = true;
+      }
+    }
+  }
+  return text;
 }
 
 bool same_value(const Option& option, const Options& a, const Options& b) {

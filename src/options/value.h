@@ -23,6 +23,15 @@ std::string limits(const Option& option);
 /// escaped, and what is very long is cut.
 std::string shown(std::string_view text);
 
+/// `text` without what editors and pipes leave around a value: blanks, line ends, a byte order
+/// mark.
+std::string_view without_blanks_around(std::string_view text);
+
+/// HANDLER for a log: the program alone where its arguments may hold a password; empty for noop.
+std::string shown_handler(const Options& options);
+
+std::string_view to_string(HandlerMode mode);
+
 /// True when two sets of options have the same value of this one.
 bool same_value(const Option& option, const Options& a, const Options& b);
 
