@@ -12,6 +12,7 @@
 #include <exception>
 #include <string_view>
 
+#include "base/terminal_text.h"
 #include "commands/commands.h"
 #include "options/load.h"
 #include "pgforeman/version.h"
@@ -20,6 +21,7 @@ namespace {
 
 using pgforeman::Args;
 using pgforeman::ExitCode;
+using pgforeman::terminal_text;
 
 struct CommandEntry {
   std::string_view name;
@@ -34,7 +36,9 @@ ExitCode command_version(Args args) {
   }
   const std::string_view word = args[0];
   const bool help = word == "--help" || word == "-h";
-  if (!help) std::fprintf(stderr, "pgforeman version: %s: takes no arguments\n", args[0]);
+  if (!help)
+    std::fprintf(stderr, "pgforeman version: %s: takes no arguments\n",
+                 terminal_text(args[0]).c_str());
   std::fprintf(help ? stdout : stderr, "Usage: pgforeman version\n\nPrints the version.\n");
   return help ? ExitCode::ok : ExitCode::usage;
 }
@@ -66,16 +70,21 @@ int dispatch(Args args) {
     return to_int(ExitCode::usage);
   }
   const std::string_view name = args[0];
+  if (name == "help" && args.size() > 1) {  // `help run` is `run --help`
+    const std::array<const char*, 2> words = {args[1], "--help"};
+    return dispatch(words);
+  }
   if (name == "--help" || name == "-h" || name == "help") {
     print_usage(stdout);
     return to_int(ExitCode::ok);
   }
+  const bool version = name == "--version" || name == "-V" || name == "-v";
   for (const auto& command : kCommands) {
-    if (name == command.name || (name == "--version" && command.name == "version")) {
+    if (name == command.name || (version && command.name == "version")) {
       return to_int(command.main(args.subspan(1)));
     }
   }
-  std::fprintf(stderr, "pgforeman: %s: unknown command\n\n", args[0]);
+  std::fprintf(stderr, "pgforeman: %s: unknown command\n\n", terminal_text(args[0]).c_str());
   print_usage(stderr);
   return to_int(ExitCode::usage);
 }
@@ -115,7 +124,7 @@ int main(int argc, char** argv) {
     return with_output(dispatch(Args(argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0))));
   } catch (const std::exception& error) {
     if (std::ferror(stdout) != 0) return with_output(to_int(ExitCode::ok));
-    std::fprintf(stderr, "pgforeman: internal error: %s\n", error.what());
+    std::fprintf(stderr, "pgforeman: internal error: %s\n", terminal_text(error.what()).c_str());
     return to_int(ExitCode::internal);
   }
 }

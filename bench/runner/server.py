@@ -83,7 +83,7 @@ class Server:
         self.admin = None
 
     def env(self, database=None):
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "PGFOREMAN_"))}
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "DATABASE_URL"))}
         return env | {"PGHOST": str(self.folder), "PGUSER": "postgres",
                       "PGPORT": self.settings.get("port", "5432"),
                       "PGDATABASE": database or "postgres"}

@@ -28,6 +28,15 @@ std::optional<ConninfoValues> parse_conninfo(const std::string& conninfo) {
   return values_of(options);
 }
 
+bool is_conninfo_keyword(const std::string& word) {
+  const Options options(::PQconndefaults(), ::PQconninfoFree);
+  for (const auto* option = options.get(); option != nullptr && option->keyword != nullptr;
+       ++option) {
+    if (word == option->keyword) return true;
+  }
+  return false;
+}
+
 ConninfoValues conninfo_defaults() {
   return values_of(Options(::PQconndefaults(), ::PQconninfoFree));
 }

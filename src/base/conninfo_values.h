@@ -13,6 +13,9 @@ using ConninfoValues = std::map<std::string, std::string>;  ///< by keyword
 /// Nothing when libpq cannot read it. Why, is not told: its message quotes what it could not read.
 std::optional<ConninfoValues> parse_conninfo(const std::string& conninfo);
 
+/// True for a word that libpq knows: "host", "sslmode".
+bool is_conninfo_keyword(const std::string& word);
+
 /// What libpq takes where a string says nothing: its own variables, its defaults.
 ConninfoValues conninfo_defaults();
 

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "base/fd.h"
 #include "base/socket_address.h"
@@ -35,19 +36,24 @@ bool same_word(std::string_view a, std::string_view b) {
 /// One connection, with every wait bounded by the same deadline.
 class Exchange {
  public:
-  Exchange(const std::string& address, std::uint16_t port, Millis timeout)
-      : place_(address_and_port(address, port)), timeout_(timeout), end_(Clock::now() + timeout) {}
+  Exchange(const std::string& address, std::uint16_t port, TimePoint end)
+      : place_(address_and_port(address, port)), start_(Clock::now()), end_(end) {}
 
-  void connect(const SocketAddress& to) {
+  /// Throws HttpConnectError, after `patience` at the latest.
+  void connect(const SocketAddress& to, Clock::duration patience) {
     fd_ = UniqueFd(::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd_) fail(errno_text(errno));
-    if (::connect(fd_.get(), to.get(), to.size) == 0) return;
-    if (errno != EINPROGRESS) fail(errno_text(errno));
-    wait(POLLOUT);
-    int error = 0;
-    socklen_t size = sizeof error;
-    ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0) fail(errno_text(error));
+    if (::connect(fd_.get(), to.get(), to.size) != 0) {
+      if (errno != EINPROGRESS) fail(errno_text(errno));
+      const TimePoint end = std::exchange(end_, std::min(end_, Clock::now() + patience));
+      wait(POLLOUT);
+      end_ = end;
+      int error = 0;
+      socklen_t size = sizeof error;
+      ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+      if (error != 0) fail(errno_text(error));
+    }
+    connected_ = true;
   }
 
   void send(std::string_view bytes) {
@@ -83,14 +89,19 @@ class Exchange {
   }
 
   [[noreturn]] void fail(const std::string& why) const {
-    throw HttpGetError("no answer from " + place_ + ": " + why);
+    const std::string text = "no answer from " + place_ + ": " + why;
+    if (connected_) throw HttpGetError(text);
+    throw HttpConnectError(text);
   }
 
  private:
   void wait(short events) {
     for (;;) {
       const auto left = std::chrono::ceil<Millis>(end_ - Clock::now()).count();
-      if (left <= 0) fail("timed out after " + std::to_string(timeout_.count()) + " ms");
+      if (left <= 0) {
+        const auto waited = std::chrono::round<Millis>(end_ - start_).count();
+        fail("timed out after " + std::to_string(waited) + " ms");
+      }
       pollfd wanted{fd_.get(), events, 0};
       const int rc = ::poll(&wanted, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
       if (rc > 0) return;
@@ -99,8 +110,8 @@ class Exchange {
   }
 
   std::string place_;
-  Millis timeout_;
-  TimePoint end_;
+  TimePoint start_, end_;
+  bool connected_ = false;
   UniqueFd fd_;
 };
 
@@ -136,33 +147,16 @@ std::optional<Head> parse_head(std::string_view text) {
   return head;
 }
 
-}  // namespace
-
-std::string connectable_address(const std::string& listen_address) {
-  SocketAddress address;
-  try {
-    address = make_socket_address(listen_address, 0);
-  } catch (const std::system_error&) {
-    return listen_address;  // the caller's connect names the mistake
-  }
-  if (address.family() == AF_INET) {
-    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address.storage);
-    return v4->sin_addr.s_addr == INADDR_ANY ? "127.0.0.1" : listen_address;
-  }
-  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address.storage);
-  return IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr) ? "::1" : listen_address;
-}
-
-HttpAnswer http_get(const std::string& address, std::uint16_t port, const std::string& target,
-                    Millis timeout) {
-  Exchange exchange(address, port, timeout);
+HttpAnswer ask(const std::string& address, std::uint16_t port, const std::string& target,
+               TimePoint end, Clock::duration connect_patience) {
+  Exchange exchange(address, port, end);
   SocketAddress to;
   try {
     to = make_socket_address(address, port);
   } catch (const std::system_error& error) {
     exchange.fail(error.what());
   }
-  exchange.connect(to);
+  exchange.connect(to, connect_patience);
   exchange.send("GET " + target + " HTTP/1.1\r\nHost: " + address_and_port(address, port) +
                 "\r\nConnection: close\r\nUser-Agent: pgforeman\r\n\r\n");
   std::string bytes;
@@ -180,6 +174,43 @@ HttpAnswer http_get(const std::string& address, std::uint16_t port, const std::s
   }
   if (head->content_length) bytes.resize(*head->content_length);
   return HttpAnswer{head->status, std::move(bytes)};
+}
+
+}  // namespace
+
+std::vector<std::string> connectable_addresses(const std::string& listen_address) {
+  SocketAddress address;
+  try {
+    address = make_socket_address(listen_address, 0);
+  } catch (const std::system_error&) {
+    return {listen_address};  // the caller's connect names the mistake
+  }
+  if (address.family() == AF_INET) {
+    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address.storage);
+    return {v4->sin_addr.s_addr == INADDR_ANY ? "127.0.0.1" : listen_address};
+  }
+  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address.storage);
+  if (IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr)) return {"127.0.0.1", "::1"};
+  return {listen_address};
+}
+
+HttpAnswer http_get(const std::vector<std::string>& addresses, std::uint16_t port,
+                    const std::string& target, Millis timeout) {
+  const TimePoint end = Clock::now() + timeout;
+  std::string failed;
+  for (std::size_t i = 0; i + 1 < addresses.size(); ++i) {
+    try {
+      // A firewall that swallows packets to one family leaves time for the other.
+      return ask(addresses[i], port, target, end, timeout / 2);
+    } catch (const HttpConnectError& error) {
+      failed += std::string(error.what()) + "; ";
+    }
+  }
+  try {
+    return ask(addresses.back(), port, target, end, timeout);
+  } catch (const HttpConnectError& error) {
+    throw HttpConnectError(failed + error.what());
+  }
 }
 
 }  // namespace pgforeman

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 
@@ -21,13 +22,20 @@ class HttpGetError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The address to connect to for a server that listens on `listen_address`: any-address becomes
-/// loopback of the same family.
-std::string connectable_address(const std::string& listen_address);
+/// Nothing accepted the connection.
+class HttpConnectError : public HttpGetError {
+ public:
+  using HttpGetError::HttpGetError;
+};
 
-/// Asks `address` (a literal IPv4 or IPv6 address) for `target`. `timeout` covers everything from
-/// connecting to the last byte. Throws HttpGetError.
-HttpAnswer http_get(const std::string& address, std::uint16_t port, const std::string& target,
-                    Millis timeout);
+/// The addresses to connect to, one after the other, for a server that listens on `listen_address`:
+/// loopback for any-address, and for "::", which serves both families, that of both.
+std::vector<std::string> connectable_addresses(const std::string& listen_address);
+
+/// Asks the first of `addresses` (literal IPv4 or IPv6 ones, at least one) that accepts a
+/// connection for `target`. `timeout` covers everything from connecting to the last byte. Throws
+/// HttpGetError.
+HttpAnswer http_get(const std::vector<std::string>& addresses, std::uint16_t port,
+                    const std::string& target, Millis timeout);
 
 }  // namespace pgforeman

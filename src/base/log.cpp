@@ -14,6 +14,7 @@
 #include <string>
 
 #include "base/log_sink.h"
+#include "base/terminal_text.h"
 
 namespace pgforeman::log {
 namespace {
@@ -102,28 +103,21 @@ std::string quoted(std::string_view text) {
   std::string literal;
   std::size_t limit = kMaxValue;
   do {  // an escape may be six times its character
-    literal = json(shorten(text, limit)).dump(-1, ' ', false, json::error_handler_t::replace);
+    literal = terminal_json(
+        json(shorten(text, limit)).dump(-1, ' ', false, json::error_handler_t::replace));
     limit /= 2;
   } while (literal.size() > kMaxValue + 2);
   return literal;
 }
 
-/// Text of a handler must not steer a terminal or fake a line: control characters become spaces.
+/// Text of a handler must not steer a terminal or fake a line.
 std::string plain(std::string_view text) {
-  std::string out(shorten(text));
-  for (char& c : out) {
-    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = ' ';
-  }
-  return out;
+  return std::string(shorten(terminal_text(shorten(text))));
 }
 
 bool needs_quotes(std::string_view text) {
   if (text.empty()) return true;
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f || c == '"' || c == '=' || c == '\\')
-      return true;
-  }
-  return false;
+  return text.find_first_of(" \"=\\") != std::string_view::npos || !is_terminal_safe(text);
 }
 
 std::string value_text(const Field& field, Format format) {

@@ -1,12 +1,8 @@
 #include "base/utf8.h"
 
-#include <cstddef>
-
 namespace pgforeman {
-namespace {
 
-/// Length of the valid sequence at the start of `text`; 0 when there is none. `text` not empty.
-std::size_t sequence_length(std::string_view text) {
+std::size_t utf8_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
   if (lead < 0x80) return 1;
@@ -23,13 +19,11 @@ std::size_t sequence_length(std::string_view text) {
   return length;
 }
 
-}  // namespace
-
 std::string to_valid_utf8(std::string_view text) {
   std::string clean;
   clean.reserve(text.size());
   while (!text.empty()) {
-    const std::size_t length = sequence_length(text);
+    const std::size_t length = utf8_length(text);
     if (length == 0) {
       clean += "\xEF\xBF\xBD";
       text.remove_prefix(1);

@@ -42,7 +42,7 @@ AskWords read_ask_words(Command command, std::span<const char* const> args,
 
 HttpAnswer ask_endpoint(const AskWords& words, const std::string& target) {
   const Options& options = words.options;
-  return http_get(connectable_address(options.health_address),
+  return http_get(connectable_addresses(options.health_address),
                   static_cast<std::uint16_t>(options.health_port), target, words.timeout);
 }
 

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <stdexcept>
 
+#include "base/terminal_text.h"
 #include "options/table.h"
 #include "queue/database_error.h"
 
@@ -65,7 +66,7 @@ CommandWords read_command_words(Command command, std::span<const char* const> ar
 }
 
 void complain(Command command, std::string_view text) {
-  fmt::print(stderr, "pgforeman {}: {}\n", to_string(command), text);
+  fmt::print(stderr, "pgforeman {}: {}\n", to_string(command), terminal_text(text));
 }
 
 ExitCode wrong_usage(Command command, std::string_view text) {

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/terminal_text.h"
 #include "commands/json_fields.h"
 #include "commands/priority.h"
 #include "commands/text_table.h"
@@ -83,8 +84,8 @@ std::string dead_letter_json(const DeadLetter& letter) {
       R"("error":{},"enqueued_at":{},"died_at":{},"history":{},"payload":{},"headers":{}}})",
       letter.id, json_text(letter.queue), letter.priority, letter.attempts, letter.crashes,
       letter.claims, json_text(letter.reason), json_text(letter.error),
-      json_text(letter.enqueued_at), json_text(letter.died_at), letter.history, letter.payload,
-      letter.headers);
+      json_text(letter.enqueued_at), json_text(letter.died_at), terminal_json(letter.history),
+      terminal_json(letter.payload), terminal_json(letter.headers));
 }
 
 std::string dead_letter_table(std::span<const DeadLetter> letters, bool with_queues) {
@@ -94,9 +95,9 @@ std::string dead_letter_table(std::span<const DeadLetter> letters, bool with_que
   for (const DeadLetter& letter : letters) {
     rows.push_back({std::to_string(letter.id), short_time(letter.died_at),
                     std::string(priority_name(letter.priority)), std::to_string(letter.attempts),
-                    std::to_string(letter.crashes), letter.reason,
+                    std::to_string(letter.crashes), printable(letter.reason),
                     printable(letter.error, kErrorWidth)});
-    if (with_queues) rows.back().insert(rows.back().begin() + 1, letter.queue);
+    if (with_queues) rows.back().insert(rows.back().begin() + 1, printable(letter.queue));
   }
   return text_table(rows);
 }
@@ -106,12 +107,14 @@ std::string dead_letter_text(const DeadLetter& letter) {
   return fmt::format(
              "id        {}\nqueue     {}\npriority  {}\nenqueued  {}\ndied      {}\n"
              "attempts  {}\ncrashes   {}\nclaims    {}\nreason    {}: {}\nerror     {}\n",
-             letter.id, letter.queue, priority_name(letter.priority),
+             letter.id, printable(letter.queue), priority_name(letter.priority),
              short_time(letter.enqueued_at), short_time(letter.died_at), letter.attempts,
-             letter.crashes, letter.claims, letter.reason, why_it_died(letter),
+             letter.crashes, letter.claims, printable(letter.reason),
+             printable(why_it_died(letter)),
              error.empty() ? "(none given)" : fmt::format("{}", fmt::join(error, "\n          "))) +
          history_text(letter) +
-         fmt::format("headers   {}\npayload   {}\n", letter.headers, letter.payload);
+         fmt::format("headers   {}\npayload   {}\n", terminal_json(letter.headers),
+                     terminal_json(letter.payload));
 }
 
 }  // namespace pgforeman

@@ -1,5 +1,6 @@
 #include "commands/json_fields.h"
 
+#include "base/terminal_text.h"
 #include "commands/text_table.h"
 
 namespace pgforeman {
@@ -34,7 +35,11 @@ Json member(const Json& object, const char* key) {
 }
 
 std::string json_text(const std::string& text) {
-  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return safe_dump(Json(text));
+}
+
+std::string safe_dump(const Json& json) {
+  return terminal_json(json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 }  // namespace pgforeman

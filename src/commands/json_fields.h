@@ -19,7 +19,11 @@ std::string raw_words(const Json& object, const char* key);
 std::string words(const Json& object, const char* key);
 Json member(const Json& object, const char* key);
 
-/// In quotes; bytes that are no UTF-8 are replaced.
+/// On one line, safe for a terminal: steering characters are escaped, bytes that are no UTF-8 are
+/// replaced.
+std::string safe_dump(const Json& json);
+
+/// The same of one text, in quotes.
 std::string json_text(const std::string& text);
 
 }  // namespace pgforeman

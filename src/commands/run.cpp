@@ -5,10 +5,12 @@
 
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/terminal_text.h"
 #include "commands/commands.h"
 #include "consumer/consumer.h"
 #include "maintenance/maintenance.h"
@@ -18,21 +20,32 @@
 namespace pgforeman {
 namespace {
 
+/// `--handler python3 x.py`: the shell made three words of it.
+std::string unquoted_hint(Args args) {
+  for (const char* word : args) {
+    if (std::string_view(word).substr(0, 9) == "--handler" && word[9] != '-') {
+      return "; a handler of several words is quoted: --handler 'python3 x.py'";
+    }
+  }
+  return {};
+}
+
 LoadResult load(Args args) {
   LoadResult loaded = load_options(Command::run, args);
   for (const auto& word : loaded.positionals) {
-    loaded.errors.push_back(word + ": `run` takes options only");
+    loaded.errors.push_back(word + ": `run` takes options only" + unquoted_hint(args));
   }
   return loaded;
 }
 
-void print_help() {
+void print_help(bool all) {
   std::printf(
       "Usage: pgforeman run [OPTION...]\n\n"
       "Forks a fleet of consumers that claim messages of a queue and hand each to the handler,\n"
       "and serves /livez, /readyz, /status and /metrics for it. TERM or INT drains the fleet; HUP\n"
-      "reads the options again; TTIN and TTOU add and remove a consumer.\n\n%s",
-      options_help(Command::run).c_str());
+      "reads the options again; TTIN and TTOU add and remove a consumer.\n\n"
+      "Example: pgforeman run --queue=mail --handler='python3 /app/mail.py'\n\n%s",
+      options_help(Command::run, !all).c_str());
 }
 
 }  // namespace
@@ -40,14 +53,16 @@ void print_help() {
 ExitCode command_run(Args args) {
   LoadResult loaded = load(args);
   if (loaded.help) {
-    print_help();
+    print_help(loaded.help_all);
     return ExitCode::ok;
   }
   for (const auto& warning : loaded.warnings) {
-    std::fprintf(stderr, "pgforeman: warning: %s\n", warning.c_str());
+    std::fprintf(stderr, "pgforeman: warning: %s\n", terminal_text(warning).c_str());
   }
   if (!loaded.errors.empty()) {
-    for (const auto& error : loaded.errors) std::fprintf(stderr, "pgforeman: %s\n", error.c_str());
+    for (const auto& error : loaded.errors) {
+      std::fprintf(stderr, "pgforeman: %s\n", terminal_text(error).c_str());
+    }
     return ExitCode::config;
   }
   log::configure(loaded.options.log_level, loaded.options.log_format, STDOUT_FILENO);
@@ -57,8 +72,7 @@ ExitCode command_run(Args args) {
   try {
     return Supervisor(std::move(loaded.options), mains).run();
   } catch (const std::system_error& error) {
-    log::error("the fleet cannot start", {{"error", error.what()}});
-    std::fprintf(stderr, "pgforeman: %s\n", error.what());
+    std::fprintf(stderr, "pgforeman: %s\n", terminal_text(error.what()).c_str());
     return ExitCode::io_error;
   }
 }

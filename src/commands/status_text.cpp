@@ -168,7 +168,7 @@ std::string queue_json(const QueueFigures& figures, std::string_view source) {
                {"age_seconds", figures.age_seconds.value_or(0.0)},
                {"capped", figures.capped},
                {"source", source}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return safe_dump(json);
 }
 
 std::optional<QueueFigures> figures_of(std::string_view json) {
@@ -192,7 +192,7 @@ std::string joined_json(std::string_view fleet, std::string_view queue) {
     return text.empty() ? Json() : Json::parse(text);
   };
   const Json json = {{"fleet", value(fleet)}, {"queue", value(queue)}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return safe_dump(json) + "\n";
 }
 
 }  // namespace pgforeman

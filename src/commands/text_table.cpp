@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/terminal_text.h"
+
 namespace pgforeman {
 
 namespace {
@@ -38,14 +40,12 @@ std::string text_table(const std::vector<std::vector<std::string>>& rows) {
 }
 
 std::string printable(std::string_view text, std::size_t most) {
-  std::string out;
+  std::string clean = terminal_text(text);
   std::size_t count = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (most > 0 && starts_character(c) && ++count > most) return out + "...";
-    out += byte < 0x20 || byte == 0x7F ? ' ' : c;
+  for (std::size_t at = 0; most > 0 && at < clean.size(); ++at) {
+    if (starts_character(clean[at]) && ++count > most) return clean.substr(0, at) + "...";
   }
-  return out;
+  return clean;
 }
 
 std::string with_commas(std::int64_t number) {

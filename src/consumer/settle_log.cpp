@@ -1,5 +1,7 @@
 #include "consumer/settle_log.h"
 
+#include <algorithm>
+#include <chrono>
 #include <string>
 
 #include "base/log.h"
@@ -33,6 +35,14 @@ void log_settled(const Message& message, const std::optional<Outcome>& outcome, 
                 {{"fence", message.fence}});
       break;
   }
+}
+
+void log_first_done(FleetBoard& board, const Message& message, std::int64_t started_ms) {
+  if (board.first_done.load() != 0 || board.first_done.exchange(1) != 0) return;
+  const log::MessageScope scope(message.lease.id, message.attempt);
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto took = std::chrono::duration_cast<Millis>(now).count() - started_ms;
+  log::info("first message done", {{"ms", std::max<std::int64_t>(0, took)}});
 }
 
 }  // namespace pgforeman

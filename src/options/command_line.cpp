@@ -37,6 +37,8 @@ class Splitter {
         flags_ended = true;
       } else if (word == "--help" || word == "-h") {
         line_.help = true;
+      } else if (word == "--help=all") {
+        line_.help = line_.help_all = true;
       } else {
         take_flag(word);
       }

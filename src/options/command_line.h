@@ -16,6 +16,7 @@ struct CommandLine {
   std::vector<std::string> positionals;
   std::vector<std::string> errors;
   bool help = false;
+  bool help_all = false;  ///< --help=all
 };
 
 /// Splits `args`, the words after the command's name. `--name value` and `--name=value` are alike,

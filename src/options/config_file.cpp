@@ -44,6 +44,12 @@ ConfigFile parse_config_file(std::string_view text, const std::string& path) {
   const auto error = [&](int number, std::string_view what) {
     file.errors.push_back(fmt::format("{}:{}: {}", shown(path), number, what));
   };
+  // Editors of Windows put a byte order mark in front.
+  if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
+  if (text.substr(0, 2) == "\xff\xfe" || text.substr(0, 2) == "\xfe\xff") {
+    error(1, "the file is in UTF-16: save it as UTF-8");
+    return file;
+  }
   int number = 0;
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
@@ -56,7 +62,9 @@ ConfigFile parse_config_file(std::string_view text, const std::string& path) {
         without_prefix(trim(line.substr(0, std::min(equals, line.size()))));
     // The line itself is not printed: it may be a half of a password.
     if (equals == std::string_view::npos || !is_key(key)) {
-      error(number, "is not of the form KEY=value (letters, digits and _ make a key)");
+      const bool shell = line.substr(0, 7) == "export ";
+      error(number, shell ? "is of a shell: KEY=value without export is wanted"
+                          : "is not of the form KEY=value (letters, digits and _ make a key)");
       continue;
     }
     const std::string_view value = trim(line.substr(equals + 1));

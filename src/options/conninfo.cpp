@@ -6,7 +6,9 @@
 #include <string_view>
 
 #include "base/conninfo_values.h"
+#include "options/conninfo_mistakes.h"
 #include "options/read_file.h"
+#include "options/value.h"
 
 namespace pgforeman {
 namespace {
@@ -17,7 +19,8 @@ bool is_url(std::string_view conninfo) {
   return conninfo.rfind("postgresql://", 0) == 0 || conninfo.rfind("postgres://", 0) == 0;
 }
 
-/// Ports are one for each host, or one for all; an empty one is the default.
+}  // namespace
+
 bool are_ports(std::string_view text) {
   while (true) {
     const std::string_view port = text.substr(0, text.find(','));
@@ -31,11 +34,11 @@ bool are_ports(std::string_view text) {
   }
 }
 
-}  // namespace
-
 std::optional<std::string> conninfo_problem(const std::string& conninfo) {
+  if (auto problem = mistaken_shape(conninfo)) return problem;
   const auto values = parse_conninfo(conninfo);
   if (!values) {
+    if (auto problem = foreign_parameter(conninfo)) return problem;
     return "is neither a postgresql:// URL nor keyword=value pairs that libpq understands (its "
            "value is not shown; in a URL, special characters of a password must be "
            "percent-encoded)";
@@ -44,6 +47,11 @@ std::optional<std::string> conninfo_problem(const std::string& conninfo) {
   // it when it connects.
   const auto ports = values->find("port");
   if (ports != values->end() && !are_ports(ports->second)) {
+    if (ports->second.find(':') != std::string::npos && is_url(conninfo)) {
+      return "has more than one colon behind its host (its value is not shown; in a URL, an IPv6 "
+             "address is in brackets, and special characters of a password must be "
+             "percent-encoded)";
+    }
     return "has a port that is no number from 1 to 65535 (its value is not shown; in a URL, "
            "special characters of a password must be percent-encoded)";
   }
@@ -59,7 +67,24 @@ std::optional<std::string> conninfo_problem(const std::string& conninfo) {
           keyword);
     }
   }
-  return std::nullopt;
+  return mistaken_value(*values);
+}
+
+DatabasePlace database_place(const std::string& conninfo) {
+  const auto given = parse_conninfo(conninfo).value_or(ConninfoValues{});
+  const ConninfoValues defaults = conninfo_defaults();
+  const auto value = [&](const char* keyword) {
+    for (const ConninfoValues* values : {&given, &defaults}) {
+      const auto found = values->find(keyword);
+      if (found != values->end() && !found->second.empty()) return found->second;
+    }
+    return std::string();
+  };
+  DatabasePlace place{value("host"), value("port"), value("dbname")};
+  if (place.host.empty()) place.host = value("hostaddr");
+  if (place.host.empty()) place.host = value("service");
+  if (place.name.empty()) place.name = value("user");  // as libpq does
+  return place;
 }
 
 std::string with_password(const std::string& conninfo, const std::string& password) {
@@ -72,9 +97,10 @@ Parsed<std::string> read_conninfo_file(const std::string& path) {
   using Result = Parsed<std::string>;
   Parsed<std::string> text = read_text_file(path, kMaxUrlFileBytes);
   if (!text) return text;
-  std::string conninfo = std::move(*text.value);
-  if (!conninfo.empty() && conninfo.back() == '\n') conninfo.pop_back();
-  if (!conninfo.empty() && conninfo.back() == '\r') conninfo.pop_back();
+  if (text.value->rfind("\xff\xfe", 0) == 0 || text.value->rfind("\xfe\xff", 0) == 0) {
+    return Result::wrong("is in UTF-16, as some editors of Windows write: save it as UTF-8");
+  }
+  std::string conninfo(without_blanks_around(*text.value));
   if (conninfo.empty()) return Result::wrong("is empty; it must hold what DATABASE_URL would");
   if (conninfo.find('\0') != std::string::npos) return Result::wrong("holds a NUL byte");
   if (conninfo.find('\n') != std::string::npos) return Result::wrong("holds more than one line");

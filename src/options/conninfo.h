@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/parsed.h"
 
@@ -13,11 +14,21 @@ namespace pgforeman {
 /// What keeps libpq from using `conninfo` (a URL or keyword=value pairs); nothing when it can.
 std::optional<std::string> conninfo_problem(const std::string& conninfo);
 
+/// Ports as libpq takes them: numbers, one for each host or one for all.
+bool are_ports(std::string_view text);
+
+/// Where the database is, for a log: no user and no password. Hosts and ports may be lists.
+struct DatabasePlace {
+  std::string host, port, name;
+};
+DatabasePlace database_place(const std::string& conninfo);
+
 /// `conninfo` with `password` where it has none of its own, as libpq would have taken it from
 /// PGPASSWORD. One that cannot be parsed comes back as it is.
 std::string with_password(const std::string& conninfo, const std::string& password);
 
-/// Reads a connection string from a file: one line, its newline dropped, checked as above. The
+/// Reads a connection string from a file: one line, blanks and line ends around it dropped, checked
+/// as above. The
 /// problem completes "PATH: ...".
 Parsed<std::string> read_conninfo_file(const std::string& path);
 

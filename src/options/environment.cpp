@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "base/nearest.h"
+#include "options/conninfo_mistakes.h"
 #include "options/load.h"
 #include "options/table.h"
 #include "options/value.h"
@@ -64,7 +65,7 @@ constexpr std::array<std::string_view, 5> kHandlerContract = {"MESSAGE_ID", "ATT
                                                               "ENQUEUED_AT", "DEADLINE_SECONDS"};
 
 /// Kubernetes sets these for every Service of the namespace whose name begins with "pgforeman".
-bool is_service_link(std::string_view name) {
+bool is_service_link_name(std::string_view name, std::string_view value) {
   for (const std::string_view mark :
        {"SERVICE_HOST", "SERVICE_PORT", "_SERVICE_HOST", "_SERVICE_PORT"}) {
     if (mark.front() == '_' ? name.find(mark) != std::string_view::npos : starts_with(name, mark)) {
@@ -72,6 +73,7 @@ bool is_service_link(std::string_view name) {
     }
   }
   if (name == "PORT" || starts_with(name, "PORT_")) return true;
+  if (is_service_link(value)) return true;  // <SERVICE>_PORT
   for (const std::string_view protocol : {"_TCP", "_UDP", "_SCTP"}) {
     if (name.find("_PORT_") != std::string_view::npos &&
         name.find(protocol) != std::string_view::npos) {
@@ -133,7 +135,12 @@ EnvironmentSettings scan_environment(const Environment& environment) {
     const std::string_view value = value_of(entry);
     name.remove_prefix(kVariablePrefix.size());
     if (find_option(name) != nullptr) {
-      if (!value.empty()) settings.values.emplace(name, value);
+      const std::string_view trimmed = without_blanks_around(value);
+      if (!value.empty()) settings.values.emplace(name, trimmed);
+      if (trimmed.size() != value.size()) {
+        settings.warnings.push_back(variable +
+                                    ": blanks or line ends around its value were dropped");
+      }
       continue;
     }
     if (starts_with(name, kHandlerEnvPrefix)) {
@@ -149,7 +156,7 @@ EnvironmentSettings scan_environment(const Environment& environment) {
     }
     const bool expected = std::find(kHandlerContract.begin(), kHandlerContract.end(), name) !=
                               kHandlerContract.end() ||
-                          is_service_link(name);
+                          is_service_link_name(name, value);
     if (!expected) settings.warnings.push_back(unknown_variable(variable));
   }
   return settings;

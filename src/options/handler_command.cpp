@@ -87,7 +87,48 @@ Parsed<std::string> look_up(const std::string& program, std::string_view search_
     search_path.remove_prefix(colon + 1);
   }
   if (!seen.empty()) return Result::wrong(seen);
-  return Result::wrong(fmt::format("there is no program '{}' in PATH", shown(program)));
+  const std::string_view hint =
+      program.find('=') != std::string::npos
+          ? "; variables for it are set by PGFOREMAN_HANDLER_ENV_<NAME>=value"
+      : program.find(' ') != std::string::npos
+          ? "; quotes make one word of it: without them it is a program and its arguments"
+          : "";
+  return Result::wrong(fmt::format("there is no program '{}' in PATH{}", shown(program), hint));
+}
+
+/// sh -c '...', bash -ec "...": a shell that reads its words itself.
+bool starts_shell(const std::vector<std::string>& words) {
+  constexpr std::array<std::string_view, 6> kShells = {"sh", "bash", "dash", "ash", "zsh", "ksh"};
+  for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+    const std::string_view word = words[i];
+    const std::string_view name = word.substr(word.rfind('/') + 1);  // npos + 1 is 0
+    if (std::find(kShells.begin(), kShells.end(), name) != kShells.end() &&
+        words[i + 1].size() > 1 && words[i + 1].front() == '-' && words[i + 1].back() == 'c') {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// "$HOME", "${HOME}", "$(...)" or "`" at the front of `text`; else empty.
+std::string variable_at(std::string_view text) {
+  if (text.substr(0, 1) == "`") return "`";
+  if (text.size() < 2 || text.front() != '$') return {};
+  if (text[1] == '(') return "$(";
+  const bool braced = text[1] == '{';
+  const std::size_t from = braced ? 2 : 1;
+  const std::size_t end = std::min(
+      text.size(), text.find_first_not_of(
+                       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789", from));
+  if (end == from || (text[from] >= '0' && text[from] <= '9')) return {};
+  return std::string(text.substr(0, braced && end < text.size() ? end + 1 : end));
+}
+
+bool is_for_shell(std::string_view word) {
+  constexpr std::array<std::string_view, 11> kOperators = {"|", "||", "&",  "&&",   ";", "<",
+                                                           ">", ">>", "2>", "2>&1", "#"};
+  return std::find(kOperators.begin(), kOperators.end(), word) != kOperators.end() ||
+         word.substr(0, 1) == "#" || word.substr(0, 2) == "~/";
 }
 
 }  // namespace
@@ -108,13 +149,31 @@ Parsed<std::vector<std::string>> resolve_handler(std::string_view command,
   return words;
 }
 
-std::string shell_operator_in(const std::vector<std::string>& argv) {
-  constexpr std::array<std::string_view, 10> kOperators = {"|", "||", "&",  "&&", ";",
-                                                           "<", ">",  ">>", "2>", "2>&1"};
-  const auto found = std::find_if(argv.begin(), argv.end(), [&](const std::string& word) {
-    return std::find(kOperators.begin(), kOperators.end(), word) != kOperators.end();
-  });
-  return found == argv.end() ? std::string() : *found;
+std::string shell_syntax_in(std::string_view command) {
+  const auto words = split_words(command);
+  if (!words || starts_shell(*words.value)) return {};
+  std::string word;  // with its quotes
+  char quote = '\0';
+  for (std::size_t i = 0; i <= command.size(); ++i) {
+    const char c = i < command.size() ? command[i] : ' ';
+    if (quote == '\0' && (c == ' ' || c == '\t' || c == '\n' || c == '\r')) {
+      if (is_for_shell(word)) return word;
+      word.clear();
+      continue;
+    }
+    if (quote != '\'') {
+      if (std::string name = variable_at(command.substr(i)); !name.empty()) return name;
+    }
+    word += c;
+    if (c == '\\' && quote != '\'' && i + 1 < command.size()) {
+      word += command[++i];
+    } else if (c == quote) {
+      quote = '\0';
+    } else if (quote == '\0' && (c == '\'' || c == '"')) {
+      quote = c;
+    }
+  }
+  return {};
 }
 
 }  // namespace pgforeman

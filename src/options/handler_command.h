@@ -17,8 +17,8 @@ namespace pgforeman {
 Parsed<std::vector<std::string>> resolve_handler(std::string_view command,
                                                  std::string_view search_path);
 
-/// A word of `argv` that only a shell would understand, such as a lone `|`; empty when there is
-/// none.
-std::string shell_operator_in(const std::vector<std::string>& argv);
+/// What of `command` only a shell would understand: a lone `|`, a comment's `#`, `$HOME`, `~/`.
+/// Empty when there is nothing, or when it starts a shell that reads it.
+std::string shell_syntax_in(std::string_view command);
 
 }  // namespace pgforeman

@@ -14,10 +14,13 @@
 #include "options/command_line.h"
 #include "options/config_file.h"
 #include "options/conninfo.h"
+#include "options/conninfo_mistakes.h"
 #include "options/environment.h"
 #include "options/handler_command.h"
+#include "options/libpq_variables.h"
 #include "options/loader.h"
 #include "options/table.h"
+#include "options/text_rules.h"
 #include "options/value.h"
 
 namespace pgforeman {
@@ -31,20 +34,6 @@ struct Given {
   std::string where;  ///< "--queue", "PGFOREMAN_QUEUE", "FILE:3: QUEUE"
   std::string value;
 };
-
-/// A database's address, or a word of it, ends up in the wrong variable easily.
-bool may_hold_password(std::string_view value) {
-  if (value.find("://") != std::string_view::npos) return true;
-  constexpr std::string_view kWord = "password";
-  const auto same = [](char a, char b) { return (a | 0x20) == b; };
-  for (auto at = value.begin();; ++at) {
-    at = std::search(at, value.end(), kWord.begin(), kWord.end(), same);
-    if (at == value.end()) return false;
-    const auto next = std::find_if(at + static_cast<std::ptrdiff_t>(kWord.size()), value.end(),
-                                   [](char c) { return c != ' '; });
-    if (next != value.end() && *next == '=') return true;
-  }
-}
 
 /// Without what problems quote of the value, cut or escaped as it may be, if that is suspect.
 std::string without_quoted(const std::string& problem) {
@@ -60,6 +49,7 @@ class Loader {
   LoadResult load(std::vector<FoundFlag>* found) {
     CommandLine line = split_command_line(command_, input_.args, input_.flags);
     result_.help = line.help;
+    result_.help_all = line.help_all;
     if (line.help) return std::move(result_);
     result_.errors = std::move(line.errors);
     result_.positionals = std::move(line.positionals);
@@ -135,6 +125,7 @@ class Loader {
   void set(const Option& option) {
     const auto given = given_.find(option.name);
     if (given != given_.end()) {
+      if (is_service_link(given->second.value) && !option.secret) return service_link(option);
       if (auto problem = set_value(option, given->second.value, result_.options)) {
         mistake(option, *problem);
       }
@@ -145,14 +136,33 @@ class Loader {
     }
   }
 
+  /// A Service called pgforeman-health has Kubernetes set PGFOREMAN_HEALTH_PORT.
+  void service_link(const Option& option) {
+    const Given& given = given_.find(option.name)->second;
+    wrong_.insert(std::string(option.name));
+    result_.errors.push_back(fmt::format(
+        "{}={}: is a service link, which Kubernetes sets for a Service whose name makes this "
+        "variable (pgforeman-health makes PGFOREMAN_HEALTH_PORT): set enableServiceLinks: false in "
+        "the pod's spec, or rename the Service; it {}",
+        given.where, shown(given.value), "must be " + allowed_values(option)));
+  }
+
+  /// What is said besides of a value that kept its quotes, as env files and config files leave
+  /// them.
+  static std::string_view quotes_hint(std::string_view value) {
+    const bool quoted = value.size() > 1 && value.front() == value.back() &&
+                        (value.front() == '"' || value.front() == '\'');
+    return quoted ? "; its quotes are part of the value: write it without" : "";
+  }
+
   /// An error about a given value: "PGFOREMAN_BATCH=0: must be ...".
   void mistake(const Option& option, const std::string& problem) {
     const Given& given = given_.find(option.name)->second;
     wrong_.insert(std::string(option.name));
     const bool hidden = option.secret || may_hold_password(given.value);
-    result_.errors.push_back(
-        hidden ? fmt::format("{}: {}", given.where, without_quoted(problem))
-               : fmt::format("{}={}: {}", given.where, shown(given.value), problem));
+    result_.errors.push_back(hidden ? fmt::format("{}: {}", given.where, without_quoted(problem))
+                                    : fmt::format("{}={}: {}{}", given.where, shown(given.value),
+                                                  problem, quotes_hint(given.value)));
   }
 
   bool is_given(std::string_view name) const { return given_.find(name) != given_.end(); }
@@ -194,12 +204,37 @@ class Loader {
                                            given_.find(url.name)->second.where,
                                            given_.find(file.name)->second.where));
     }
-    if (is_given(url.name)) {
+    if (is_given(url.name) && result_.options.database_url.empty()) {
+      mistake(url, "holds nothing but blanks; it must be a postgresql:// URL");
+    } else if (is_given(url.name)) {
       if (auto problem = conninfo_problem(result_.options.database_url)) mistake(url, *problem);
     }
     if (is_given(file.name) && !is_wrong(file.name)) {
       const Parsed<std::string> text = read_conninfo_file(result_.options.database_url_file);
       if (!text) mistake(file, "the file " + text.problem);
+    }
+    check_libpq_variables(is_given(url.name) || is_given(file.name));
+  }
+
+  void check_libpq_variables(bool address_given) {
+    if (!address_given) {
+      if (const auto other = unread_address(input_.environment)) {
+        result_.errors.push_back(fmt::format(
+            "PGFOREMAN_DATABASE_URL: is not set. {0} is, but pgforeman does not read it, "
+            "lest it work on a database that is another program's: set "
+            "PGFOREMAN_DATABASE_URL to the same address, or PGHOST",
+            *other));
+        return;
+      }
+    }
+    std::string conninfo;
+    try {
+      conninfo = resolve_conninfo(result_.options);
+    } catch (const std::runtime_error&) {
+      return;  // the file is an error already
+    }
+    for (std::string& text : libpq_variable_mistakes(input_.environment, conninfo)) {
+      result_.errors.push_back(std::move(text));
     }
   }
 
@@ -221,14 +256,18 @@ class Loader {
     }
     const std::string_view path = value_in(input_.environment, "PATH");
     auto argv = resolve_handler(options.handler, path.empty() ? kDefaultPath : path);
-    if (!argv) return mistake(handler, argv.problem);
+    const std::string word = shell_syntax_in(options.handler);
+    if (!argv) {
+      return mistake(handler, word.empty() ? argv.problem
+                                           : argv.problem + "; no shell reads it, so '" + word +
+                                                 "' stays as it is");
+    }
     options.handler_argv = std::move(*argv.value);
     if (options.handler_window > 1 && options.handler_mode != HandlerMode::jsonl) {
       result_.warnings.push_back(fmt::format("{}: has no effect but with {}=jsonl",
                                              variable_of(*find_option("HANDLER_WINDOW")),
                                              variable_of(*find_option("HANDLER_MODE"))));
     }
-    const std::string word = shell_operator_in(options.handler_argv);
     if (!word.empty()) {
       result_.warnings.push_back(
           fmt::format("{}: no shell reads it, so the handler gets '{}' as a word; write sh -c "

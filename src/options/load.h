@@ -24,7 +24,8 @@ struct LoadResult {
   /// Where each option was given that was: "QUEUE" -> "--queue", "PGFOREMAN_QUEUE", "FILE:3:
   /// QUEUE".
   std::map<std::string, std::string, std::less<>> given;
-  bool help = false;  ///< --help was given; nothing else was checked
+  bool help = false;      ///< --help was given; nothing else was checked
+  bool help_all = false;  ///< as --help=all
 };
 
 /// A flag of one command alone (e.g. `--json`), which is no setting of the fleet.
@@ -49,8 +50,8 @@ LoadResult load_options(Command command, std::span<const char* const> args,
 /// inherits them. Call once, first thing in main.
 void capture_secrets();
 
-/// The options part of `pgforeman COMMAND --help`.
-std::string options_help(Command command);
+/// The options part of `pgforeman COMMAND --help`: a paragraph each, or brief: a line each.
+std::string options_help(Command command, bool brief = false);
 
 /// Names of the options that differ; `needs_restart` gets those that a running fleet cannot change.
 std::vector<std::string> changed_options(const Options& before, const Options& after,

@@ -27,6 +27,20 @@ std::string entry(const Option& option) {
                      wrapped(help_facts(option), "      ", kRenderWidth));
 }
 
+/// The flag, the first sentence of its help and the default, in a line or two.
+std::string brief_entry(const Option& option) {
+  constexpr std::size_t kColumn = 34;
+  const std::string head = option.secret
+                               ? fmt::format("{}={}", variable_of(option), option.value_name)
+                               : fmt::format("{} {}", flag_of(option), option.value_name);
+  const std::string_view sentence = option.help.substr(0, option.help.find(". "));
+  std::string text = fmt::format("{}{}", sentence, sentence.back() == '.' ? "" : ".");
+  if (!option.default_text.empty()) text += fmt::format(" [{}]", option.default_text);
+  const std::string lines = wrapped(text, std::string(kColumn, ' '), kRenderWidth);
+  if (head.size() + 3 > kColumn) return fmt::format("  {}\n{}", head, lines);
+  return fmt::format("  {:<{}}{}", head, kColumn - 2, lines.substr(kColumn));
+}
+
 }  // namespace
 
 std::string wrapped(std::string_view text, std::string_view indent, std::size_t width) {
@@ -52,7 +66,7 @@ std::string default_of(const Option& option) {
   return option.default_text.empty() ? "none" : std::string(option.default_text);
 }
 
-std::string options_help(Command command) {
+std::string options_help(Command command, bool brief) {
   std::string out;
   std::string_view group;
   for (const Option& option : option_table()) {
@@ -61,14 +75,22 @@ std::string options_help(Command command) {
       group = option.group;
       out += fmt::format("{}{}:\n", out.empty() ? "" : "\n", group);
     }
-    out += entry(option);
+    out += brief ? brief_entry(option) : entry(option);
   }
   if (command == Command::run) {
     out += "  PGFOREMAN_HANDLER_ENV_<NAME>=VALUE\n";
-    out += wrapped(
-        "Becomes NAME=VALUE in the handler's environment, which has no other PGFOREMAN_ variable "
-        "of the daemon and no PGPASSWORD.",
-        "      ", kRenderWidth);
+    out += brief ? ""
+                 : wrapped(
+                       "Becomes NAME=VALUE in the handler's environment, which has no other "
+                       "PGFOREMAN_ variable "
+                       "of the daemon and no PGPASSWORD.",
+                       "      ", kRenderWidth);
+  }
+  if (brief) {
+    return out + fmt::format(
+                     "\nA flag's variable: --queue is PGFOREMAN_QUEUE. "
+                     "`pgforeman {} --help=all` prints all about each.\n",
+                     to_string(command));
   }
   out += "\n  -h, --help\n      Print this help.\n\n";
   out += wrapped(

@@ -45,8 +45,9 @@ const std::array kTable = {
            .commands = kDatabase,
            .help = "Where PostgreSQL is: a postgresql:// URL or libpq's keyword=value pairs. It "
                    "may hold a password, so no flag takes it and nothing prints it. In a URL, "
-                   "special characters of a password are percent-encoded. When neither this nor "
-                   "DATABASE_URL_FILE is set, libpq's own variables say where the database is."},
+                   "special characters of a password are percent-encoded and IPv6 addresses in "
+                   "brackets. Without it and DATABASE_URL_FILE libpq's own variables count; a mere "
+                   "DATABASE_URL never does."},
     Option{.name = "DATABASE_URL_FILE",
            .group = kDatabaseGroup,
            .target = &Options::database_url_file,
@@ -54,9 +55,11 @@ const std::array kTable = {
            .rule = kPathRule,
            .example = "/run/secrets/database_url",
            .commands = kDatabase,
-           .help = "A file that holds what DATABASE_URL would: one line, whose newline is dropped. "
-                   "It is read again at every reconnect, so a rotated password needs no restart. "
-                   "Set this or DATABASE_URL, not both."},
+           .help =
+               "A file that holds what DATABASE_URL would: one line; blanks and line ends around "
+               "it are dropped. "
+               "It is read again at every reconnect, so a rotated password needs no restart. "
+               "Set this or DATABASE_URL, not both."},
     Option{.name = "QUEUE",
            .group = kQueueGroup,
            .target = &Options::queue,
@@ -256,13 +259,14 @@ const std::array kTable = {
            .group = kHealthGroup,
            .target = &Options::health_address,
            .value_name = "ADDRESS",
-           .default_text = "0.0.0.0",
+           .default_text = "::",
            .rule = kAddressRule,
            .needs_restart = true,
            .commands = kEndpoint,
            .help = "Where /livez, /readyz, /status and /metrics are served; for `status` and "
-                   "`health`, where to ask (0.0.0.0 and :: then mean this host). A name is "
-                   "refused, because looking it up could hang a start."},
+                   "`health`, where to ask (0.0.0.0 and :: then mean this host). :: is every "
+                   "address, IPv4 and IPv6, or IPv4 alone where there is no IPv6. A name is "
+                   "refused: looking it up could hang a start."},
     Option{.name = "HEALTH_PORT",
            .group = kHealthGroup,
            .target = &Options::health_port,

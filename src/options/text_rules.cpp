@@ -30,4 +30,17 @@ bool is_path(std::string_view text) {
          text.find("://") == std::string_view::npos;
 }
 
+bool may_hold_password(std::string_view value) {
+  if (value.find("://") != std::string_view::npos) return true;
+  constexpr std::string_view kWord = "password";
+  const auto same = [](char a, char b) { return (a | 0x20) == b; };
+  for (auto at = value.begin();; ++at) {
+    at = std::search(at, value.end(), kWord.begin(), kWord.end(), same);
+    if (at == value.end()) return false;
+    const auto next = std::find_if(at + static_cast<std::ptrdiff_t>(kWord.size()), value.end(),
+                                   [](char c) { return c != ' '; });
+    if (next != value.end() && *next == '=') return true;
+  }
+}
+
 }  // namespace pgforeman

@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <type_traits>
 
 #include "base/byte_size.h"
 #include "base/duration.h"
+#include "base/terminal_text.h"
+#include "base/utf8.h"
+#include "options/text_rules.h"
 
 namespace pgforeman {
 namespace {
@@ -87,22 +91,6 @@ std::string choices_text(std::span<const std::string_view> choices) {
   return text;
 }
 
-/// Bytes of the UTF-8 character at the front of `text`; 0 when there is none.
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  const std::size_t length = lead < 0x80                   ? 1
-                             : lead >= 0xc2 && lead < 0xe0 ? 2
-                             : lead >= 0xe0 && lead < 0xf0 ? 3
-                             : lead >= 0xf0 && lead < 0xf5 ? 4
-                                                           : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0U) != 0x80U) return 0;
-  }
-  return length;
-}
-
 }  // namespace
 
 std::optional<std::string> set_value(const Option& option, std::string_view text,
@@ -147,17 +135,48 @@ std::string shown(std::string_view text) {
   std::string out;
   while (!text.empty()) {
     if (out.size() >= kMaxShown) return out + "...";
-    const std::size_t length = utf8_length(text);
-    const auto byte = static_cast<unsigned char>(text.front());
-    if (length == 0 || byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\x{:02x}", byte);
-      text.remove_prefix(1);
-    } else {
+    if (const std::size_t length = safe_character(text); length > 0) {
       out += text.substr(0, length);
       text.remove_prefix(length);
+      continue;
     }
+    const std::size_t bytes = std::max<std::size_t>(1, utf8_length(text));
+    for (const char c : text.substr(0, bytes)) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    }
+    text.remove_prefix(bytes);
   }
   return out;
+}
+
+std::string shown_handler(const Options& options) {
+  if (options.handler_mode == HandlerMode::noop) return {};
+  if (!may_hold_password(options.handler) || options.handler_argv.empty()) return options.handler;
+  return options.handler_argv.front() + " ...";
+}
+
+std::string_view to_string(HandlerMode mode) {
+  return find_option("HANDLER_MODE")->choices[static_cast<std::size_t>(mode)];
+}
+
+std::string_view without_blanks_around(std::string_view text) {
+  // As UTF-8: byte order mark, no-break space, zero width space.
+  constexpr std::array<std::string_view, 9> kBlanks = {
+      " ", "\t", "\r", "\n", "\v", "\f", "\xef\xbb\xbf", "\xc2\xa0", "\xe2\x80\x8b"};
+  for (bool more = true; more;) {
+    more = false;
+    for (const std::string_view blank : kBlanks) {
+      if (text.size() < blank.size()) continue;
+      if (text.substr(0, blank.size()) == blank) {
+        text.remove_prefix(blank.size());
+        more = true;
+      } else if (text.substr(text.size() - blank.size()) == blank) {
+        text.remove_suffix(blank.size());
+        more = true;
+      }
+    }
+  }
+  return text;
 }
 
 bool same_value(const Option& option, const Options& a, const Options& b) {

@@ -39,6 +39,16 @@ Connection::Connection(const ConnectionSettings& settings)
     : impl_(std::make_unique<Impl>(settings)) {}
 Connection::~Connection() = default;
 
+ReachedDatabase Connection::reached() const {
+  return impl_->reached();
+}
+
+ReachedDatabase Connection::Impl::reached() const {
+  const auto text = [](const char* value) { return std::string(value == nullptr ? "" : value); };
+  return {text(session_->hostname()), text(session_->port()), text(session_->dbname()),
+          text(session_->username())};
+}
+
 Connection::Impl::Impl(const ConnectionSettings& settings) : limit_(settings.watchdog) {
   const std::string conninfo = complete_conninfo(settings);
   try {

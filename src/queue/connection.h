@@ -23,6 +23,12 @@ struct ConnectionSettings {
   Millis watchdog{12000};  ///< a call still unanswered then loses its socket and throws
 };
 
+/// Where a session ended up, of all the hosts and defaults it could have had. No secrets.
+struct ReachedDatabase {
+  std::string host;  ///< or the folder of a unix socket
+  std::string port, database, user;
+};
+
 class Connection {
  public:
   /// Opens the session; blocks for at most connect_timeout a host. Throws DatabaseError.
@@ -30,6 +36,8 @@ class Connection {
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
+
+  ReachedDatabase reached() const;
 
   class Impl;
   Impl& impl() { return *impl_; }

@@ -32,6 +32,7 @@ class Connection::Impl {
 
   /// The server process is the one that greeted us: nobody between swaps sessions.
   bool direct() const { return direct_; }
+  ReachedDatabase reached() const;
   int socket() const { return session_->sock(); }
   /// What came on `channel` since it was listened to, in order. The first call listens.
   std::vector<std::string> notifications(const std::string& channel);

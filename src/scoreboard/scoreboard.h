@@ -51,6 +51,8 @@ struct alignas(64) FleetBoard {
   /// Reasons of an outage that somebody has logged, and when: half a hash, monotonic seconds (see
   /// scoreboard/said.h).
   std::array<std::atomic<std::uint64_t>, 64> said;
+  std::atomic<std::uint32_t> reached;     ///< 1: the log has the database that sessions reached
+  std::atomic<std::uint32_t> first_done;  ///< 1: the log has the first message that was done
   /// Runs in vain by Cause, of all children since the fleet began.
   std::array<std::atomic<std::uint64_t>, kCauseCount> causes;
 };

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/socket_address.h"
+#include "base/terminal_text.h"
 #include "supervisor/http_session.h"
 
 namespace pgforeman {
@@ -42,11 +43,33 @@ std::size_t connection_limit() {
   return std::clamp<std::size_t>(limit.rlim_cur / 2, kMinConnections, kMaxConnections);
 }
 
+constexpr std::string_view kAnyAddress = "::";  // IPv4 and IPv6
+constexpr const char* kAnyIpv4 = "0.0.0.0";
+
+/// What to do about it, by the names of the settings.
+std::string listen_advice(int error, const std::string& address, std::uint16_t port) {
+  const std::string place = ": cannot listen on " + address_and_port(address, port);
+  if (error == EADDRNOTAVAIL) {
+    return "PGFOREMAN_HEALTH_ADDRESS=" + address + place + " (this host does not have the address)";
+  }
+  const std::string setting = "PGFOREMAN_HEALTH_PORT=" + std::to_string(port) + place;
+  if (error == EADDRINUSE) {
+    return setting + " (another process has the port; PGFOREMAN_HEALTH_PORT=0 takes any free one)";
+  }
+  return setting + (error == EACCES ? " (ports below 1024 need a right; take one above)" : "");
+}
+
+/// True where IPv6 cannot be had at all: the kernel lacks it, or a sandbox forbids it.
+bool lacks_ipv6() {
+  const UniqueFd fd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return !fd && errno != EMFILE && errno != ENFILE;
+}
+
 UniqueFd listen_on(const std::string& address, std::uint16_t port) {
   const SocketAddress at = make_socket_address(address, port);
   const auto fail = [&] {
-    throw std::system_error(errno, std::generic_category(),
-                            "cannot listen on " + address_and_port(address, port));
+    const int error = errno;
+    throw std::system_error(error, std::generic_category(), listen_advice(error, address, port));
   };
   UniqueFd fd(::socket(at.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) fail();
@@ -57,9 +80,17 @@ UniqueFd listen_on(const std::string& address, std::uint16_t port) {
     const int off = 0;  // "::" serves IPv4 too, however the host is configured
     ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
   }
-  if (::bind(fd.get(), at.get(), at.size) != 0) fail();
+  if (::bind(fd.get(), at.get(), at.size) != 0) {
+    // IPv6 may be there and be switched off (net.ipv6.conf.all.disable_ipv6).
+    if (errno == EADDRNOTAVAIL && address == kAnyAddress) return listen_on(kAnyIpv4, port);
+    fail();
+  }
   if (::listen(fd.get(), kBacklog) != 0) fail();
   return fd;
+}
+
+UniqueFd listen_anywhere(const std::string& address, std::uint16_t port) {
+  return listen_on(address == kAnyAddress && lacks_ipv6() ? kAnyIpv4 : address, port);
 }
 
 std::uint16_t bound_port(int fd) {
@@ -82,7 +113,7 @@ std::string_view path_of(std::string_view target) {
 
 HttpResponse verdict(bool good, const std::string& reason) {
   if (good) return text_response(200, "ok");
-  return text_response(503, reason.empty() ? "no reason given" : reason);
+  return text_response(503, reason.empty() ? "no reason given" : terminal_text(reason));
 }
 
 HttpResponse route(const HttpRequest& request, const Endpoint::View& view) {
@@ -252,7 +283,7 @@ class Endpoint::Impl final : public HttpSession::Owner, public std::enable_share
 
 Endpoint::Endpoint(boost::asio::io_context& io, const std::string& address, std::uint16_t port,
                    View view)
-    : impl_(std::make_shared<Impl>(io, listen_on(address, port), std::move(view))) {
+    : impl_(std::make_shared<Impl>(io, listen_anywhere(address, port), std::move(view))) {
   impl_->wait_for_connections();
 }
 

@@ -21,7 +21,8 @@ class Endpoint {
   using View = std::function<FleetView()>;
 
   /// Binds and listens at once. `address` is a literal IPv4 or IPv6 address (checked before).
-  /// Port 0: any free one. Throws std::system_error when it cannot be bound.
+  /// "::" is IPv4 and IPv6; where there is no IPv6, IPv4 alone. Port 0: any free one. Throws
+  /// std::system_error, which names the settings, when it cannot be bound.
   Endpoint(boost::asio::io_context& io, const std::string& address, std::uint16_t port, View view);
   ~Endpoint();
 

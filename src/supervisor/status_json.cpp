@@ -1,6 +1,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/terminal_text.h"
 #include "supervisor/endpoint.h"
 
 namespace pgforeman {
@@ -113,8 +114,9 @@ std::string render_status(const FleetView& view) {
                        {"log_lines_dropped", view.log_lines_dropped},
                        {"slots", std::move(slots)},
                        {"maintenance", slot_object(view.maintenance)}};
-  // What came from processes or a database may be no UTF-8; JSON must be.
-  return status.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";  // proves: P41
+  // What came from processes or a database may be no UTF-8, or steer the terminal of a reader.
+  // proves: P41
+  return terminal_json(status.dump(-1, ' ', false, Json::error_handler_t::replace)) + "\n";
 }
 
 }  // namespace pgforeman

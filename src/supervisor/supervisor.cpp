@@ -13,6 +13,7 @@
 #include "base/fork.h"
 #include "base/origin.h"
 #include "supervisor/endpoint.h"
+#include "supervisor/start_log.h"
 
 namespace pgforeman {
 namespace {
@@ -85,10 +86,7 @@ Supervisor::Supervisor(Options options, FleetMains mains)
 Supervisor::~Supervisor() = default;
 
 ExitCode Supervisor::run() {
-  log::info("fleet starts", {{"queue", options_.queue},
-                             {"concurrency", options_.concurrency},
-                             {"health_address", options_.health_address},
-                             {"health_port", endpoint_->port()}});
+  log_start(options_, endpoint_->port());
   wait_for_signals();
   step();
   while (!finished_) {

@@ -56,7 +56,7 @@ class OneShot {
 
 std::string failure(std::uint16_t port, Millis timeout = Millis{2000}) {
   try {
-    const auto answer = http_get("127.0.0.1", port, "/livez", timeout);
+    const auto answer = http_get({"127.0.0.1"}, port, "/livez", timeout);
     return "answered " + std::to_string(answer.status);
   } catch (const HttpGetError& error) {
     return error.what();
@@ -67,18 +67,18 @@ std::string failure(std::uint16_t port, Millis timeout = Millis{2000}) {
 
 TEST_CASE("it gets status and body from the endpoint", "[http_get]") {
   const ServerProcess server;
-  CHECK(http_get("127.0.0.1", server.port, "/livez", Millis{5000}).body == "ok");
-  const HttpAnswer status = http_get("127.0.0.1", server.port, "/status", Millis{5000});
+  CHECK(http_get({"127.0.0.1"}, server.port, "/livez", Millis{5000}).body == "ok");
+  const HttpAnswer status = http_get({"127.0.0.1"}, server.port, "/status", Millis{5000});
   CHECK(status.status == 200);
   CHECK(status.body == render_status(sample_view()));
-  CHECK(http_get("127.0.0.1", server.port, "/nowhere", Millis{5000}).status == 404);
+  CHECK(http_get({"127.0.0.1"}, server.port, "/nowhere", Millis{5000}).status == 404);
 }
 
 TEST_CASE("it gets an answer of megabytes whole", "[http_get]") {
   FleetView view = sample_view();
   view.slots.resize(8000, view.slots[0]);
   const ServerProcess server([&] { return view; });
-  const HttpAnswer status = http_get("127.0.0.1", server.port, "/status", Millis{20'000});
+  const HttpAnswer status = http_get({"127.0.0.1"}, server.port, "/status", Millis{20'000});
   CHECK(status.body.size() > (2u << 20));
   CHECK(status.body == render_status(view));
 }
@@ -88,7 +88,7 @@ TEST_CASE("a 503 is an answer, not a failure", "[http_get]") {
   view.live = false;
   view.not_live_reason = "every slot is crash-looping";
   const ServerProcess server([&] { return view; });
-  const HttpAnswer answer = http_get("127.0.0.1", server.port, "/livez", Millis{5000});
+  const HttpAnswer answer = http_get({"127.0.0.1"}, server.port, "/livez", Millis{5000});
   CHECK(answer.status == 503);
   CHECK(answer.body == "every slot is crash-looping");
 }
@@ -101,7 +101,7 @@ TEST_CASE("nobody there is an error that names address, port and reason", "[http
   }
   CHECK(failure(free_port) ==
         "no answer from 127.0.0.1:" + std::to_string(free_port) + ": Connection refused");
-  CHECK_THROWS_AS(http_get("nowhere", 1, "/", Millis{10}), HttpGetError);
+  CHECK_THROWS_AS(http_get({"nowhere"}, 1, "/", Millis{10}), HttpGetError);
 }
 
 TEST_CASE("a server that says nothing costs no more than the timeout", "[http_get]") {
@@ -132,9 +132,27 @@ TEST_CASE("what does not speak HTTP, or breaks off, is an error", "[http_get]") 
 }
 
 TEST_CASE("any-address is asked on loopback", "[http_get]") {
-  CHECK(connectable_address("0.0.0.0") == "127.0.0.1");
-  CHECK(connectable_address("::") == "::1");
-  CHECK(connectable_address("0:0::0") == "::1");
-  CHECK(connectable_address("10.1.2.3") == "10.1.2.3");
-  CHECK(connectable_address("fd00::1") == "fd00::1");
+  using Addresses = std::vector<std::string>;
+  CHECK(connectable_addresses("0.0.0.0") == Addresses{"127.0.0.1"});
+  CHECK(connectable_addresses("::") == Addresses{"127.0.0.1", "::1"});
+  CHECK(connectable_addresses("0:0::0") == Addresses{"127.0.0.1", "::1"});
+  CHECK(connectable_addresses("10.1.2.3") == Addresses{"10.1.2.3"});
+  CHECK(connectable_addresses("fd00::1") == Addresses{"fd00::1"});
+}
+
+TEST_CASE("the first address that accepts a connection answers, and all are named when none does",
+          "[http_get]") {
+  boost::asio::io_context io;
+  const std::uint16_t free_port = Endpoint(io, "127.0.0.1", 0, sample_view).port();
+  const std::string port = std::to_string(free_port);
+  try {
+    http_get({"127.0.0.1", "127.0.0.2"}, free_port, "/livez", Millis{2000});
+    FAIL("it answered");
+  } catch (const HttpGetError& error) {
+    CHECK(std::string(error.what()) ==
+          "no answer from 127.0.0.1:" + port +
+              ": Connection refused; no answer from 127.0.0.2:" + port + ": Connection refused");
+  }
+  const ServerProcess server;
+  CHECK(http_get({"127.0.0.2", "127.0.0.1"}, server.port, "/livez", Millis{5000}).body == "ok");
 }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "base/terminal_text.h"
 #include "loopback.h"
 #include "support/catch.h"
 
@@ -64,6 +65,13 @@ TEST_CASE("what a dead process left in its explanation cannot move the cursor", 
   const std::string text = fleet_text(render_status(view));
   CHECK(text.find('\x1b') == std::string::npos);
   CHECK_THAT(text, contains("bad [2J news "));
+
+  view.slots[1].last_exit->explain = "a\xc2\x9b\xe2\x80\xae\x7f";
+  std::string status = render_status(view);
+  status.pop_back();
+  CHECK(is_terminal_safe(status));
+  CHECK_THAT(status, contains("a\\u009b\\u202e\\u007f"));
+  CHECK(fleet_text(status).find("a\xef\xbf\xbd") != std::string::npos);
 }
 
 TEST_CASE("the queue is one line, and the figures come from the fleet's answer", "[status]") {

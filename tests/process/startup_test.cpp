@@ -47,6 +47,23 @@ const std::vector<Mistake>& mistakes() {
        {},
        {"HANDLER_MODE", "http", "exec", "jsonl", "noop"}},
       {"a config file that is not there", {{"CONFIG", "/no/such.conf"}}, {}, {"/no/such.conf"}},
+      {"quotes around the address",
+       {{"DATABASE_URL", "'postgresql://u:s3cret@h/d'"}},
+       {},
+       {"PGFOREMAN_DATABASE_URL", "quotes"}},
+      {"another program's scheme",
+       {{"DATABASE_URL", "postgresql+psycopg://u:s3cret@h/d"}},
+       {},
+       {"postgresql+psycopg://", "write postgresql://"}},
+      {"a word that libpq refuses only when it connects",
+       {{"DATABASE_URL", "host=h sslmode=yes"}},
+       {},
+       {"sslmode=yes", "verify-full"}},
+      {"the link of a Service called pgforeman-health",
+       {{"HEALTH_PORT", "tcp://10.0.0.1:8080"}, {"HEALTH_SERVICE_HOST", "10.0.0.1"}},
+       {},
+       {"PGFOREMAN_HEALTH_PORT=tcp://10.0.0.1:8080", "enableServiceLinks: false"}},
+      {"a handler that is not quoted", {}, {"--handler", "cat", "x"}, {"x: ", "'python3 x.py'"}},
       {"two mistakes",
        {{"CONCURRENCY", "abc"}, {"HANDLER_TIMEOUT", "NaN"}},
        {},
@@ -131,7 +148,93 @@ TEST_CASE("A port that is taken ends the start with a code of its own", "[startu
   CHECK(result.code == 74);
   CHECK(result.err.find(std::to_string(holder.port)) != std::string::npos);
   CHECK(result.err.find("in use") != std::string::npos);
+  CHECK(result.err.find("PGFOREMAN_HEALTH_PORT=0 takes any free one") != std::string::npos);
+  CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
+  CHECK(result.out.empty());
   CHECK(result.out.find("child forked") == std::string::npos);
+}
+
+TEST_CASE("The log says what runs on which database, and when the first message is done",
+          "[startup]") {
+  Bed bed;
+  Fleet fleet(bed.settings({{"CONCURRENCY", "2"}, {"DATABASE_URL", bed.conninfo + "\r\n"}}));
+  const auto starts = fleet.log("fleet starts");
+  REQUIRE(starts.size() == 1);
+  const LogLine line = starts[0];
+  const std::string database = bed.sql.query("select current_database()");
+  CHECK(line.level == "info");
+  CHECK(line["queue"] == "q");
+  CHECK(line["handler"] == bed.settings().at("HANDLER"));
+  CHECK(line["handler_mode"] == "exec");
+  CHECK(line["concurrency"] == "2");
+  CHECK(line["database_host"] == ThrowawayPostgres::shared().folder());
+  CHECK(line["database"] == database);
+  CHECK_FALSE(line["version"].empty());
+  // One of the three processes says it for all.
+  const auto reached = fleet.wait_for_log("database reached");
+  REQUIRE(reached);
+  CHECK((*reached)["host"] == ThrowawayPostgres::shared().folder());
+  CHECK((*reached)["database"] == database);
+  CHECK(fleet.log("first message done").empty());
+  bed.send(5);
+  const auto done = fleet.wait_for_log("first message done");
+  REQUIRE(done);
+  CHECK(done->level == "info");
+  CHECK(std::stol((*done)["ms"]) < 10'000);
+  CHECK(bed.wait_until_empty(10s));
+  stop_cleanly(fleet);
+  CHECK(fleet.log("first message done").size() == 1);
+  CHECK(fleet.log("database reached").size() == 1);
+  CHECK(fleet.errors().find("blanks or line ends around its value") != std::string::npos);
+}
+
+TEST_CASE("By default the endpoint and its commands work over IPv4 and IPv6", "[startup]") {
+  if (read_file("/proc/net/if_inet6").find("00000000000000000000000000000001") ==
+      std::string::npos) {
+    WARN("this host has no IPv6");
+    return;
+  }
+  Fleet fleet({{"HANDLER", "/bin/true"},
+               {"HEALTH_ADDRESS", ""},
+               {"DATABASE_URL", "postgresql://x@[::1]:1/x"}},
+              Fleet::Wait::port);
+  const std::string port = "--health-port=" + std::to_string(fleet.port());
+  for (const std::string address : {"::1", "127.0.0.1", "::", "0.0.0.0"}) {
+    INFO(address);
+    CHECK(run_command({"health", "--health-address=" + address, port}).code == 0);
+  }
+  CHECK(run_command({"health", port}).code == 0);
+}
+
+TEST_CASE("A tool never touches a database that the environment names", "[startup]") {
+  auto& others = ThrowawayPostgres::shared();
+  const std::string conninfo = others.create_database("others");
+  const TempFolder folder;
+  Launch tool;
+  tool.environment = clean_environment();
+  tool.environment["PGFOREMAN_DATABASE_URL"] = conninfo;
+  tool.environment["DATABASE_URL"] = conninfo;
+  tool.environment["PGHOST"] = others.folder();
+  tool.environment["PGPORT"] = std::to_string(others.port());
+  tool.environment["PGDATABASE"] = "others";
+  tool.environment["PGUSER"] = "postgres";
+  tool.out = folder.file("out");
+  tool.err = folder.file("err");
+  // As tools/demo and tools/show-causes do it.
+  const std::string script =
+      "set -euo pipefail; . " PGFOREMAN_DOCS "/../tools/lib/postgres.sh; mkdir " +
+      folder.file("server") + "; trap postgres_stop EXIT; postgres_start " + folder.file("server") +
+      "; " + binary_path() + " migrate; " + binary_path() + " send q 1; env | grep ^PG | sort";
+  tool.argv = {"/bin/bash", "-c", script};
+  const auto ended = wait_for_end(launch(tool), 60s);
+  INFO(read_file(tool.err));
+  REQUIRE(ended);
+  CHECK(ended->code == 0);
+  Sql sql(conninfo);
+  CHECK(sql.number("select count(*) from pg_namespace where nspname = 'pgforeman'") == 0);
+  const std::string out = read_file(tool.out);
+  CHECK(out.find("PGFOREMAN_") == std::string::npos);
+  CHECK(out.find("PGHOST=" + folder.file("server")) != std::string::npos);
 }
 
 TEST_CASE("A refused password is said once, tried again, and works when it is right", "[startup]") {

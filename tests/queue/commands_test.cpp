@@ -3,10 +3,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
 
+#include "base/terminal_text.h"
 #include "queue/database.h"
 
 using namespace pgforeman;
@@ -263,6 +265,32 @@ TEST_CASE("dead shows, retries and lists letters that have one id", "[commands]"
   CHECK_THAT(retried.out, contains("retried 2 dead letters\n1 of them under new ids") &&
                               contains("\n1 is now "));
   CHECK(db.left() == 2);
+}
+
+TEST_CASE("Neither payloads nor errors nor words steer the terminal of a command", "[commands]") {
+  Database db;
+  const std::string bad =
+      "a\xc2\x9b"
+      "31m\x7f\xe2\x80\xae";
+  db.send("{\"n\": \"" + bad + "\"}");
+  bury(db, bad);
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"dead", "list"},
+                                                {"dead", "list", "--json"},
+                                                {"dead", "show", "1"},
+                                                {"dead", "show", "1", "--json"},
+                                                {"send", "q", bad},
+                                                {"send", bad, "1"},
+                                                {"dead", bad},
+                                                {"migrate", bad},
+                                                {bad}}) {
+    const Ended ended = run(db.conninfo, words);
+    INFO(ended.out << ended.err);
+    std::string text = ended.out + ended.err;
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    CHECK(is_terminal_safe(text));
+  }
+  CHECK_THAT(run(db.conninfo, {"dead", "show", "1", "--json"}).out,
+             contains(R"("payload":{"n": "a\u009b31m\u007f\u202e"})"));
 }
 
 TEST_CASE("dead names what is wrong with its words", "[commands]") {

@@ -119,7 +119,7 @@ std::map<std::string, std::string> clean_environment() {
     const auto equals = entry.find('=');
     if (equals == std::string::npos || entry.compare(0, 9, "PGFOREMAN") == 0) continue;
     // libpq's own are all PG and capitals.
-    if (entry.compare(0, 2, "PG") == 0) continue;
+    if (entry.compare(0, 2, "PG") == 0 || entry.compare(0, 12, "DATABASE_URL") == 0) continue;
     all[entry.substr(0, equals)] = entry.substr(equals + 1);
   }
   return all;

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/log_sink.h"
+#include "base/terminal_text.h"
 #include "support/catch.h"
 
 using namespace pgforeman;
@@ -84,6 +85,30 @@ TEST_CASE("A text line quotes what would be ambiguous and stays one line", "[log
   CHECK(line.find(R"(explain="killed by SIGKILL\nreally")") != std::string::npos);
   CHECK(line.find("pid2=7") != std::string::npos);
   CHECK(std::count(line.begin(), line.end(), '\n') == 1);
+}
+
+TEST_CASE("A log line never steers a terminal, as text or as JSON", "[log]") {
+  Pipe pipe;
+  const std::string bad =
+      "a\xc2\x9b"
+      "31m\x9b\x1b[2J\x7f\xe2\x80\xae"
+      "b";
+  log::configure(log::Level::info, log::Format::text, pipe.write.get());
+  log::info(bad, {{"error", bad}, {"one", "\x9bword"}});
+  std::string line = pipe.drain();
+  line.pop_back();
+  INFO(line);
+  CHECK(is_terminal_safe(line));
+  log::configure(log::Level::info, log::Format::json, pipe.write.get());
+  log::info(bad, {{"error", bad}});
+  line = pipe.drain();
+  line.pop_back();
+  INFO(line);
+  CHECK(is_terminal_safe(line));
+  CHECK(nlohmann::json::parse(line)["error"] ==
+        "a\xc2\x9b"
+        "31m\xef\xbf\xbd\x1b[2J\x7f\xe2\x80\xae"
+        "b");
 }
 
 TEST_CASE("Below the level nothing is written", "[log]") {

@@ -44,7 +44,8 @@ TEST_CASE("What a handler or Kubernetes finds in an environment is no surprise",
        "PGFOREMAN_SERVICE_HOST=10.0.0.1", "PGFOREMAN_SERVICE_PORT=8080",
        "PGFOREMAN_SERVICE_PORT_HTTP=8080", "PGFOREMAN_PORT=tcp://10.0.0.1:8080",
        "PGFOREMAN_PORT_8080_TCP=tcp://10.0.0.1:8080", "PGFOREMAN_PORT_8080_TCP_ADDR=10.0.0.1",
-       "PGFOREMAN_WEB_SERVICE_HOST=10.0.0.1", "PGFOREMAN_WEB_PORT_80_TCP_PROTO=tcp"});
+       "PGFOREMAN_WEB_SERVICE_HOST=10.0.0.1", "PGFOREMAN_WEB_PORT_80_TCP_PROTO=tcp",
+       "PGFOREMAN_WEB_PORT=tcp://10.0.0.1:80", "PGFOREMAN_HEALTH_SERVICE_PORT=8080"});
   CHECK(settings.warnings.empty());
   CHECK(settings.values.empty());
 }
@@ -78,6 +79,113 @@ TEST_CASE("Only an address that libpq can read is accepted, and none is ever quo
   }
 }
 
+TEST_CASE("Blanks and line ends around a value are dropped, and that is said", "[environment]") {
+  const auto settings =
+      scan_environment({"PGFOREMAN_QUEUE= mail\r\n", "PGFOREMAN_DATABASE_URL=\xef\xbb\xbfhost=h\n",
+                        "PGFOREMAN_HANDLER_ENV_A= kept "});
+  CHECK(settings.values == StringMap{{"QUEUE", "mail"}, {"DATABASE_URL", "host=h"}});
+  CHECK(settings.handler_env == StringMap{{"A", " kept "}});
+  CHECK(settings.warnings ==
+        Texts{"PGFOREMAN_QUEUE: blanks or line ends around its value were dropped",
+              "PGFOREMAN_DATABASE_URL: blanks or line ends around its value were dropped"});
+}
+
+TEST_CASE("An address as platforms and frameworks mangle it is refused with the cause",
+          "[environment]") {
+  struct Case {
+    std::string address;
+    std::string cause;
+  };
+  const std::string rest = "u:hunter2@h:5432/d";
+  const std::vector<Case> cases = {
+      {"\"postgresql://" + rest + "\"", "quotes"},
+      {"'postgresql://" + rest + "'", "quotes"},
+      {"'postgresql://" + rest, "quotes"},
+      {"postgresql://" + rest + "\"", "quotes"},
+      {"\xe2\x80\x9cpostgresql://" + rest + "\xe2\x80\x9d", "quotes"},
+      {"\\\"postgres://" + rest + "\\\"", "quotes"},
+      {"psql 'postgres://" + rest + "'", "psql command"},
+      {"DATABASE_URL=postgres://" + rest, "line of an env file"},
+      {"export X=postgres://" + rest, "line of an env file"},
+      {"DATABASE_URL: postgres://" + rest, "line of an env file"},
+      {"{\"password\":\"hunter2\"}", "JSON"},
+      {"${DATABASE_URL}", "reference"},
+      {"$(DATABASE_URL)", "reference"},
+      {"{{ .Values.url }}", "reference"},
+      {"cG9zdGdyZXNxbDovL3U6aHVudGVyMg==", "base64"},
+      {"/run/secrets/url", "PGFOREMAN_DATABASE_URL_FILE"},
+      {"postgresql+psycopg://" + rest, "postgresql+psycopg"},
+      {"postgresql+psycopg2://" + rest, "SQLAlchemy"},
+      {"postgresql+asyncpg://" + rest, "SQLAlchemy"},
+      {"postgres+asyncpg://" + rest, "scheme"},
+      {"jdbc:postgresql://h:5432/d?user=u&password=hunter2", "JDBC"},
+      {"ecto://" + rest, "Ecto"},
+      {"postgis://" + rest, "scheme"},
+      {"pgsql://" + rest, "PHP"},
+      {"prisma+postgres://" + rest, "Prisma"},
+      {"POSTGRES://" + rest, "capitals"},
+      {"mysql://" + rest, "mysql://"},
+      {"mongodb+srv://" + rest, "PostgreSQL"},
+      {"sqlite:///" + rest, "sqlite"},
+      {"hunter2://" + rest, "scheme"},
+      {"tcp://10.0.0.1:5432", "service link"},
+      {"postgres:" + rest, "://"},
+      {"postgres:/" + rest, "://"},
+      {rest, "no scheme"},
+      {"h:5432/d", "no scheme"},
+      {"postgresql://" + rest + "?schema=public", "schema of Prisma"},
+      {"postgresql://" + rest + "?sslmode=require&connection_limit=5", "connection_limit"},
+      {"postgresql://" + rest + "?pgbouncer=true", "pgbouncer"},
+      {"postgresql://" + rest + "?currentSchema=x", "JDBC"},
+      {"postgresql://" + rest + "?pool=5&timeout=5000", "Rails"},
+      {"postgresql://" + rest + "?serverVersion=16&charset=utf8", "Symfony"},
+      {"postgresql://" + rest + "?supa=base-pooler.x", "Supabase"},
+      {"postgresql://" + rest + "?ssl=require", "sslmode"},
+      {"postgresql://" + rest + "?sslmode=require&amp;connect_timeout=3", "&amp;"},
+      {"postgresql://" + rest + "?hunter2=1", "not shown"},
+      {"postgresql://" + rest + "?sslmode=yes", "sslmode=yes, which must be disable"},
+      {"postgresql://" + rest + "?sslmode=no-verify", "verify-full"},
+      {"postgresql://" + rest + "?connect_timeout=5s", "whole number"},
+      {"host=h sslmode=true password=hunter2", "sslmode=true"},
+      {"host=h username=u password=hunter2", "user"},
+      {"host=h database=d password=hunter2", "dbname"},
+      {"Host=h;Port=5432;Username=u;Password=hunter2", "semicolons"},
+      {"postgresql://u:[YOUR-PASSWORD]@h/d", "placeholder"},
+      {"postgresql://u:<password>@h/d", "placeholder"},
+      {"postgresql://u:${PGPASSWORD}@h/d", "placeholder"},
+      {"postgresql://u:hunter2@$(DB_HOST)/d", "placeholder"},
+      {"postgresql://u:hunter2@fd00::1:5432/d", "brackets"},
+      {"host=[::1] password=hunter2", "brackets"},
+      {"host=h:5432 password=hunter2", "port"},
+      {"host=tcp://10.0.0.1:5432 password=hunter2", "service link"},
+      {"postgresql://" + rest + " sslmode=require", "blank"},
+      {"postgresql://u:hunter2\n@h/d", "line end"},
+  };
+  for (const auto& [address, cause] : cases) {
+    INFO(address);
+    const auto problem = conninfo_problem(address);
+    REQUIRE(problem);
+    INFO(*problem);
+    CHECK(test::contains(*problem, cause));
+    CHECK_FALSE(test::contains(*problem, "hunter2"));
+  }
+}
+
+TEST_CASE("An address that is right is taken, whoever made it", "[environment]") {
+  for (const char* address :
+       {"postgresql://u:p@[::1]:5432/d", "postgres://u:p@[fd00::1],h:5433/d",
+        "postgres://u:p@h.neon.tech/d?sslmode=require&channel_binding=require",
+        "postgres://u:p@h.flycast:5432/d?sslmode=disable", "postgres://u:p@h/d?ssl=true",
+        "postgresql://u.ref:p@aws-0.pooler.supabase.com:6543/postgres",
+        "postgres://u:p%40%2F%3A@h/d?application_name=a%20b&options=-c%20a%3Db",
+        "host=/var/run/postgresql user=u password='a b' dbname=d", "host=::1 port=5432",
+        "host=h target_session_attrs=read-write", "postgres://u@/d?host=/tmp",
+        "host=@abstract dbname='d'", "postgresql://u:p$x{}@h/d"}) {
+    INFO(address);
+    CHECK(conninfo_problem(address).value_or("") == "");
+  }
+}
+
 TEST_CASE("PGPASSWORD counts only where the address has no password", "[environment]") {
   CHECK(with_password("", "p") == "password='p'");
   CHECK(with_password("host=h", "a'b\\c d") == "host='h' password='a\\'b\\\\c d'");
@@ -102,7 +210,9 @@ TEST_CASE("An address is read from a file's only line", "[environment]") {
   CHECK(*read("host=h").value == "host=h");
   CHECK(read("").problem == "is empty; it must hold what DATABASE_URL would");
   CHECK(read("\n").problem == "is empty; it must hold what DATABASE_URL would");
-  CHECK(read("host=h\n\n").problem == "holds more than one line");
+  CHECK(*read("\xef\xbb\xbf host=h \r\n\n").value == "host=h");
+  CHECK(read("host=h\nport=1\n").problem == "holds more than one line");
+  CHECK(test::contains(read("\xff\xfeh").problem, "UTF-16"));
   CHECK(read(std::string("host=\0h", 7)).problem == "holds a NUL byte");
   CHECK(test::contains(read("hunter2").problem, "is neither a postgresql:// URL nor"));
   CHECK_FALSE(test::contains(read("hunter2").problem, "hunter2"));

@@ -74,8 +74,36 @@ TEST_CASE("A command line without a program is refused", "[handler_command]") {
   CHECK(resolve_handler("'cat", "/bin").problem == "has a single quote that is never closed");
 }
 
-TEST_CASE("Words that only a shell understands are noticed", "[handler_command]") {
-  CHECK(shell_operator_in({"cat", ">", "/tmp/x"}) == ">");
-  CHECK(shell_operator_in({"a", "&&", "b"}) == "&&");
-  CHECK(shell_operator_in({"sh", "-c", "a | b"}).empty());
+TEST_CASE("What only a shell understands is noticed, but not what is quoted or for a shell",
+          "[handler_command]") {
+  struct Case {
+    const char* command;
+    const char* noticed;
+  };
+  const auto c = GENERATE(values<Case>({
+      {"cat > /tmp/x", ">"},
+      {"a && b", "&&"},
+      {"cat # note", "#"},
+      {"cat #note", "#note"},
+      {"$HOME/bin/x", "$HOME"},
+      {"python3 \"${APP_DIR}/x.py\"", "${APP_DIR}"},
+      {"cat $(date)", "$("},
+      {"cat `date`", "`"},
+      {"~/bin/x", "~/bin/x"},
+      {"cat '|' '#'", ""},
+      {"cat a#b", ""},
+      {"awk '{print $1}'", ""},
+      {"grep a$ x", ""},
+      {"cat \\$HOME", ""},
+      {"sh -c 'a | b # c'", ""},
+      {"/bin/bash -ec \"echo $HOME\"", ""},
+      {"env A=1 sh -c \"echo $A\"", ""},
+  }));
+  INFO(c.command);
+  CHECK(shell_syntax_in(c.command) == c.noticed);
+}
+
+TEST_CASE("A variable or quotes around a whole command are named", "[handler_command]") {
+  CHECK(test::contains(resolve_handler("A=1 cat", "/bin").problem, "PGFOREMAN_HANDLER_ENV_"));
+  CHECK(test::contains(resolve_handler("'cat x'", "/bin").problem, "quotes make one word"));
 }

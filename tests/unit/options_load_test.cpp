@@ -23,7 +23,7 @@ TEST_CASE("Without settings every option has its documented default", "[load]") 
   CHECK(options.max_attempts == 5);
   CHECK(options.retry_backoff == std::chrono::seconds(1));
   CHECK(options.retry_backoff_max == std::chrono::minutes(5));
-  CHECK(options.health_address == "0.0.0.0");
+  CHECK(options.health_address == "::");
   CHECK(options.health_port == 8080);
   CHECK(options.boot_timeout == std::chrono::seconds(30));
   CHECK(options.shutdown_grace == std::chrono::seconds(25));
@@ -110,6 +110,61 @@ TEST_CASE("A handler's words for a shell are warned of", "[load]") {
   CHECK(result.warnings ==
         Texts{"--handler: no shell reads it, so the handler gets '>' as a word; write sh -c '...' "
               "for a shell"});
+}
+
+TEST_CASE("A handler's comment or variable is warned of, or explains why it is not found",
+          "[load]") {
+  const LoadResult note = load(Command::run, {"--handler", "cat # note"}, {"PATH=/bin:/usr/bin"});
+  CHECK(note.errors.empty());
+  CHECK(contains(messages(note), "the handler gets '#' as a word"));
+  const LoadResult home = load(Command::run, {"--handler", "$HOME/x"});
+  CHECK(contains(messages(home), "no shell reads it, so '$HOME' stays as it is"));
+}
+
+TEST_CASE("What Kubernetes and other frameworks set is named as the cause", "[load]") {
+  struct Case {
+    Environment environment;
+    std::vector<std::string> said;
+  };
+  const std::vector<Case> cases = {
+      {{"PGFOREMAN_HEALTH_PORT=tcp://10.0.0.1:8080", "PGFOREMAN_HEALTH_SERVICE_HOST=10.0.0.1",
+        "PGFOREMAN_HEALTH_SERVICE_PORT=8080", "PGFOREMAN_HEALTH_PORT_8080_TCP=tcp://10.0.0.1:8080"},
+       {"PGFOREMAN_HEALTH_PORT=tcp://10.0.0.1:8080", "service link", "enableServiceLinks: false",
+        "rename the Service"}},
+      {{"PGHOST=h", "PGPORT=tcp://10.0.0.1:5432"}, {"PGPORT=tcp://10.0.0.1:5432", "service link"}},
+      {{"PGHOST=h", "PGPORT=\"5432\""}, {"PGPORT=\"5432\"", "65535"}},
+      {{"PGHOST=tcp://10.0.0.1:5432"}, {"PGHOST=tcp://10.0.0.1:5432", "service link"}},
+      {{"PGHOST=h:5432"}, {"PGHOST=h:5432", "port"}},
+      {{"PGHOST=h\n"}, {"PGHOST=h\\x0a", "line end"}},
+      {{"PGHOST=postgres://u:hunter2@h/d"}, {"PGHOST", "scheme"}},
+      {{"PGHOST=h", "PGDATABASE=postgres://u:hunter2@h/d"},
+       {"PGDATABASE", "PGFOREMAN_DATABASE_URL"}},
+      {{"PGHOST=h", "PGSSLMODE=yes"}, {"PGSSLMODE=yes", "verify-full"}},
+      {{"DATABASE_URL=postgres://u:hunter2@h/d"},
+       {"PGFOREMAN_DATABASE_URL: is not set", "DATABASE_URL is, but"}},
+      {{"POSTGRES_URL=postgres://u:hunter2@h/d"}, {"POSTGRES_URL is, but"}},
+      {{"PGFOREMAN_DATABASE_URL= \n"}, {"PGFOREMAN_DATABASE_URL", "nothing but blanks"}},
+      {{"PGFOREMAN_QUEUE=\"mail\""}, {"PGFOREMAN_QUEUE=\"mail\"", "its quotes are part"}},
+  };
+  for (const auto& [environment, said] : cases) {
+    const LoadResult result = load(Command::run, {}, environment);
+    const std::string text = messages(result);
+    INFO(text);
+    CHECK(result.errors.size() == 1);
+    for (const std::string& part : said) {
+      INFO(part);
+      CHECK(contains(text, part));
+    }
+    CHECK_FALSE(contains(text, "hunter2"));
+    CHECK_FALSE(contains(text, "is no variable"));
+  }
+  // What libpq will not look at is no mistake.
+  for (const Environment& environment :
+       {Environment{"PGFOREMAN_DATABASE_URL=postgres://h:5432/d", "PGHOST=tcp://10.0.0.1:5432",
+                    "PGPORT=tcp://10.0.0.1:5432", "DATABASE_URL=x"},
+        Environment{"PGHOST=h", "DATABASE_URL=postgres://u:p@h/d"}}) {
+    CHECK(messages(load(Command::run, {}, environment)).empty());
+  }
 }
 
 TEST_CASE("The handler is looked up in the PATH it was started with", "[load]") {

@@ -6,6 +6,10 @@
 
 postgres_pid=
 
+# A tool works on its own server and on no database that the caller's environment names. From here
+# on, so that a tool cannot forget it: pgforeman's settings, libpq's, and what platforms set.
+unset ${!PGFOREMAN_@} ${!PG@} DATABASE_URL DATABASE_URL_FILE
+
 # The newest server that is installed: Debian keeps them in a folder per version.
 postgres_bin() {
   local newest
@@ -37,7 +41,6 @@ postgres_start() {
   ) &
   postgres_pid=$!
   export PGHOST=$folder PGUSER=postgres PGDATABASE=postgres
-  unset PGPORT PGPASSWORD PGSERVICE PGSSLMODE PGOPTIONS
   for ((tries = 0; tries < 300; ++tries)); do
     if "$bin/pg_isready" --quiet; then return 0; fi
     kill -0 "$postgres_pid" 2>/dev/null || break

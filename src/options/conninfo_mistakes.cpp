@@ -1,0 +1,387 @@
+#include "options/conninfo_mistakes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "options/text_rules.h"
+
+namespace pgforeman {
+namespace {
+
+using Problem = std::optional<std::string>;
+using Pair = std::pair<std::string_view, std::string_view>;
+
+constexpr std::string_view kWrite =
+    "write postgresql://user:password@host:port/database (its value is not shown)";
+
+bool starts_with(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
+
+bool ends_with(std::string_view text, std::string_view end) {
+  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+bool holds(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return out;
+}
+
+bool consists_of(std::string_view text, std::string_view characters) {
+  return !text.empty() && text.find_first_not_of(characters) == std::string_view::npos;
+}
+
+constexpr std::string_view kCapitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+constexpr std::string_view kSmall = "abcdefghijklmnopqrstuvwxyz0123456789";
+constexpr std::string_view kSchemeSigns = "abcdefghijklmnopqrstuvwxyz0123456789+.-_:";
+
+// Whose a scheme is that stands for PostgreSQL, and those of other servers.
+constexpr std::array<Pair, 21> kSchemes = {{{"postgresql+", "SQLAlchemy"},
+                                            {"postgres+", "SQLAlchemy"},
+                                            {"jdbc:", "Java's JDBC"},
+                                            {"r2dbc:", "Java's R2DBC"},
+                                            {"ecto", "Elixir's Ecto"},
+                                            {"postgis", "GeoDjango and Rails"},
+                                            {"pgsql", "PHP"},
+                                            {"pdo", "PHP"},
+                                            {"psql", "django-environ"},
+                                            {"psycopg", "Python"},
+                                            {"asyncpg", "Python"},
+                                            {"pgx", "Go"},
+                                            {"pg", "another program"},
+                                            {"prisma", "Prisma"},
+                                            {"cockroach", "CockroachDB's drivers"},
+                                            {"crdb", "CockroachDB's drivers"},
+                                            {"timescale", "TimescaleDB's drivers"},
+                                            {"redshift", "Redshift's drivers"},
+                                            {"npgsql", ".NET"},
+                                            {"postgrex", "Elixir"},
+                                            {"neon", "Neon's drivers"}}};
+constexpr std::array<std::string_view, 17> kOthers = {
+    "mysql",   "mariadb", "sqlite", "mssql",    "sqlserver", "oracle",
+    "mongodb", "redis",   "valkey", "memcache", "amqp",      "kafka",
+    "nats",    "http",    "ftp",    "file",     "clickhouse"};
+
+Problem scheme_problem(std::string_view text) {
+  const auto end = text.find("://");
+  if (end == std::string_view::npos) return std::nullopt;
+  const std::string scheme = lower(text.substr(0, end));
+  if (!consists_of(scheme, kSchemeSigns)) return std::nullopt;  // a later part of the address
+  if (scheme == "postgresql" || scheme == "postgres") {
+    if (scheme == text.substr(0, end)) return std::nullopt;
+    return fmt::format("has its scheme in capitals: libpq wants {}:// in small letters", scheme);
+  }
+  if (is_service_link(text)) {
+    return "is a service link of Kubernetes and not the address of a database: set it in the pod's "
+           "spec, and enableServiceLinks: false";
+  }
+  for (const std::string_view other : kOthers) {
+    if (!starts_with(scheme, other)) continue;
+    return fmt::format("begins with {}://, so it is no address of a PostgreSQL database; {}", other,
+                       kWrite);
+  }
+  for (const auto& [prefix, whose] : kSchemes) {
+    if (!starts_with(scheme, prefix)) continue;
+    return fmt::format(
+        "has the scheme {}:// of {}, which libpq does not know: write postgresql:// instead{}",
+        scheme.substr(0, 24), whose,
+        starts_with(scheme, "jdbc") ? ", with user and password before the host" : "");
+  }
+  return fmt::format("has a scheme that libpq does not know; {}", kWrite);
+}
+
+Problem quotes_problem(std::string_view text) {
+  constexpr std::array<std::string_view, 9> kQuotes = {
+      "\"",           "'",           "`", "\\\"", "\\'", "\xe2\x80\x9c", "\xe2\x80\x9d",
+      "\xe2\x80\x98", "\xe2\x80\x99"};
+  const bool url = holds(text, "://");
+  for (const std::string_view quote : kQuotes) {
+    // The last value of keyword=value pairs may end in a quote.
+    if (!starts_with(text, quote) && !(url && ends_with(text, quote))) continue;
+    return "is in quotes, which are part of the value: `docker run --env-file`, ConfigMaps and "
+           "config files do not remove them; write it without";
+  }
+  return std::nullopt;
+}
+
+/// "DATABASE_URL=postgres://...", "export X=...", "DATABASE_URL: ...".
+bool is_assignment(std::string_view text) {
+  if (starts_with(text, "export ") || starts_with(text, "set ") || starts_with(text, "$env:")) {
+    return true;
+  }
+  const auto sign = text.find_first_of("=: ");
+  return sign != std::string_view::npos && holds(text.substr(sign + 1), "://") &&
+         consists_of(text.substr(0, sign), kCapitals);
+}
+
+Problem without_scheme(std::string_view text) {
+  for (const std::string_view scheme : {"postgresql", "postgres"}) {
+    if (!starts_with(text, scheme)) continue;
+    const std::string_view rest = text.substr(scheme.size());
+    if (starts_with(rest, ":") || starts_with(rest, "/")) {
+      return fmt::format("lacks the :// behind its scheme; {}", kWrite);
+    }
+  }
+  const auto at = text.find_first_of("@=");
+  const bool has_user = at != std::string_view::npos && text[at] == '@';
+  const bool place = !holds(text, "=") && !holds(text, " ") && text.find_first_of(":/") > 0 &&
+                     text.find_first_of(":/") != std::string_view::npos;
+  if (!has_user && !place) return std::nullopt;
+  return fmt::format("has no scheme; {}", kWrite);
+}
+
+// Parameters that are not libpq's, and whose they are.
+constexpr std::array<Pair, 52> kForeign = {{{"schema", "Prisma"},
+                                            {"connection_limit", "Prisma"},
+                                            {"pool_timeout", "Prisma"},
+                                            {"pgbouncer", "Prisma"},
+                                            {"socket_timeout", "Prisma"},
+                                            {"statement_cache_size", "Prisma"},
+                                            {"sslaccept", "Prisma"},
+                                            {"sslidentity", "Prisma"},
+                                            {"single_use_connections", "Prisma"},
+                                            {"pool", "Rails"},
+                                            {"prepared_statements", "Rails"},
+                                            {"reaping_frequency", "Rails"},
+                                            {"checkout_timeout", "Rails"},
+                                            {"timeout", "Rails"},
+                                            {"encoding", "Rails"},
+                                            {"adapter", "Rails"},
+                                            {"advisory_locks", "Rails"},
+                                            {"schema_search_path", "Rails"},
+                                            {"min_messages", "Rails"},
+                                            {"variables", "Rails"},
+                                            {"currentschema", "JDBC"},
+                                            {"applicationname", "JDBC"},
+                                            {"rewritebatchedinserts", "JDBC"},
+                                            {"preparethreshold", "JDBC"},
+                                            {"sslfactory", "JDBC"},
+                                            {"stringtype", "JDBC"},
+                                            {"tcpkeepalive", "JDBC"},
+                                            {"sockettimeout", "JDBC"},
+                                            {"logintimeout", "JDBC"},
+                                            {"connecttimeout", "JDBC"},
+                                            {"targetservertype", "JDBC"},
+                                            {"loadbalancehosts", "JDBC"},
+                                            {"serverversion", "Symfony"},
+                                            {"charset", "Symfony"},
+                                            {"uselibpqcompat", "node-postgres"},
+                                            {"max", "postgres.js"},
+                                            {"idle_timeout", "postgres.js"},
+                                            {"prepare", "postgres.js"},
+                                            {"supa", "Supabase"},
+                                            {"workaround", "Supabase"},
+                                            {"pool_size", "Ecto"},
+                                            {"pool_max_conns", "pgx"},
+                                            {"pool_min_conns", "pgx"},
+                                            {"pool_max_conn_lifetime", "pgx"},
+                                            {"default_query_exec_mode", "pgx"},
+                                            {"conn_max_age", "Django"},
+                                            {"conn_health_checks", "Django"},
+                                            {"prepared_statement_cache_size", "SQLAlchemy"},
+                                            {"async_fallback", "SQLAlchemy"},
+                                            {"command_timeout", "asyncpg"},
+                                            {"search_path", "pgx"},
+                                            {"statement_timeout", "node-postgres"}}};
+
+Problem query_problem(std::string_view text) {
+  const auto question = text.find('?');
+  if (question == std::string_view::npos) return std::nullopt;
+  std::string_view query = text.substr(question + 1);
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    const std::string_view key = pair.substr(0, pair.find('='));
+    if (key == "ssl" && pair != "ssl=true") {
+      return "has the parameter ssl, which libpq does not know: write sslmode=require or "
+             "sslmode=disable";
+    }
+    if (starts_with(key, "amp;")) return "has &amp; where & belongs between its parameters";
+    const auto foreign = std::find_if(kForeign.begin(), kForeign.end(),
+                                      [&](const Pair& known) { return known.first == lower(key); });
+    if (foreign != kForeign.end()) {
+      return fmt::format(
+          "has the parameter {} of {}, which libpq does not know: remove it (pgforeman's schema is "
+          "always called pgforeman)",
+          foreign->first, foreign->second);
+    }
+    if (!key.empty() && key != "ssl" && !is_conninfo_keyword(std::string(key))) {
+      return "has a parameter after its ? that libpq does not know (it is not shown): remove it; "
+             "sslmode, connect_timeout, application_name and options are some that it knows";
+    }
+  }
+  return std::nullopt;
+}
+
+Problem keyword_problem(std::string_view text) {
+  constexpr std::array<Pair, 12> kNames = {{{"username", "user"},
+                                            {"user id", "user"},
+                                            {"userid", "user"},
+                                            {"uid", "user"},
+                                            {"database", "dbname"},
+                                            {"db", "dbname"},
+                                            {"pass", "password"},
+                                            {"pwd", "password"},
+                                            {"server", "host"},
+                                            {"hostname", "host"},
+                                            {"data source", "host"},
+                                            {"ssl mode", "sslmode"}}};
+  if (holds(text, ";") && holds(text, "=")) {
+    return fmt::format("has semicolons between its parts, as .NET and PDO write it; {}", kWrite);
+  }
+  const std::string small = " " + lower(text);
+  for (const auto& [name, right] : kNames) {
+    if (!holds(small, fmt::format(" {}=", name))) continue;
+    return fmt::format("has the keyword {}, which libpq does not know: it is {} there", name,
+                       right);
+  }
+  return std::nullopt;
+}
+
+/// "${NAME}", "$(NAME)", "{{ name }}", "<password>", "[YOUR-PASSWORD]" as a whole.
+bool is_placeholder(std::string_view value) {
+  for (const auto& [front, back] : std::array<Pair, 6>{
+           {{"${", "}"}, {"$(", ")"}, {"{{", "}}"}, {"<", ">"}, {"[", "]"}, {"%(", ")s"}}}) {
+    const bool address = front == "[" && holds(value, ":");  // IPv6
+    if (value.size() > 3 && !address && starts_with(value, front) && ends_with(value, back)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+bool is_service_link(std::string_view value) {
+  for (const std::string_view scheme : {"tcp://", "udp://", "sctp://"}) {
+    if (starts_with(value, scheme)) {
+      return consists_of(value.substr(scheme.size()), "0123456789abcdefABCDEF.:[]");
+    }
+  }
+  return false;
+}
+
+Problem mistaken_shape(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  if (starts_with(text, "psql ")) {
+    return "is a psql command: only the address in it belongs here";
+  }
+  if (auto problem = quotes_problem(text)) return problem;
+  if (is_assignment(text)) {
+    return "begins with a name and =, as a line of an env file does: only what follows them "
+           "belongs "
+           "here";
+  }
+  if (text.front() == '{' && text.substr(0, 2) != "{{") {
+    return fmt::format("is JSON, as secret stores keep it; {}", kWrite);
+  }
+  if (text.front() == '$' || starts_with(text, "{{") || text.front() == '<') {
+    return "is a reference to a variable that nothing has replaced: env files and ConfigMaps do "
+           "not "
+           "expand them (its value is not shown)";
+  }
+  if (starts_with(text, "cG9zdGdy")) {
+    return "is in base64: a Secret's `data` is encoded once, `stringData` not at all";
+  }
+  if ((text.front() == '/' || text.front() == '.') && !holds(text, "=")) {
+    return "is a path: set PGFOREMAN_DATABASE_URL_FILE to it instead";
+  }
+  if (auto problem = scheme_problem(text)) return problem;
+  const bool url = starts_with(text, "postgresql://") || starts_with(text, "postgres://");
+  if (!url) return without_scheme(text);
+  const auto bad = std::find_if(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) <= ' ' || c == 0x7f;
+  });
+  if (bad == text.end()) return std::nullopt;
+  return *bad == ' ' ? "has a blank in it: a URL has none, %20 stands for one (its value is not "
+                       "shown)"
+                     : "has a line end or another control character in it (its value is not shown)";
+}
+
+Problem foreign_parameter(std::string_view text) {
+  return holds(text, "://") ? query_problem(text) : keyword_problem(text);
+}
+
+Problem value_problem(std::string_view keyword, std::string_view value) {
+  constexpr std::array<Pair, 9> kWords = {
+      {{"sslmode", "disable, allow, prefer, require, verify-ca or verify-full"},
+       {"channel_binding", "disable, prefer or require"},
+       {"gssencmode", "disable, prefer or require"},
+       {"target_session_attrs", "any, read-write, read-only, primary, standby or prefer-standby"},
+       {"sslcertmode", "disable, allow or require"},
+       {"sslnegotiation", "postgres or direct"},
+       {"load_balance_hosts", "disable or random"},
+       {"ssl_min_protocol_version", "TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3"},
+       {"ssl_max_protocol_version", "TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3"}}};
+  for (const auto& [name, allowed] : kWords) {
+    if (name != keyword) continue;
+    std::string_view rest = allowed;
+    while (!rest.empty()) {
+      const std::string_view word = rest.substr(0, rest.find_first_of(", "));
+      rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+      const bool versions = starts_with(name, "ssl_");  // in any case, and "" is the default
+      if (word == value && word != "or" && !word.empty()) return std::nullopt;
+      if (versions && (value.empty() || lower(word) == lower(value))) return std::nullopt;
+    }
+    return fmt::format("must be {}", allowed);
+  }
+  constexpr std::array<std::string_view, 6> kNumbers = {"connect_timeout",  "keepalives",
+                                                        "keepalives_idle",  "keepalives_interval",
+                                                        "keepalives_count", "tcp_user_timeout"};
+  if (std::find(kNumbers.begin(), kNumbers.end(), keyword) == kNumbers.end()) return std::nullopt;
+  const std::string_view digits = value.substr(value.find_first_of("-+") == 0 ? 1 : 0);
+  if (value.empty() || (consists_of(digits, "0123456789") && digits.size() < 10)) {
+    return std::nullopt;
+  }
+  return "must be a whole number";
+}
+
+Problem host_problem(std::string_view host) {
+  if (is_service_link(host)) {
+    return "is a service link of Kubernetes: only the address in it belongs here, or the name of "
+           "the Service";
+  }
+  if (holds(host, "://")) return "has a scheme: only the name or address of the host belongs here";
+  if (starts_with(host, "[")) return "is in brackets, which belong into URLs only";
+  if (host.find_first_of(" \t\r\n\"'") != std::string_view::npos && !starts_with(host, "/")) {
+    return "has a blank, a line end or a quote in it";
+  }
+  const auto colon = host.find(':');
+  if (colon != std::string_view::npos && colon > 0 && !starts_with(host, "/") &&
+      consists_of(host.substr(colon + 1), "0123456789")) {
+    return "has a port behind it: the port is a value of its own";
+  }
+  return std::nullopt;
+}
+
+Problem mistaken_value(const ConninfoValues& values) {
+  for (const auto& [keyword, value] : values) {
+    if (const auto problem = value_problem(keyword, value)) {
+      // A short word of letters is no password that went astray.
+      const bool plain = value.size() <= 12 && consists_of(lower(value), std::string(kSmall) + "-");
+      return fmt::format("has {}{}, which {}", keyword, plain ? "=" + value : "", *problem);
+    }
+    if ((keyword == "host" || keyword == "hostaddr" || keyword == "dbname" || keyword == "user" ||
+         keyword == "password") &&
+        is_placeholder(value)) {
+      return fmt::format(
+          "has a placeholder or a reference that nothing has replaced for its {} (its value is not "
+          "shown)",
+          keyword);
+    }
+  }
+  const auto host = values.find("host");
+  if (host == values.end()) return std::nullopt;
+  if (const auto problem = host_problem(host->second)) return "has a host that " + *problem;
+  return std::nullopt;
+}
+
+}  // namespace pgforeman
