@@ -161,8 +161,8 @@ Struck kill_group(Stage& stage, Dice& dice) {
   return Fault::Struck{actor->name, [&stage, actor] { stage.replace(*actor); }};
 }
 
-/// What the kernel sends for a file's size or for processor time, which ends whoever ignores it
-/// not.
+/// What the kernel sends for a file's size or for processor time: it ends a process that does not
+/// ignore it.
 Struck signal_of_a_limit(Stage& stage, Dice& dice) {
   const Actor& actor = stage.any(dice);
   if (actor.end != Actor::End::none) return std::nullopt;
