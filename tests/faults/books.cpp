@@ -195,7 +195,7 @@ void audit_runs(const Books& books, const MessageEnd& end, const std::vector<Led
   }
 }
 
-/// By SIGTERM, SIGINT or SIGHUP, which is no crash whoever sent it.
+/// By SIGTERM, SIGINT or SIGHUP, which is no crash, wherever it came from.
 bool was_asked(const MessageEnd::Vain& run) {
   return run.cause == "signal" &&
          (run.signal == "SIGTERM" || run.signal == "SIGINT" || run.signal == "SIGHUP");
@@ -250,7 +250,7 @@ void count(const MessageEnd& end, Verdict& verdict) {
 }
 
 /// Takes out what `end`'s message ran before it was set back to an earlier state, or under a claim
-/// made before, but for the run that may have told that it is done all the same.
+/// made before, but for the run that may have settled it all the same.
 void take_out_earlier_life(const Books& books, const MessageEnd& end, std::vector<LedgerRun>& runs,
                            Verdict& verdict) {
   double until = 0;

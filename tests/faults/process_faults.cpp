@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include "faults/stage.h"
 #include "support/shared_memory.h"
@@ -162,8 +161,8 @@ Struck kill_group(Stage& stage, Dice& dice) {
   return Fault::Struck{actor->name, [&stage, actor] { stage.replace(*actor); }};
 }
 
-/// What the kernel sends for a file's size or for processor time, which ends whoever ignores it
-/// not.
+/// What the kernel sends for a file's size or for processor time: it ends a process that does not
+/// ignore it.
 Struck signal_of_a_limit(Stage& stage, Dice& dice) {
   const Actor& actor = stage.any(dice);
   if (actor.end != Actor::End::none) return std::nullopt;
@@ -179,10 +178,15 @@ Struck signal_of_a_limit(Stage& stage, Dice& dice) {
 }
 
 Struck exit_0_on_term(Stage& stage, Dice&) {
-  const std::string sign = stage.ledger() + ".exit-0";
-  if (std::filesystem::exists(sign)) return std::nullopt;
-  std::ofstream{sign};
-  return Fault::Struck{"", [sign] { std::filesystem::remove(sign); }};
+  if (stage.handlers_exit_0()) return std::nullopt;
+  stage.let_handlers_exit_0(true);
+  return Fault::Struck{"", [&stage] { stage.let_handlers_exit_0(false); }};
+}
+
+/// But not where exit code 0 would follow: nothing tells that from being done.
+Struck tell_handler(Stage& stage, Dice& dice) {
+  if (stage.handlers_exit_0()) return std::nullopt;
+  return signal_handler(SIGTERM)(stage, dice);
 }
 
 Struck resize(Stage& stage, Dice& dice) {

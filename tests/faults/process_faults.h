@@ -24,6 +24,7 @@ std::optional<Fault::Struck> tell_all(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> kill_group(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> signal_of_a_limit(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> exit_0_on_term(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> tell_handler(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> no_descriptors(Stage& stage, Dice& dice);
 
 }  // namespace pgforeman::test

@@ -13,9 +13,9 @@ class Backup {
   /// Dumps the queue's schema. Throws std::runtime_error when that fails.
   Backup(const ThrowawayPostgres& server, const std::string& database);
 
-  /// In one transaction, so that nobody sees half of it. public.gone (see records.h) forgets what
-  /// is in the queue again. Throws std::runtime_error when it is not possible at the moment, and
-  /// again for a second without a try.
+  /// In one transaction, so that no session sees half of it. public.gone (see records.h) forgets
+  /// what is in the queue again. Throws std::runtime_error when it is not possible at the moment,
+  /// and again for a second without a try.
   Restore restore();
 
  private:

@@ -31,7 +31,7 @@ const Settings kCommon = {
     {"CRASH_LOOP_COUNT", "100"}, {"RESTART_BACKOFF_MAX", "1s"}, {"SHUTDOWN_GRACE", "5s"},
 };
 
-constexpr std::chrono::seconds kEnd{30};
+constexpr std::chrono::seconds kEnd{30}, kLongestRun{5};
 constexpr const char* kRole = Pooler::kOtherUser;  ///< of the fleets that are not the owner's
 
 }  // namespace
@@ -153,6 +153,18 @@ std::unique_ptr<Sql> Stage::session() const {
       "set default_transaction_read_only = off;"
       "set default_transaction_isolation = 'read committed'");
   return session;
+}
+
+void Stage::let_handlers_exit_0(bool let) {
+  const std::string sign = ledger() + ".exit-0";  // see handler.cpp
+  if (let) std::ofstream{sign};
+  if (!let) std::filesystem::remove(sign);
+  exit_0_ = let;
+  exit_0_until_ = std::chrono::steady_clock::now() + kLongestRun;
+}
+
+bool Stage::handlers_exit_0() const {
+  return exit_0_ || std::chrono::steady_clock::now() < exit_0_until_;
 }
 
 bool Stage::wait_until_empty(std::chrono::milliseconds limit) {

@@ -2,6 +2,7 @@
 // What a fault run plays on: a PostgreSQL server, fleets that reach it through a network that can
 // break, and what the catalogue's faults need to do to them.
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -64,6 +65,9 @@ class Stage {
   std::unique_ptr<Sql> session() const;
   void set_server_away(bool away) { server_away_ = away; }
   bool server_away() const { return server_away_; }
+  /// Whether handlers end with code 0 on SIGTERM, those included that began when they did.
+  void let_handlers_exit_0(bool let);
+  bool handlers_exit_0() const;
   /// A dump was made that is to be restored.
   void set_restoring(bool restoring) { restoring_ = restoring; }
   bool restoring() const { return restoring_; }
@@ -92,6 +96,8 @@ class Stage {
   std::unique_ptr<Sql> sql_;
   bool server_away_ = false, restoring_ = false;
   std::vector<Restore> restores_;
+  bool exit_0_ = false;
+  std::chrono::steady_clock::time_point exit_0_until_{};
   std::vector<Actor> actors_;
   std::map<std::string, std::size_t> windows_;
   std::vector<std::string> problems_;
