@@ -17,14 +17,6 @@ using Pair = std::pair<std::string_view, std::string_view>;
 constexpr std::string_view kWrite =
     "write postgresql://user:password@host:port/database (its value is not shown)";
 
-bool starts_with(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
-
-bool ends_with(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
 bool holds(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
@@ -84,16 +76,16 @@ Problem scheme_problem(std::string_view text) {
            "spec, and enableServiceLinks: false";
   }
   for (const std::string_view other : kOthers) {
-    if (!starts_with(scheme, other)) continue;
+    if (!scheme.starts_with(other)) continue;
     return fmt::format("begins with {}://, so it is no address of a PostgreSQL database; {}", other,
                        kWrite);
   }
   for (const auto& [prefix, whose] : kSchemes) {
-    if (!starts_with(scheme, prefix)) continue;
+    if (!scheme.starts_with(prefix)) continue;
     return fmt::format(
         "has the scheme {}:// of {}, which libpq does not know: write postgresql:// instead{}",
         scheme.substr(0, 24), whose,
-        starts_with(scheme, "jdbc") ? ", with user and password before the host" : "");
+        scheme.starts_with("jdbc") ? ", with user and password before the host" : "");
   }
   return fmt::format("has a scheme that libpq does not know; {}", kWrite);
 }
@@ -105,7 +97,7 @@ Problem quotes_problem(std::string_view text) {
   const bool url = holds(text, "://");
   for (const std::string_view quote : kQuotes) {
     // The last value of keyword=value pairs may end in a quote.
-    if (!starts_with(text, quote) && !(url && ends_with(text, quote))) continue;
+    if (!text.starts_with(quote) && !(url && text.ends_with(quote))) continue;
     return "is in quotes, which are part of the value: `docker run --env-file`, ConfigMaps and "
            "config files do not remove them; write it without";
   }
@@ -114,7 +106,7 @@ Problem quotes_problem(std::string_view text) {
 
 /// "DATABASE_URL=postgres://...", "export X=...", "DATABASE_URL: ...".
 bool is_assignment(std::string_view text) {
-  if (starts_with(text, "export ") || starts_with(text, "set ") || starts_with(text, "$env:")) {
+  if (text.starts_with("export ") || text.starts_with("set ") || text.starts_with("$env:")) {
     return true;
   }
   const auto sign = text.find_first_of("=: ");
@@ -124,9 +116,9 @@ bool is_assignment(std::string_view text) {
 
 Problem without_scheme(std::string_view text) {
   for (const std::string_view scheme : {"postgresql", "postgres"}) {
-    if (!starts_with(text, scheme)) continue;
+    if (!text.starts_with(scheme)) continue;
     const std::string_view rest = text.substr(scheme.size());
-    if (starts_with(rest, ":") || starts_with(rest, "/")) {
+    if (rest.starts_with(":") || rest.starts_with("/")) {
       return fmt::format("lacks the :// behind its scheme; {}", kWrite);
     }
   }
@@ -204,7 +196,7 @@ Problem query_problem(std::string_view text) {
       return "has the parameter ssl, which libpq does not know: write sslmode=require or "
              "sslmode=disable";
     }
-    if (starts_with(key, "amp;")) return "has &amp; where & belongs between its parameters";
+    if (key.starts_with("amp;")) return "has &amp; where & belongs between its parameters";
     const auto foreign = std::find_if(kForeign.begin(), kForeign.end(),
                                       [&](const Pair& known) { return known.first == lower(key); });
     if (foreign != kForeign.end()) {
@@ -251,7 +243,7 @@ bool is_placeholder(std::string_view value) {
   for (const auto& [front, back] : std::array<Pair, 6>{
            {{"${", "}"}, {"$(", ")"}, {"{{", "}}"}, {"<", ">"}, {"[", "]"}, {"%(", ")s"}}}) {
     const bool address = front == "[" && holds(value, ":");  // IPv6
-    if (value.size() > 3 && !address && starts_with(value, front) && ends_with(value, back)) {
+    if (value.size() > 3 && !address && value.starts_with(front) && value.ends_with(back)) {
       return true;
     }
   }
@@ -262,7 +254,7 @@ bool is_placeholder(std::string_view value) {
 
 bool is_service_link(std::string_view value) {
   for (const std::string_view scheme : {"tcp://", "udp://", "sctp://"}) {
-    if (starts_with(value, scheme)) {
+    if (value.starts_with(scheme)) {
       return consists_of(value.substr(scheme.size()), "0123456789abcdefABCDEF.:[]");
     }
   }
@@ -271,7 +263,7 @@ bool is_service_link(std::string_view value) {
 
 Problem mistaken_shape(std::string_view text) {
   if (text.empty()) return std::nullopt;
-  if (starts_with(text, "psql ")) {
+  if (text.starts_with("psql ")) {
     return "is a psql command: only the address in it belongs here";
   }
   if (auto problem = quotes_problem(text)) return problem;
@@ -283,19 +275,19 @@ Problem mistaken_shape(std::string_view text) {
   if (text.front() == '{' && text.substr(0, 2) != "{{") {
     return fmt::format("is JSON, as secret stores keep it; {}", kWrite);
   }
-  if (text.front() == '$' || starts_with(text, "{{") || text.front() == '<') {
+  if (text.front() == '$' || text.starts_with("{{") || text.front() == '<') {
     return "is a reference to a variable that nothing has replaced: env files and ConfigMaps do "
            "not "
            "expand them (its value is not shown)";
   }
-  if (starts_with(text, "cG9zdGdy")) {
+  if (text.starts_with("cG9zdGdy")) {
     return "is in base64: a Secret's `data` is encoded once, `stringData` not at all";
   }
   if ((text.front() == '/' || text.front() == '.') && !holds(text, "=")) {
     return "is a path: set PGFOREMAN_DATABASE_URL_FILE to it instead";
   }
   if (auto problem = scheme_problem(text)) return problem;
-  const bool url = starts_with(text, "postgresql://") || starts_with(text, "postgres://");
+  const bool url = text.starts_with("postgresql://") || text.starts_with("postgres://");
   if (!url) return without_scheme(text);
   const auto bad = std::find_if(text.begin(), text.end(), [](char c) {
     return static_cast<unsigned char>(c) <= ' ' || c == 0x7f;
@@ -327,7 +319,7 @@ Problem value_problem(std::string_view keyword, std::string_view value) {
     while (!rest.empty()) {
       const std::string_view word = rest.substr(0, rest.find_first_of(", "));
       rest.remove_prefix(std::min(rest.size(), word.size() + 1));
-      const bool versions = starts_with(name, "ssl_");  // in any case, and "" is the default
+      const bool versions = name.starts_with("ssl_");  // in any case, and "" is the default
       if (word == value && word != "or" && !word.empty()) return std::nullopt;
       if (versions && (value.empty() || lower(word) == lower(value))) return std::nullopt;
     }
@@ -350,12 +342,12 @@ Problem host_problem(std::string_view host) {
            "the Service";
   }
   if (holds(host, "://")) return "has a scheme: only the name or address of the host belongs here";
-  if (starts_with(host, "[")) return "is in brackets, which belong into URLs only";
-  if (host.find_first_of(" \t\r\n\"'") != std::string_view::npos && !starts_with(host, "/")) {
+  if (host.starts_with("[")) return "is in brackets, which belong into URLs only";
+  if (host.find_first_of(" \t\r\n\"'") != std::string_view::npos && !host.starts_with("/")) {
     return "has a blank, a line end or a quote in it";
   }
   const auto colon = host.find(':');
-  if (colon != std::string_view::npos && colon > 0 && !starts_with(host, "/") &&
+  if (colon != std::string_view::npos && colon > 0 && !host.starts_with("/") &&
       consists_of(host.substr(colon + 1), "0123456789")) {
     return "has a port behind it: the port is a value of its own";
   }

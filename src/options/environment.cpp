@@ -30,10 +30,6 @@ std::string& database_url_storage() {
   return url;
 }
 
-bool starts_with(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
-
 std::string_view name_of(std::string_view entry) {
   return entry.substr(0, entry.find('='));
 }
@@ -68,11 +64,11 @@ constexpr std::array<std::string_view, 5> kHandlerContract = {"MESSAGE_ID", "ATT
 bool is_service_link_name(std::string_view name, std::string_view value) {
   for (const std::string_view mark :
        {"SERVICE_HOST", "SERVICE_PORT", "_SERVICE_HOST", "_SERVICE_PORT"}) {
-    if (mark.front() == '_' ? name.find(mark) != std::string_view::npos : starts_with(name, mark)) {
+    if (mark.front() == '_' ? name.find(mark) != std::string_view::npos : name.starts_with(mark)) {
       return true;
     }
   }
-  if (name == "PORT" || starts_with(name, "PORT_")) return true;
+  if (name == "PORT" || name.starts_with("PORT_")) return true;
   if (is_service_link(value)) return true;  // <SERVICE>_PORT
   for (const std::string_view protocol : {"_TCP", "_UDP", "_SCTP"}) {
     if (name.find("_PORT_") != std::string_view::npos &&
@@ -130,7 +126,7 @@ EnvironmentSettings scan_environment(const Environment& environment) {
   EnvironmentSettings settings;
   for (const std::string& entry : environment) {
     std::string_view name = name_of(entry);
-    if (!starts_with(name, kVariablePrefix)) continue;
+    if (!name.starts_with(kVariablePrefix)) continue;
     const std::string variable(name);
     const std::string_view value = value_of(entry);
     name.remove_prefix(kVariablePrefix.size());
@@ -143,7 +139,7 @@ EnvironmentSettings scan_environment(const Environment& environment) {
       }
       continue;
     }
-    if (starts_with(name, kHandlerEnvPrefix)) {
+    if (name.starts_with(kHandlerEnvPrefix)) {
       name.remove_prefix(kHandlerEnvPrefix.size());
       if (!is_variable_name(name)) {
         settings.warnings.push_back(shown(variable) +
@@ -167,7 +163,7 @@ std::vector<std::string> make_handler_environment(const Environment& environment
   std::vector<std::string> result;
   for (const std::string& entry : environment) {
     const std::string_view name = name_of(entry);
-    const bool ours = name == kPassword || starts_with(name, kVariablePrefix);
+    const bool ours = name == kPassword || name.starts_with(kVariablePrefix);
     if (!ours && handler_env.find(name) == handler_env.end()) result.push_back(entry);
   }
   for (const auto& [name, value] : handler_env) result.push_back(name + "=" + value);
