@@ -70,7 +70,7 @@ create table pgforeman.dead_message (
   payload     json not null,
   headers     jsonb not null,
   history     jsonb not null,
-  primary key (id, died_at)
+  primary key (id, died_at)  -- proves: P29 letters
 );
 
 create index dead_message_queue on pgforeman.dead_message (queue, died_at, id);

@@ -280,7 +280,7 @@ begin
     select c.ready, c.scheduled, c.running, c.dead, c.oldest_seconds, c.capped
     into ready, scheduled, running, dead, oldest_seconds, capped
     from pgforeman.counts(tick.queue, tick.passed) c;
-    behind := pgforeman.ids_are_behind();
+    behind := pgforeman.ids_are_behind();  -- proves: P29 sequence
   end if;
   return next;
 end
