@@ -22,7 +22,7 @@ const std::vector<Fault>& catalogue() {
       {"handler-stop", "a handler is stopped", 0.2, 5, 3, kept, stop_handler, 1},
       {"handler-term", "a handler is told to end, and its fleet is not", 0, 0, 3, kept,
        tell_handler, 0, true, true},
-      {"handler-exit-0", "handlers end with code 0 on SIGTERM", 10, 20, 2, kept, exit_0_on_term},
+      {"handler-exit-0", "handlers end with code 0 on SIGTERM", 3, 6, 3, kept, exit_0_on_term},
       {"limit-signal", "SIGXFSZ or SIGXCPU to one of a fleet's own processes", 0, 0, 5, kept,
        signal_of_a_limit},
       {"maintenance-kill", "maintenance is killed", 0, 0, 6, kept, signal_maintenance(SIGKILL)},
