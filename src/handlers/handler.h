@@ -25,6 +25,13 @@ enum class StopReason {
   lease_lost,  ///< somebody else holds the message now: whatever it says no longer counts
 };
 
+/// What the fleet knows, and is told, of how the program starts. Each may be empty.
+struct StartNews {
+  std::function<bool()> has_worked;  ///< some run of it succeeded since the fleet began
+  std::function<void(std::string_view why)> failed;
+  std::function<void()> lives;  ///< it reads, or has not ended for a while; no more than a hint
+};
+
 struct HandlerSettings {
   std::vector<std::string> argv;         ///< resolved: argv[0] is a path that can be executed
   std::vector<std::string> environment;  ///< "KEY=value": what the handler may see, no secrets
@@ -33,6 +40,8 @@ struct HandlerSettings {
   Millis kill_grace{0};    ///< between TERM and KILL of the handler's process group
   std::size_t window = 1;  ///< jsonl: messages it may hold, the running one included
   std::function<void(std::string_view)> on_stderr{};  ///< each chunk as it comes; may be empty
+  StartNews start_news{};
+  Millis hint_after{5000};  ///< jsonl: without a first answer ever
 };
 
 class Handler {
@@ -76,7 +85,7 @@ class Handler {
   virtual std::vector<pid_t> pids() const = 0;
 
   /// How often in a row the program could not be started, or ended (or broke the contract) before
-  /// its first answer: while this is not 0, wait with a backoff before the next message.
+  /// it read of a message: while this is not 0, wait with a backoff before the next one.
   virtual int failed_starts() const = 0;
 };
 

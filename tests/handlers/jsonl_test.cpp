@@ -153,7 +153,9 @@ TEST_CASE("at the deadline the process is ended and the next message gets a new 
   const pid_t leader = handler_pid(loop);
   const Outcome outcome = loop.finish();
   CHECK(outcome.kind == Kind::retry);
-  CHECK(outcome.error == "timed out after 500ms: stuck");
+  CHECK(outcome.error ==
+        "timed out after 500ms without a first answer: does it speak jsonl, and does it flush its "
+        "output after each answer?; stderr: stuck");
   CHECK(gone(leader));
   CHECK(gone(grandchild));
   CHECK(loop.handle(message(2)).kind == Kind::done);
