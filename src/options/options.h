@@ -15,6 +15,7 @@
 namespace pgforeman {
 
 enum class HandlerMode { exec, jsonl, noop };
+enum class YesNo { no, yes };
 
 struct Options {
   std::string config;             ///< path of the config file; empty: none
@@ -25,6 +26,7 @@ struct Options {
   std::string handler;
   HandlerMode handler_mode = HandlerMode::exec;
   int handler_window = 1;
+  YesNo noop_discards = YesNo::no;
   Millis handler_timeout{};
   Millis visibility_timeout{};
   int batch = 0;  ///< 0: auto

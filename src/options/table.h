@@ -17,9 +17,9 @@
 namespace pgforeman {
 
 /// The member a value is written to; its type says how the text is parsed.
-using Target =
-    std::variant<std::string Options::*, int Options::*, Millis Options::*, ByteSize Options::*,
-                 HandlerMode Options::*, log::Format Options::*, log::Level Options::*>;
+using Target = std::variant<std::string Options::*, int Options::*, Millis Options::*,
+                            ByteSize Options::*, HandlerMode Options::*, YesNo Options::*,
+                            log::Format Options::*, log::Level Options::*>;
 
 /// What a text must look like: `allowed` completes "must be ...".
 struct TextRule {

@@ -71,6 +71,7 @@ Supervisor::Supervisor(Options options, FleetMains mains)
       signals_(io_, open_signalfd(kSignals).release()),
       tick_(io_) {
   for (UniqueFd& bell : bells_) bell = make_eventfd();
+  begin_program(scoreboard_->handler(), options_);
   open_child_list();
   inherited_ = children_now();
   // Orphans of a dead consumer come to us, not to init, so that none is left behind.
@@ -101,7 +102,18 @@ ExitCode Supervisor::run() {
   }
   endpoint_.reset();
   log::info("fleet ended");
+  if (noop_refused_) return ExitCode::config;
   return policy_.gave_up() ? ExitCode::cannot_fork : ExitCode::ok;
+}
+
+/// The consumer that looked has logged why.
+void Supervisor::end_refused_noop() {
+  const bool refused = options_.handler_mode == HandlerMode::noop &&
+                       options_.noop_discards == YesNo::no &&
+                       scoreboard_->handler().noop_look.load() == kNoopRefused;
+  if (!refused || noop_refused_) return;
+  noop_refused_ = true;
+  policy_.stop(Clock::now());
 }
 
 void Supervisor::wait_for_signals() {
@@ -135,6 +147,10 @@ void Supervisor::handle_signal(int signal) {
       if (!policy_.stopping()) {
         log::info("fleet drains", {{"signal", ::sigabbrev_np(signal)},
                                    {"grace_ms", options_.shutdown_grace.count()}});
+        const std::string running = running_messages();
+        if (signal == SIGINT && !running.empty()) {
+          log::info("handlers still run: interrupt again to end them now", {{"messages", running}});
+        }
       }
       policy_.stop(now);
       if (signal == SIGINT && ++interrupts_ == 2) {
@@ -162,6 +178,7 @@ void Supervisor::handle_signal(int signal) {
 
 void Supervisor::step() {
   oom_.refresh(Clock::now());
+  end_refused_noop();
   const auto actions = policy_.tick(Clock::now(), observe(), ledgers_.any_orphans());
   if (policy_.stopping()) scoreboard_->fleet().ends_at_ms.store(to_ms(policy_.ends_at()));
   for (const auto& action : actions) apply(action);
@@ -353,6 +370,7 @@ void Supervisor::reload() {
   log::info("options read again, children are replaced one by one", {{"changed", names}});
   options_ = std::move(loaded.options);
   log::set_level(options_.log_level, options_.log_format);
+  begin_program(scoreboard_->handler(), options_);
   policy_.replace_all(PolicySettings(options_), Clock::now());
 }
 
