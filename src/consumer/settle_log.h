@@ -9,6 +9,7 @@
 namespace pgforeman {
 
 /// `outcome` is what was to be settled, if anything was. Logs no payload.
-void log_settled(const Message& message, const std::optional<Outcome>& outcome, Settled settled);
+void log_settled(const Message& message, const std::optional<Outcome>& outcome, Settled settled,
+                 const RetryRule& rule);
 
 }  // namespace pgforeman

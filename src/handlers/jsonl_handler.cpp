@@ -277,7 +277,6 @@ class JsonlHandler final : public Handler {
     if (run_->verdict) return;
     run_->verdict = {Cause::contract, "the handler " + std::string(what)};
     run_->deadline.cancel();
-    // One that has read of the message has started.
     if (process_->read_nothing_from(run_->line.begin)) {
       starts_.failed(*process_, run_->verdict->second);
     }
@@ -298,8 +297,7 @@ class JsonlHandler final : public Handler {
       if (may_start_over(*process) && start_over()) return;
       return finish(outcome_of_exit(*process, exit));
     }
-    starts_.failed(*process,
-                   not_started_outcome("the handler " + ended(exit), process->tail.text()).error);
+    starts_.ended_idle(*process, exit);
     process->log_end(exit);
   }
 

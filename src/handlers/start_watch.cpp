@@ -59,6 +59,11 @@ void StartWatch::cannot_spawn(const std::string& why) {
   if (news_.failed) news_.failed(why);
 }
 
+void StartWatch::ended_idle(JsonlProcess& process, const ChildExit& exit) {
+  if (process.lives && exit.signal == 0 && exit.exit_code == 0) return;
+  failed(process, not_started_outcome("the handler " + ended(exit), process.tail.text()).error);
+}
+
 std::string StartWatch::doubt_after_timeout() const {
   return ever_answered_ ? std::string() : std::string(" without a first answer: ") + kQuestion;
 }

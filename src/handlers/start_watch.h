@@ -32,6 +32,8 @@ class StartWatch {
   /// It ended, or did something wrong, before it read of a message. Counts once a process.
   void failed(JsonlProcess& process, const std::string& why);
   void cannot_spawn(const std::string& why);
+  /// It ended without a message to run: a failure, unless it had waited and ended with code 0.
+  void ended_idle(JsonlProcess& process, const ChildExit& exit);
 
   /// Logs it, but not each of thousands.
   void mended(const JsonlProcess& process, const std::string& what);

@@ -34,6 +34,7 @@ void note_failed_start(HandlerBoard& board, std::uint64_t program, std::string_v
   }
   board.problem[size].store('\0', std::memory_order_relaxed);
   board.failed_starts.fetch_add(1);
+  // proves: P17
   if (board.start.load() != StartState::started) board.start.store(StartState::failed);
 }
 

@@ -42,8 +42,8 @@ TEST_CASE("Each cause is told apart, in both modes", "[causes]") {
   const std::vector<Case> cases = {
       {"exec", R"({"do": "fail", "code": 3})", "exit_code", "max_attempts",
        "exited with code 3; stderr: it broke", "3", "-"},
-      {"exec", R"({"do": "fail", "code": 65})", "dead", "handler", "exited with code 65; stderr: it broke",
-       "65", "-"},
+      {"exec", R"({"do": "fail", "code": 65})", "dead", "handler",
+       "exited with code 65; stderr: it broke", "65", "-"},
       {"exec", R"({"do": "die", "signal": 11})", "signal", "max_crashes",
        "killed by SIGSEGV: first words\nlast words", "-", "SIGSEGV"},
       {"exec", R"({"do": "die", "signal": 9})", "signal", "max_crashes",
