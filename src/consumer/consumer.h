@@ -29,7 +29,6 @@ namespace pgforeman {
 class Consumer {
  public:
   explicit Consumer(const ChildContext& context);
-
   /// Works until told to drain; then hands back what it holds.
   void run();
 

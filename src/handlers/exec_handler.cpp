@@ -168,7 +168,7 @@ class ExecHandler final : public Handler {
     failed_starts_ = 0;
     std::string tail = run.tail.text();
     Outcome outcome = exec_outcome(exit, run.ending, settings_.timeout, run.result.text(), tail);
-    // proves: P77
+    // proves: P77 mode
     if (outcome.kind == Outcome::Kind::done && run.answers.found()) {
       outcome = retry_outcome(Cause::contract,
                               "this handler speaks jsonl: set HANDLER_MODE=jsonl (with exec its "

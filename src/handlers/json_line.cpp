@@ -65,7 +65,7 @@ Parsed<Json> parse_object(std::string_view line, std::string* warning) {
   Json answer = parse(line, warning);
   if (answer.is_discarded()) {
     warning->clear();
-    // proves: P77
+    // proves: P77 answer
     answer = parse(mend_json(line), warning);
     warn(*warning, "it is no strict JSON: " + excerpt(line));
     if (!answer.is_object()) {
@@ -150,7 +150,7 @@ std::string json_string(std::string_view text) {
 
 std::string idempotency_key(const Message& message) {
   return std::to_string(message.lease.id) + "-" +
-         // proves: P29
+         // proves: P29 key
          std::to_string(message.enqueued_at.time_since_epoch().count());
 }
 

@@ -56,6 +56,8 @@ struct Option {
 
 /// Every option, grouped.
 std::span<const Option> option_table();
+/// Those of the group "Fleet".
+std::span<const Option> fleet_options();
 
 /// Finds by name as in the table ("QUEUE"); null when there is none.
 const Option* find_option(std::string_view name);

@@ -45,7 +45,7 @@ bool Brake::failed(std::int64_t id, bool probe, TimePoint now) {
     if (probe) lengthen(kLongest, now);
     return false;
   }
-  // proves: P77
+  // proves: P77 pace
   return every_run_fails(now) && engage(std::min(backoff_, kLongest), now);
 }
 
