@@ -135,3 +135,18 @@ TEST_CASE("A bug during a message holds up no other message", "[handler]") {
       fleet.log("the handler keeps failing at its start, waiting before the next message").empty());
   stop_cleanly(fleet);
 }
+
+TEST_CASE("Ctrl-C names the messages that still run, and a second one ends them", "[handler]") {
+  Bed bed;
+  bed.send(1, R"({"do": "hold"})");
+  Fleet fleet(bed.settings());
+  REQUIRE(bed.wait_for_runs(1));
+  fleet.signal(SIGINT);
+  const auto line = fleet.wait_for_log("handlers still run: interrupt again to end them now");
+  REQUIRE(line);
+  CHECK((*line)["messages"] == std::to_string(bed.runs().at(0).id));
+  fleet.signal(SIGINT);
+  const auto ended = fleet.wait_end(10s);
+  REQUIRE(ended);
+  CHECK(ended->code == 0);
+}
