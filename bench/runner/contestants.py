@@ -214,6 +214,8 @@ class Pgforeman(Contestant):
     def start(self, database, children, batch, latencies=None, idle=True):
         mode = self.options.get("mode", "noop")
         settings = {"PGFOREMAN_HANDLER_MODE": mode}
+        if mode == "noop":
+            settings["PGFOREMAN_NOOP_DISCARDS"] = "yes"
         if mode == "exec":
             settings["PGFOREMAN_HANDLER"] = "true"
         if mode == "jsonl":

@@ -90,6 +90,22 @@ std::string by_cause(const Json& status, const char* key) {
   return text.empty() ? "none" : text;
 }
 
+/// Empty when all is well.
+std::string handler_text(const Json& handler) {
+  std::string text;
+  if (const std::string problem = words(handler, "start_problem"); !problem.empty()) {
+    text = fmt::format("NOT STARTED, {} tries: {}", with_commas(integer(handler, "failed_starts")),
+                       problem);
+  }
+  if (flag(handler, "braking")) {
+    text +=
+        fmt::format("{}SLOWED DOWN: the last {} runs failed; the next one in {}",
+                    text.empty() ? "" : "; ", with_commas(integer(handler, "failed_runs_in_a_row")),
+                    human_seconds(number(handler, "next_run_in_seconds")));
+  }
+  return text;
+}
+
 std::string header(const Json& status) {
   const Json messages = member(status, "messages");
   std::string totals;
@@ -111,6 +127,9 @@ std::string header(const Json& status) {
       {"messages", totals},
       {"failures", by_cause(status, "failures_by_cause")},
       {"exits", by_cause(status, "exits_by_cause")}};
+  if (const std::string text = handler_text(member(status, "handler")); !text.empty()) {
+    rows.push_back({"handler", text});
+  }
   if (const auto lost = integer(status, "log_lines_dropped"); lost > 0) {
     rows.push_back({"log", with_commas(lost) + " lines dropped: nobody read them"});
   }

@@ -43,7 +43,8 @@ bool Consumer::claim() {
   for (const std::size_t i : done) ids.push_back(batch_[i].message.lease.id);
   const auto done_token = done.empty() ? 0 : batch_[done.front()].message.lease.token;
   const std::size_t stay = done.empty() ? batch_.size() : 0;
-  const int wanted = std::min(batch_size_.next(), static_cast<int>(kMaxBatch - stay));
+  const int wanted =
+      watch_.at_most(std::min(batch_size_.next(), static_cast<int>(kMaxBatch - stay)));
   const bool only_one = wanted == 1 && done.size() <= 1 && done.size() == batch_.size();
   if (only_one && session_.worked_lately() && !claim_alone_ && !loop_.draining()) {
     if (const auto looked = claim_combined(done)) return *looked;

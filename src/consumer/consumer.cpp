@@ -43,7 +43,7 @@ std::int64_t wall_ms() {
 }
 
 std::unique_ptr<Handler> make_handler(boost::asio::io_context& io, const Options& options,
-                                      LedgerWriter& ledger) {
+                                      LedgerWriter& ledger, StartNews news) {
   if (options.handler_mode == HandlerMode::noop) return make_noop_handler();
   HandlerSettings settings{options.handler_argv,
                            options.handler_environment,
@@ -53,6 +53,7 @@ std::unique_ptr<Handler> make_handler(boost::asio::io_context& io, const Options
                            static_cast<std::size_t>(options.handler_window),
                            [&ledger](std::string_view chunk) { ledger.add_stderr(chunk); },
                            number_of(options.handler_stop_signal)};
+  settings.start_news = std::move(news);
   // With it what a handler started is known as ours, wherever it goes.
   if (auto fleet = fleet_variable(); !fleet.empty()) settings.environment.push_back(fleet);
   return options.handler_mode == HandlerMode::jsonl ? make_jsonl_handler(io, std::move(settings))
@@ -75,7 +76,8 @@ Consumer::Consumer(const ChildContext& context)
       recycling_(context),
       batch_size_(options_.batch),
       vacuum_(context.scoreboard->fleet(), loop_),
-      handler_(make_handler(loop_.io(), options_, ledger_)),
+      watch_(context, loop_),
+      handler_(make_handler(loop_.io(), options_, ledger_, watch_.start_news())),
       bell_(loop_.io(), ::fcntl(Waker::bell_of(context, context.slot), F_DUPFD_CLOEXEC, 0)) {
   loop_.on_child_exit([this](ChildExit exit) {
     exit.out_of_memory = exit.signal == SIGKILL && oom_.explains_kill();
@@ -115,13 +117,15 @@ void Consumer::work() {
     vacuum_.run(session_.queue());
   }
   const bool pause = !has_work() && just_emptied();
-  if (pause || handler_->failed_starts() > 0 || !may_tell_with_claim()) settle();
+  const bool may_wait = handler_->failed_starts() > 0 || watch_.may_wait();
+  if (pause || may_wait || !may_tell_with_claim()) settle();
   // A handler that does not start costs the queue nothing: somebody else may have a better one.
-  if (!has_work() && !open_handler()) return;
+  if (!has_work() && (!watch_.may_claim(session_) || !open_handler())) return pass_on_wake_up();
   if (!has_work() && !pause && can_claim() && !claim()) return;
   if (has_work()) {
     work_off_batch();
   } else {
+    watch_.idle();
     wait();
   }
 }
@@ -210,7 +214,7 @@ void Consumer::work_off_batch() {
     }
     // Nor does anything wait for a handler that does not start.
     const bool broken = handler_->failed_starts() > handler_failures_;
-    if (held_long_enough() || broken || !open_handler()) {
+    if (held_long_enough() || broken || watch_.holds() || !open_handler()) {
       release_unstarted();
       if (!handler_->has(batch_[i].message.lease)) return;
     }
@@ -265,11 +269,12 @@ void Consumer::run_one(std::size_t index) {
   handled_for_ += took;
   loop_.slot().count_handler_time(took);
   batch_size_.handled(took);
+  const bool released = held.outcome->kind == Outcome::Kind::released;
+  const bool not_started = released && held.outcome->evidence.cause == Cause::none;
+  watch_.judge(held.message, *held.outcome, not_started);
   finish(index, ended_at);
-  if (held.outcome->kind != Outcome::Kind::released) recycling_.count_message();
-  if (held.outcome->kind == Outcome::Kind::released && handler_->failed_starts() > 0) {
-    log::error("the handler cannot be started", {{"error", held.outcome->error}});
-  }
+  if (!released) recycling_.count_message();
+  if (not_started) log::error("the handler cannot be started", {{"error", held.outcome->error}});
   clean_up_strangers();
 }
 

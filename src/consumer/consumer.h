@@ -1,7 +1,6 @@
 #pragma once
-// A consumer: claims messages, has them handled one at a time in order, settles each. Its own
-// process, session, handler and ledger; shared are its lines of the scoreboard alone.
-// Fork: after. Start reading at Consumer::run().
+// A consumer: claims messages, has them handled one at a time in order, settles each. A process of
+// its own; shared is the scoreboard alone. Fork: after. Start reading at Consumer::run().
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <memory>
@@ -15,6 +14,7 @@
 #include "child/settle_each.h"
 #include "child/unheard_claim.h"
 #include "consumer/batch_size.h"
+#include "consumer/handler_watch.h"
 #include "consumer/recycling.h"
 #include "consumer/vacuum_duty.h"
 #include "handlers/handler.h"
@@ -29,7 +29,6 @@ namespace pgforeman {
 class Consumer {
  public:
   explicit Consumer(const ChildContext& context);
-
   /// Works until told to drain; then hands back what it holds.
   void run();
 
@@ -117,6 +116,7 @@ class Consumer {
   Recycling recycling_;
   BatchSize batch_size_;
   VacuumDuty vacuum_;
+  HandlerWatch watch_;  ///< before the handler, which calls it
   std::unique_ptr<Handler> handler_;
   boost::asio::posix::stream_descriptor bell_;
 

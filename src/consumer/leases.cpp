@@ -80,7 +80,7 @@ void Consumer::lease_lost(Held& held) {
   held.lost = true;
   count_cause(context_.scoreboard->fleet(), Cause::lease_lost);
   count_settled(loop_.slot().slot(), Settled::lost_lease);
-  log_settled(held.message, held.outcome, Settled::lost_lease);
+  log_settled(held.message, held.outcome, Settled::lost_lease, retry_rule(options_));
 }
 
 }  // namespace pgforeman

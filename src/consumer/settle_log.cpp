@@ -2,13 +2,37 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <string>
 
+#include "base/duration.h"
 #include "base/log.h"
 
 namespace pgforeman {
 
-void log_settled(const Message& message, const std::optional<Outcome>& outcome, Settled settled) {
+namespace {
+
+/// What the failure has cost of which budget: an attempt, or a crash, which is counted apart.
+std::string cost_of(const Message& message, const Outcome& outcome, const RetryRule& rule) {
+  if (outcome.kind == Outcome::Kind::crash) {
+    return "a crash (MAX_CRASHES is " + std::to_string(rule.max_crashes) + ")";
+  }
+  return "attempt " + std::to_string(message.attempt) + " of " + std::to_string(rule.max_attempts);
+}
+
+/// Give or take a fifth, and more after crashes: the database has the count of those.
+std::string wait_of(const Message& message, const Outcome& outcome, const RetryRule& rule) {
+  if (outcome.after) return format_duration(*outcome.after);
+  const int doublings = std::min(message.attempt - 1, 40);
+  const Millis wait =
+      std::min(rule.backoff * (std::int64_t{1} << std::max(doublings, 0)), rule.backoff_max);
+  return "about " + format_duration(wait);
+}
+
+}  // namespace
+
+void log_settled(const Message& message, const std::optional<Outcome>& outcome, Settled settled,
+                 const RetryRule& rule) {
   const log::MessageScope scope(message.lease.id, message.attempt);
   const std::string error = outcome ? outcome->error : "";
   const Cause cause = outcome ? outcome->evidence.cause : Cause::none;
@@ -17,13 +41,24 @@ void log_settled(const Message& message, const std::optional<Outcome>& outcome, 
       log::debug("message done", {{"result", outcome ? outcome->result : ""}});
       break;
     case Settled::retried:
-      log::warn("message failed, will be retried", {{"cause", to_string(cause)}, {"error", error}});
+      if (!outcome) {
+        log::warn("message failed, will be retried");
+        break;
+      }
+      log::warn("message failed, will be retried", {{"cause", to_string(cause)},
+                                                    {"cost", cost_of(message, *outcome, rule)},
+                                                    {"again_in", wait_of(message, *outcome, rule)},
+                                                    {"error", error}});
       break;
     case Settled::dead:
-      log::error("message is a dead letter", {{"cause", to_string(cause)}, {"error", error}});
+      log::error("message is a dead letter",
+                 {{"cause", to_string(cause)},
+                  {"cost", outcome ? cost_of(message, *outcome, rule) : std::string()},
+                  {"error", error}});
       break;
     case Settled::released:
-      if (error.empty()) {
+      if (error.empty() || cause == Cause::none) {
+        // A handler that did not start has said so.
         log::debug("message released, attempt not counted");
       } else {
         log::warn("message released, attempt not counted",

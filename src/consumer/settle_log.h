@@ -11,7 +11,8 @@
 namespace pgforeman {
 
 /// `outcome` is what was to be settled, if anything was. Logs no payload.
-void log_settled(const Message& message, const std::optional<Outcome>& outcome, Settled settled);
+void log_settled(const Message& message, const std::optional<Outcome>& outcome, Settled settled,
+                 const RetryRule& rule);
 
 /// Of the first message of the fleet that was done, how long it took from its run's start until the
 /// queue knew: the sign that everything works. `started_ms`: wall clock.

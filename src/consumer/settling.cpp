@@ -126,7 +126,7 @@ void Consumer::note_told(std::size_t index, const Telling& telling) {
     count_settled(loop_.slot().slot(), *settled);
     count_cause(context_.scoreboard->fleet(),
                 settled == Settled::lost_lease ? Cause::lease_lost : held.outcome->evidence.cause);
-    log_settled(held.message, held.outcome, *settled);
+    log_settled(held.message, held.outcome, *settled, retry_rule(options_));
     if (settled == Settled::done)
       log_first_done(context_.scoreboard->fleet(), held.message, held.started_ms);
   }

@@ -3,9 +3,12 @@
 // a fixed amount whatever is fed to it. Values; not thread-safe.
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "handlers/long_answer.h"
 #include "handlers/text.h"
 
 namespace pgforeman {
@@ -52,37 +55,53 @@ class TailCapture {
   std::string kept_;
 };
 
-/// Splits a stream into lines of at most `limit` bytes.
+/// Splits a stream into lines. One of more than `limit` bytes is kept only if it begins as an
+/// object does, and then in part: see LongAnswer.
 class LineSplitter {
  public:
   explicit LineSplitter(std::size_t limit) : limit_(limit) {}
 
-  /// Calls `on_line(line)` for each completed line, without its newline. False when a line is
-  /// longer than the limit: the splitter is then of no more use until cleared.
+  /// Calls `on_line(line)` for each completed line, without its newline. False when one is too
+  /// long: the splitter is then of no more use until cleared.
   template <typename OnLine>
   bool feed(std::string_view chunk, OnLine on_line) {
     for (std::size_t newline = chunk.find('\n'); newline != std::string_view::npos;
          newline = chunk.find('\n')) {
-      if (partial_.size() + newline > limit_) return false;
-      partial_ += chunk.substr(0, newline);
+      if (!add(chunk.substr(0, newline))) return false;
       chunk.remove_prefix(newline + 1);
       // Taken out first: the callback may ask for the partial line.
-      std::string line;
-      line.swap(partial_);
+      const std::string line = long_ ? long_->text() : std::move(partial_);
+      clear();
       on_line(std::string_view(line));
     }
-    if (partial_.size() + chunk.size() > limit_) return false;
-    partial_ += chunk;
-    return true;
+    return add(chunk);
   }
 
-  /// What came after the last newline.
+  /// What came after the last newline; of a long line its beginning.
   const std::string& partial() const { return partial_; }
-  void clear() { partial_.clear(); }
+  void clear() {
+    partial_.clear();
+    long_.reset();
+  }
 
  private:
+  bool add(std::string_view part) {
+    if (long_) return long_->feed(part);
+    if (partial_.size() + part.size() <= limit_) {
+      partial_ += part;
+      return true;
+    }
+    const std::string& begin = partial_;
+    const std::size_t first = begin.find_first_not_of(" \t\r");
+    const char front = first != std::string::npos ? begin[first] : part.empty() ? ' ' : part[0];
+    if (front != '{') return false;
+    long_.emplace(limit_);
+    return long_->feed(partial_) && long_->feed(part);
+  }
+
   std::size_t limit_;
   std::string partial_;
+  std::optional<LongAnswer> long_;
 };
 
 }  // namespace pgforeman

@@ -1,7 +1,9 @@
 // A process per message: payload on stdin, metadata in the environment, the exit code is the
 // answer.
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -9,15 +11,19 @@
 #include <system_error>
 #include <utility>
 
+#include "base/interpreter.h"
 #include "base/utc_time.h"
+#include "handlers/answer_watch.h"
 #include "handlers/capture.h"
 #include "handlers/handler.h"
+#include "handlers/json_line.h"
 #include "handlers/limits.h"
 #include "handlers/one_shot_timer.h"
 #include "handlers/outcome.h"
 #include "handlers/pipe.h"
 #include "handlers/process_group.h"
 #include "handlers/spawn.h"
+#include "handlers/stderr_log.h"
 #include "handlers/text.h"
 
 namespace pgforeman {
@@ -25,25 +31,42 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::array<std::string_view, 7> kOwnVariables = {
-    "PGFOREMAN_MESSAGE_ID=",      "PGFOREMAN_QUEUE=",   "PGFOREMAN_ATTEMPT=",
-    "PGFOREMAN_FENCE=",           "PGFOREMAN_HEADERS=", "PGFOREMAN_ENQUEUED_AT=",
-    "PGFOREMAN_DEADLINE_SECONDS="};
+// A shell or env that does not find its program has said so by then.
+constexpr Millis kLivesAfter{500};
+
+constexpr std::array<std::string_view, 8> kOwnVariables = {
+    "PGFOREMAN_MESSAGE_ID=",  "PGFOREMAN_IDEMPOTENCY_KEY=", "PGFOREMAN_QUEUE=",
+    "PGFOREMAN_ATTEMPT=",     "PGFOREMAN_FENCE=",           "PGFOREMAN_HEADERS=",
+    "PGFOREMAN_ENQUEUED_AT=", "PGFOREMAN_DEADLINE_SECONDS="};
 
 /// The message that runs, and its process.
 struct Run {
   Run(asio::io_context& io, Spawned spawned, Handler::Done on_done,
-      const std::function<void(std::string_view)>& on_stderr)
+      const std::function<void(std::string_view)>& on_stderr, StderrBudget& budget)
       : pid(spawned.pid),
         done(std::move(on_done)),
         ender(io),
         deadline(io),
+        lives(io),
+        log(spawned.pid, budget),
         in(io, std::move(spawned.in)),
-        out(io, std::move(spawned.out), [this](std::string_view chunk) { result.feed(chunk); }),
+        out(io, std::move(spawned.out),
+            [this](std::string_view chunk) {
+              result.feed(chunk);
+              last_output.feed(chunk);
+              answers.feed(chunk);
+            }),
         err(io, std::move(spawned.err), [this, &on_stderr](std::string_view chunk) {
           tail.feed(chunk);
           if (on_stderr) on_stderr(chunk);
+          log.feed(chunk);
         }) {}
+
+  void read_last_words() {
+    out.drain();
+    err.drain();
+    log.finish();
+  }
 
   pid_t pid;
   std::string input;
@@ -51,9 +74,12 @@ struct Run {
   Ending ending = Ending::none;
   std::string memory_error;
   GroupEnder ender;
-  OneShotTimer deadline;
+  OneShotTimer deadline, lives;
   HeadCapture result{kResultBytes};
+  TailCapture last_output{kStderrTailBytes};
+  AnswerWatch answers;
   TailCapture tail{kStderrTailBytes};
+  StderrLog log;
   PipeWriter in;
   PipeReader out, err;
 };
@@ -81,11 +107,8 @@ class ExecHandler final : public Handler {
     if (run_) throw std::logic_error("exec handler: a message is running already");
     try {
       start(message, done);
-      failed_starts_ = 0;
     } catch (const std::system_error& error) {
-      // Not the message's fault: it goes back as it came.
-      ++failed_starts_;
-      delivery_.deliver(std::move(done), released_outcome(Cause::none, error.what()));
+      delivery_.deliver(std::move(done), spawn_failed(error));
     }
   }
 
@@ -114,13 +137,8 @@ class ExecHandler final : public Handler {
     const std::unique_ptr<Run> run = std::move(run_);
     // Whatever it left in its group goes with it; one that holds the pipes is not waited for.
     kill_group(exit.pid);
-    run->out.drain();
-    run->err.drain();
-    delivery_.deliver(std::move(run->done),
-                      run->ending == Ending::memory
-                          ? memory_outcome(run->memory_error, exit, run->tail.text())
-                          : exec_outcome(exit, run->ending, settings_.timeout, run->result.text(),
-                                         run->tail.text()));
+    run->read_last_words();
+    delivery_.deliver(std::move(run->done), outcome_of(*run, exit));
     return true;
   }
 
@@ -133,11 +151,68 @@ class ExecHandler final : public Handler {
   int failed_starts() const override { return failed_starts_; }
 
  private:
+  /// Not the message's fault, so it goes back as it came; but if the program has worked before, it
+  /// counts: see docs/guarantees.md.
+  Outcome spawn_failed(const std::system_error& error) {
+    constexpr std::array<int, 5> kOfTheFile = {ENOENT, ENOTDIR, EACCES, ENOEXEC, ELIBBAD};
+    const bool of_the_file =
+        std::find(kOfTheFile.begin(), kOfTheFile.end(), error.code().value()) != kOfTheFile.end();
+    if (of_the_file && settings_.start_news.has_worked && settings_.start_news.has_worked()) {
+      return retry_outcome(Cause::exit_code, error.what(), {});
+    }
+    return not_started(error.what(), {});
+  }
+
+  Outcome not_started(const std::string& what, const std::string& stderr_tail) {
+    ++failed_starts_;
+    Outcome outcome = not_started_outcome(what, stderr_tail);
+    if (settings_.start_news.failed) settings_.start_news.failed(outcome.error);
+    return outcome;
+  }
+
+  Outcome outcome_of(const Run& run, const ChildExit& exit) {
+    if (run.ending == Ending::none) {
+      const std::string problem = start_problem(exit);
+      if (!problem.empty()) return not_started(problem, run.tail.text());
+    }
+    failed_starts_ = 0;
+    std::string tail = run.tail.text();
+    if (run.ending == Ending::memory) return memory_outcome(run.memory_error, exit, tail);
+    Outcome outcome = exec_outcome(exit, run.ending, settings_.timeout, run.result.text(), tail);
+    // proves: P77 mode
+    if (outcome.kind == Outcome::Kind::done && run.answers.found()) {
+      outcome = retry_outcome(Cause::contract,
+                              "this handler speaks jsonl: set HANDLER_MODE=jsonl (with exec its "
+                              "exit code is the answer, and it printed " +
+                                  excerpt(run.answers.line()) + ")",
+                              tail);
+      add_exit(outcome.evidence, exit);
+    } else if (!outcome.error.empty() && outcome.kind != Outcome::Kind::released && tail.empty()) {
+      if (const auto said = run.last_output.text(); !said.empty()) {
+        outcome.error += "; stdout: " + said;
+      }
+    }
+    return outcome;
+  }
+
+  /// Why the program behind the command did not start, as far as an exit code can say; only while
+  /// it has never worked, since a handler may end with these codes for reasons of its own.
+  std::string start_problem(const ChildExit& exit) const {
+    if (!settings_.start_news.has_worked || settings_.start_news.has_worked()) return {};
+    if (exit.signal != 0 || exit.exit_code == 0) return {};
+    const std::string ended_so = "the handler " + ended(exit);
+    if (exit.exit_code == 126) return ended_so + ": a program that cannot be executed";
+    if (exit.exit_code == 127) return ended_so + ": a program that is not there";
+    const std::string missing = missing_argument(settings_.argv);
+    if (missing.empty()) return {};
+    return ended_so + ": there is no file " + excerpt(missing);
+  }
+
   void start(const Message& message, const Done& done) {
     Spawned spawned = spawn(settings_.argv, environment_for(message));
     const pid_t pid = spawned.pid;
     try {
-      run_ = std::make_unique<Run>(io_, std::move(spawned), done, settings_.on_stderr);
+      run_ = std::make_unique<Run>(io_, std::move(spawned), done, settings_.on_stderr, budget_);
     } catch (...) {
       kill_group(pid);  // reaped as a stranger
       throw;
@@ -146,6 +221,9 @@ class ExecHandler final : public Handler {
       run_->ending = Ending::timeout;
       run_->ender.begin(run_->pid, settings_.stop_signal, settings_.kill_grace);
     });
+    if (settings_.start_news.lives) {
+      run_->lives.start(kLivesAfter, [this] { settings_.start_news.lives(); });
+    }
     run_->input = message.payload + '\n';  // a line, as shells read one
     run_->in.write(run_->input);
     run_->in.close_when_written();
@@ -157,6 +235,7 @@ class ExecHandler final : public Handler {
       environment.push_back(std::string(name) + "=" + std::string(value));
     };
     set("PGFOREMAN_MESSAGE_ID", std::to_string(message.lease.id));
+    set("PGFOREMAN_IDEMPOTENCY_KEY", idempotency_key(message));
     set("PGFOREMAN_QUEUE", settings_.queue);
     set("PGFOREMAN_ATTEMPT", std::to_string(message.attempt));
     set("PGFOREMAN_FENCE", std::to_string(message.fence));
@@ -171,6 +250,7 @@ class ExecHandler final : public Handler {
   asio::io_context& io_;
   HandlerSettings settings_;
   Delivery delivery_;
+  StderrBudget budget_;  ///< before the run, which writes to it
   std::unique_ptr<Run> run_;
   int failed_starts_ = 0;
 };

@@ -27,6 +27,13 @@ enum class StopReason {
   lease_lost,  ///< the message has another holder now: the handler's answer no longer counts
 };
 
+/// What the fleet knows, and is told, of how the program starts. Each may be empty.
+struct StartNews {
+  std::function<bool()> has_worked;  ///< some run of it succeeded since the fleet began
+  std::function<void(std::string_view why)> failed;
+  std::function<void()> lives;  ///< it reads, or has not ended for a while; no more than a hint
+};
+
 struct HandlerSettings {
   std::vector<std::string> argv;         ///< resolved: argv[0] is a path that can be executed
   std::vector<std::string> environment;  ///< "KEY=value": what the handler may see, no secrets
@@ -36,6 +43,8 @@ struct HandlerSettings {
   std::size_t window = 1;  ///< jsonl: messages it may hold, the running one included
   std::function<void(std::string_view)> on_stderr{};  ///< each chunk as it comes; may be empty
   int stop_signal = SIGTERM;                          ///< what its group gets before KILL
+  StartNews start_news{};
+  Millis hint_after{5000};  ///< jsonl: without a first answer ever
 };
 
 class Handler {
@@ -82,7 +91,7 @@ class Handler {
   virtual std::vector<pid_t> pids() const = 0;
 
   /// How often in a row the program could not be started, or ended (or broke the contract) before
-  /// its first answer: while this is not 0, wait with a backoff before the next message.
+  /// it read of a message: while this is not 0, wait with a backoff before the next one.
   virtual int failed_starts() const = 0;
 };
 

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/duration.h"
 #include "base/utc_time.h"
+#include "handlers/lenient_json.h"
 #include "handlers/limits.h"
 #include "handlers/text.h"
 
@@ -14,10 +16,11 @@ namespace {
 
 // Keeps the order in which the handler wrote the keys of its result.
 using Json = nlohmann::ordered_json;
-using Answer = Parsed<Outcome>;
 
 // Far below what would exhaust the stack when a nested result is printed again.
 constexpr int kMaxDepth = 100;
+// JavaScript, jq and whatever else reads numbers as doubles hold no larger one exactly.
+constexpr std::int64_t kLargestExact = std::int64_t{1} << 53U;
 
 std::string bounded(std::string_view text, std::size_t limit) {
   const std::string clean = clean_text(text.substr(0, limit + 4));
@@ -27,26 +30,47 @@ std::string bounded(std::string_view text, std::size_t limit) {
 /// As the handler wrote it: a string has its quotes already.
 std::string shown(const Json& value) {
   constexpr std::size_t kMost = 200;
-  const std::string text = value.dump();
+  const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
   return text.size() <= kMost ? clean_text(text) : bounded(text, kMost) + "...";
+}
+
+std::string text_of(const Json& value) {
+  return value.is_string() ? value.get<std::string>()
+                           : value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 const Json* find(const Json& answer, const char* key) {
   const auto it = answer.find(key);
-  return it == answer.end() || it->is_null() ? nullptr : &*it;
+  return it == answer.end() || it->is_null() || it->is_discarded() ? nullptr : &*it;
 }
 
-/// Parses the line; discards what is nested too deeply instead of building it.
-Parsed<Json> parse_object(std::string_view line) {
+void warn(std::string& warning, const std::string& text) {
+  warning += (warning.empty() ? "" : "; ") + text;
+}
+
+/// What is nested too deeply is left out instead of being built.
+Json parse(std::string_view text, std::string* warning) {
   bool too_deep = false;
   const auto guard = [&](int depth, Json::parse_event_t, Json&) {
-    if (depth > kMaxDepth) too_deep = true;
-    return !too_deep;
+    if (depth <= kMaxDepth) return true;
+    too_deep = true;
+    return false;
   };
-  Json answer = Json::parse(line, guard, /*allow_exceptions=*/false);
-  if (too_deep) return Parsed<Json>::wrong("a line nested too deeply: " + excerpt(line));
+  Json json = Json::parse(text, guard, /*allow_exceptions=*/false);
+  if (too_deep) warn(*warning, "what is nested more than 100 deep was left out");
+  return json;
+}
+
+Parsed<Json> parse_object(std::string_view line, std::string* warning) {
+  Json answer = parse(line, warning);
   if (answer.is_discarded()) {
-    return Parsed<Json>::wrong("a line that is not JSON: " + excerpt(line));
+    warning->clear();
+    // proves: P77 answer
+    answer = parse(mend_json(line), warning);
+    warn(*warning, "it is no strict JSON: " + excerpt(line));
+    if (!answer.is_object()) {
+      return Parsed<Json>::wrong("a line that is not JSON: " + excerpt(line));
+    }
   }
   if (!answer.is_object()) {
     return Parsed<Json>::wrong("a line that is not a JSON object: " + excerpt(line));
@@ -56,8 +80,9 @@ Parsed<Json> parse_object(std::string_view line) {
 
 Parsed<Millis> parse_after(const Json& after) {
   const auto wrong = [&](const std::string& why) {
-    return Parsed<Millis>::wrong("an \"after\" of " + shown(after) + " which " + why +
-                                 "; allowed are a number of seconds or a duration such as \"5s\"");
+    return Parsed<Millis>::wrong("its \"after\" of " + shown(after) + ", which " + why +
+                                 ", was left out; allowed are a number of seconds or a duration "
+                                 "such as \"5s\"");
   };
   if (after.is_string()) {
     auto parsed = parse_duration(after.get_ref<const std::string&>());
@@ -72,27 +97,49 @@ Parsed<Millis> parse_after(const Json& after) {
   return Parsed<Millis>::ok(Millis{static_cast<std::int64_t>(ms)});
 }
 
+std::optional<Outcome::Kind> kind_of(const Json& status) {
+  if (!status.is_string()) return std::nullopt;
+  const auto& word = status.get_ref<const std::string&>();
+  if (word == "done") return Outcome::Kind::done;
+  if (word == "retry") return Outcome::Kind::retry;
+  if (word == "dead") return Outcome::Kind::dead;
+  return std::nullopt;
+}
+
 Parsed<Outcome::Kind> parse_status(const Json& answer) {
   using Kind = Parsed<Outcome::Kind>;
   constexpr std::string_view allowed = "; allowed are \"done\", \"retry\" and \"dead\"";
   const Json* status = find(answer, "status");
-  if (status == nullptr) return Kind::wrong("no \"status\"" + std::string(allowed));
-  if (status->is_string()) {
-    const auto& word = status->get_ref<const std::string&>();
-    if (word == "done") return Kind::ok(Outcome::Kind::done);
-    if (word == "retry") return Kind::ok(Outcome::Kind::retry);
-    if (word == "dead") return Kind::ok(Outcome::Kind::dead);
-  }
+  if (status == nullptr) return Kind::wrong("an answer with no \"status\"" + std::string(allowed));
+  if (const auto kind = kind_of(*status)) return Kind::ok(*kind);
   return Kind::wrong("an unknown \"status\" " + shown(*status) + std::string(allowed));
+}
+
+/// As a number or as a string of its digits; one that no double holds also as the nearest double.
+bool is_id(const Json& given, std::int64_t id) {
+  if (given.is_string()) return given.get_ref<const std::string&>() == std::to_string(id);
+  if (!given.is_number()) return false;
+  if (given.is_number_integer() && given == id) return true;
+  const bool rounds = given.is_number_float() || id > kLargestExact;
+  return rounds && given.get<double>() == static_cast<double>(id);
 }
 
 /// Empty when the answer is about message `id`.
 std::string id_problem(const Json& answer, std::int64_t id) {
   const Json* given = find(answer, "id");
-  if (given == nullptr) return "no \"id\"";
-  // A double or an out-of-range number never equals one: 7.0 is not 7 here.
-  if (given->is_number_integer() && *given == id) return {};
-  return "the wrong \"id\" " + shown(*given) + " instead of " + std::to_string(id);
+  const std::string wanted = std::to_string(id);
+  if (given == nullptr) return "an answer with no \"id\"; it must be the message's, " + wanted;
+  if (is_id(*given, id)) return {};
+  const bool other = given->is_number() || given->is_string();
+  return "the wrong \"id\" " + shown(*given) + " (" +
+         (other ? given->type_name() : std::string("no number: ") + given->type_name()) +
+         ") instead of " + wanted + ", the message's, as a number or as a string of its digits";
+}
+
+/// As a string where a number would come back as another one.
+std::string exact_number(std::int64_t number) {
+  const std::string digits = std::to_string(number);
+  return number <= kLargestExact ? digits : '"' + digits + '"';
 }
 
 }  // namespace
@@ -101,17 +148,24 @@ std::string json_string(std::string_view text) {
   return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+std::string idempotency_key(const Message& message) {
+  return std::to_string(message.lease.id) + "-" +
+         // proves: P29 key
+         std::to_string(message.enqueued_at.time_since_epoch().count());
+}
+
 std::string request_line(const Message& message, std::string_view queue_json, Millis timeout) {
   std::string line;
   line.reserve(message.payload.size() + message.headers.size() + queue_json.size() + 200);
   line += "{\"id\":";
-  line += std::to_string(message.lease.id);
+  line += exact_number(message.lease.id);
   line += ",\"queue\":";
   line += queue_json;
   line += ",\"attempt\":";
   line += std::to_string(message.attempt);
   line += ",\"fence\":";
-  line += std::to_string(message.fence);
+  line += exact_number(message.fence);
+  line += ",\"idempotency_key\":\"" + idempotency_key(message) + '"';
   line += ",\"payload\":";
   line += message.payload;
   line += ",\"headers\":";
@@ -128,39 +182,54 @@ std::string request_line(const Message& message, std::string_view queue_json, Mi
   return line;
 }
 
-Parsed<Outcome> parse_answer(std::string_view line, std::int64_t id) {
-  auto object = parse_object(line);
-  if (!object) return Answer::wrong(object.problem);
+Parsed<Answer> parse_answer(std::string_view line, std::int64_t id) {
+  using Result = Parsed<Answer>;
+  Answer result;
+  auto object = parse_object(line, &result.warning);
+  if (!object) return Result::wrong(object.problem);
   const Json& answer = *object.value;
-  if (std::string problem = id_problem(answer, id); !problem.empty()) return Answer::wrong(problem);
-
+  if (std::string problem = id_problem(answer, id); !problem.empty()) return Result::wrong(problem);
   const auto status = parse_status(answer);
-  if (!status) return Answer::wrong(status.problem);
-  Outcome outcome;
-  outcome.kind = *status.value;
-  if (outcome.kind == Outcome::Kind::retry) outcome.evidence.cause = Cause::retry;
-  if (outcome.kind == Outcome::Kind::dead) outcome.evidence.cause = Cause::dead;
+  if (!status) return Result::wrong(status.problem);
 
-  if (const Json* after = find(answer, "after")) {
+  Outcome& outcome = result.outcome;
+  outcome.kind = *status.value;
+  if (outcome.kind == Outcome::Kind::done) {
+    if (const Json* said = find(answer, "result")) {
+      outcome.result = bounded(text_of(*said), kResultBytes);
+    }
+    return Result::ok(std::move(result));
+  }
+  const bool retry = outcome.kind == Outcome::Kind::retry;
+  outcome.evidence.cause = retry ? Cause::retry : Cause::dead;
+  if (const Json* after = find(answer, "after"); after != nullptr && retry) {
     const auto parsed = parse_after(*after);
-    if (!parsed) return Answer::wrong(parsed.problem);
-    if (outcome.kind == Outcome::Kind::retry) outcome.after = parsed.value;
+    outcome.after = parsed.value;
+    if (!parsed) warn(result.warning, parsed.problem);
   }
   if (const Json* error = find(answer, "error")) {
-    if (!error->is_string())
-      return Answer::wrong("an \"error\" that is no string: " + shown(*error));
-    outcome.error = bounded(error->get_ref<const std::string&>(), kErrorBytes);
+    outcome.error = bounded(text_of(*error), kErrorBytes);
+    if (!error->is_string()) warn(result.warning, "its \"error\" is no string");
   }
-  if (const Json* result = find(answer, "result"); result && outcome.kind == Outcome::Kind::done) {
-    const std::string text = result->is_string() ? result->get<std::string>() : result->dump();
-    outcome.result = bounded(text, kResultBytes);
+  if (outcome.error.empty()) {
+    outcome.error = retry ? "the handler answered retry" : "the handler answered dead";
   }
-  if (outcome.error.empty() && outcome.kind != Outcome::Kind::done) {
-    outcome.error = outcome.kind == Outcome::Kind::dead ? "the handler answered dead"
-                                                        : "the handler answered retry";
-  }
-  if (outcome.kind == Outcome::Kind::done) outcome.error.clear();
-  return Answer::ok(std::move(outcome));
+  return Result::ok(std::move(result));
+}
+
+bool looks_like_answer(std::string_view line) {
+  if (line.find("\"status\"") == std::string_view::npos) return false;
+  std::string ignored;
+  const auto object = parse_object(line, &ignored);
+  if (!object) return false;
+  const Json* status = find(*object.value, "status");
+  if (status == nullptr || !kind_of(*status)) return false;
+  if (*kind_of(*status) != Outcome::Kind::done || object.value->contains("id")) return true;
+  const auto& items = object.value->items();
+  return std::all_of(items.begin(), items.end(), [](const auto& item) {
+    const std::string& key = item.key();
+    return key == "status" || key == "result" || key == "error" || key == "after";
+  });
 }
 
 }  // namespace pgforeman

@@ -1,8 +1,7 @@
-// One long-lived process: a JSON line per message on its stdin, a JSON line per outcome on its
-// stdout, its stderr to the log.
+// One long-lived process: a JSON line per message on its stdin, one per outcome on its stdout.
 //
-// What it says is trusted only while it keeps the contract. After a violation nobody can tell which
-// line belongs to which message, so the process is killed and a new one serves the next message.
+// It is trusted only while it keeps the contract: after a violation it is unknown which line
+// belongs to which message, so the process is killed and a new one serves the next message.
 
 #include <algorithm>
 #include <memory>
@@ -26,6 +25,7 @@
 #include "handlers/pipe.h"
 #include "handlers/process_group.h"
 #include "handlers/spawn.h"
+#include "handlers/start_watch.h"
 #include "handlers/stderr_log.h"
 #include "handlers/text.h"
 
@@ -33,7 +33,6 @@ namespace pgforeman {
 namespace {
 
 namespace asio = boost::asio;
-
 // A process that ends closes its pipes a moment before its exit can be reaped. Its exit explains
 // more than the closed pipe, so it is waited for that long.
 constexpr Millis kWaitForExit{250};
@@ -46,7 +45,10 @@ class JsonlHandler final : public Handler {
       : io_(io),
         settings_(std::move(settings)),
         queue_json_(json_string(settings_.queue)),
-        delivery_(io) {}
+        starts_(settings_.start_news, settings_.hint_after),
+        delivery_(io) {
+    unbuffer_python(settings_.environment);
+  }
 
   ~JsonlHandler() override {
     if (process_) kill_group(process_->pid);
@@ -79,7 +81,8 @@ class JsonlHandler final : public Handler {
     run_.emplace(io_, std::move(line), std::move(done));
     process_->tail.clear();
     run_->deadline.start(settings_.timeout, [this] {
-      run_->verdict = {Cause::timeout, timed_out(settings_.timeout)};
+      run_->verdict = {Cause::timeout,
+                       timed_out(settings_.timeout) + starts_.doubt_after_timeout()};
       process_->ender.begin(process_->pid, settings_.stop_signal, settings_.kill_grace);
     });
     if (!was_handed) {
@@ -169,11 +172,10 @@ class JsonlHandler final : public Handler {
     return pids;
   }
 
-  int failed_starts() const override { return failed_starts_; }
+  int failed_starts() const override { return starts_.failed_in_a_row(); }
 
  private:
   using Process = JsonlProcess;
-  using Run = JsonlRun;
 
   HandedLine line_of(const Message& message) const {
     return {message.lease, request_line(message, queue_json_, settings_.timeout), 0, {}};
@@ -191,7 +193,7 @@ class JsonlHandler final : public Handler {
       const pid_t pid = spawned.pid;
       try {
         process_ = std::make_shared<Process>(
-            io_, std::move(spawned),
+            io_, std::move(spawned), budget_,
             JsonlProcess::Heard{[this](std::string_view chunk) { on_output(chunk); },
                                 [this] { on_output_end(); }, [this] { on_input_broken(); },
                                 settings_.on_stderr});
@@ -199,11 +201,20 @@ class JsonlHandler final : public Handler {
         kill_group(pid);  // reaped as a stranger
         throw;
       }
-    } catch (const std::system_error&) {
-      ++failed_starts_;
+    } catch (const std::system_error& error) {
+      starts_.cannot_spawn(error.what());
       throw;
     }
+    watch_start(*process_);
     log::debug("handler started", {{"handler_pid", process_->pid}});
+  }
+
+  void watch_start(Process& process) {
+    process.watch.start(StartWatch::kLook, [this, &process] {
+      if (process_.get() != &process || process.answered || process.exited) return;
+      starts_.look(process, run_ ? &*run_ : nullptr);
+      watch_start(process);
+    });
   }
 
   void on_output(std::string_view chunk) {
@@ -214,14 +225,14 @@ class JsonlHandler final : public Handler {
     if (process->leaves) return ahead_.unanswered() != nullptr ? take_back() : let_go();
     if (!fits) {
       process->lines.clear();
-      if (run_) return violation("printed a line longer than 1 MiB");
+      if (run_) return violation("printed a line that is too long to be an answer");
     }
     if (run_ || (fits && ahead_.unanswered() != nullptr)) return;
     if (!fits || !process->lines.partial().empty()) retire_unasked();
   }
 
   void on_line(const std::shared_ptr<Process>& process, std::string_view line) {
-    if (process != process_) return;
+    if (process != process_ || trim_end(line).empty()) return;
     if (!run_ && process->leaves && ahead_.unanswered() == nullptr) return;
     if (!run_) return on_early_line(line);
     if (run_->verdict || run_->ending == Ending::lease_lost) return;
@@ -230,13 +241,17 @@ class JsonlHandler final : public Handler {
     }
     auto answer = parse_answer(line, run_->line.lease.id);
     if (!answer) return violation("printed " + answer.problem);
-    process->answered = true;
-    failed_starts_ = 0;
-    if (answer.value->kind != Outcome::Kind::done) {
-      answer.value->evidence.stderr_tail = process->tail.text();
-    }
+    starts_.answered(*process);
     process->leaves = run_->ending != Ending::none && !process->exited;
-    finish(std::move(*answer.value));
+    finish(believed(std::move(*answer.value)));
+  }
+
+  Outcome believed(Answer answer) {
+    if (answer.outcome.kind != Outcome::Kind::done) {
+      answer.outcome.evidence.stderr_tail = process_->tail.text();
+    }
+    if (!answer.warning.empty()) starts_.mended(*process_, answer.warning);
+    return std::move(answer.outcome);
   }
 
   /// An answer to what was handed over, before its run. What is none fails no message: the process
@@ -246,17 +261,12 @@ class JsonlHandler final : public Handler {
     if (line == nullptr || process_->in_pipe() < line->end()) return retire_unasked();
     auto answer = parse_answer(text, line->lease.id);
     if (!answer) return retire_unasked();
-    if (answer.value->kind != Outcome::Kind::done) {
-      answer.value->evidence.stderr_tail = process_->tail.text();
-    }
-    ahead_.answer(std::move(*answer.value));
+    ahead_.answer(believed(std::move(*answer.value)));
   }
 
   void on_output_end() {
     if (process_->exited || !run_) return;  // idle: found by the next open()
-    const std::string& partial = process_->lines.partial();
-    blame_after_exit(partial.empty() ? std::string("closed its stdout without an answer")
-                                     : "closed its stdout after half a line: " + excerpt(partial));
+    blame_after_exit("closed its stdout " + process_->without_answer());
   }
 
   void on_input_broken() {
@@ -279,7 +289,9 @@ class JsonlHandler final : public Handler {
       run_->verdict = {Cause::contract, "the handler " + std::string(what)};
     }
     run_->deadline.cancel();
-    blame_start(*process_);
+    if (run_->verdict && process_->read_nothing_from(run_->line.begin)) {
+      starts_.failed(*process_, run_->verdict->second);
+    }
     if (!process_->exited) kill_group(process_->pid);
   }
 
@@ -295,11 +307,21 @@ class JsonlHandler final : public Handler {
     ahead_.forget_unanswered();
     if (run_) {
       if (may_start_over(*process) && start_over()) return;
-      if (run_->ending == Ending::none && !run_->verdict) blame_start(*process);
-      return finish(outcome_of_exit(*run_, *process, exit));
+      Outcome outcome = outcome_of_exit(*run_, *process, exit, starts_.doubt_after_exit());
+      if (run_->ending == Ending::none && !run_->verdict) note_start(*process, outcome.error);
+      return finish(std::move(outcome));
     }
-    if (!process->answered) blame_start(*process);
+    starts_.ended_idle(*process, exit);
     process->log_end(exit);
+  }
+
+  /// It ended by itself without an answer to the message that runs.
+  void note_start(Process& process, const std::string& why) {
+    if (process.read_nothing_from(run_->line.begin)) {
+      starts_.failed(process, why);
+    } else {
+      starts_.has_read();
+    }
   }
 
   /// A handler that ends after an answer (some do after each, or after so many) may just not be
@@ -326,12 +348,6 @@ class JsonlHandler final : public Handler {
     delivery_.deliver(std::move(done), std::move(outcome));
   }
 
-  void blame_start(Process& process) {
-    if (process.answered || process.blamed) return;
-    process.blamed = true;
-    ++failed_starts_;
-  }
-
   /// Between messages, or after the last one's answer: kills the process; the next open() starts
   /// another.
   void retire_unasked() {
@@ -340,7 +356,7 @@ class JsonlHandler final : public Handler {
                 {{"handler_pid", process_->pid}});
       kill_group(process_->pid);
     }
-    blame_start(*process_);
+    starts_.failed(*process_, "the handler wrote to its stdout without being asked");
     let_go();
   }
 
@@ -348,7 +364,7 @@ class JsonlHandler final : public Handler {
   void let_end() {
     process_->left_by_itself = true;
     process_->ender.kill_after(process_->pid, kWaitForExit);
-    blame_start(*process_);
+    starts_.failed(*process_, "the handler closed its stdout before it had a message");
     let_go();
   }
 
@@ -364,13 +380,14 @@ class JsonlHandler final : public Handler {
   asio::io_context& io_;
   HandlerSettings settings_;
   std::string queue_json_;
+  StartWatch starts_;
   Delivery delivery_;
-  std::optional<Run> run_;
+  StderrBudget budget_;  ///< before the processes, which write to it
+  std::optional<JsonlRun> run_;
   HandedOver ahead_;
   std::string outbox_;                             ///< what is being written of it
   std::shared_ptr<Process> process_;               ///< serves messages
   std::vector<std::shared_ptr<Process>> leaving_;  ///< killed or told to end, not yet reaped
-  int failed_starts_ = 0;
 };
 
 }  // namespace

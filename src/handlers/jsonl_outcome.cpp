@@ -7,7 +7,8 @@
 
 namespace pgforeman {
 
-Outcome outcome_of_exit(const JsonlRun& run, const JsonlProcess& process, const ChildExit& exit) {
+Outcome outcome_of_exit(const JsonlRun& run, const JsonlProcess& process, const ChildExit& exit,
+                        const std::string& doubt) {
   const std::string tail = process.tail.text();
   if (run.ending == Ending::lease_lost) return released_outcome(run.ending);
   if (run.verdict) {
@@ -18,18 +19,14 @@ Outcome outcome_of_exit(const JsonlRun& run, const JsonlProcess& process, const 
     return outcome;
   }
   if (run.ending == Ending::shutdown) return released_outcome(run.ending, exit, tail);
-  const std::string what = "the handler " + exit.explain();
+  const std::string what = "the handler " + ended(exit);
   if (process.read_nothing_from(run.line.begin)) {
     // Not one byte of the message was read: no attempt of anything.
-    Outcome outcome = ended_outcome(what + " before it read the message", exit, tail);
-    outcome.kind = Outcome::Kind::released;
-    outcome.evidence = {};
-    return outcome;
+    return not_started_outcome(what + " before it read the message", tail);
   }
-  const std::string& partial = process.lines.partial();
-  return ended_outcome(what + (partial.empty() ? std::string(" without an answer")
-                                               : " after half a line: " + excerpt(partial)),
-                       exit, tail);
+  const bool by_itself = exit.signal == 0 && exit.exit_code == 0;
+  return ended_outcome(what + " " + process.without_answer() + (by_itself ? doubt : ""), exit,
+                       tail);
 }
 
 }  // namespace pgforeman

@@ -31,9 +31,10 @@ struct JsonlProcess {
     std::function<void(std::string_view)> stderr_chunk;  ///< may be empty
   };
 
-  JsonlProcess(boost::asio::io_context& io, Spawned spawned, Heard heard)
+  JsonlProcess(boost::asio::io_context& io, Spawned spawned, StderrBudget& budget, Heard heard)
       : pid(spawned.pid),
-        log(spawned.pid),
+        log(spawned.pid, budget),
+        watch(io),
         ender(io),
         in(io, std::move(spawned.in), std::move(heard.input_broken)),
         out(io, std::move(spawned.out), std::move(heard.output), std::move(heard.output_end)),
@@ -51,6 +52,13 @@ struct JsonlProcess {
   /// Not one byte from there on.
   bool read_nothing_from(std::size_t begin) const {
     return in.unread() + in.unwritten() >= given - begin;
+  }
+
+  /// How far the answer came that never ended.
+  std::string without_answer() const {
+    const std::string& partial = lines.partial();
+    return partial.empty() ? std::string("without an answer")
+                           : "after half a line: " + excerpt(partial);
   }
 
   void log_end(const ChildExit& exit) const {
@@ -76,6 +84,9 @@ struct JsonlProcess {
   LineSplitter lines{kAnswerBytes};
   TailCapture tail{kStderrTailBytes};  ///< of its stderr since the message began
   StderrLog log;
+  TimePoint started_at = Clock::now();
+  bool lives = false;  ///< it was said that it does
+  OneShotTimer watch;  ///< until its first answer
   GroupEnder ender;
   PipeWriter in;
   PipeReader out, err;
@@ -93,6 +104,7 @@ struct JsonlRun {
   /// the error when it is gone.
   std::optional<std::pair<Cause, std::string>> verdict;
   OneShotTimer deadline, wait_for_exit;
+  TimePoint begun_at = Clock::now();
 };
 
 }  // namespace pgforeman

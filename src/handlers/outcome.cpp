@@ -19,10 +19,13 @@ bool means_dead(const ChildExit& exit) {
   return false;
 }
 
+// Parts what we say from what the handler said.
+constexpr std::string_view kStderr = "; stderr: ";
+
 std::string with_tail(std::string_view what, std::string_view stderr_tail) {
   std::string error(what);
   if (!stderr_tail.empty()) {
-    error += ": ";
+    error += kStderr;
     error += stderr_tail;
   }
   return error;
@@ -81,6 +84,12 @@ Outcome retry_outcome(Cause cause, std::string_view what, std::string_view stder
   return outcome;
 }
 
+Outcome not_started_outcome(std::string_view what, std::string_view stderr_tail) {
+  // The lines before the last are in the log already.
+  return released_outcome(Cause::none,
+                          with_tail(what, stderr_tail.substr(stderr_tail.rfind('\n') + 1)));
+}
+
 Outcome released_outcome(Cause cause, std::string_view why) {
   Outcome outcome;
   outcome.kind = Outcome::Kind::released;
@@ -107,6 +116,10 @@ Outcome memory_outcome(std::string_view what, const ChildExit& exit, std::string
   outcome.kind = Outcome::Kind::crash;
   add_exit(outcome.evidence, exit);
   return outcome;
+}
+
+std::string ended(const ChildExit& exit) {
+  return (exit.signal != 0 ? "was " : "") + exit.explain();
 }
 
 std::string timed_out(Millis timeout) {

@@ -28,6 +28,8 @@ Outcome exec_outcome(const ChildExit& exit, Ending ending, Millis timeout, std::
 /// it ended; the tail is added.
 Outcome ended_outcome(std::string_view what, const ChildExit& exit, std::string_view stderr_tail);
 Outcome retry_outcome(Cause cause, std::string_view what, std::string_view stderr_tail);
+/// Handed back at no cost: the program did not start. The log has the tail; its last line is kept.
+Outcome not_started_outcome(std::string_view what, std::string_view stderr_tail);
 /// Handed back; `cause` is none when the message was never run.
 Outcome released_outcome(Cause cause, std::string_view why);
 /// Why a process was being ended: shutdown or lease_lost.
@@ -40,6 +42,8 @@ Outcome memory_outcome(std::string_view what, const ChildExit& exit, std::string
 bool asks_to_end(int signal);
 /// Adds how the process ended to a run's evidence.
 void add_exit(Evidence& evidence, const ChildExit& exit);
+/// "exited with code 3", "was killed by SIGSEGV".
+std::string ended(const ChildExit& exit);
 /// "timed out after 5s".
 std::string timed_out(Millis timeout);
 

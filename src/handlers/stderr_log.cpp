@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kLineBytes = 2048;  // a log line has 4,096 in all, names and escapes included
 constexpr int kLinesPerSecond = 50;
+constexpr Millis kSayAgain{1000};
 constexpr int kBurst = 200;  // a stack trace or two at once
 
 }  // namespace
@@ -23,7 +24,27 @@ bool RateLimit::allow(TimePoint now) {
   return true;
 }
 
-StderrLog::StderrLog(pid_t pid) : pid_(pid), limit_(kLinesPerSecond, kBurst, Clock::now()) {}
+StderrBudget::StderrBudget() : limit_(kLinesPerSecond, kBurst, Clock::now()) {}
+
+bool StderrBudget::allow() {
+  if (!limit_.allow(Clock::now())) {
+    ++left_out_;
+    return false;
+  }
+  say_left_out();
+  return true;
+}
+
+void StderrBudget::say_left_out() {
+  if (left_out_ == 0) return;
+  log::warn("the handler writes too fast to stderr: lines were left out", {{"lines", left_out_}});
+  left_out_ = 0;
+  said_at_ = Clock::now();
+}
+
+void StderrBudget::process_ended() {
+  if (Clock::now() - said_at_ >= kSayAgain) say_left_out();
+}
 
 void StderrLog::feed(std::string_view chunk) {
   while (!chunk.empty()) {
@@ -51,26 +72,15 @@ void StderrLog::feed(std::string_view chunk) {
 void StderrLog::finish() {
   if (!partial_.empty()) log_line(partial_);
   partial_.clear();
-  log_left_out();
+  budget_.process_ended();
 }
 
 void StderrLog::log_line(std::string_view line) {
-  if (!limit_.allow(Clock::now())) {
-    ++left_out_;
-    return;
-  }
-  log_left_out();
+  if (!budget_.allow()) return;
   const std::string clean = clean_text(line);
   const std::string_view text = trim_end(first_bytes(clean, kLineBytes));
   if (text.empty()) return;
   log::info(text, {{"from", "handler"}, {"handler_pid", pid_}});
-}
-
-void StderrLog::log_left_out() {
-  if (left_out_ == 0) return;
-  log::warn("the handler writes too fast to stderr: lines were left out",
-            {{"lines", left_out_}, {"handler_pid", pid_}});
-  left_out_ = 0;
 }
 
 }  // namespace pgforeman

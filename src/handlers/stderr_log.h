@@ -1,6 +1,6 @@
 #pragma once
-// A long-lived handler's stderr as log lines: bounded in length and in rate, so that a handler in a
-// loop can neither tear nor flood the fleet's log. Single-threaded.
+// A handler's stderr as log lines: bounded in length and in rate, so that a handler in a loop can
+// neither tear nor flood the fleet's log. Single-threaded.
 
 #include <sys/types.h>
 
@@ -25,24 +25,42 @@ class RateLimit {
   TimePoint last_;
 };
 
+/// What all processes of a handler share: 50 lines a second in the long run, 200 at once.
+class StderrBudget {
+ public:
+  StderrBudget();
+  ~StderrBudget() { say_left_out(); }
+  StderrBudget(const StderrBudget&) = delete;
+  StderrBudget& operator=(const StderrBudget&) = delete;
+
+  /// False: the line is left out, and counted.
+  bool allow();
+  /// Logs how many lines were left out; at the end of each of many brief processes, once a second.
+  void say_left_out();
+  void process_ended();
+
+ private:
+  RateLimit limit_;
+  std::int64_t left_out_ = 0;  ///< not yet said
+  TimePoint said_at_;
+};
+
 class StderrLog {
  public:
-  /// `pid` is the handler's, named in each line.
-  explicit StderrLog(pid_t pid);
+  /// `pid` is the handler's, named in each line. `budget` outlives this.
+  StderrLog(pid_t pid, StderrBudget& budget) : pid_(pid), budget_(budget) {}
 
   void feed(std::string_view chunk);
-  /// The stream ended: logs what is left, and how many lines were left out.
+  /// The stream ended: logs what is left.
   void finish();
 
  private:
   void log_line(std::string_view line);
-  void log_left_out();
 
   pid_t pid_;
   std::string partial_;
   bool skipping_ = false;  ///< inside a line whose beginning was logged already
-  RateLimit limit_;
-  std::int64_t left_out_ = 0;
+  StderrBudget& budget_;
 };
 
 }  // namespace pgforeman

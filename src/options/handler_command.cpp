@@ -12,6 +12,7 @@
 #include <optional>
 #include <system_error>
 
+#include "base/interpreter.h"
 #include "base/words.h"
 #include "options/value.h"
 
@@ -131,6 +132,21 @@ bool is_for_shell(std::string_view word) {
          word.substr(0, 1) == "#" || word.substr(0, 2) == "~/";
 }
 
+/// `env python3 x.py`: the program that env would not find; empty when it would, or takes options.
+std::string missing_for_env(const std::vector<std::string>& argv, std::string_view search_path) {
+  const std::string& path = argv.front();
+  if (path.substr(path.rfind('/') + 1) != "env") return {};
+  const auto program = std::find_if(argv.begin() + 1, argv.end(), [](const std::string& word) {
+    return word.find('=') == std::string::npos;
+  });
+  // With a PATH of its own it looks elsewhere.
+  const bool own_path = std::any_of(argv.begin() + 1, program, [](const std::string& word) {
+    return word.compare(0, 5, "PATH=") == 0;
+  });
+  if (program == argv.end() || program->empty() || program->front() == '-' || own_path) return {};
+  return look_up(*program, search_path) ? std::string() : *program;
+}
+
 }  // namespace
 
 Parsed<std::vector<std::string>> resolve_handler(std::string_view command,
@@ -146,6 +162,13 @@ Parsed<std::vector<std::string>> resolve_handler(std::string_view command,
     return Result::wrong(fmt::format("'{}' {}", shown(*path.value), *problem));
   }
   argv.front() = *path.value;
+  if (const std::string script = missing_script(argv); !script.empty()) {
+    return Result::wrong(fmt::format("'{}' is to run '{}', which does not exist",
+                                     shown(argv.front()), shown(script)));
+  }
+  if (const std::string program = missing_for_env(argv, search_path); !program.empty()) {
+    return Result::wrong(fmt::format("there is no program '{}' in PATH", shown(program)));
+  }
   return words;
 }
 

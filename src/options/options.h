@@ -22,6 +22,7 @@ constexpr int number_of(StopSignal signal) {
   constexpr int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
   return numbers[static_cast<std::size_t>(signal)];
 }
+enum class YesNo { no, yes };
 
 struct Options {
   std::string config;             ///< path of the config file; empty: none
@@ -32,6 +33,7 @@ struct Options {
   std::string handler;
   HandlerMode handler_mode = HandlerMode::exec;
   int handler_window = 1;
+  YesNo noop_discards = YesNo::no;
   Millis handler_timeout{};
   StopSignal handler_stop_signal = StopSignal::term;
   Millis handler_stop_grace{2000};

@@ -23,6 +23,7 @@ constexpr Commands kAll = kDatabase | kHealth;
 constexpr std::array<std::string_view, 3> kHandlerModes = {"exec", "jsonl", "noop"};
 constexpr std::array<std::string_view, 6> kStopSignals = {"TERM", "INT",  "QUIT",
                                                           "HUP",  "USR1", "USR2"};
+constexpr std::array<std::string_view, 2> kYesNo = {"no", "yes"};
 constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
 constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warn", "error"};
 
@@ -135,7 +136,18 @@ const std::array kTable = {
            .help = "How messages reach the handler. exec: a process per message, payload on "
                    "standard input, outcome by exit code. jsonl: one long-lived process per child, "
                    "a JSON line in for each message and a JSON line out. noop: no handler and no "
-                   "process, every message is done at once, unread; for measuring the queue."},
+                   "process, every message is done at once, unread; for measuring the queue, which "
+                   "must be empty when the fleet starts (see NOOP_DISCARDS)."},
+    Option{.name = "NOOP_DISCARDS",
+           .group = kHandlerGroup,
+           .target = &Options::noop_discards,
+           .value_name = "YES|NO",
+           .default_text = "no",
+           .choices = kYesNo,
+           .commands = kRun,
+           .help = "yes lets HANDLER_MODE=noop delete messages that were in the queue before the "
+                   "fleet started. Without it such a fleet claims nothing and ends with exit code "
+                   "78: noop on a queue that matters is a mistake."},
     Option{.name = "HANDLER_WINDOW",
            .group = kHandlerGroup,
            .target = &Options::handler_window,

@@ -19,7 +19,7 @@ namespace pgforeman {
 /// The member a value is written to; its type says how the text is parsed.
 using Target = std::variant<std::string Options::*, int Options::*, Millis Options::*,
                             ByteSize Options::*, HandlerMode Options::*, StopSignal Options::*,
-                            log::Format Options::*, log::Level Options::*>;
+                            YesNo Options::*, log::Format Options::*, log::Level Options::*>;
 
 /// What a text must look like: `allowed` completes "must be ...".
 struct TextRule {

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "scoreboard/combining.h"
+#include "scoreboard/handler_board.h"
 #include "scoreboard/ledger.h"
 #include "scoreboard/recycle.h"
 #include "scoreboard/slot.h"
@@ -75,10 +76,12 @@ class Scoreboard {
     return memory_->published_claims[static_cast<std::size_t>(slot)];
   }
   FleetBoard& fleet() { return memory_->fleet; }
+  HandlerBoard& handler() { return memory_->handler; }
 
  private:
   struct Memory {
     FleetBoard fleet;
+    HandlerBoard handler;
     std::array<std::atomic<LedgerUse>, kLedgers> ledger_use;
     std::array<Slot, kSlots> slots;
     std::array<Ledger, kLedgers> ledgers;

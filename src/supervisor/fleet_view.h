@@ -52,6 +52,16 @@ struct QueueView {
   bool capped = false;     ///< at least one figure is "at least"
 };
 
+/// What the fleet knows of its handler's program.
+struct HandlerView {
+  std::string start = "unknown";  ///< unknown, failed, lives, started
+  std::uint64_t failed_starts = 0;
+  std::string problem;            ///< of the last failed start; empty: none, or one worked since
+  std::uint64_t failed_runs = 0;  ///< since the last run that succeeded
+  bool braking = false;           ///< every run fails: one message at a time
+  double next_run_in_seconds = 0;
+};
+
 struct FleetView {
   std::string version;
   std::string state;  ///< starting, running, draining
@@ -67,6 +77,7 @@ struct FleetView {
   MessageCounters messages;         ///< of all slots that ever were
   std::array<std::uint64_t, kHandlerBuckets> handler_buckets{};  ///< not cumulative
   double handler_seconds_sum = 0;
+  HandlerView handler;
   std::map<std::string, std::uint64_t> exits_by_cause;
   std::map<std::string, std::uint64_t> failures_by_cause;  ///< runs in vain, by Cause
   std::uint64_t log_lines_dropped = 0;

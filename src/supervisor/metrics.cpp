@@ -183,6 +183,21 @@ void add_queue(Families& families, const FleetView& view) {
   families.add({queue}, counts.capped ? 1.0 : 0.0);
 }
 
+void add_handler(Families& families, const HandlerView& handler) {
+  families.gauge("pgforeman_handler_not_started",
+                 "1 while no start of the handler has worked since the fleet began, else 0.",
+                 handler.start == "failed" ? 1.0 : 0.0);
+  families.begin(MetricType::Counter, "pgforeman_handler_failed_starts_total",
+                 "Starts of the handler that failed.");
+  families.add({}, handler.failed_starts);
+  families.gauge("pgforeman_handler_failed_runs",
+                 "Runs that failed since the last one that succeeded.",
+                 static_cast<double>(handler.failed_runs));
+  families.gauge("pgforeman_braking",
+                 "1 while every run fails and the fleet runs one message at a time, else 0.",
+                 handler.braking ? 1.0 : 0.0);
+}
+
 }  // namespace
 
 std::string render_metrics(const FleetView& view) {
@@ -190,6 +205,7 @@ std::string render_metrics(const FleetView& view) {
   add_fleet(families, view);
   add_children(families, view);
   add_messages(families, view);
+  add_handler(families, view.handler);
   add_queue(families, view);
   return families.text();
 }

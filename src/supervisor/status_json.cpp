@@ -88,6 +88,15 @@ Json handler_times(const FleetView& view) {
           {"buckets", std::move(buckets)}};
 }
 
+Json handler(const HandlerView& view) {
+  return {{"start", view.start},
+          {"failed_starts", view.failed_starts},
+          {"start_problem", text_or_null(view.problem)},
+          {"failed_runs_in_a_row", view.failed_runs},
+          {"braking", view.braking},
+          {"next_run_in_seconds", seconds(view.next_run_in_seconds)}};
+}
+
 }  // namespace
 
 std::string render_status(const FleetView& view) {
@@ -108,6 +117,7 @@ std::string render_status(const FleetView& view) {
                        {"not_ready_reason", text_or_null(view.not_ready_reason)},
                        {"queue_counts", queue_counts(view.counts)},
                        {"messages", messages(view.messages)},
+                       {"handler", handler(view.handler)},
                        {"handler_time", handler_times(view)},
                        {"failures_by_cause", std::move(failures)},
                        {"exits_by_cause", std::move(exits)},

@@ -78,6 +78,7 @@ Supervisor::Supervisor(Options options, FleetMains mains)
       tick_(io_) {
   for (UniqueFd& bell : bells_) bell = make_eventfd();
   set_fleet_mark(fleet_id_);
+  begin_program(scoreboard_->handler(), options_);
   endpoint_ = std::make_unique<Endpoint>(io_, options_.health_address,
                                          static_cast<std::uint16_t>(options_.health_port),
                                          [this] { return view(); });
@@ -101,7 +102,18 @@ ExitCode Supervisor::run() {
   }
   endpoint_.reset();
   log::info("fleet ended");
+  if (noop_refused_) return ExitCode::config;
   return policy_.gave_up() ? ExitCode::cannot_fork : ExitCode::ok;
+}
+
+/// The consumer that looked has logged why.
+void Supervisor::end_refused_noop() {
+  const bool refused = options_.handler_mode == HandlerMode::noop &&
+                       options_.noop_discards == YesNo::no &&
+                       scoreboard_->handler().noop_look.load() == kNoopRefused;
+  if (!refused || noop_refused_) return;
+  noop_refused_ = true;
+  policy_.stop(Clock::now());
 }
 
 void Supervisor::wait_for_signals() {
@@ -135,6 +147,10 @@ void Supervisor::handle_signal(int signal) {
       if (!policy_.stopping()) {
         log::info("fleet drains", {{"signal", ::sigabbrev_np(signal)},
                                    {"grace_ms", options_.shutdown_grace.count()}});
+        const std::string running = running_messages();
+        if (signal == SIGINT && !running.empty()) {
+          log::info("handlers still run: interrupt again to end them now", {{"messages", running}});
+        }
       }
       policy_.stop(now);
       if (signal == SIGINT && ++interrupts_ == 2) {
@@ -162,6 +178,7 @@ void Supervisor::handle_signal(int signal) {
 
 void Supervisor::step() {
   oom_.refresh(Clock::now());
+  end_refused_noop();
   const auto actions =
       policy_.tick(Clock::now(), observe(), ledgers_.any_orphans() || !late_ledgers_.empty());
   if (policy_.stopping()) scoreboard_->fleet().ends_at_ms.store(to_ms(policy_.ends_at()));
@@ -369,21 +386,8 @@ void Supervisor::reload() {
   log::info("options read again, children are replaced one by one", {{"changed", names}});
   options_ = std::move(loaded.options);
   log::set_level(options_.log_level, options_.log_format);
+  begin_program(scoreboard_->handler(), options_);
   policy_.replace_all(PolicySettings(options_), Clock::now());
-}
-
-Observation Supervisor::observe(int slot, const Child& child) const {
-  const Slot& shared = scoreboard_->slot(slot);
-  return {Beat{shared.beat.load()}, shared.waiting_epoch.load() == child.epoch,
-          RecycleWish::from(shared.recycle_wish.load())};
-}
-
-Observations Supervisor::observe() const {
-  Observations all;
-  for (const auto& [slot, child] : children_) {
-    if (child.pid > 0) all.emplace(slot, observe(slot, child));
-  }
-  return all;
 }
 
 }  // namespace pgforeman

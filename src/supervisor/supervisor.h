@@ -77,6 +77,7 @@ class Supervisor {
   void handle_signals();
   void handle_signal(int signal);
   void step();
+  void end_refused_noop();
   void apply(const Action& action);
   void fork_into(int slot);
   void signal_child(const Action& action);
@@ -92,6 +93,8 @@ class Supervisor {
   Observations observe() const;
   Observation observe(int slot, const Child& child) const;
   FleetView view() const;
+  HandlerView handler_view(TimePoint now) const;
+  std::string running_messages() const;  ///< ids; empty: none runs
   SlotView slot_view(int index, const SlotState& state, TimePoint now) const;
   void judge_readiness(FleetView& view) const;
 
@@ -111,6 +114,7 @@ class Supervisor {
   TimePoint started_at_;
   int interrupts_ = 0;
   bool finished_ = false;
+  bool noop_refused_ = false;
   bool tick_due_ = false;
   bool signal_due_ = false;
 

@@ -86,6 +86,35 @@ SlotView Supervisor::slot_view(int index, const SlotState& state, TimePoint now)
   return view;
 }
 
+HandlerView Supervisor::handler_view(TimePoint now) const {
+  constexpr std::array<const char*, 4> kStates = {"unknown", "failed", "lives", "started"};
+  const HandlerBoard& board = scoreboard_->handler();
+  HandlerView view;
+  const auto state = static_cast<std::size_t>(board.start.load());
+  if (state < kStates.size()) view.start = kStates[state];
+  view.failed_starts = count(board.failed_starts);
+  if (view.start == "failed") view.problem = start_problem(board);
+  view.failed_runs = count(board.failed_runs);
+  view.braking = board.braking.load() == 1;
+  if (view.braking) {
+    const auto in = Millis{std::clamp(board.probe_at_ms.load(), to_ms(now), to_ms(now) + 60'000)};
+    view.next_run_in_seconds = static_cast<double>(in.count() - to_ms(now)) / 1000.0;
+  }
+  return view;
+}
+
+std::string Supervisor::running_messages() const {
+  std::string ids;
+  int running = 0;
+  for (const auto& [slot, child] : children_) {
+    if (child.pid <= 0 || slot == kMaintenanceSlot) continue;
+    const auto id = scoreboard_->slot(slot).message_id.load();
+    if (id == 0 || ++running > 8) continue;
+    ids += (ids.empty() ? "" : " ") + std::to_string(id);
+  }
+  return running > 8 ? ids + " and " + std::to_string(running - 8) + " more" : ids;
+}
+
 FleetView Supervisor::view() const {
   const TimePoint now = Clock::now();
   FleetView view;
@@ -126,6 +155,7 @@ FleetView Supervisor::view() const {
                             age(counted_at, now, started_at_),
                             board.capped.load() == 1};
   }
+  view.handler = handler_view(now);
   view.not_live_reason = policy_.not_live_reason(now);
   view.live = view.not_live_reason.empty();
   judge_readiness(view);
@@ -149,9 +179,28 @@ void Supervisor::judge_readiness(FleetView& view) const {
     view.not_ready_reason = "no consumer has a working database session";
   } else if (veto) {
     view.not_ready_reason = "the database cannot be reached";
+  } else if (view.handler.start == "failed") {
+    view.not_ready_reason =
+        "no start of the handler has worked since the fleet began: " + view.handler.problem;
+  } else if (noop_refused_) {
+    view.not_ready_reason = "HANDLER_MODE=noop on a queue with messages: see NOOP_DISCARDS";
   }
   view.ready = view.not_ready_reason.empty();
   view.state = policy_.stopping() ? "draining" : works ? "running" : "starting";
+}
+
+Observation Supervisor::observe(int slot, const Child& child) const {
+  const Slot& shared = scoreboard_->slot(slot);
+  return {Beat{shared.beat.load()}, shared.waiting_epoch.load() == child.epoch,
+          RecycleWish::from(shared.recycle_wish.load())};
+}
+
+Observations Supervisor::observe() const {
+  Observations all;
+  for (const auto& [slot, child] : children_) {
+    if (child.pid > 0) all.emplace(slot, observe(slot, child));
+  }
+  return all;
 }
 
 }  // namespace pgforeman

@@ -80,7 +80,7 @@ TEST_CASE("the shell example counts words", "[examples]") {
   CHECK_THAT(done.result, contains("321"));
   const Outcome retry = loop.handle(message(2, quoted("/no/such/file")));
   CHECK(retry.kind == Kind::retry);
-  CHECK(retry.error == "exited with code 1: attempt 2: cannot read /no/such/file");
+  CHECK(retry.error == "exited with code 1; stderr: attempt 2: cannot read /no/such/file");
   for (const std::string bad : {"{}", "5", "\"", "\"\"", R"("a\"b")"}) {
     INFO(bad);
     CHECK(loop.handle(message(3, bad)).kind == Kind::dead);

@@ -33,7 +33,7 @@ TEST_CASE("at the deadline the group gets TERM and the message is retried", "[ex
   const Outcome outcome = loop.handle(message());
   CHECK(Clock::now() - begin >= Millis{500});
   CHECK(outcome.kind == Kind::retry);
-  CHECK(outcome.error == "timed out after 500ms: working");
+  CHECK(outcome.error == "timed out after 500ms; stderr: working");
 }
 
 TEST_CASE("a handler that says done after its time was up did not make it", "[exec_end]") {

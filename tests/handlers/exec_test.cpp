@@ -35,7 +35,8 @@ TEST_CASE("exit 0 is done and stdout is the result", "[exec]") {
 TEST_CASE("exit 65 and 100 are dead, every other code is a retry", "[exec]") {
   CHECK(run_shell("exit 65").kind == Kind::dead);
   CHECK(run_shell("echo bad address >&2; exit 100").kind == Kind::dead);
-  CHECK(run_shell("echo bad address >&2; exit 100").error == "exited with code 100: bad address");
+  CHECK(run_shell("echo bad address >&2; exit 100").error ==
+        "exited with code 100; stderr: bad address");
   for (const int code : {1, 2, 64, 66, 99, 101, 126, 127, 255}) {
     const Outcome outcome = run_shell("exit " + std::to_string(code));
     CHECK(outcome.kind == Kind::retry);
@@ -85,9 +86,9 @@ TEST_CASE("the error ends with the last lines of stderr, from a line's start", "
   const Outcome outcome =
       run_shell("i=0; while [ $i -lt 5000 ]; do echo line $i >&2; i=$((i+1)); done; exit 3");
   CHECK(outcome.kind == Kind::retry);
-  CHECK_THAT(outcome.error, StartsWith("exited with code 3: line "));
+  CHECK_THAT(outcome.error, StartsWith("exited with code 3; stderr: line "));
   CHECK_THAT(outcome.error, contains("line 4998\nline 4999"));
-  CHECK(outcome.error.size() <= kStderrTailBytes + 30);
+  CHECK(outcome.error.size() <= kStderrTailBytes + 40);
   CHECK(outcome.error.size() > kStderrTailBytes / 2);
 }
 
@@ -95,7 +96,7 @@ TEST_CASE("captured output is valid text for PostgreSQL", "[exec]") {
   const std::string bad = "\xEF\xBF\xBD";
   CHECK(run_shell("printf 'a\\000b\\377c'").result == "a" + bad + "b" + bad + "c");
   CHECK(run_shell("printf 'x\\300y\\000' >&2; exit 1").error ==
-        "exited with code 1: x" + bad + "y" + bad);
+        "exited with code 1; stderr: x" + bad + "y" + bad);
 }
 
 TEST_CASE("metadata is in the environment, and nothing else is", "[exec]") {
@@ -112,7 +113,8 @@ TEST_CASE("metadata is in the environment, and nothing else is", "[exec]") {
   CHECK(lines == std::vector<std::string>{
                      "FOO=bar", "PGFOREMAN_ATTEMPT=2", "PGFOREMAN_DEADLINE_SECONDS=2.5",
                      "PGFOREMAN_ENQUEUED_AT=2024-05-06T07:08:09.123456Z", "PGFOREMAN_FENCE=5",
-                     R"(PGFOREMAN_HEADERS={"trace": "abc"})", "PGFOREMAN_MESSAGE_ID=41",
+                     R"(PGFOREMAN_HEADERS={"trace": "abc"})",
+                     "PGFOREMAN_IDEMPOTENCY_KEY=41-1714979289123456", "PGFOREMAN_MESSAGE_ID=41",
                      "PGFOREMAN_MESSAGE_ID_X=1", "PGFOREMAN_QUEUE=emails"});
 }
 
@@ -155,7 +157,7 @@ TEST_CASE("what a handler wrote right before its end is not lost", "[exec]") {
   std::optional<ChildExit> exit;
   REQUIRE(eventually([&] { return (exit = reap_one()).has_value(); }));
   CHECK(loop.handler->on_exit(*exit));
-  CHECK(loop.finish().error == "exited with code 65: words");
+  CHECK(loop.finish().error == "exited with code 65; stderr: words");
 
   loop.exec(settings(shell("echo last; exit 0")));
   loop.start(message());

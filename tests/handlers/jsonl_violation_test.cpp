@@ -27,7 +27,8 @@ Outcome outcome_of(const std::string& misdeed, Millis timeout = Millis{20000}) {
   const pid_t first = loop.handler->pids().at(0);
   Outcome outcome = loop.handle(message(1));
   CHECK_FALSE(is_alive(first));
-  CHECK(loop.handler->failed_starts() == 1);
+  // It had read the message: that it starts is beyond doubt.
+  CHECK(loop.handler->failed_starts() == 0);
   CHECK(loop.handle(message(2)).kind == Kind::done);
   CHECK(loop.handler->pids().at(0) != first);
   CHECK(loop.handler->failed_starts() == 0);
@@ -48,22 +49,19 @@ TEST_CASE("garbage is named with an excerpt", "[jsonl_violation]") {
   CHECK(error_of("echo 'Traceback: oh no'; read x") ==
         "the handler printed a line that is not JSON: \"Traceback: oh no\"");
   CHECK_THAT(error_of("printf '\\377\\376\\n'; read x"), contains("not JSON"));
-  CHECK_THAT(error_of("echo; read x"), contains("not JSON"));
   CHECK_THAT(error_of("echo '[]'; read x"), contains("not a JSON object"));
 }
 
 TEST_CASE("the error of a violation ends with the last lines of stderr", "[jsonl_violation]") {
   CHECK(error_of("echo cause >&2; echo garbage; read x") ==
-        "the handler printed a line that is not JSON: \"garbage\": cause");
+        "the handler printed a line that is not JSON: \"garbage\"; stderr: cause");
 }
 
-TEST_CASE("a wrong id, an unknown status and a bad after are named", "[jsonl_violation]") {
+TEST_CASE("a wrong id and an unknown status are named", "[jsonl_violation]") {
   CHECK_THAT(error_of(R"(echo '{"id":9,"status":"done"}'; read x)"),
-             contains("wrong \"id\" 9 instead of 1"));
+             contains("wrong \"id\" 9 (number) instead of 1"));
   CHECK_THAT(error_of(R"(echo '{"id":1,"status":"okay"}'; read x)"),
              contains("unknown \"status\"") && contains("okay"));
-  CHECK_THAT(error_of(R"(echo '{"id":1,"status":"retry","after":"soon"}'; read x)"),
-             contains("\"after\"") && contains("soon"));
 }
 
 TEST_CASE("half a line and the end is named", "[jsonl_violation]") {
@@ -74,9 +72,10 @@ TEST_CASE("half a line and the end is named", "[jsonl_violation]") {
 }
 
 TEST_CASE("a line over a megabyte is named and not kept", "[jsonl_violation]") {
-  CHECK_THAT(error_of("tr '\\0' x </dev/zero"), contains("a line longer than 1 MiB"));
+  CHECK_THAT(error_of("tr '\\0' x </dev/zero"),
+             contains("a line that is too long to be an answer"));
   CHECK_THAT(error_of("head -c 1048577 /dev/zero | tr '\\0' x; echo; read x"),
-             contains("a line longer than 1 MiB"));
+             contains("a line that is too long to be an answer"));
 }
 
 TEST_CASE("a closed stdout is named", "[jsonl_violation]") {
@@ -94,9 +93,9 @@ TEST_CASE("a closed stdin is named when the message does not fit the pipe", "[js
 
 TEST_CASE("an exit or a crash without an answer is named", "[jsonl_violation]") {
   CHECK(error_of("echo why >&2; exit 3", Cause::exit_code) ==
-        "the handler exited with code 3 without an answer: why");
+        "the handler exited with code 3 without an answer; stderr: why");
   CHECK_THAT(error_of("kill -SEGV $$", Cause::signal),
-             StartsWith("the handler killed by SIGSEGV") || contains("SIGSEGV"));
+             StartsWith("the handler was killed by SIGSEGV") && contains("without an answer"));
 }
 
 TEST_CASE("an answer before the whole message was read is named", "[jsonl_violation]") {
@@ -177,7 +176,7 @@ TEST_CASE("a handler that dies at its start costs the message nothing", "[jsonl_
     const Outcome outcome = loop.handle(message(1));
     CHECK(outcome.kind == Kind::released);
     CHECK(outcome.error ==
-          "the handler exited with code 1 before it read the message: ImportError");
+          "the handler exited with code 1 before it read the message; stderr: ImportError");
     // More when one died between open() and run(), which then started another.
     CHECK(loop.handler->failed_starts() >= n);
   }

@@ -41,20 +41,23 @@ TEST_CASE("Each cause is told apart, in both modes", "[causes]") {
   };
   const std::vector<Case> cases = {
       {"exec", R"({"do": "fail", "code": 3})", "exit_code", "max_attempts",
-       "exited with code 3: it broke", "3", "-"},
-      {"exec", R"({"do": "fail", "code": 65})", "dead", "handler", "exited with code 65: it broke",
-       "65", "-"},
+       "exited with code 3; stderr: it broke", "3", "-"},
+      {"exec", R"({"do": "fail", "code": 65})", "dead", "handler",
+       "exited with code 65; stderr: it broke", "65", "-"},
       {"exec", R"({"do": "die", "signal": 11})", "signal", "max_crashes",
-       "killed by SIGSEGV: first words\nlast words", "-", "SIGSEGV"},
+       "killed by SIGSEGV; stderr: first words\nlast words", "-", "SIGSEGV"},
       {"exec", R"({"do": "die", "signal": 9})", "signal", "max_crashes",
-       "killed by SIGKILL: first words\nlast words", "-", "SIGKILL"},
+       "killed by SIGKILL; stderr: first words\nlast words", "-", "SIGKILL"},
       {"exec", R"({"do": "hold"})", "timeout", "max_attempts", "timed out after 1s", "-",
        "SIGTERM"},
       {"jsonl", R"({"do": "fail"})", "retry", "max_attempts", "it broke", "-", "-"},
       {"jsonl", R"({"do": "die", "signal": 6})", "signal", "max_crashes",
-       "the handler killed by SIGABRT without an answer: first words\nlast words", "-", "SIGABRT"},
-      {"jsonl", R"({"do": "hold"})", "timeout", "max_attempts", "timed out after 1s", "-",
-       "SIGTERM"}};
+       "the handler was killed by SIGABRT without an answer; stderr: first words\nlast words", "-",
+       "SIGABRT"},
+      {"jsonl", R"({"do": "hold"})", "timeout", "max_attempts",
+       "timed out after 1s without a first answer: does it speak jsonl, and does it flush its "
+       "output after each answer?",
+       "-", "SIGTERM"}};
   for (const auto& c : cases) {
     INFO(c.mode << " " << c.payload);
     Bed bed;

@@ -8,8 +8,11 @@ using namespace pgforeman::test;
 
 namespace {
 
-const Settings kNoop{
-    {"HANDLER_MODE", "noop"}, {"HANDLER", ""}, {"LOG_LEVEL", "info"}, {"CONCURRENCY", "2"}};
+const Settings kNoop{{"HANDLER_MODE", "noop"},
+                     {"NOOP_DISCARDS", "yes"},
+                     {"HANDLER", ""},
+                     {"LOG_LEVEL", "info"},
+                     {"CONCURRENCY", "2"}};
 
 constexpr auto kLeft = "the queue's table is left to autovacuum: only its owner may vacuum it";
 

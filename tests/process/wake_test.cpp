@@ -369,7 +369,8 @@ TEST_CASE("A message for centuries hence keeps nobody from looking for others", 
   Bed bed;
   // Sums of times must not overflow for it.
   bed.sql.query("select pgforeman.send('q', '0', delay => '300 years')");
-  Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"}, {"HANDLER_MODE", "noop"}})));
+  Fleet fleet(bed.settings(with(
+      kNoPolling, {{"LOG_LEVEL", "debug"}, {"HANDLER_MODE", "noop"}, {"NOOP_DISCARDS", "yes"}})));
   REQUIRE(hears(fleet));
   REQUIRE(idle(fleet));
   REQUIRE(send_until_silent(bed));
@@ -384,7 +385,8 @@ TEST_CASE("What idle consumers leave in the queue is not looked for again and ag
   Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"},
                                              {"CONCURRENCY", "2"},
                                              {"HANDLER_MODE", "jsonl"},
-                                             {"HANDLER", "sh -c 'exit 3'"}})));
+                                             {"HANDLER", "sh -c 'exit 3'"}})),
+              Fleet::Wait::port);  // it is not ready, since its handler does not start
   REQUIRE(hears(fleet));
   REQUIRE(send_until_silent(bed));
   CHECK(eventually([&] { return listened_to(bed); }));

@@ -107,3 +107,14 @@ TEST_CASE("A variable or quotes around a whole command are named", "[handler_com
   CHECK(test::contains(resolve_handler("A=1 cat", "/bin").problem, "PGFOREMAN_HANDLER_ENV_"));
   CHECK(test::contains(resolve_handler("'cat x'", "/bin").problem, "quotes make one word"));
 }
+
+TEST_CASE("A script that an interpreter cannot find is refused at the start", "[handler_command]") {
+  CHECK(resolve_handler("/bin/sh /no/handler.sh", "").problem ==
+        "'/bin/sh' is to run '/no/handler.sh', which does not exist");
+  CHECK(resolve_handler("/bin/sh -c /no/handler.sh", ""));
+  CHECK(resolve_handler("/usr/bin/env A=1 pyhton3 x.py", "/usr/bin:/bin").problem ==
+        "there is no program 'pyhton3' in PATH");
+  CHECK(resolve_handler("/usr/bin/env A=1 sh -c x", "/usr/bin:/bin"));
+  CHECK(resolve_handler("/usr/bin/env -i pyhton3", "/usr/bin:/bin"));
+  CHECK(resolve_handler("/usr/bin/env PATH=/app pyhton3", "/usr/bin:/bin"));
+}

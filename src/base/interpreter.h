@@ -1,0 +1,18 @@
+#pragma once
+// What an interpreter is to run, as far as its command line says so plainly. Fork: either.
+
+#include <span>
+#include <string>
+
+namespace pgforeman {
+
+/// The script that argv[0], a known interpreter, would run and that is not there; empty when it is
+/// there, or when another form (`-c`, `-m`, an option that is not known here) leaves that open.
+std::string missing_script(std::span<const std::string> argv);
+
+/// The same of any program: its first word that looks like a path, when there is no such file. For
+/// a program that ended with an error: a program may be given the name of a file that it is to
+/// make.
+std::string missing_argument(std::span<const std::string> argv);
+
+}  // namespace pgforeman

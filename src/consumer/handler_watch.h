@@ -1,0 +1,47 @@
+#pragma once
+// A consumer's view of what the whole fleet knows of its handler: says how its own starts and runs
+// went, and whether it may claim now. Fork: after.
+
+#include <string_view>
+
+#include "child/child_loop.h"
+#include "child/session.h"
+#include "handlers/handler.h"
+#include "scoreboard/brake.h"
+
+namespace pgforeman {
+
+class HandlerWatch {
+ public:
+  HandlerWatch(const ChildContext& context, ChildLoop& loop);
+
+  /// For the handler; refers to this.
+  StartNews start_news();
+  /// Every run of the fleet fails, or noop looks into the queue first: what is done is to be
+  /// settled, since the consumer may have to wait.
+  bool may_wait() const { return brake_.is_on() || looks_first(); }
+  /// False: nothing may be claimed. Has then waited for half a second at most.
+  bool may_claim(Session& session);
+  /// Nothing more may be run: others wait for what is held.
+  bool holds() const { return brake_.is_on() && !probing_; }
+  /// A claim's size.
+  int at_most(int wanted) const { return brake_.is_on() ? 1 : wanted; }
+  /// There was nothing to run.
+  void idle();
+  /// What came of a run; while every run fails, a longer delay.
+  void judge(const Message& message, Outcome& outcome, bool failed_start);
+
+ private:
+  bool looks_first() const;
+  bool may_discard(Session& session);
+  void wait_a_little();
+
+  const ChildContext& context_;
+  ChildLoop& loop_;
+  HandlerBoard& board_;
+  std::uint64_t program_;
+  Brake brake_;
+  bool probing_ = false;
+};
+
+}  // namespace pgforeman

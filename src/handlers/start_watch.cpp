@@ -1,0 +1,77 @@
+#include "handlers/start_watch.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/log.h"
+
+namespace pgforeman {
+namespace {
+
+// One that has no message, and by then has not ended, has most likely started.
+constexpr Millis kWaitsAfter{2000};
+constexpr const char* kQuestion =
+    "does it speak jsonl, and does it flush its output after each answer?";
+
+}  // namespace
+
+void unbuffer_python(std::vector<std::string>& environment) {
+  constexpr std::string_view kVariable = "PYTHONUNBUFFERED=";
+  const bool set =
+      std::any_of(environment.begin(), environment.end(), [&](const std::string& variable) {
+        return variable.compare(0, kVariable.size(), kVariable) == 0;
+      });
+  if (!set) environment.push_back(std::string(kVariable) + "1");
+}
+
+void StartWatch::mended(const JsonlProcess& process, const std::string& what) {
+  if (!mended_.allow(Clock::now())) return;
+  log::warn("an answer of the handler was mended", {{"what", what}, {"handler_pid", process.pid}});
+}
+
+void StartWatch::look(JsonlProcess& process, const JsonlRun* run) {
+  const TimePoint now = Clock::now();
+  const bool reads = run != nullptr && !process.read_nothing_from(run->line.begin);
+  if (!process.lives && (reads || (run == nullptr && now - process.started_at >= kWaitsAfter))) {
+    process.lives = true;
+    if (news_.lives) news_.lives();
+  }
+  if (run != nullptr && !ever_answered_ && !hinted_ && now - run->begun_at >= hint_after_) {
+    hinted_ = true;
+    log::warn(std::string("the handler has not answered yet: ") + kQuestion,
+              {{"handler_pid", process.pid}});
+  }
+}
+
+void StartWatch::answered(JsonlProcess& process) {
+  process.answered = ever_answered_ = true;
+  failed_ = 0;
+}
+
+void StartWatch::failed(JsonlProcess& process, const std::string& why) {
+  if (process.answered || process.blamed) return;
+  process.blamed = true;
+  cannot_spawn(why);
+}
+
+void StartWatch::cannot_spawn(const std::string& why) {
+  ++failed_;
+  if (news_.failed) news_.failed(why);
+}
+
+void StartWatch::ended_idle(JsonlProcess& process, const ChildExit& exit) {
+  if (process.lives && exit.signal == 0 && exit.exit_code == 0) return;
+  failed(process, not_started_outcome("the handler " + ended(exit), process.tail.text()).error);
+}
+
+std::string StartWatch::doubt_after_timeout() const {
+  return ever_answered_ ? std::string() : std::string(" without a first answer: ") + kQuestion;
+}
+
+std::string StartWatch::doubt_after_exit() const {
+  return ever_answered_ ? std::string()
+                        : " (with jsonl exit code 0 is no answer: does the handler want "
+                          "HANDLER_MODE=exec?)";
+}
+
+}  // namespace pgforeman
