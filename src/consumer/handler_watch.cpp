@@ -1,6 +1,7 @@
 #include "consumer/handler_watch.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 
@@ -22,11 +23,7 @@ StartNews HandlerWatch::start_news() {
   return {[this] { return board_.worked.load() == 1; },
           [this](std::string_view why) {
             note_failed_start(board_, program_, why);
-            if (brake_.failed_start(probing_, Clock::now())) {
-              log::warn("no start of the handler works: the fleet tries one at a time",
-                        {{"error", why}});
-            }
-            probing_ = false;
+            if (std::exchange(probing_, false)) brake_.probe_not_started(Clock::now());
           },
           [this] { note_lives(board_, program_); }};
 }

@@ -224,7 +224,9 @@ class ExecHandler final : public Handler {
     if (settings_.start_news.lives) {
       run_->lives.start(kLivesAfter, [this] { settings_.start_news.lives(); });
     }
-    run_->input = message.payload + '\n';  // a line, as shells read one
+    run_->input = message.payload;
+    join_json_lines(run_->input);  // a line, as shells read one
+    run_->input += '\n';
     run_->in.write(run_->input);
     run_->in.close_when_written();
   }

@@ -175,9 +175,7 @@ std::string request_line(const Message& message, std::string_view queue_json, Mi
   line += ",\"deadline_seconds\":";
   line += decimal_seconds(timeout);
   line += '}';
-  // PostgreSQL prints jsonb on one line. Should text from elsewhere hold newlines, they are white
-  // space between tokens (inside strings JSON wants \n), and must not end the line.
-  std::replace(line.begin(), line.end(), '\n', ' ');
+  join_json_lines(line);
   line += '\n';
   return line;
 }

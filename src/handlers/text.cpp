@@ -1,5 +1,5 @@
 #include "handlers/text.h"
-
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 
@@ -42,6 +42,12 @@ std::string_view last_lines(std::string_view text, std::size_t limit) {
   }
   while (begin < text.size() && is_continuation(text[begin])) ++begin;
   return text.substr(begin);
+}
+
+void join_json_lines(std::string& json) {
+  // A carriage return is a line's end to many readers, too.
+  std::replace_if(
+      json.begin(), json.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
 }
 
 std::string_view trim_end(std::string_view text) {

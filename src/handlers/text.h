@@ -18,6 +18,9 @@ std::string_view first_bytes(std::string_view text, std::size_t limit);
 /// The last `limit` bytes of valid UTF-8 or less, from the start of a line where there is one.
 std::string_view last_lines(std::string_view text, std::size_t limit);
 
+/// Makes JSON one line: its line ends are white space between tokens, as strings hold none.
+void join_json_lines(std::string& json);
+
 /// Without white space at its end.
 std::string_view trim_end(std::string_view text);
 

@@ -6,9 +6,6 @@ namespace pgforeman {
 namespace {
 
 constexpr Millis kLongest{60'000};
-// Starts cost no message anything.
-constexpr Millis kFirstAfterStart{100};
-constexpr Millis kLongestAfterStart{10'000};
 constexpr std::int64_t kTimesInterval = 16;
 // 10 min where RETRY_BACKOFF is 1 s.
 constexpr std::int64_t kTimesBackoff = 600;
@@ -49,13 +46,8 @@ bool Brake::failed(std::int64_t id, bool probe, TimePoint now) {
   return every_run_fails(now) && engage(std::min(backoff_, kLongest), now);
 }
 
-bool Brake::failed_start(bool probe, TimePoint now) {
-  if (!is_current() || board_.worked.load() == 1) return false;
-  if (is_on()) {
-    if (probe) lengthen(kLongestAfterStart, now);
-    return false;
-  }
-  return engage(kFirstAfterStart, now);
+void Brake::probe_not_started(TimePoint now) {
+  if (is_on()) lengthen(kLongest, now);
 }
 
 bool Brake::succeeded(TimePoint now) {

@@ -26,9 +26,11 @@ class Brake {
   void give_back(TimePoint now);
   TimePoint next_probe(TimePoint now) const;
 
-  /// A run of message `id` failed; a start failed. True: from now on the fleet brakes.
+  /// A run of message `id` failed. True: from now on the fleet brakes.
   bool failed(std::int64_t id, bool probe, TimePoint now);
-  bool failed_start(bool probe, TimePoint now);
+  /// The handler did not start for a probe. (Other failed starts do not brake the fleet: they cost
+  /// no message anything, and each consumer waits by itself.)
+  void probe_not_started(TimePoint now);
   /// A run succeeded, or the handler itself decided about the message. True: the brake is off.
   bool succeeded(TimePoint now);
   /// A run came so far that the program must have started.

@@ -64,6 +64,10 @@ TEST_CASE("the payload arrives on stdin as a line, whatever its size, and then t
     const Outcome outcome = run_shell("wc -c", message(7, std::string(size, 'x')));
     CHECK(outcome.kind == Kind::done);
     CHECK(std::stoul(outcome.result) == size + 1);
+    // Line ends between tokens, which a reader of one line must not stumble over.
+    const auto lines =
+        run_shell("read -r line; echo \"$line\"; cat", message(7, "{\"a\":\r\n[1,\n2]}"));
+    CHECK(lines.result == "{\"a\":  [1, 2]}");
   }
   CHECK(run_shell("read -r line && echo \"<$line>\"", message(7, "{}")).result == "<{}>");
 }

@@ -78,7 +78,7 @@ TEST_CASE("The endpoint answers from the start, without any database", "[endpoin
 
 TEST_CASE("Five hundred slow clients and busy children do not delay a probe", "[endpoint]") {
   Bed bed;
-  bed.send(5000);
+  bed.send(30000);
   Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"BATCH", "10"}}));
   SlowClients slow(fleet.port(), 500);
   CHECK(slow.count() == 500);

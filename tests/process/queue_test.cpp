@@ -97,7 +97,8 @@ TEST_CASE("A fleet whose handler does not start keeps nothing from another", "[q
   Fleet broken(bed.settings({{"CONCURRENCY", "1"},
                              {"BATCH", "50"},
                              {"HANDLER_MODE", "jsonl"},
-                             {"HANDLER", "sh -c 'exit 3'"}}));
+                             {"HANDLER", "sh -c 'exit 3'"}}),
+               Fleet::Wait::port);
   REQUIRE(
       broken.wait_for_log("the handler keeps failing at its start, waiting before the next"
                           " message"));

@@ -170,27 +170,22 @@ TEST_CASE("A probe that found nothing to run goes to the next, a lost one too", 
   CHECK(fleet.brake.take_probe(kStart + 61s));
 }
 
-TEST_CASE("A start that fails puts the brake on until the program has worked once", "[brake]") {
+TEST_CASE("A probe whose handler does not start makes the next one wait longer", "[brake]") {
   BrakeFixture fleet;
-  CHECK(fleet.brake.failed_start(false, kStart));
-  CHECK(fleet.brake.is_on());
-  TimePoint now = kStart + 100ms;
-  for (int i = 0; i < 20; ++i) {
-    CHECK(fleet.brake.take_probe(now));
-    fleet.brake.failed_start(true, now);
-    CHECK(fleet.brake.interval() <= 10s);
-    now = fleet.brake.next_probe(now);
-  }
-  fleet.brake.succeeded(now);
-  CHECK_FALSE(fleet.brake.failed_start(false, now));
+  fleet.brake.probe_not_started(kStart);
   CHECK_FALSE(fleet.brake.is_on());
+  for (int id = 1; id <= 3; ++id) fleet.fail(id);
+  const Millis before = fleet.brake.interval();
+  CHECK(fleet.brake.take_probe(kStart + 1s));
+  fleet.brake.probe_not_started(kStart + 1s);
+  CHECK(fleet.brake.interval() == 2 * before);
+  CHECK_FALSE(fleet.brake.take_probe(kStart + 1s));
 }
 
 TEST_CASE("What is said of a program that was replaced changes nothing", "[brake]") {
   BrakeFixture fleet;
   Brake old(fleet.board, kProgram + 2, 1s, 5);
   for (int id = 1; id <= 5; ++id) CHECK_FALSE(old.failed(id, false, kStart));
-  CHECK_FALSE(old.failed_start(false, kStart));
   CHECK_FALSE(old.succeeded(kStart));
   CHECK_FALSE(fleet.brake.is_on());
   CHECK(fleet.board.worked.load() == 0);

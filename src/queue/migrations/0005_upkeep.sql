@@ -209,6 +209,7 @@ create function pgforeman.advance_ids()
 returns table (was bigint, now_at bigint, moved boolean)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '200ms'  -- no other duty waits for a lock on one of the tables
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
