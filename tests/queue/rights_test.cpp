@@ -206,11 +206,19 @@ TEST_CASE("Row level security that hides rows is a lack of rights, not an empty 
   Connection connection(settings_for(db.conninfo + " user=" + role));
   Queue queue(connection, "q");
   queue.check_schema();
+  const Message held = queue.claim(1, 1, Millis{60000}).at(0);
+  db.send();
   db.sql.query("alter table pgforeman.message enable row level security");
   const std::string expected =
       "row level security on pgforeman.message hides rows from role " + role;
+  // What is held is neither lost nor done.
+  CHECK_THAT(refused([&] { queue.renew(std::span(&held.lease, 1), Millis{1000}); }),
+             contains(expected));
+  const Settlement ended{held.lease, done()};
+  CHECK_THAT(refused([&] { queue.settle(std::span(&ended, 1), {}); }), contains(expected));
+  CHECK_THAT(refused([&] { queue.release_token(1); }), contains(expected));
   // A session that is open already finds out by its next claim, a new one at once.
-  CHECK_THAT(refused([&] { queue.claim(1, 1, Millis{1000}); }), contains(expected));
+  CHECK_THAT(refused([&] { queue.claim(1, 4, Millis{1000}); }), contains(expected));
   CHECK_THAT(refused([&] { queue.check_schema(); }), contains(expected));
   CHECK_THAT(refused([&] { grant(db.connection, role, Part::worker); }),
              contains(expected) && contains("nothing was granted"));

@@ -437,7 +437,10 @@ begin
       and m.lane <= l.lane
     order by m.queue, m.lane, m.id limit most) w
   where w.token = release_token.token;
-  if held is null then return 0; end if;
+  if held is null then
+    if row_security_active('pgforeman.message') then perform pgforeman.refuse_row_security(); end if;
+    return 0;
+  end if;
   if release_token.error is null then
     suspects := '{}';
   elsif cardinality(suspects) > 0 then
