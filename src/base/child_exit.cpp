@@ -217,7 +217,12 @@ CleanUp kill_children(const std::function<bool(pid_t)>& chosen, Millis patience)
   for (int round = 0; has_children(); ++round) {
     result.left = false;
     for_each_child([&](pid_t pid) {
-      if (chosen(pid)) result.left = kill_with_group(pid) || result.left;
+      if (!chosen(pid)) return;
+      if (kill_with_group(pid)) {
+        result.left = true;
+      } else if (errno == EPERM) {
+        result.refused = true;
+      }
     });
     while (auto exit = reap_one()) result.exits.push_back(*exit);
     if (!result.left || now_ms() >= give_up) return result;

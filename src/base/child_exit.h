@@ -49,6 +49,7 @@ inline constexpr Millis kCleanUpPatience{50};
 struct CleanUp {
   std::vector<ChildExit> exits;  ///< every exit that was reaped on the way, of other children too
   bool left = false;             ///< a chosen child was still there at the end
+  bool refused = false;          ///< one may not be signalled: it became another user's
 };
 
 /// Kills (SIGKILL) every child of this process that is `chosen`, with its process group where that

@@ -91,7 +91,7 @@ std::string missing_argument(std::span<const std::string> argv) {
     const bool script =
         std::any_of(kScriptSuffixes.begin(), kScriptSuffixes.end(),
                     [&](std::string_view suffix) { return word.ends_with(suffix); });
-    if (word.front() != '/' && word.rfind("./", 0) != 0 && !script) continue;
+    if (!script) continue;  // another file may be one that the program is to make
     return exists(word) ? std::string() : word;
   }
   return {};

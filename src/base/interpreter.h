@@ -10,9 +10,8 @@ namespace pgforeman {
 /// there, or when another form (`-c`, `-m`, an option that is not known here) leaves that open.
 std::string missing_script(std::span<const std::string> argv);
 
-/// The same of any program: its first word that looks like a path, when there is no such file. For
-/// a program that ended with an error: a program may be given the name of a file that it is to
-/// make.
+/// The same of any program: its first word that is named as a script is (".py", ".sh" ...), when
+/// there is no such file. For a program that ended with an error.
 std::string missing_argument(std::span<const std::string> argv);
 
 }  // namespace pgforeman

@@ -91,6 +91,12 @@ std::string of_queue(const Request& request) {
   return request.filter.queue.empty() ? "no queue has" : "queue " + request.filter.queue + " has";
 }
 
+std::string no_letter(const Request& request, std::string_view ids) {
+  return request.filter.queue.empty()
+             ? fmt::format("no queue has a dead letter {}", ids)
+             : fmt::format("queue {} has no dead letter {}", request.filter.queue, ids);
+}
+
 /// What is wrong with the words; empty when `request` has them.
 std::string read_request(const CommandWords& words, Request& request) {
   if (words.positionals.empty()) return "what to do is missing: list, show, retry or purge";
@@ -203,7 +209,7 @@ ExitCode show(DeadLetters& letters, const Request& request) {
     ++shown_letters;
   }
   if (shown_letters > 0) return ExitCode::ok;
-  complain(Command::dead, fmt::format("{} no dead letter {}", of_queue(request), request.ids[0]));
+  complain(Command::dead, no_letter(request, fmt::format("{}", request.ids[0])));
   return ExitCode::nothing_found;
 }
 
@@ -309,8 +315,7 @@ ExitCode change(DeadLetters& letters, const Request& request) {
     print_change(changed, retry);
   }
   if (!changed.missing.empty()) {
-    complain(Command::dead,
-             fmt::format("{} no dead letter {}", of_queue(request), ids_text(changed.missing)));
+    complain(Command::dead, no_letter(request, ids_text(changed.missing)));
   }
   return changed.count.retried == 0 || !changed.missing.empty() ? ExitCode::nothing_found
                                                                 : ExitCode::ok;

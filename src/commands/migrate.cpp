@@ -14,6 +14,7 @@
 #include "commands/text_table.h"
 #include "queue/database_error.h"
 #include "queue/grants.h"
+#include "queue/schema_owner.h"
 
 namespace pgforeman {
 
@@ -95,6 +96,12 @@ ExitCode command_migrate(Args args) {
     // However long it takes: another replica may be at it, or a table may be big.
     Connection connection(command_settings(Command::migrate, words.options, Millis{0}));
     if (words.has("dry-run")) return dry_run(connection, wanted);
+    if (const auto pid = migration_lock_holder(connection)) {
+      complain(Command::migrate,
+               fmt::format("waiting for the lock of migrations, which the server process {} holds "
+                           "(select * from pg_stat_activity where pid = {})",
+                           *pid, *pid));
+    }
     const int applied = migrate(connection, [](const Migration& migration) {
       fmt::print("applied {}\n", migration.name);
       std::fflush(stdout);

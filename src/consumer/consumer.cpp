@@ -161,7 +161,11 @@ void Consumer::wait() {
   FleetBoard& board = context_.scoreboard->fleet();
   const auto& up = board.database_up;
   const auto up_before = up.load();
-  const auto over = [&] { return woken || loop_.draining() || up.load() != up_before; };
+  // A handler that ended while it had nothing to do is started again.
+  const auto over = [&] {
+    return woken || loop_.draining() || up.load() != up_before ||
+           handler_->failed_starts() > handler_failures_;
+  };
   bool polls = false;
   for (TimePoint now = looked; !over(); now = Clock::now()) {
     const Millis poll = poll_interval(now);
@@ -182,7 +186,7 @@ void Consumer::wait() {
     if (board.resting.load() != 0) ::eventfd_write(context_.call_fd, 1);
     woken = woken || (may_follow && waker.take());
     recycling_.look(now, handler_->pids());
-    loop_.run_until([&] { return woken; },
+    loop_.run_until([&] { return woken || handler_->failed_starts() > handler_failures_; },
                     std::min({until, next_telling(), now + kLongestSilence}));
   }
   loop_.slot().slot().listens.store(0);

@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/handler_variables.h"
 #include "base/interpreter.h"
 #include "base/utc_time.h"
 #include "handlers/answer_watch.h"
@@ -34,10 +35,19 @@ namespace asio = boost::asio;
 // A shell or env that does not find its program has said so by then.
 constexpr Millis kLivesAfter{500};
 
-constexpr std::array<std::string_view, 8> kOwnVariables = {
-    "PGFOREMAN_MESSAGE_ID=",  "PGFOREMAN_IDEMPOTENCY_KEY=", "PGFOREMAN_QUEUE=",
-    "PGFOREMAN_ATTEMPT=",     "PGFOREMAN_FENCE=",           "PGFOREMAN_HEADERS=",
-    "PGFOREMAN_ENQUEUED_AT=", "PGFOREMAN_DEADLINE_SECONDS="};
+/// Of the environment that this process was itself started with, by another pgforeman, say.
+bool is_handler_variable(std::string_view variable) {
+  constexpr std::string_view kPrefix = "PGFOREMAN_";
+  if (!variable.starts_with(kPrefix)) return false;
+  const std::string_view name =
+      variable.substr(kPrefix.size(), variable.find('=') - kPrefix.size());
+  return name == "QUEUE" || std::find(kHandlerVariables.begin(), kHandlerVariables.end(), name) !=
+                                kHandlerVariables.end();
+}
+
+Millis passed_since(TimePoint time) {
+  return std::chrono::duration_cast<Millis>(Clock::now() - time);
+}
 
 /// The message that runs, and its process.
 struct Run {
@@ -71,6 +81,7 @@ struct Run {
   pid_t pid;
   std::string input;
   Handler::Done done;
+  TimePoint begun = Clock::now();
   Ending ending = Ending::none;
   std::string memory_error;
   GroupEnder ender;
@@ -89,12 +100,7 @@ class ExecHandler final : public Handler {
   ExecHandler(asio::io_context& io, HandlerSettings settings)
       : io_(io), settings_(std::move(settings)), delivery_(io) {
     // What this process was itself started with (say, by another pgforeman) is not this message's.
-    std::erase_if(settings_.environment, [](const std::string& variable) {
-      for (const auto own : kOwnVariables) {
-        if (variable.compare(0, own.size(), own) == 0) return true;
-      }
-      return false;
-    });
+    std::erase_if(settings_.environment, is_handler_variable);
   }
 
   ~ExecHandler() override {
@@ -173,7 +179,10 @@ class ExecHandler final : public Handler {
   Outcome outcome_of(const Run& run, const ChildExit& exit) {
     if (run.ending == Ending::none) {
       const std::string problem = start_problem(exit);
-      if (!problem.empty()) return not_started(problem, run.tail.text());
+      if (!problem.empty()) {
+        longest_failed_ = std::max(longest_failed_, passed_since(run.begun));
+        return not_started(problem, run.tail.text());
+      }
     }
     failed_starts_ = 0;
     std::string tail = run.tail.text();
@@ -222,7 +231,9 @@ class ExecHandler final : public Handler {
       run_->ender.begin(run_->pid, settings_.stop_signal, settings_.kill_grace);
     });
     if (settings_.start_news.lives) {
-      run_->lives.start(kLivesAfter, [this] { settings_.start_news.lives(); });
+      // One that fails slowly has not started for having run so long.
+      run_->lives.start(std::max(kLivesAfter, 2 * longest_failed_),
+                        [this] { settings_.start_news.lives(); });
     }
     run_->input = message.payload;
     join_json_lines(run_->input);  // a line, as shells read one
@@ -255,6 +266,7 @@ class ExecHandler final : public Handler {
   StderrBudget budget_;  ///< before the run, which writes to it
   std::unique_ptr<Run> run_;
   int failed_starts_ = 0;
+  Millis longest_failed_{0};  ///< of starts that failed
 };
 
 }  // namespace

@@ -27,7 +27,7 @@ enum class StopReason {
   lease_lost,  ///< the message has another holder now: the handler's answer no longer counts
 };
 
-/// What the fleet knows, and is told, of how the program starts. Each may be empty.
+/// What the fleet knows, and hears, of how the program starts. Each may be empty.
 struct StartNews {
   std::function<bool()> has_worked;  ///< some run of it succeeded since the fleet began
   std::function<void(std::string_view why)> failed;

@@ -222,11 +222,12 @@ bool looks_like_answer(std::string_view line) {
   if (!object) return false;
   const Json* status = find(*object.value, "status");
   if (status == nullptr || !kind_of(*status)) return false;
-  if (*kind_of(*status) != Outcome::Kind::done || object.value->contains("id")) return true;
+  if (*kind_of(*status) != Outcome::Kind::done) return true;
+  // Replies of other programs say "done" as well, but hold more.
   const auto& items = object.value->items();
   return std::all_of(items.begin(), items.end(), [](const auto& item) {
     const std::string& key = item.key();
-    return key == "status" || key == "result" || key == "error" || key == "after";
+    return key == "id" || key == "status" || key == "result" || key == "error" || key == "after";
   });
 }
 

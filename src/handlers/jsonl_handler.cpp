@@ -126,7 +126,8 @@ class JsonlHandler final : public Handler {
   }
 
   void stop(StopReason reason, Millis grace) override {
-    if (!run_) return;
+    // One that has ended by itself a moment ago is no shutdown: only its exit is still to be read.
+    if (!run_ || (!process_->exited && has_ended(process_->pid))) return;
     if (reason == StopReason::lease_lost) {
       run_->ending = Ending::lease_lost;
     } else if (run_->ending == Ending::none) {

@@ -32,7 +32,8 @@ void StartWatch::mended(const JsonlProcess& process, const std::string& what) {
 void StartWatch::look(JsonlProcess& process, const JsonlRun* run) {
   const TimePoint now = Clock::now();
   const bool reads = run != nullptr && !process.read_nothing_from(run->line.begin);
-  if (!process.lives && (reads || (run == nullptr && now - process.started_at >= kWaitsAfter))) {
+  const Millis waits_after = std::max(kWaitsAfter, 2 * longest_failed_);
+  if (!process.lives && (reads || (run == nullptr && now - process.started_at >= waits_after))) {
     process.lives = true;
     if (news_.lives) news_.lives();
   }
@@ -51,6 +52,8 @@ void StartWatch::answered(JsonlProcess& process) {
 void StartWatch::failed(JsonlProcess& process, const std::string& why) {
   if (process.answered || process.blamed) return;
   process.blamed = true;
+  longest_failed_ = std::max(longest_failed_,
+                             std::chrono::duration_cast<Millis>(Clock::now() - process.started_at));
   cannot_spawn(why);
 }
 

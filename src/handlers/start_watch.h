@@ -48,6 +48,7 @@ class StartWatch {
   StartNews news_;
   Millis hint_after_;
   int failed_ = 0;
+  Millis longest_failed_{0};  ///< how long a start lasted that failed
   bool ever_answered_ = false;
   bool hinted_ = false;
   RateLimit mended_{1, 10, Clock::now()};

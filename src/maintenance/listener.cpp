@@ -9,6 +9,7 @@ namespace pgforeman {
 namespace {
 
 constexpr Millis kTestTime{2000};
+constexpr Millis kTryAgain{10'000};
 
 }  // namespace
 
@@ -26,6 +27,10 @@ void Listener::open() {
   try {
     queue.listen();
   } catch (const DatabaseError& error) {
+    if (error.kind() == DatabaseError::Kind::locked) {
+      open_at_ = Clock::now() + kTryAgain;
+      return say_that_it_polls("another session holds the advisory lock of the queue's listeners");
+    }
     if (error.kind() != DatabaseError::Kind::rejected) throw;  // and try again
     opened_ = true;
     return say_that_it_polls(error.what());
@@ -36,7 +41,7 @@ void Listener::open() {
 }
 
 Listener::Heard Listener::run_once() {
-  if (!opened_) open();
+  if (!opened_ && Clock::now() >= open_at_) open();
   if (!socket_.is_open()) return {};
   Heard heard;
   for (const auto news : tools_.session.queue().news()) {
@@ -68,6 +73,7 @@ void Listener::close() {
   socket_.close(ignored);
   test_until_.reset();
   opened_ = works_ = false;
+  open_at_ = {};
 }
 
 void Listener::say_that_it_polls(const std::string& why) {

@@ -42,6 +42,7 @@ class Listener {
   const MaintenanceTools& tools_;
   boost::asio::posix::stream_descriptor socket_;
   std::optional<TimePoint> test_until_;
+  TimePoint open_at_;    ///< not before that
   bool opened_ = false;  ///< or found that there is no use
   bool works_ = false;
   bool said_ = false;

@@ -207,9 +207,8 @@ void Rescue::rescue(int index) {
   if (locked > 0) {
     const bool logged = std::any_of(tellings.begin(), tellings.end(),
                                     [](const Telling& telling) { return telling.logged; });
-    put_off(index, logged
-                       ? "the database failed to settle " + std::to_string(locked) + " messages"
-                       : "somebody has locked the rows of " + std::to_string(locked) + " messages");
+    put_off(index, logged ? "the database failed to settle " + std::to_string(locked) + " messages"
+                          : "the rows of " + std::to_string(locked) + " messages are locked");
   } else {
     put_off_.erase(index);
     if (!is_searched(index)) free_ledger(index);

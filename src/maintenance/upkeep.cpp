@@ -81,11 +81,15 @@ void Upkeep::advance_ids() {
 /// At the start: the queue's name may be mistyped.
 void Upkeep::name_other_queues(const QueueCounts& counts) {
   knows_queue_ = true;
-  if (counts.ready + counts.scheduled + counts.running + counts.dead > 0) return;
+  const auto is_empty = [](const QueueCounts& c) {
+    return c.ready + c.scheduled + c.running + c.dead == 0;
+  };
+  // What lies behind the marks, such as all that is being run, is not among these counts.
+  if (!is_empty(counts) || !is_empty(tools_.session.queue().counts())) return;
   const auto queues = queues_in_use(tools_.session.connection(), kMostNamedQueues);
   const std::string others = names_with_counts(queues, &QueueSize::messages);
   if (others.empty()) return;
-  log::warn("the queue is empty, others are not",
+  log::info("the queue is empty, others are not",
             {{"queue", tools_.context.options->queue}, {"others", others}});
 }
 

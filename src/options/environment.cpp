@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "base/handler_variables.h"
 #include "base/nearest.h"
 #include "options/conninfo_mistakes.h"
 #include "options/load.h"
@@ -55,10 +56,6 @@ void capture(std::string_view name, std::string& into) {
   }
   ::unsetenv(std::string(name).c_str());
 }
-
-// What a handler finds in its environment: `pgforeman send` in a handler is no mistake.
-constexpr std::array<std::string_view, 5> kHandlerContract = {"MESSAGE_ID", "ATTEMPT", "FENCE",
-                                                              "ENQUEUED_AT", "DEADLINE_SECONDS"};
 
 /// Kubernetes sets these for every Service of the namespace whose name begins with "pgforeman".
 bool is_service_link_name(std::string_view name, std::string_view value) {
@@ -150,8 +147,8 @@ EnvironmentSettings scan_environment(const Environment& environment) {
       }
       continue;
     }
-    const bool expected = std::find(kHandlerContract.begin(), kHandlerContract.end(), name) !=
-                              kHandlerContract.end() ||
+    const bool expected = std::find(kHandlerVariables.begin(), kHandlerVariables.end(), name) !=
+                              kHandlerVariables.end() ||
                           is_service_link_name(name, value);
     if (!expected) settings.warnings.push_back(unknown_variable(variable));
   }

@@ -68,10 +68,12 @@ DatabaseError to_database_error(std::string_view sqlstate, std::string_view serv
   } else if (kind == Kind::schema) {
     what = "the queue's schema is not installed, or is not this version's (" + what +
            "): run `pgforeman migrate`";
-  } else if (sqlstate == "42501" &&
-             said.rfind("row level security", 0) != 0) {  // that has its cure
+  } else if (sqlstate == "42501" && said.starts_with("permission denied for database")) {
+    what += " (to make the schema a role needs CREATE on the database)";
+  } else if (sqlstate == "42501" && !said.starts_with("row level security")) {  // that has its cure
     what +=
-        " (`pgforeman migrate --grant ROLE`, run as the schema's owner, gives a role its rights)";
+        " (`pgforeman migrate --grant ROLE --as producer|worker|operator|monitor`, run as the "
+        "schema's owner, gives a role its rights)";
   }
   return DatabaseError(kind, what, said);
 }

@@ -127,6 +127,34 @@ void check_granted(Connection& connection, const std::vector<Right>& rights,
                                             ": only the owner of the schema can");
 }
 
+/// A role that had another part before keeps its rights: `part` would not be all it may do. (Not
+/// taken away here, since they may be meant, and an owner's must not be.)
+void check_nothing_else(Connection& connection, const std::string& role, Part part) {
+  if (part == Part::worker) return;
+  const std::string tables =
+      part == Part::operate ? "('update'), ('delete')" : "('insert'), ('update'), ('delete')";
+  const auto more = connection.impl().exec(
+      "select not r.rolsuper and not pg_catalog.pg_has_role(r.oid, n.nspowner, 'USAGE') and ("
+      " exists (select from pg_catalog.pg_proc p where p.pronamespace = n.oid and not (" +
+          functions_of(part) +
+          ") and pg_catalog.has_function_privilege(r.oid, p.oid, 'execute'))"
+          " or exists (select from (values " +
+          tables +
+          ") w (privilege)"
+          "  where pg_catalog.has_table_privilege(r.oid, 'pgforeman.message', w.privilege)))"
+          " from pg_catalog.pg_roles r, pg_catalog.pg_namespace n"
+          " where r.rolname = $1 and n.nspname = 'pgforeman'",
+      {role});
+  if (!more[0][0].as<bool>()) return;
+  const std::string name = quoted_identifier(role);
+  throw DatabaseError(Kind::permission,
+                      "nothing was granted to " + name +
+                          ": it has rights that this part does not need, as of an earlier grant. "
+                          "Take them away (revoke all on all tables in schema pgforeman from " +
+                          name + "; revoke all on all functions in schema pgforeman from " + name +
+                          ") and grant again");
+}
+
 void check_row_security(Connection& connection, const std::string& role, Part part) {
   if (part == Part::producer) return;  // the send functions run as their owner
   const auto hidden = connection.impl().exec(
@@ -162,6 +190,7 @@ void grant(Connection& connection, const std::string& role, Part part) {
     const std::vector<Right> rights = rights_of(connection, part);
     session.run(statements(rights, role));
     check_granted(connection, rights, role);
+    check_nothing_else(connection, role, part);
     check_row_security(connection, role, part);
     session.run("commit");
   } catch (const DatabaseError&) {

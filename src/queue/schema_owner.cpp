@@ -24,6 +24,17 @@ constexpr const char* kMine =
 
 }  // namespace
 
+std::optional<int> migration_lock_holder(Connection& connection) {
+  const auto rows = connection.impl().exec(
+      "select l.pid from pg_catalog.pg_locks l"
+      " where l.locktype = 'advisory' and l.granted and l.objsubid = 1"
+      " and (l.classid::bigint << 32 | l.objid::bigint) = 7463218905117346101"
+      " and l.database = (select d.oid from pg_catalog.pg_database d"
+      " where d.datname = pg_catalog.current_database()) limit 1");
+  if (rows.empty()) return std::nullopt;
+  return rows[0][0].as<int>();
+}
+
 void check_schema_owner(Connection& connection) {
   const auto strange = connection.impl().exec(
       std::string(kMine) +

@@ -2,6 +2,8 @@
 // Whose the schema is. Its owner can replace every function in it, which fleets and senders then
 // run under their own roles: a schema of another role is refused. Fork: either.
 
+#include <optional>
+
 #include "queue/connection.h"
 
 namespace pgforeman {
@@ -14,6 +16,10 @@ inline constexpr const char* kBeginLocked =
     // Transaction-level, so that it is right behind a transaction pooler too. The number is
     // arbitrary and must never change: releases of different age wait for each other by it.
     "select pg_catalog.pg_advisory_xact_lock(7463218905117346101)";
+
+/// The server process that holds that lock, if one does: another migration, or any role that can
+/// connect. Throws DatabaseError.
+std::optional<int> migration_lock_holder(Connection& connection);
 
 /// Throws DatabaseError::permission if the schema, or an object in it, belongs to a role that is
 /// neither this session's, nor one that it is a member of, nor a superuser. No schema is fine.

@@ -11,7 +11,7 @@ constexpr std::int64_t kTimesInterval = 16;
 constexpr std::int64_t kTimesBackoff = 600;
 constexpr Millis kLongestDelay{600'000};
 constexpr Millis kSuccessIsFresh{5000};
-constexpr std::int64_t kSuccessStepMs = 500;
+constexpr Millis kSuccessStep{500};
 
 }  // namespace
 
@@ -55,8 +55,8 @@ bool Brake::succeeded(TimePoint now) {
   // Most often nothing is to be written: all consumers share these words.
   if (board_.worked.load() != 1) board_.worked.store(1);
   started();
-  const auto ago = to_ms(now) - board_.succeeded_at_ms.load();
-  if (ago < 0 || ago >= kSuccessStepMs) board_.succeeded_at_ms.store(to_ms(now));
+  const TimePoint last = from_ms(board_.succeeded_at_ms.load());
+  if (last > now || now - last >= kSuccessStep) board_.succeeded_at_ms.store(to_ms(now));
   if (board_.failed_runs.load() == 0 && board_.braking.load() == 0) return false;
   board_.failed_runs.store(0);
   for (auto& failed : board_.failed_ids) failed.store(0);
@@ -74,8 +74,8 @@ bool Brake::every_run_fails(TimePoint now) const {
   const auto messages = std::count_if(board_.failed_ids.begin(), board_.failed_ids.end(),
                                       [](const auto& id) { return id.load() != 0; });
   if (board_.worked.load() != 1) return messages >= 3 || (messages == 2 && runs >= 6);
-  const auto ago = Millis{to_ms(now) - board_.succeeded_at_ms.load()};
-  return messages >= 2 && runs >= 10 && ago >= kSuccessIsFresh;
+  const TimePoint last = from_ms(board_.succeeded_at_ms.load());
+  return messages >= 2 && runs >= 10 && (last > now || now - last >= kSuccessIsFresh);
 }
 
 void Brake::note_id(std::int64_t id) {

@@ -15,10 +15,12 @@ std::uint64_t program_id(const Options& options) {
 
 void begin_program(HandlerBoard& board, const Options& options) {
   const std::uint64_t program = program_id(options);
+  // First: consumers of the program before change nothing from then on.
+  const bool same = board.program.exchange(program) == program;
   board.braking.store(0);
   board.failed_runs.store(0);
   for (auto& id : board.failed_ids) id.store(0);
-  if (board.program.exchange(program) == program) return;
+  if (same) return;
   board.start.store(StartState::unknown);
   board.worked.store(0);
   board.problem.front().store('\0');

@@ -22,7 +22,7 @@ enum class StartState : std::uint32_t {
 };
 
 struct alignas(64) HandlerBoard {
-  std::atomic<std::uint64_t> program;  ///< program_id() of whom all this is said
+  std::atomic<std::uint64_t> program;  ///< the program_id() that these fields are about
   std::atomic<StartState> start;
   std::atomic<std::uint32_t> worked;  ///< 1: a run succeeded
   std::atomic<std::uint64_t> failed_starts;
@@ -34,7 +34,7 @@ struct alignas(64) HandlerBoard {
   std::atomic<std::int64_t> succeeded_at_ms;            ///< to half a second
   std::atomic<std::uint32_t> braking;                   ///< 1: one run at a time
   std::atomic<std::int64_t> probe_at_ms, interval_ms;   ///< of these runs
-  /// HANDLER_MODE=noop without a second word: 0 nobody has looked yet, 1 the queue was empty.
+  /// HANDLER_MODE=noop without a second word: 0 not looked yet, 1 the queue was empty.
   std::atomic<std::uint32_t> noop_look;
 };
 inline constexpr std::uint32_t kNoopEmpty = 1, kNoopRefused = 2;

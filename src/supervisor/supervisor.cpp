@@ -284,7 +284,7 @@ void Supervisor::reap() {
                                           done < known ? kCleanUpPatience : Millis{0});
     for (const auto& exit : clean_up.exits) take(exit);
     for (; done < known; ++done) on_exit(ended[done].first, ended[done].second, from_handlers);
-    hand_over_ledgers(!clean_up.left);
+    hand_over_ledgers(!clean_up.left && !clean_up.refused);
   }
 }
 
@@ -363,6 +363,11 @@ void Supervisor::resize(int by) {
 void Supervisor::reload() {
   if (policy_.stopping()) return;
   LoadResult loaded = mains_.reload();
+  if (loaded.options.handler_mode == HandlerMode::noop &&
+      options_.handler_mode != HandlerMode::noop && loaded.options.noop_discards == YesNo::no) {
+    loaded.errors.emplace_back(
+        "HANDLER_MODE=noop would delete the messages of this fleet unread: NOOP_DISCARDS=yes");
+  }
   if (!loaded.errors.empty()) {
     for (const auto& error : loaded.errors) log::error("not reloaded", {{"error", error}});
     return;

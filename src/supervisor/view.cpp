@@ -108,7 +108,10 @@ std::string Supervisor::running_messages() const {
   int running = 0;
   for (const auto& [slot, child] : children_) {
     if (child.pid <= 0 || slot == kMaintenanceSlot) continue;
-    const auto id = scoreboard_->slot(slot).message_id.load();
+    const Slot& shared = scoreboard_->slot(slot);
+    const auto id = shared.message_id.load();
+    // The id stays until the message is settled.
+    if (Beat{shared.beat.load()}.phase() != Phase::running) continue;
     if (id == 0 || ++running > 8) continue;
     ids += (ids.empty() ? "" : " ") + std::to_string(id);
   }

@@ -13,11 +13,11 @@ bool all_gone(const std::vector<pid_t>& pids) {
   return std::none_of(pids.begin(), pids.end(), alive);
 }
 
-/// With an entrypoint that starts a sidecar by a launcher, which ends when its daemon runs: the
-/// daemon comes to the fleet as an orphan.
+/// With an entrypoint that starts a sidecar by a launcher, which ends when the fleet is ready (a
+/// file tells it): the sidecar's daemon comes to the fleet as an orphan.
 void with_sidecar(Launch& what, const std::string& pid_file) {
-  const std::string script =
-      "sh -c 'sleep 1000 & echo $! >" + pid_file + "; sleep 0.3' & exec \"$0\" \"$@\"";
+  const std::string script = "sh -c 'sleep 1000 & echo $! >" + pid_file + "; while [ ! -e " +
+                             pid_file + ".ready ]; do sleep 0.05; done' & exec \"$0\" \"$@\"";
   what.argv.insert(what.argv.begin(), {"/bin/sh", "-c", script});
 }
 
@@ -36,6 +36,7 @@ TEST_CASE(
                               {"MAX_CRASHES", "100"},
                               {"SHUTDOWN_GRACE", "100ms"}}),
                 Fleet::Wait::ready, [&](Launch& what) { with_sidecar(what, pid_file); });
+    bed.folder.write("sidecar.ready", "");
     REQUIRE(eventually([&] { return !read_lines(pid_file).empty(); }));
     const pid_t sidecar = std::stoi(read_lines(pid_file)[0]);
     REQUIRE(eventually([&] { return process_state(sidecar).parent == fleet.pid(); }));

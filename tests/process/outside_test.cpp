@@ -100,7 +100,7 @@ TEST_CASE("Handlers that die of TERM a moment before the fleet gets it are relea
 
 TEST_CASE("TERM to all of the fleet's own processes lets handlers finish", "[outside]") {
   Bed bed;
-  bed.send(2, R"({"do": "sleep", "ms": 700})");
+  bed.send(2, R"({"do": "sleep", "ms": 2500})");
   Fleet fleet(in_mode(bed, "exec", {{"SHUTDOWN_GRACE", "10s"}}));
   REQUIRE(bed.wait_for_runs(2));
   const auto status = fleet.status();

@@ -142,13 +142,25 @@ TEST_CASE("A fleet notices that ids would come again, and senders go on", "[queu
   stop_cleanly(fleet);
 }
 
+TEST_CASE("An advisory lock that any role can take stops neither delays nor retries", "[queue]") {
+  Bed bed;
+  Sql stranger(bed.conninfo);
+  stranger.query("select pg_advisory_lock(1885824614, hashtext('q'))");
+  Fleet fleet(bed.settings({{"RETRY_BACKOFF", "100ms"}, {"POLL_INTERVAL", "100ms"}}));
+  REQUIRE(
+      fleet.wait_for_log("no wake-ups by notification: idle consumers look every POLL_INTERVAL"));
+  bed.sql.query("select pgforeman.send('q', '1', delay => '100 milliseconds')");
+  CHECK(bed.wait_until_empty(8s));
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("A fleet whose queue is empty names the queues that are not", "[queue]") {
   Bed bed;
   bed.sql.query("select pgforeman.send('mail', '1')");
   Fleet fleet(bed.settings({{"QUEUE", "malil"}}));
   const auto line = fleet.wait_for_log("the queue is empty, others are not");
   REQUIRE(line);
-  CHECK(line->level == "warning");
+  CHECK(line->level == "info");
   CHECK((*line)["queue"] == "malil");
   CHECK((*line)["others"] == "mail (1)");
   Fleet right(bed.settings({{"QUEUE", "mail"}}));

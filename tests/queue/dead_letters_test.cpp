@@ -163,8 +163,8 @@ TEST_CASE("A dead letter whose id another message has is retried under a new id"
         std::vector<Row>{{"first", "1", "0"}, {"second", "1", "0"}});
   CHECK(db.sql.query("select payload #>> '{}' from pgforeman.message where id = 1") == "third");
   // No id is given to two messages later.
-  CHECK(db.send() >
-        db.sql.number("select max(id) from pgforeman.message where id < 1000000000") - 1);
+  const auto highest = db.sql.number("select max(id) from pgforeman.message");
+  CHECK(db.send() > highest);
   CHECK(db.claim(9).size() == 4);
 }
 

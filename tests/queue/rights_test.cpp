@@ -166,6 +166,24 @@ TEST_CASE("A producer may send and nothing else", "[rights]") {
   CHECK_THAT(refused(other, "select pgforeman.send('q', '1')"), contains("permission denied"));
 }
 
+TEST_CASE("A role that was a worker is no producer before its other rights are taken away",
+          "[rights]") {
+  Database db;
+  const std::string role = new_role(db.sql);
+  grant(db.connection, role, Part::worker);
+  for (const Part part : {Part::producer, Part::monitor, Part::operate}) {
+    CHECK_THAT(refused([&] { grant(db.connection, role, part); }),
+               contains("revoke all on all functions in schema pgforeman from \"" + role));
+  }
+  db.sql.query("revoke all on all tables in schema pgforeman from " + role +
+               "; revoke all on all functions in schema pgforeman from " + role);
+  grant(db.connection, role, Part::producer);
+  grant(db.connection, role, Part::producer);
+  grant(db.connection, "postgres", Part::producer);  // who owns it all
+  Sql producer(db.conninfo + " user=" + role);
+  CHECK_THAT(refused(producer, "delete from pgforeman.message"), contains("permission denied"));
+}
+
 TEST_CASE("A monitor counts but does not read what messages carry", "[rights]") {
   Database db;
   const std::string role = new_role(db.sql);

@@ -85,6 +85,7 @@ create function pgforeman.become_listener(queue text, test boolean default false
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '200ms'  -- every role may hold an advisory lock
 as $$
 begin
   perform pg_advisory_lock_shared(1885824614, hashtext(become_listener.queue));

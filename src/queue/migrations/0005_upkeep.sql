@@ -154,14 +154,20 @@ language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  server text;
+  server   text;
+  timeline text;
 begin
-  if has_function_privilege('pg_control_system()', 'execute')
-     and has_function_privilege('pg_control_checkpoint()', 'execute') then
-    server := (select concat_ws(' ', s.system_identifier, c.timeline_id)
-               from pg_control_system() s, pg_control_checkpoint() c);
+  if has_function_privilege('pg_control_system()', 'execute') then
+    server := (select s.system_identifier from pg_control_system() s);
   end if;
-  return concat_ws(' ', 'pgforeman.message'::regclass::oid, server);
+  -- Not from pg_control_checkpoint(): that has the new timeline only after a checkpoint, minutes
+  -- after a promotion.
+  begin
+    timeline := left(pg_walfile_name(pg_current_wal_lsn()), 8);
+  exception when others then
+    timeline := null;
+  end;
+  return concat_ws(' ', 'pgforeman.message'::regclass::oid, server, timeline);
 end
 $$;
 
@@ -173,7 +179,8 @@ create function pgforeman.has_moved()
 returns boolean
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
-return exists (select from pgforeman.home h where h.identity <> pgforeman.current_home());
+return not pg_is_in_recovery()
+       and exists (select from pgforeman.home h where h.identity <> pgforeman.current_home());
 
 -- Whether there are messages or dead letters with ids that the sequence will give out again, as after
 -- a switch to a logical replica, or a restore that left the sequence out. Looks only above the
