@@ -82,6 +82,14 @@ std::string missing_script(std::span<const std::string> argv) {
   return exists(script) ? std::string() : script;
 }
 
+bool runs_its_input(std::span<const std::string> argv) {
+  const Interpreter* interpreter = argv.empty() ? nullptr : find_interpreter(argv.front());
+  if (interpreter == nullptr) return false;
+  std::size_t i = 1;
+  while (i < argv.size() && takes_no_value(*interpreter, argv[i])) ++i;
+  return i == argv.size() || argv[i] == "-";
+}
+
 std::string missing_argument(std::span<const std::string> argv) {
   if (std::string script = missing_script(argv); !script.empty()) return script;
   for (std::size_t i = 1; i < argv.size(); ++i) {

@@ -33,20 +33,6 @@ UniqueFd open_signalfd(std::initializer_list<int> signals) {
   return fd;
 }
 
-bool was_not_sent(pid_t pid, int signal) {
-  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-  const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(signal - 1);
-  int sets = 0;
-  for (std::string name; status >> name;) {
-    if (name == "State:" && status >> name && name == "Z") return false;
-    if (name != "SigPnd:" && name != "ShdPnd:" && name != "SigIgn:" && name != "SigCgt:") continue;
-    std::uint64_t set = bit;
-    if (!(status >> std::hex >> set) || (set & bit) != 0) return false;
-    ++sets;
-  }
-  return sets == 4;
-}
-
 std::optional<int> read_signal(int fd) {
   signalfd_siginfo info{};
   ssize_t size = 0;

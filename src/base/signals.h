@@ -24,10 +24,6 @@ void reset_signal_dispositions();
 /// Throws std::system_error.
 UniqueFd open_signalfd(std::initializer_list<int> signals);
 
-/// True when `pid` runs and the signal would have ended it: it neither catches nor ignores it, and
-/// none is pending. So none was sent to it. False also where /proc does not say.
-bool was_not_sent(pid_t pid, int signal);
-
 /// The next pending signal of `fd`, nothing when there is none.
 std::optional<int> read_signal(int fd);
 

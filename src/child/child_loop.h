@@ -53,8 +53,6 @@ class ChildLoop {
   /// it to every process, handlers included (systemd's KillMode=control-group, killall5).
   std::optional<TimePoint> signalled_at() const { return signalled_at_; }
   int signalled_by() const { return signalled_by_; }
-  /// The running handler did not get it, so it was for the fleet's processes alone.
-  void forget_signal() { signalled_at_.reset(); }
   /// Reads pending signals now, whenever that was last done.
   void read_signals();
   /// Nothing runs any more: what is left to do has no more than the grace, also at leisure.

@@ -19,6 +19,7 @@
 #include "options/value.h"
 #include "queue/database_error.h"
 #include "queue/producer.h"
+#include "queue/schema_owner.h"
 
 namespace pgforeman {
 
@@ -273,6 +274,7 @@ struct Sender {
 
 ExitCode send_all(const CommandWords& words, const SendOptions& options, Report& report) {
   Connection connection(command_settings(Command::send, words.options, kSendPatience));
+  check_owner_for_superuser(connection);
   Sender sender{Producer(connection, words.options.queue), options, report};
   const std::span documents(words.positionals);
   if (!documents.empty() && documents[0] != "-") return sender.send_words(documents);

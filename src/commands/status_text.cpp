@@ -174,7 +174,8 @@ std::string queue_text(const QueueFigures& figures) {
              with_commas(figures.scheduled), with_commas(figures.running),
              with_commas(figures.dead),
              figures.ready > 0 ? human_seconds(figures.oldest_seconds) : "-", age) +
-         (figures.others.empty() ? "" : "queues with messages: " + figures.others + "\n");
+         (figures.others.empty() ? ""
+                                 : "queues with messages: " + printable(figures.others) + "\n");
 }
 
 std::string queue_json(const QueueFigures& figures, std::string_view source) {

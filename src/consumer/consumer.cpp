@@ -30,7 +30,7 @@ constexpr Millis kReconnectCap{5000};
 constexpr Millis kHearsFor{3000};
 constexpr Millis kBackstop{60'000};
 constexpr Millis kHandlerBackoff{100};
-constexpr Millis kHandlerBackoffMax{30000};
+constexpr Millis kHandlerBackoffMax{10000};
 
 std::string session_name(const ChildContext& context) {
   // pg_stat_activity cuts names at 63 bytes: the slot comes before the queue.
@@ -275,6 +275,13 @@ void Consumer::run_one(std::size_t index) {
   batch_size_.handled(took);
   const bool released = held.outcome->kind == Outcome::Kind::released;
   const bool not_started = released && held.outcome->evidence.cause == Cause::none;
+  // With a delay that grows with its claims: should it be this message that keeps the handler from
+  // starting, others get their turn.
+  if (not_started) {
+    const auto claims = static_cast<int>(std::clamp<std::int64_t>(held.message.fence, 1, 60));
+    held.outcome->after = backoff_delay(claims - 1, options_.retry_backoff,
+                                        options_.retry_backoff_max, loop_.random());
+  }
   watch_.judge(held.message, *held.outcome, not_started);
   finish(index, ended_at);
   if (!released) recycling_.count_message();

@@ -56,7 +56,7 @@ void HandlerWatch::judge(const Message& message, Outcome& outcome, bool failed_s
     if (!failed_start) idle();
   } else if (cause == Cause::none || cause == Cause::retry || cause == Cause::dead) {
     // What the handler decides is no sign of a broken one.
-    if (brake_.succeeded(now)) log::info("a run succeeded: the fleet works at full speed again");
+    if (brake_.succeeded()) log::info("a run succeeded: the fleet works at full speed again");
   } else if (outcome.kind == Outcome::Kind::retry || outcome.kind == Outcome::Kind::crash) {
     const bool begins = brake_.failed(message.lease.id, probing_, now);
     if (brake_.is_on() && !outcome.after) outcome.after = brake_.delay(outcome, message.attempt);

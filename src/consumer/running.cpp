@@ -20,16 +20,6 @@ constexpr Millis kLeaseLook{1000};
 // And whether its handler holds too much memory, where there is a limit.
 constexpr Millis kMemoryLook{500};
 
-/// A signal that reached this consumer, but not its handler (`killall pgforeman`), is forgotten
-/// when that is certain: the handler would have died of it. Returns when to look again.
-TimePoint look_at_signal(ChildLoop& loop, const Handler& handler) {
-  const TimePoint due = *loop.signalled_at() + kKillSpread;
-  if (Clock::now() < due) return due;
-  const auto pids = handler.pids();
-  if (!pids.empty() && was_not_sent(pids.front(), loop.signalled_by())) loop.forget_signal();
-  return TimePoint::max();
-}
-
 /// How a process ended is no answer when a signal from outside may have reached it: see run_end.h.
 Outcome judged(ChildLoop& loop, const ChildContext& context, Outcome outcome,
                TimePoint started_at) {
@@ -83,9 +73,6 @@ Outcome Consumer::handle(std::size_t index, TimePoint started_at) {
     TimePoint next = std::min(begin + look, next_telling());
     if (!released_rest) next = std::min(next, hold_rest_until);
     if (loop_.draining() && !stopped) next = std::min(next, loop_.drain_deadline());
-    if (const auto at = loop_.signalled_at(); at && *at >= started_at - kSameStop) {
-      next = std::min(next, look_at_signal(loop_, *handler_));
-    }
     loop_.run_until(finished, next);
     if (outcome) break;
     const TimePoint now = Clock::now();

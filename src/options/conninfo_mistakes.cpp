@@ -342,6 +342,12 @@ Problem host_problem(std::string_view host) {
            "the Service";
   }
   if (holds(host, "://")) return "has a scheme: only the name or address of the host belongs here";
+  // libpq takes what it does not understand for a name, and says it in its error: no value is
+  // shown.
+  if (host.find_first_of(";=") != std::string_view::npos) {
+    return "has a semicolon or an equals sign in it: the words of an address are separated by "
+           "blanks";
+  }
   if (host.starts_with("[")) return "is in brackets, which belong into URLs only";
   if (host.find_first_of(" \t\r\n\"'") != std::string_view::npos && !host.starts_with("/")) {
     return "has a blank, a line end or a quote in it";

@@ -162,6 +162,12 @@ Parsed<std::vector<std::string>> resolve_handler(std::string_view command,
     return Result::wrong(fmt::format("'{}' {}", shown(*path.value), *problem));
   }
   argv.front() = *path.value;
+  if (runs_its_input(argv)) {
+    return Result::wrong(
+        fmt::format("'{}' has no script: it would run each message as a program; "
+                    "allowed is '{} SCRIPT'",
+                    shown(argv.front()), shown(argv.front())));
+  }
   if (const std::string script = missing_script(argv); !script.empty()) {
     return Result::wrong(fmt::format("'{}' is to run '{}', which does not exist",
                                      shown(argv.front()), shown(script)));

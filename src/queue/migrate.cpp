@@ -139,7 +139,8 @@ std::span<const Migration> missing_migrations(const InstalledSchema& installed) 
 int migrate(Connection& connection, const std::function<void(const Migration&)>& applied) {
   check_schema_owner(connection);
   int count = 0;
-  for (const Migration& migration : missing_migrations(installed_schema(connection))) {
+  const auto missing = missing_migrations(installed_schema(connection));
+  for (const Migration& migration : missing) {
     if (!apply(connection, migration)) continue;
     ++count;
     if (applied) applied(migration);

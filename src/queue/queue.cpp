@@ -11,6 +11,7 @@
 #include "queue/history.h"
 #include "queue/migrate.h"
 #include "queue/schema_look.h"
+#include "queue/schema_owner.h"
 #include "queue/session.h"
 #include "queue/sql_text.h"
 
@@ -132,6 +133,7 @@ void Queue::check_schema() {
   if (const std::string mismatch = schema_mismatch(installed); !mismatch.empty()) {
     throw DatabaseError(Kind::schema, mismatch);
   }
+  check_owner_for_superuser(connection_);
   // Rows that a policy hides would look like an empty queue.
   const pqxx::result hidden = connection_.impl().call("select pgforeman.row_security_problem()");
   if (!hidden[0][0].is_null()) throw DatabaseError(Kind::permission, hidden[0][0].c_str());

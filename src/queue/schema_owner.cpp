@@ -66,6 +66,24 @@ void check_schema_owner(Connection& connection) {
           "making sure that nothing strange is in it");
 }
 
+void check_owner_for_superuser(Connection& connection) {
+  const auto owner = connection.impl().exec(
+      "select pg_catalog.pg_get_userbyid(n.nspowner)"
+      " from pg_catalog.pg_namespace n"
+      " join pg_catalog.pg_roles o on o.oid operator(pg_catalog.=) n.nspowner"
+      " join pg_catalog.pg_roles me on me.rolname operator(pg_catalog.=) current_user"
+      " join pg_catalog.pg_database d"
+      "  on d.datname operator(pg_catalog.=) pg_catalog.current_database()"
+      " where n.nspname operator(pg_catalog.=) 'pgforeman' and me.rolsuper and not o.rolsuper"
+      " and o.oid operator(pg_catalog.<>) d.datdba and o.rolname::text <> 'pg_database_owner'");
+  if (owner.empty()) return;
+  throw DatabaseError(DatabaseError::Kind::permission,
+                      "the schema pgforeman belongs to role " +
+                          quoted_identifier(owner[0][0].c_str()) +
+                          ", which would gain a superuser's rights by what this session runs: "
+                          "connect as a role that `pgforeman migrate --grant` gave its rights");
+}
+
 void become_schema_owner(Connection& connection) {
   check_schema_owner(connection);
   auto& session = connection.impl();

@@ -25,8 +25,13 @@ std::optional<int> migration_lock_holder(Connection& connection);
 /// neither this session's, nor one that it is a member of, nor a superuser. No schema is fine.
 void check_schema_owner(Connection& connection);
 
-/// The same, in the transaction that is open; then acts as the schema's owner until its end, so
-/// that all objects belong to one role.
+/// For sessions that run what is in the schema: the same of the schema alone, where this session's
+/// role is a superuser, whose rights the schema's owner would gain. (A role with the rights of a
+/// fleet has none that its grantor lacks.)
+void check_owner_for_superuser(Connection& connection);
+
+/// The same as check_schema_owner(), in the transaction that is open; then acts as the schema's
+/// owner until its end, so that all objects belong to one role.
 void become_schema_owner(Connection& connection);
 
 }  // namespace pgforeman

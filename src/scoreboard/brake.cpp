@@ -6,12 +6,13 @@ namespace pgforeman {
 namespace {
 
 constexpr Millis kLongest{60'000};
+// Where the program has worked, messages of one bad kind may stand before good ones.
+constexpr Millis kLongestIfWorked{2'000};
 constexpr std::int64_t kTimesInterval = 16;
 // 10 min where RETRY_BACKOFF is 1 s.
 constexpr std::int64_t kTimesBackoff = 600;
 constexpr Millis kLongestDelay{600'000};
-constexpr Millis kSuccessIsFresh{5000};
-constexpr Millis kSuccessStep{500};
+constexpr Millis kStreak{5000};
 
 }  // namespace
 
@@ -36,10 +37,10 @@ Millis Brake::interval() const {
 bool Brake::failed(std::int64_t id, bool probe, TimePoint now) {
   if (!is_current()) return false;
   started();
-  board_.failed_runs.fetch_add(1);
+  if (board_.failed_runs.fetch_add(1) == 0) board_.failing_since_ms.store(to_ms(now));
   note_id(id);
   if (is_on()) {
-    if (probe) lengthen(kLongest, now);
+    if (probe) lengthen(now);
     return false;
   }
   // proves: P77 pace
@@ -47,16 +48,14 @@ bool Brake::failed(std::int64_t id, bool probe, TimePoint now) {
 }
 
 void Brake::probe_not_started(TimePoint now) {
-  if (is_on()) lengthen(kLongest, now);
+  if (is_on()) lengthen(now);
 }
 
-bool Brake::succeeded(TimePoint now) {
+bool Brake::succeeded() {
   if (!is_current()) return false;
   // Most often nothing is to be written: all consumers share these words.
   if (board_.worked.load() != 1) board_.worked.store(1);
   started();
-  const TimePoint last = from_ms(board_.succeeded_at_ms.load());
-  if (last > now || now - last >= kSuccessStep) board_.succeeded_at_ms.store(to_ms(now));
   if (board_.failed_runs.load() == 0 && board_.braking.load() == 0) return false;
   board_.failed_runs.store(0);
   for (auto& failed : board_.failed_ids) failed.store(0);
@@ -74,8 +73,8 @@ bool Brake::every_run_fails(TimePoint now) const {
   const auto messages = std::count_if(board_.failed_ids.begin(), board_.failed_ids.end(),
                                       [](const auto& id) { return id.load() != 0; });
   if (board_.worked.load() != 1) return messages >= 3 || (messages == 2 && runs >= 6);
-  const TimePoint last = from_ms(board_.succeeded_at_ms.load());
-  return messages >= 2 && runs >= 10 && (last > now || now - last >= kSuccessIsFresh);
+  const TimePoint since = from_ms(board_.failing_since_ms.load());
+  return messages >= 2 && runs >= 10 && (since > now || now - since >= kStreak);
 }
 
 void Brake::note_id(std::int64_t id) {
@@ -91,7 +90,8 @@ bool Brake::engage(Millis interval, TimePoint now) {
   return board_.braking.exchange(1) == 0;
 }
 
-void Brake::lengthen(Millis most, TimePoint now) {
+void Brake::lengthen(TimePoint now) {
+  const Millis most = board_.worked.load() == 1 ? kLongestIfWorked : kLongest;
   const Millis next = std::min(2 * interval(), most);
   board_.interval_ms.store(next.count());
   board_.probe_at_ms.store(to_ms(now + next));
@@ -100,7 +100,9 @@ void Brake::lengthen(Millis most, TimePoint now) {
 Millis Brake::delay(const Outcome& outcome, int attempt) const {
   const Millis longest = std::min(kTimesBackoff * backoff_, kLongestDelay);
   const bool last_but_one = outcome.kind == Outcome::Kind::crash || attempt + 1 >= max_attempts_;
-  return last_but_one ? longest : std::min(kTimesInterval * interval(), longest);
+  // Else what failed would come again before the probes have reached the others.
+  const bool longest_wait = last_but_one || board_.worked.load() == 1;
+  return longest_wait ? longest : std::min(kTimesInterval * interval(), longest);
 }
 
 }  // namespace pgforeman

@@ -32,7 +32,7 @@ class Brake {
   /// no message anything, and each consumer waits by itself.)
   void probe_not_started(TimePoint now);
   /// A run succeeded, or the handler itself decided about the message. True: the brake is off.
-  bool succeeded(TimePoint now);
+  bool succeeded();
   /// A run came so far that the program must have started.
   void started();
 
@@ -46,7 +46,7 @@ class Brake {
   bool every_run_fails(TimePoint now) const;
   void note_id(std::int64_t id);
   bool engage(Millis interval, TimePoint now);
-  void lengthen(Millis most, TimePoint now);
+  void lengthen(TimePoint now);
 
   HandlerBoard& board_;
   std::uint64_t program_;

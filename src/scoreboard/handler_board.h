@@ -31,7 +31,7 @@ struct alignas(64) HandlerBoard {
   // The brake: see scoreboard/brake.h. Monotonic times.
   std::atomic<std::uint64_t> failed_runs;               ///< since the last success
   std::array<std::atomic<std::int64_t>, 3> failed_ids;  ///< of different messages among them
-  std::atomic<std::int64_t> succeeded_at_ms;            ///< to half a second
+  std::atomic<std::int64_t> failing_since_ms;           ///< of these the first failed then
   std::atomic<std::uint32_t> braking;                   ///< 1: one run at a time
   std::atomic<std::int64_t> probe_at_ms, interval_ms;   ///< of these runs
   /// HANDLER_MODE=noop without a second word: 0 not looked yet, 1 the queue was empty.

@@ -113,23 +113,42 @@ TEST_CASE("One message alone never puts the brake on, two do after six runs", "[
 TEST_CASE("Where runs succeeded before, a streak of failures needs ten runs and five seconds",
           "[brake]") {
   BrakeFixture fleet;
-  fleet.brake.succeeded(kStart);
-  for (int id = 1; id <= 50; ++id) CHECK_FALSE(fleet.fail(id, kStart + 4900ms));
-  CHECK(fleet.fail(51, kStart + 5000ms));
+  fleet.brake.succeeded();
+  // However long ago the success was: the time counts from the streak's first failure.
+  const TimePoint begin = kStart + 60s;
+  for (int id = 1; id <= 50; ++id) CHECK_FALSE(fleet.fail(id, begin + id * 90ms));
+  CHECK(fleet.fail(51, begin + 90ms + 5s));
   BrakeFixture slow;
-  slow.brake.succeeded(kStart);
-  for (int id = 1; id <= 9; ++id) CHECK_FALSE(slow.fail(id, kStart + 60s));
-  CHECK(slow.fail(10, kStart + 60s));
+  slow.brake.succeeded();
+  for (int id = 1; id <= 9; ++id) CHECK_FALSE(slow.fail(id, kStart + id * 60s));
+  CHECK(slow.fail(10, kStart + 600s));
+}
+
+TEST_CASE("Where runs succeeded before, a probe comes every two seconds, and what fails waits long",
+          "[brake]") {
+  BrakeFixture fleet;
+  fleet.brake.succeeded();
+  for (int id = 1; id <= 20; ++id) fleet.fail(id, kStart + id * 1s);
+  REQUIRE(fleet.brake.is_on());
+  TimePoint now = kStart + 60s;
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE(fleet.brake.take_probe(now));
+    fleet.brake.failed(100 + i, true, now);
+    CHECK(fleet.brake.interval() <= 2s);
+    now = fleet.brake.next_probe(now);
+  }
+  // Longer than the probes need for all that waits before a good one.
+  CHECK(fleet.brake.delay(failure(), 1) == 10min);
 }
 
 TEST_CASE("A fleet in which one run of a hundred succeeds is never slowed down", "[brake]") {
   BrakeFixture fleet;
   TimePoint now = kStart;
-  fleet.brake.succeeded(now);
+  fleet.brake.succeeded();
   for (int run = 1; run < 100'000; ++run) {
     now += 10ms;
     if (run % 100 == 0) {
-      fleet.brake.succeeded(now);
+      fleet.brake.succeeded();
     } else {
       REQUIRE_FALSE(fleet.fail(run, now));
     }
@@ -155,9 +174,9 @@ TEST_CASE("One consumer at a time gets a probe, after 1, 2, 4 ... 60 seconds", "
 TEST_CASE("A success takes the brake off at once", "[brake]") {
   BrakeFixture fleet;
   for (int id = 1; id <= 3; ++id) fleet.fail(id);
-  CHECK(fleet.brake.succeeded(kStart + 1s));
+  CHECK(fleet.brake.succeeded());
   CHECK_FALSE(fleet.brake.is_on());
-  CHECK_FALSE(fleet.brake.succeeded(kStart + 1s));
+  CHECK_FALSE(fleet.brake.succeeded());
 }
 
 TEST_CASE("A probe that found nothing to run goes to the next, a lost one too", "[brake]") {
@@ -186,7 +205,7 @@ TEST_CASE("What is said of a program that was replaced changes nothing", "[brake
   BrakeFixture fleet;
   Brake old(fleet.board, kProgram + 2, 1s, 5);
   for (int id = 1; id <= 5; ++id) CHECK_FALSE(old.failed(id, false, kStart));
-  CHECK_FALSE(old.succeeded(kStart));
+  CHECK_FALSE(old.succeeded());
   CHECK_FALSE(fleet.brake.is_on());
   CHECK(fleet.board.worked.load() == 0);
 }

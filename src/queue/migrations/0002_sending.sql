@@ -10,10 +10,24 @@
 create function pgforeman.max_payload_bytes() returns int language sql immutable return 268435456;
 create function pgforeman.max_headers_bytes() returns int language sql immutable return 1048576;
 
+-- Raises an error (22P05) for what a claim could not return, as its text is UTF-8: some encodings have
+-- bytes without a character. (SQL_ASCII converts nothing, and so finds nothing here.)
+create function pgforeman.check_encoding(text text)
+returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if getdatabaseencoding() not in ('UTF8', 'SQL_ASCII') then
+    perform convert_to(check_encoding.text, 'UTF8');
+  end if;
+end
+$$;
+
 -- Raises an error for what cannot be sent; names the argument, its value and what is allowed.
 create function pgforeman.check_send(queue text, priority int, delay interval, headers jsonb)
 returns void
-language plpgsql immutable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
@@ -37,13 +51,14 @@ begin
     raise exception 'headers of % bytes are not valid: at most % bytes',
       octet_length(headers::text), pgforeman.max_headers_bytes() using errcode = '22023';
   end if;
+  perform pgforeman.check_encoding(headers::text);
 end
 $$;
 
 -- The same for a payload. `place`: its number in a batch.
 create function pgforeman.check_payload(payload json, place bigint default null)
 returns void
-language plpgsql immutable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
@@ -56,6 +71,7 @@ begin
       concat_ws(' number ', 'payload', place), octet_length(payload::text),
       pgforeman.max_payload_bytes() using errcode = '22023';
   end if;
+  perform pgforeman.check_encoding(payload::text);
 end
 $$;
 
@@ -120,7 +136,8 @@ begin
   if (send.queue ~ '^[A-Za-z0-9_.:-]{1,63}$' and send.priority between 0 and 3
       and send.delay >= interval '0' and send.delay <= interval '1000 years'
       and jsonb_typeof(send.headers) = 'object' and pg_column_size(send.headers) <= 100
-      and pg_column_size(send.payload) <= 1000000) is not true then
+      and pg_column_size(send.payload) <= 1000000
+      and getdatabaseencoding() in ('UTF8', 'SQL_ASCII')) is not true then
     perform pgforeman.check_send(send.queue, send.priority, send.delay, send.headers);
     perform pgforeman.check_payload(send.payload);
   end if;
@@ -164,7 +181,8 @@ begin
   perform pgforeman.check_send(
     send_batch.queue, send_batch.priority, send_batch.delay, send_batch.headers);
   if num_nulls(variadic send_batch.payloads) > 0
-     or pg_column_size(send_batch.payloads) > 1000000 then
+     or pg_column_size(send_batch.payloads) > 1000000
+     or getdatabaseencoding() not in ('UTF8', 'SQL_ASCII') then
     perform pgforeman.check_payload(p.payload, p.place)
     from unnest(send_batch.payloads) with ordinality p (payload, place);
   end if;

@@ -27,7 +27,7 @@ return case when run is null then history
 --   crash     counts a crash: again after its delay, or dead after the last crash
 --   dead      dead at once
 --   worn_out  dead at once, and nobody's fault: it was claimed too often without a result
---   released  as before, claimable at once
+--   released  as before, claimable at once or after its delay
 -- A run's evidence (a JSON object, or null) joins the message's history.
 create function pgforeman.settle(
   ids bigint[], tokens bigint[], outcomes text[], delays interval[], errors text[],
@@ -140,13 +140,17 @@ begin
     with freed as (
       update pgforeman.message m
       set lane = m.lane / 2 * 2, token = 0, visible_at = '-infinity', -- proves: P24
+          state = (coalesce(l.d, interval '0') > interval '0')::int,
+          due_at = case when l.d > interval '0' then clock_timestamp() + l.d else m.due_at end,
           claims_base = m.claims_base + (l.v is null)::int,
           history = pgforeman.with_run(m.history, l.v, m.claims)
-      from unnest(settle.ids, settle.tokens, settle.outcomes, settle.evidence) l (i, t, o, v)
+      from unnest(settle.ids, settle.tokens, settle.outcomes, settle.delays, settle.evidence)
+        l (i, t, o, d, v)
       where m.id = any (wanted) and m.id = l.i and m.token = l.t
         and l.t <> 0 and l.o = 'released'
-      returning m.id, m.queue)
-    select coalesce(array_agg(f.id), '{}'), coalesce(min(f.queue), ready_queue)
+      returning m.id, m.queue, m.state)
+    select coalesce(array_agg(f.id), '{}'),
+           coalesce(min(f.queue) filter (where f.state = 0), ready_queue)
     into released, ready_queue from freed f;
   end if;
   -- A row that a policy hides is not lost: nothing was changed, and it can be settled later.

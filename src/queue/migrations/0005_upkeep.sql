@@ -50,7 +50,9 @@ begin
       and (m.lane, m.id) > (l.lane, pgforeman.mark_of(l.lane, counts.passed))
       and m.lane <= l.lane
     order by m.queue, m.lane, m.id limit 1) w;
-  oldest_seconds := coalesce(greatest(0, extract(epoch from moment - oldest)), 0);
+  -- Bounded: a row by another hand may have an infinite time.
+  oldest_seconds := coalesce(greatest(
+    0, extract(epoch from moment - greatest(oldest, moment - interval '1000 years'))), 0);
   ready := least(ready, most);
   scheduled := least(scheduled, most);
   running := least(running, most);
@@ -83,7 +85,9 @@ begin
             and m.lane <= l.lane
           order by m.queue, m.lane, m.id limit look.most) v
         limit look.most) w;
-  select greatest(0, ceil(extract(epoch from s.due_at - moment) * 1000))::bigint into next_due_ms
+  select greatest(0, ceil(1000 * extract(
+           epoch from least(s.due_at, moment + interval '1000 years') - moment)))::bigint
+  into next_due_ms
   from pgforeman.message s
   where s.queue = look.queue and s.state = 1
   order by s.queue, s.due_at
@@ -278,7 +282,9 @@ begin
   -- Of several fleets one gets the rows, and only it knows. (Who alone listens notifies nobody.)
   if promoted > 0 then perform pgforeman.announce(tick.queue, 'now'); end if;
 
-  select greatest(0, ceil(extract(epoch from s.due_at - moment) * 1000))::bigint into next_due_ms
+  select greatest(0, ceil(1000 * extract(
+           epoch from least(s.due_at, moment + interval '1000 years') - moment)))::bigint
+  into next_due_ms
   from pgforeman.message s
   where s.queue = tick.queue and s.state = 1
   order by s.queue, s.due_at
@@ -378,7 +384,8 @@ begin
     moved := moved + went;
   end loop;
   if moved > 0 then perform pgforeman.announce(sweep.queue, 'now'); end if;
-  lease_end_ms := ceil(extract(epoch from first_end - moment) * 1000)::bigint;
+  lease_end_ms := ceil(1000 * extract(
+    epoch from least(first_end, moment + interval '1000 years') - moment))::bigint;
   return next;
 end
 $$;
