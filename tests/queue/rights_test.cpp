@@ -141,6 +141,26 @@ TEST_CASE("An object of another role within the schema is refused", "[rights]") 
              contains("function pgforeman.settle") && contains(tenant));
 }
 
+TEST_CASE("A superuser's session runs nothing of a schema that belongs to another role",
+          "[rights]") {
+  const std::string conninfo = empty_database();
+  Sql sql(conninfo);
+  const std::string tenant = new_role(sql);
+  sql.query("do $$ begin execute format('grant create on database %I to " + tenant +
+            "', current_database()); end $$");
+  {
+    Connection connection(settings_for(conninfo + " user=" + tenant));
+    migrate(connection, {});
+    Queue(connection, "q").check_schema();  // its own
+  }
+  Connection connection(settings_for(conninfo));
+  Queue queue(connection, "q");
+  CHECK_THAT(refused([&] { queue.check_schema(); }),
+             contains("belongs to role \"" + tenant + "\""));
+  sql.query("alter schema pgforeman owner to postgres");
+  queue.check_schema();
+}
+
 TEST_CASE("A producer may send and nothing else", "[rights]") {
   Database db;
   const std::string role = new_role(db.sql);

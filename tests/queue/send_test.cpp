@@ -149,6 +149,32 @@ TEST_CASE("A payload may be text, json, jsonb or an untyped parameter", "[send]"
                      " from pgforeman.message") == "t");
 }
 
+TEST_CASE("What no claim could return for its encoding is refused at send", "[send]") {
+  Sql server(ThrowawayPostgres::shared().conninfo("postgres"));
+  server.query("create database gaps encoding 'WIN1252' locale 'C' template template0");
+  Connection connection(settings_for(ThrowawayPostgres::shared().conninfo("gaps")));
+  migrate(connection, {});
+  Sql sql(ThrowawayPostgres::shared().conninfo("gaps"));
+  sql.query("set client_encoding = 'WIN1252'");
+  const auto refused = [&](const std::string& call) {
+    try {
+      sql.query("select " + call);
+    } catch (const std::exception& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  CHECK(refused("pgforeman.send('q', '\"caf\xe9\"')").empty());
+  CHECK_THAT(refused("pgforeman.send('q', '\"\x81\"')"), contains("no equivalent in encoding"));
+  CHECK_THAT(refused("pgforeman.send('q', '1', headers => '{\"h\": \"\x81\"}')"),
+             contains("no equivalent in encoding"));
+  CHECK_THAT(refused("pgforeman.send_batch('q', array['1', '\"\x81\"'])"),
+             contains("no equivalent in encoding"));
+  const auto claimed = Queue(connection, "q").claim(5, 1, Millis{1000});
+  REQUIRE(claimed.size() == 1);
+  CHECK(claimed[0].payload == "\"caf\xc3\xa9\"");
+}
+
 TEST_CASE("Urgent messages are claimed first, and each priority in its order", "[send]") {
   Database db;
   for (const int priority : {3, 2, 1, 0, 2, 0}) {

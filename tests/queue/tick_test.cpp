@@ -201,6 +201,22 @@ TEST_CASE("In a database that was restored or copied, ids begin far above those 
   CHECK(db.sql.number("select count(*) from pgforeman.home") == 1);
 }
 
+TEST_CASE("Infinite times in rows by another hand stop no tick and no look", "[tick]") {
+  Database db;
+  db.sql.query(
+      "insert into pgforeman.message (queue, lane, state, due_at, payload)"
+      " values ('q', 5, 1, 'infinity', '1')");
+  db.sql.query(
+      "insert into pgforeman.message (queue, lane, enqueued_at, visible_at, payload)"
+      " values ('q', 5, '-infinity', '-infinity', '1'),"
+      " ('q', 5, now(), 'infinity', '2')");
+  const Tick tick = db.queue.tick(true);
+  CHECK(tick.counts.ready == 1);
+  CHECK(tick.next_due > Millis{0});
+  CHECK(db.queue.look({}, 1).ready == 1);
+  db.queue.sweep({}, {1000, 1000, 1000, 1000});
+}
+
 TEST_CASE("Of several sessions one sets the sequence of ids forward, and none to its end",
           "[tick]") {
   Database db;

@@ -54,11 +54,31 @@ TEST_CASE("What may be right is not called missing", "[interpreter]") {
 }
 
 TEST_CASE("After a failure any program's missing file is named", "[interpreter]") {
-  CHECK(missing_argument(CommandLineWords{"/app/runner", "--fast", "/no/job.yaml"}) ==
-        "/no/job.yaml");
+  CHECK(missing_argument(CommandLineWords{"/app/runner", "--fast", "/no/job.py"}) == "/no/job.py");
   CHECK(missing_argument(CommandLineWords{"tsx", "job-that-is-nowhere.ts"}) ==
         "job-that-is-nowhere.ts");
   CHECK(missing_argument(CommandLineWords{"/app/runner", "-c", "/no/job.yaml"}).empty());
   CHECK(missing_argument(CommandLineWords{"/app/runner", "work"}).empty());
   CHECK(missing_argument(CommandLineWords{"/app/runner", "/tmp"}).empty());
+}
+
+TEST_CASE("An interpreter without a script would run each message as a program", "[interpreter]") {
+  for (const CommandLineWords& argv : {CommandLineWords{"python3"},
+                                       {"/usr/bin/python3.11", "-u"},
+                                       {"python3", "-"},
+                                       {"node"},
+                                       {"sh", "-eu"},
+                                       {"perl", "-w"}}) {
+    INFO(argv.front());
+    CHECK(runs_its_input(argv));
+  }
+  for (const CommandLineWords& argv : {CommandLineWords{"python3", "x.py"},
+                                       {"python3", "-m", "app.handler"},
+                                       {"sh", "-c", "cat"},
+                                       {"node", "-e", "1"},
+                                       {"cat"},
+                                       {"/app/handler", "-"}}) {
+    INFO(argv.front());
+    CHECK_FALSE(runs_its_input(argv));
+  }
 }

@@ -51,8 +51,8 @@ begin
       and m.lane <= l.lane
     order by m.queue, m.lane, m.id limit 1) w;
   -- Bounded: a row by another hand may have an infinite time.
-  oldest_seconds := coalesce(greatest(
-    0, extract(epoch from moment - greatest(oldest, moment - interval '1000 years'))), 0);
+  oldest_seconds := case when oldest is null then 0 else greatest(
+    0, extract(epoch from moment - greatest(oldest, moment - interval '1000 years'))) end;
   ready := least(ready, most);
   scheduled := least(scheduled, most);
   running := least(running, most);
@@ -384,8 +384,10 @@ begin
     moved := moved + went;
   end loop;
   if moved > 0 then perform pgforeman.announce(sweep.queue, 'now'); end if;
-  lease_end_ms := ceil(1000 * extract(
-    epoch from least(first_end, moment + interval '1000 years') - moment))::bigint;
+  if first_end is not null then
+    lease_end_ms := ceil(1000 * extract(
+      epoch from least(first_end, moment + interval '1000 years') - moment))::bigint;
+  end if;
   return next;
 end
 $$;
