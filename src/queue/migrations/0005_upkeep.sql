@@ -52,7 +52,7 @@ begin
     order by m.queue, m.lane, m.id limit 1) w;
   -- Bounded: a row by another hand may have an infinite time.
   oldest_seconds := case when oldest is null then 0 else greatest(
-    0, extract(epoch from moment - greatest(oldest, moment - interval '1000 years'))) end;
+    0, extract(epoch from moment - greatest(oldest, moment - interval '100 years'))) end;
   ready := least(ready, most);
   scheduled := least(scheduled, most);
   running := least(running, most);
@@ -86,7 +86,7 @@ begin
           order by m.queue, m.lane, m.id limit look.most) v
         limit look.most) w;
   select greatest(0, ceil(1000 * extract(
-           epoch from least(s.due_at, moment + interval '1000 years') - moment)))::bigint
+           epoch from least(s.due_at, moment + interval '100 years') - moment)))::bigint
   into next_due_ms
   from pgforeman.message s
   where s.queue = look.queue and s.state = 1
@@ -283,7 +283,7 @@ begin
   if promoted > 0 then perform pgforeman.announce(tick.queue, 'now'); end if;
 
   select greatest(0, ceil(1000 * extract(
-           epoch from least(s.due_at, moment + interval '1000 years') - moment)))::bigint
+           epoch from least(s.due_at, moment + interval '100 years') - moment)))::bigint
   into next_due_ms
   from pgforeman.message s
   where s.queue = tick.queue and s.state = 1
@@ -386,7 +386,7 @@ begin
   if moved > 0 then perform pgforeman.announce(sweep.queue, 'now'); end if;
   if first_end is not null then
     lease_end_ms := ceil(1000 * extract(
-      epoch from least(first_end, moment + interval '1000 years') - moment))::bigint;
+      epoch from least(first_end, moment + interval '100 years') - moment))::bigint;
   end if;
   return next;
 end
