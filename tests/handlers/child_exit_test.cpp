@@ -214,6 +214,10 @@ TEST_CASE("a child of the fleet has no terminal whose questions could stop a han
           "[child_exit]") {
   int terminal = -1;
   const pid_t leader = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  if (leader < 0 && ::access("/dev/pts/ptmx", F_OK) != 0) {
+    WARN("no pseudo-terminals are mounted here: /dev/pts is missing");
+    return;
+  }
   REQUIRE(leader >= 0);
   if (leader == 0) {
     if (::open("/dev/tty", O_RDWR) < 0) ::_exit(3);  // the leader has one
