@@ -59,8 +59,8 @@ struct CleanUp {
 /// system call; only others, a few.
 CleanUp kill_children(const std::function<bool(pid_t)>& chosen, Millis patience);
 
-/// The same for every child that is not in `keep`: for a process whose children all are handlers or
-/// come from them.
+/// The same for every child that is not in `keep`: for a process that has no children but handlers
+/// and what they started.
 std::vector<ChildExit> kill_strangers(std::span<const pid_t> keep);
 
 /// Kills every descendant it can reach and reaps them, for half a second at most.

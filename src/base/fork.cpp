@@ -87,8 +87,8 @@ pid_t fork_child(ChildMain main, void* context, std::span<const int> keep,
   const pid_t pid = ::fork();
   if (pid != 0) return pid;
   // A session of its own: a signal to the supervisor's process group (a SIGKILL, say) leaves it to
-  // clean up, its handlers have no terminal to be stopped by, and the session's id says whose
-  // descendants they are.
+  // clean up, its handlers have no terminal to be stopped by, and the session's id says which
+  // child they descend from.
   ::setsid();  // proves: P18 session
   reset_signal_dispositions();
   // A handler that closes its stdin early must not kill the consumer that writes to it, nor a log

@@ -30,7 +30,7 @@ std::string fleet_variable();
 bool has_fleet_variable(pid_t pid);
 
 /// Kills (SIGKILL) every process of the host that has the mark, for half a second at most.
-/// Async-signal-safe: for the end of a fleet whose supervisor was killed.
+/// Async-signal-safe: for the end of a fleet after its supervisor was killed.
 void kill_marked_processes() noexcept;
 
 }  // namespace pgforeman

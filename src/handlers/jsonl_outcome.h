@@ -1,5 +1,5 @@
 #pragma once
-// What becomes of a message whose jsonl process ended without an answer to it. Pure.
+// What becomes of a message when its jsonl process ended without an answer to it. Pure.
 
 #include <string>
 

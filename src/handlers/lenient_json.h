@@ -1,5 +1,5 @@
 #pragma once
-// JSON as real printers write it: what the standard forbids, but whose meaning is plain. Pure.
+// JSON as real printers write it: what the standard forbids, but has a plain meaning. Pure.
 
 #include <string>
 #include <string_view>

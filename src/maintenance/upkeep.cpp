@@ -59,7 +59,7 @@ void Upkeep::run_once() {
   tools_.waker.wake_for(counting ? tick.counts.ready : tick.promoted);
 }
 
-/// A send whose id a message has already fails, so this is not put off.
+/// A send fails if its id is that of another message, so this is not put off.
 void Upkeep::advance_ids() {
   try {
     if (const auto advanced = pgforeman::advance_ids(tools_.session.connection())) {
