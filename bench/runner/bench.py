@@ -27,10 +27,10 @@ class Payload:
 
 
 class Bench:
-    def __init__(self, folder, build, server, peers, contestants):
+    def __init__(self, folder, build, server, peers, contestants, against=None):
         self.folder, self.build = pathlib.Path(folder), pathlib.Path(build)
         self.server, self.peers = server, peers
-        self.definitions = contestants
+        self.definitions, self.against = contestants, against
         self.templates = set()
 
     def say(self, text):

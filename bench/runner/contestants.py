@@ -34,7 +34,8 @@ class Contestant:
 
     @property
     def template(self):
-        return "template_" + type(self).__name__.lower() + ("_old" if "build" in self.options else "")
+        return (f"template_{type(self).__name__.lower()}"
+                + ("_against" if "build" in self.options else ""))
 
     def install(self, database):
         """Its schema, into an empty database."""
@@ -49,7 +50,7 @@ class Contestant:
         return "jsonb"
 
     def program(self):
-        """The daemon: of another build, where the contestant is an older one."""
+        """The daemon: of another build, where the contestant is a twin (see against.py)."""
         return self.bench.program("pgforeman", self.options.get("build"))
 
     def fill(self, psql, jobs, payload, delayed=False):

@@ -2,6 +2,7 @@
 import json
 import pathlib
 
+from .against import original
 from .processes import Failed
 
 FILE = pathlib.Path(__file__).parent.parent / "scenarios.json"
@@ -39,19 +40,8 @@ class Scenario:
 
     def is_left_out(self, contestant, point):
         """A contestant may be spared points that would take it minutes; the result says so."""
-        most = self.data.get("at_most", {}).get(contestant)
+        most = self.data.get("at_most", {}).get(original(contestant))
         return most is not None and point is not None and point > most
-
-
-def add_old(scenarios, contestants, build):
-    """Beside each pgforeman the same one of another build."""
-    for name, options in list(contestants.items()):
-        if options["kind"] == "pgforeman":
-            contestants[f"{name}-old"] = options | {"build": str(build),
-                                                    "label": f"{options['label']}, older"}
-    for scenario in scenarios.values():
-        scenario.contestants = [each for name in scenario.contestants for each in
-                                ([name, f"{name}-old"] if f"{name}-old" in contestants else [name])]
 
 
 def load(quick, path=FILE):
