@@ -5,10 +5,12 @@ import math
 import pathlib
 import random
 import tempfile
+import types
 import unittest
+import unittest.mock
 import xml.dom.minidom
 
-from runner import against, charts, cli, report, scenarios, stats
+from runner import against, charts, cli, drain, report, scenarios, stats
 from runner.bench import KINDS
 
 
@@ -187,6 +189,37 @@ class Reports(unittest.TestCase):
             xml.dom.minidom.parseString(text)
 
 
+class Contestant:
+    name, uses_server = "pgforeman", True
+
+
+class Measures(unittest.TestCase):
+    def drains(self, rate, parameters, bench, name="pgforeman"):
+        """What a contestant of such a rate is given to drain."""
+        given = []
+
+        def run(_bench, _contestant, _parameters, jobs):
+            given.append(jobs)
+            return jobs / rate, (1, 1), {}
+        contestant = Contestant()
+        contestant.name = name
+        with unittest.mock.patch.object(drain, "run", run):
+            found, _ = drain.measure(bench, contestant, parameters)
+        return given, found[None]
+
+    def test_a_drain_that_is_over_too_soon_is_made_again_with_more(self):
+        bench = types.SimpleNamespace(calibrated={})
+        parameters = {"jobs": 1000, "least_seconds": 1.5}
+        given, found = self.drains(100_000, parameters, bench)
+        self.assertEqual(given, [1000, 210_000])
+        self.assertEqual((found["jobs"], found["seconds"]), (210_000, 2.1))
+        # Later rounds know it, twins have the same, and other parameters are another matter.
+        self.assertEqual(self.drains(500_000, parameters, bench)[0], [210_000])
+        self.assertEqual(self.drains(9, parameters, bench, "pgforeman-against")[0], [210_000])
+        self.assertEqual(self.drains(500, parameters | {"children": 4}, bench)[0], [1000])
+        self.assertEqual(self.drains(9e9, {"jobs": 7}, bench)[0], [7])
+
+
 class Scenarios(unittest.TestCase):
     def test_each_can_be_run_both_ways(self):
         for quick in (True, False):
@@ -204,6 +237,39 @@ class Scenarios(unittest.TestCase):
                     for contestant in each.contestants:
                         self.assertIn(contestants[contestant]["kind"], KINDS)
                     self.assertLessEqual({*each.ours, *each.beside}, contestants.keys())
+
+    def test_messages_may_depend_on_point_and_contestant(self):
+        each = scenarios.Scenario("some", {
+            "title": "t", "question": "q", "measure": "drain", "baseline": {}, "contestants": [],
+            "parameters": {"jobs": 1, "rate": 0}, "jobs_at": {"fast": 2}, "jobs_of": {"slow": 3},
+            "vary": {"title": "flow", "cases": {"fast": {"rate": 9}, "faster": {"rate": 99}},
+                     "quick": ["faster"]}}, False)
+        self.assertEqual(each.points, ["fast", "faster"])
+        self.assertEqual(each.at("fast", "any"), {"jobs": 2, "rate": 9})
+        self.assertEqual(each.at("faster", "any"), {"jobs": 1, "rate": 99})
+        self.assertEqual(each.at("faster", "slow-against"), {"jobs": 3, "rate": 99})
+        self.assertEqual(scenarios.Scenario("some", each.data, True).points, ["faster"])
+
+    def test_the_default_is_a_row_wherever_claims_are_of_many(self):
+        known, contestants = scenarios.load(False)
+        for name, each in known.items():
+            ours = {c for c in each.contestants if contestants[c]["kind"] == "pgforeman"}
+            if not each.unlisted and ours and each.parameters.get("batch", 1) >= 100:
+                default = {c for c in ours if contestants[c].get("batch") == "default"}
+                self.assertTrue(default, name)
+
+    def test_drains_have_the_loop_with_a_mark_as_their_baseline(self):
+        for quick in (True, False):
+            for name, each in scenarios.load(quick)[0].items():
+                if name.startswith(("drain", "children", "distance")):
+                    self.assertEqual(each.baseline, {"contestant": "bare-marked"}, name)
+                    self.assertIn("least_seconds", each.parameters)
+
+    def test_a_contestant_beside_itself_has_as_many_messages_at_each_point(self):
+        for quick in (True, False):
+            for name, each in scenarios.load(quick)[0].items():
+                if "point" in each.baseline and each.measure == "drain":
+                    self.assertNotIn("least_seconds", each.parameters, name)
 
     def test_comparisons_have_their_rounds(self):
         for quick, rounds in ((True, 3), (False, 5)):

@@ -67,7 +67,8 @@ def run_scenario(bench, scenario, order, common):
                 if scenario.is_left_out(name, point):
                     continue
                 begin = time.monotonic()
-                found, more = measure.measure(bench, bench.contestant(name), scenario.at(point))
+                found, more = measure.measure(bench, bench.contestant(name),
+                                              scenario.at(point, name))
                 for inner, metrics in found.items():
                     where = point if inner is None else inner
                     if where not in points:
@@ -106,7 +107,7 @@ def wanted(names, known):
     unknown = [name for name in names if name not in known]
     if unknown:
         raise Failed(f"no such scenario: {', '.join(unknown)}; there are {', '.join(known)}")
-    return names or [name for name, scenario in known.items() if not scenario.unlisted]
+    return names or [name for name, scenario in known.items() if not scenario.only_by_name]
 
 
 def say(text):

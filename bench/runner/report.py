@@ -57,7 +57,7 @@ def table(result):
     head = []
     if any(point is not None for point in result["points"]):
         head = [result.get("vary") or ""]
-    head += [""] + [f"{title}, {unit}" for title, unit, _ in metrics.values()]
+    head += [""] + [f"{title}, {unit}" if unit else title for title, unit, _ in metrics.values()]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for point in result["points"]:
         for contestant, label in result["labels"].items():
