@@ -10,7 +10,7 @@ import unittest
 import unittest.mock
 import xml.dom.minidom
 
-from runner import against, charts, cli, drain, report, scenarios, stats
+from runner import against, charts, cli, drain, report, scenarios, stats, steady
 from runner.bench import KINDS
 
 
@@ -218,6 +218,15 @@ class Measures(unittest.TestCase):
         self.assertEqual(self.drains(9, parameters, bench, "pgforeman-against")[0], [210_000])
         self.assertEqual(self.drains(500, parameters | {"children": 4}, bench)[0], [1000])
         self.assertEqual(self.drains(9e9, {"jobs": 7}, bench)[0], [7])
+
+    def test_sessions_that_come_while_it_is_measured_count(self):
+        first = {"done": 100, "sessions": {"1": 1.0}, "server": 5.0, "workers": 2.0}
+        last = {"done": 300, "sessions": {"1": 1.5, "2": 0.5}, "server": 9.0, "workers": 2.2}
+        found = steady.between(first, last)
+        self.assertEqual({name: round(value) for name, value in found.items()},
+                         {"fleet_cpu": 5000, "server_cpu": 20000, "worker_cpu": 1000})
+        with self.assertRaises(scenarios.Failed):
+            steady.between(first, first)
 
 
 class Scenarios(unittest.TestCase):
