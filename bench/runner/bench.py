@@ -4,13 +4,13 @@ import pathlib
 import random
 import sys
 
-from .contestants import BareLoop, Floor, Pgforeman, RawInsert
+from .contestants import BareLoop, Floor, Pgforeman, RawInsert, SpawnLoop
 from .peers import GraphileWorker, Peer, PgBoss
 from .processes import Failed
 from .server import Psql
 
 KINDS = {"pgforeman": Pgforeman, "bare_loop": BareLoop, "floor": Floor,
-         "raw_insert": RawInsert,
+         "raw_insert": RawInsert, "spawn_loop": SpawnLoop,
          "graphile_worker": GraphileWorker, "pg_boss": PgBoss}
 
 
@@ -27,11 +27,12 @@ class Payload:
 
 
 class Bench:
-    def __init__(self, folder, build, server, peers, contestants):
+    def __init__(self, folder, build, server, peers, contestants, against=None):
         self.folder, self.build = pathlib.Path(folder), pathlib.Path(build)
         self.server, self.peers = server, peers
-        self.definitions = contestants
+        self.definitions, self.against = contestants, against
         self.templates = set()
+        self.calibrated = {}  # see drain.py
 
     def say(self, text):
         print(text, file=sys.stderr, flush=True)

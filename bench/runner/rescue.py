@@ -52,7 +52,7 @@ def measure(bench, contestant, parameters):
     file = bench.scratch("starts")
     file.unlink(missing_ok=True)
     with bench.database(contestant) as psql:
-        fleet = contestant.start("bench", parameters["children"], 1, f"--starts {file}")
+        fleet = contestant.start("bench", parameters["children"], 1, handler=f"--starts {file}")
         try:
             took = [one_rescue(psql, fleet, file, n) for n in range(parameters["trials"])]
         finally:

@@ -8,10 +8,11 @@ The floor is a bare insert with NOTIFY, one listener, and one query that takes t
 `load` is what flows meanwhile: at 0 a message comes now and then to idle workers; else so many a
 second of what each can do at most, which is measured first, by a short drain."""
 import array
+import json
 import time
 
 from . import stats
-from .drain import drain
+from .drain import drain, enough
 from .processes import Failed, Talker
 
 METRICS = {
@@ -41,24 +42,30 @@ def wait_for_latencies(path, count):
     return latencies_ms(path)
 
 
-def sender(bench, contestant, **options):
-    argv = [str(bench.program("bench_sender")), "--sql", contestant.send_sql()]
-    for name, value in options.items():
+def sender(bench, contestant, at_once=None, **options):
+    """bench_sender, ready: one message a transaction, or so many in an array."""
+    sql = contestant.send_array_sql() if at_once else contestant.send_sql()
+    argv = [str(bench.program("bench_sender")), "--sql", sql]
+    for name, value in (options | ({"array": at_once} if at_once else {})).items():
         argv += [f"--{name}", str(value)]
-    talker = Talker(argv, bench.scratch("sender.log"), env=bench.server.env("bench"))
+    env = bench.server.env("bench") | {"PGAPPNAME": "bench sender"}
+    talker = Talker(argv, bench.scratch("sender.log"), env=env)
     talker.expect("ready")
     return talker
 
 
 def sustained_rate(bench, contestant, psql, parameters):
-    """What it can do at most, by a drain."""
+    """What it can do at most, by a drain of a second or more."""
+    jobs = parameters["calibrate"]
     workers = contestant.start("bench", parameters["children"], parameters["batch"])
     try:
-        seconds, _ = drain(bench, contestant, psql, workers, parameters["calibrate"],
-                           bench.payload(100))
+        seconds, _ = drain(bench, contestant, psql, workers, jobs, bench.payload(100))
+        if seconds < 1:
+            jobs = enough(jobs, seconds, 1)
+            seconds, _ = drain(bench, contestant, psql, workers, jobs, bench.payload(100))
     finally:
         workers.stop()
-    return parameters["calibrate"] / seconds
+    return jobs / seconds
 
 
 def measure(bench, contestant, parameters):
@@ -76,10 +83,11 @@ def measure(bench, contestant, parameters):
             talker = sender(bench, contestant, rate=rate, count=count, senders=parameters["senders"])
             try:
                 talker.say()
-                talker.expect("{", PATIENCE + count / rate)
+                told = json.loads(talker.expect("{", PATIENCE + count / rate))
             finally:
                 talker.stop()
             found = wait_for_latencies(file, count)
         finally:
             workers.stop()
-    return {None: stats.latency(found) | {"rate": rate}}, {"latencies": {None: found}}
+    figures = stats.latency(found) | {"rate": told["sent"] / told["seconds"]}
+    return {None: figures}, {"latencies": {None: found}}
