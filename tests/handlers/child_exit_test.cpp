@@ -126,8 +126,12 @@ TEST_CASE("a kept child that ended meanwhile is reported, not lost", "[child_exi
   REQUIRE(::waitid(P_PID, static_cast<id_t>(kept), &info, WEXITED | WNOWAIT) == 0);
   const pid_t stranger = fork_child(wait_for_signals);
   const std::vector<pid_t> keep = {kept};
-  auto exits = kill_strangers(keep);
-  REQUIRE(exits.size() == 2);
+  // One clean-up is bounded in time: on a busy machine it may take two.
+  std::vector<ChildExit> exits;
+  REQUIRE(eventually([&] {
+    for (const auto& exit : kill_strangers(keep)) exits.push_back(exit);
+    return exits.size() == 2;
+  }));
   if (exits[0].pid != kept) std::swap(exits[0], exits[1]);
   CHECK(exits[0].pid == kept);
   CHECK(exits[0].exit_code == 5);
