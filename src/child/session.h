@@ -19,6 +19,8 @@ class Session {
           Millis retry_cap);
 
   bool connected() const { return queue_.has_value(); }
+  /// A call was answered since it was connected.
+  bool works() const { return worked_at_.has_value(); }
   /// Tries until it is connected; false when draining began first.
   bool connect();
   /// One try, without a wait. Leaves the phase alone.

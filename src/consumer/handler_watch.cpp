@@ -32,11 +32,17 @@ bool HandlerWatch::may_claim(Session& session) {
   if (looks_first() && !may_discard(session)) return false;
   if (!brake_.is_on() || probing_) return true;
   probing_ = brake_.take_probe(Clock::now());
-  if (!probing_) wait_a_little();
+  if (!probing_) wait_a_little(session);
   return probing_;
 }
 
-void HandlerWatch::wait_a_little() {
+void HandlerWatch::wait_a_little(Session& session) {
+  // A consumer that never claims has to show in another way that its session works: until then the
+  // fleet is not ready.
+  if (!session.works()) {
+    session.queue().look({}, 1);
+    session.worked();
+  }
   const TimePoint now = Clock::now();
   loop_.enter(Phase::waiting);
   loop_.run_until([] { return false; }, std::min(brake_.next_probe(now), now + kLook));
@@ -83,6 +89,7 @@ bool HandlerWatch::may_discard(Session& session) {
   std::uint32_t look = 0;
   if (board_.noop_look.load() == 0) {
     const QueueCounts counts = session.queue().counts();
+    session.worked();
     const auto waiting = counts.ready + counts.scheduled + counts.running;
     if (board_.noop_look.compare_exchange_strong(look, waiting == 0 ? kNoopEmpty : kNoopRefused) &&
         waiting > 0) {

@@ -34,7 +34,7 @@ class HandlerWatch {
  private:
   bool looks_first() const;
   bool may_discard(Session& session);
-  void wait_a_little();
+  void wait_a_little(Session& session);
 
   const ChildContext& context_;
   ChildLoop& loop_;
