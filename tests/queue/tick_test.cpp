@@ -97,7 +97,7 @@ TEST_CASE("What becomes claimable other fleets are told of", "[tick]") {
   Queue other{elsewhere, "q"};
   other.listen();
   REQUIRE(eventually([&] { return !other.news().empty(); }));  // its test
-  // Notifications come in the order of their commits: those before one of our own are all there are.
+  // Notifications come in the order of their commits: one of our own ends those there are.
   const auto told = [&] {
     db.sql.query("select pg_notify('pgforeman', 'q test')");
     bool now = false;
