@@ -126,7 +126,8 @@ def cpu_seconds(pid):
         except OSError:
             continue
         try:
-            own = int(pathlib.Path(f"/proc/{each}/schedstat").read_text().split()[0]) / 1e9
+            own = sum(int((thread / "schedstat").read_text().split()[0]) for thread in
+                      pathlib.Path(f"/proc/{each}/task").iterdir()) / 1e9
         except OSError:  # it ended just now, or the kernel does not keep it
             own = (int(fields[11]) + int(fields[12])) / TICKS
         total += own + (int(fields[13]) + int(fields[14])) / TICKS
