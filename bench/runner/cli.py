@@ -102,10 +102,7 @@ def run(options):
     names = wanted(options.scenario, list(known) and known)
     results = options.results or ROOT / "bench/results" / ("quick" if options.quick else "full")
     peers = Peers(lambda text: print(text, file=sys.stderr, flush=True))
-    needs_peers = {"graphile_worker", "pg_boss"} & {contestants[c]["kind"] for n in names
-                                                    for c in known[n].contestants}
-    if needs_peers:
-        peers.install()
+    peers.install({contestants[c]["kind"] for n in names for c in known[n].contestants})
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pgforeman-bench.") as folder:
         pathlib.Path(folder).chmod(0o755)
