@@ -1,9 +1,10 @@
 """The peers that come from elsewhere, each with the toolchain of its language. Their settings are
 what their own documentation calls fastest; bench/README.md quotes it."""
+from .peers_go import Go, River
 from .peers_node import GraphileWorker, Npm, PgBoss
 from .toolchain import Peer
 
-KINDS = {"graphile_worker": GraphileWorker, "pg_boss": PgBoss}
+KINDS = {"graphile_worker": GraphileWorker, "pg_boss": PgBoss, "river": River}
 __all__ = ["KINDS", "Peer", "Peers"]
 
 
@@ -11,7 +12,7 @@ class Peers:
     """Where they are installed, with which versions; or why not."""
 
     def __init__(self, say):
-        self.toolchains = {"npm": Npm(say)}
+        self.toolchains = {"npm": Npm(say), "go": Go(say)}
 
     def __getitem__(self, name):
         return self.toolchains[name]
