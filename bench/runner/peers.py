@@ -2,9 +2,11 @@
 what their own documentation calls fastest; bench/README.md quotes it."""
 from .peers_go import Go, River
 from .peers_node import GraphileWorker, Npm, PgBoss
+from .peers_python import Celery, PgQueuer, Python
 from .toolchain import Peer
 
-KINDS = {"graphile_worker": GraphileWorker, "pg_boss": PgBoss, "river": River}
+KINDS = {"graphile_worker": GraphileWorker, "pg_boss": PgBoss, "river": River, "pgqueuer": PgQueuer,
+         "celery": Celery}
 __all__ = ["KINDS", "Peer", "Peers"]
 
 
@@ -12,7 +14,7 @@ class Peers:
     """Where they are installed, with which versions; or why not."""
 
     def __init__(self, say):
-        self.toolchains = {"npm": Npm(say), "go": Go(say)}
+        self.toolchains = {"npm": Npm(say), "go": Go(say), "python": Python(say)}
 
     def __getitem__(self, name):
         return self.toolchains[name]

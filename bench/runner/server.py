@@ -81,6 +81,7 @@ class Server:
         self.settings = SETTINGS | (settings or {})
         self.process = None
         self.admin = None
+        self.beside = []  # pids of what a contestant has besides, and that counts as the server
 
     def env(self, database=None):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "DATABASE_URL"))}
@@ -135,7 +136,7 @@ class Server:
         self.admin(f"drop database if exists {name} with (force)")
 
     def cpu_seconds(self):
-        return cpu_seconds(self.process.pid)
+        return sum(cpu_seconds(pid) for pid in [self.process.pid, *self.beside])
 
     def describe(self):
         """Version, the settings that matter, and what a commit costs here."""

@@ -42,6 +42,8 @@ def wait_for_latencies(path, count):
 
 
 def sender(bench, contestant, **options):
+    if hasattr(contestant, "sender"):
+        return contestant.sender(**options)
     argv = [str(bench.program("bench_sender")), "--sql", contestant.send_sql()]
     for name, value in options.items():
         argv += [f"--{name}", str(value)]
