@@ -72,7 +72,7 @@ def fill_behind(contestant, psql, count, payload):
 
 def measure(bench, contestant, parameters):
     from .server import Psql
-    jobs = contestant.options.get("jobs", parameters["jobs"])
+    jobs = min(parameters["jobs"], contestant.options.get("jobs", parameters["jobs"]))
     payload = bench.payload(parameters["payload"])
     holder = None
     with bench.database(contestant, parameters.get("durable", True)) as psql:
