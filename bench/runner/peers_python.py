@@ -194,8 +194,9 @@ class Celery(Peer):
     def send(self, psql, payload):
         self.redis("LPUSH", QUEUE, self.message.copy(json.loads(payload)))
 
-    def sender(self, rate, count, senders):
-        argv = [sys.executable, "-B", "-m", "runner.redis_sender", self.path, self.sample, count, rate]
+    def sender(self, rate, senders, count=0, seconds=0):
+        argv = [sys.executable, "-B", "-m", "runner.redis_sender", self.path, self.sample, rate, count,
+                seconds]
         talker = Talker([str(a) for a in argv], self.bench.scratch("sender.log"),
                         env=os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parent.parent)})
         talker.expect("ready")

@@ -8,6 +8,7 @@ The floor is a bare insert with NOTIFY, one listener, and one query that takes t
 `load` is what flows meanwhile: at 0 a message comes now and then to idle workers; else so many a
 second of what each can do at most, which is measured first, by a short drain."""
 import array
+import json
 import time
 
 from . import stats
@@ -69,19 +70,22 @@ def measure(bench, contestant, parameters):
     with bench.database(contestant) as psql:
         if hasattr(contestant, "prepare"):
             contestant.prepare(psql)
-        rate, count = parameters["idle_rate"], parameters["count"]
+        rate, until = parameters["idle_rate"], {"count": parameters["count"]}
         if parameters["load"] > 0 and not hasattr(contestant, "prepare"):
             rate = parameters["load"] * sustained_rate(bench, contestant, psql, parameters)
-            count = int(rate * parameters["seconds"])
+            until = {"seconds": parameters["seconds"]}
         workers = contestant.start("bench", parameters["children"], parameters["batch"], file)
         try:
-            talker = sender(bench, contestant, rate=rate, count=count, senders=parameters["senders"])
+            talker = sender(bench, contestant, rate=rate, senders=parameters["senders"], **until)
             try:
                 talker.say()
-                talker.expect("{", PATIENCE + count / rate)
+                patience = PATIENCE + until.get("seconds", 0) + until.get("count", 0) / rate
+                sends = json.loads(talker.expect("{", patience))
             finally:
                 talker.stop()
-            found = wait_for_latencies(file, count)
+            found = wait_for_latencies(file, sends["sent"])
         finally:
             workers.stop()
+    # The senders may be slower than they should.
+    rate = sends["sent"] / sends["seconds"]
     return {None: stats.latency(found) | {"rate": rate}}, {"latencies": {None: found}}
