@@ -3,15 +3,20 @@
 import base64
 import importlib
 import json
+import math
 import pathlib
+import random
 import re
 import socket
 import tempfile
 import threading
+import types
 import unittest
+import unittest.mock
 import xml.dom.minidom
 
-from runner import charts, peers, peers_go, peers_python, redis, report, scenarios, stats
+from runner import (against, charts, cli, drain, peers, peers_go, peers_python, redis, report,
+                    scenarios, stats, steady)
 from runner.bench import KINDS
 from runner.messages import Message
 from runner.peers import Peers
@@ -74,6 +79,29 @@ class Statistics(unittest.TestCase):
         rows = stats.figures({("b", None, "rate"): [5]}, {"contestant": "a"})
         self.assertIsNone(rows[0]["ratio"])
 
+    def test_an_interval_of_the_median_is_made_of_values_that_were_seen(self):
+        # Published tables of the sign test: of 6 the outer two, of 15 the 4th and the 12th, of 20
+        # the 6th and the 15th.
+        for count, low, high in ((6, 1, 6), (9, 2, 8), (15, 4, 12), (20, 6, 15), (100, 40, 61)):
+            self.assertEqual(stats.interval(range(count, 0, -1)), (low, high), count)
+        for count in range(6):
+            self.assertIsNone(stats.interval(range(count)))
+
+    def test_an_interval_covers_the_median_as_often_as_it_says(self):
+        dice = random.Random(1)
+        for count in (6, 15, 40):
+            hit = 0
+            for _ in range(2000):
+                low, high = stats.interval([dice.expovariate(1) for _ in range(count)])
+                hit += low <= math.log(2) <= high
+            self.assertGreater(hit / 2000, 0.94, count)
+
+    def test_pairs_are_taken_round_by_round(self):
+        found = stats.pairs([2, 20, 200, 2, 2, 3], [1, 10, 100, 1, 1, 1])
+        self.assertEqual((found["median"], found["interval"], found["count"]), (2, (2, 3), 6))
+        self.assertIsNone(stats.pairs([2], [1])["interval"])
+        self.assertIsNone(stats.pairs([2], [0]))
+
     def test_a_histogram_loses_nothing(self):
         values = [0.5, 0.6, 2, 2.1, 900]
         buckets = stats.histogram(values)
@@ -128,6 +156,23 @@ class Reports(unittest.TestCase):
         self.assertEqual(list(report.beside(page)),
                          ["the pgforeman beside the peer: **2.00×** (1.00 to 3.00)"])
 
+    def test_twins_are_told_as_pairs_and_take_no_part_elsewhere(self):
+        samples = {("bare", None, "rate"): [100] * 6, ("pgforeman", None, "rate"): [60] * 6,
+                   ("pgforeman-against", None, "rate"): [50, 40, 60, 50, 50, 50]}
+        page = result(samples, {"contestant": "bare"}) | {"against": "abc123", "beside": ["bare"]}
+        lines = report.against(page)
+        self.assertIn("beside abc123", lines[0])
+        self.assertIn("of 6 interleaved pairs; in brackets its 95 % interval", lines[0])
+        self.assertEqual(lines[-1], "| the pgforeman | **1.200×** (1.000 to 1.500) |")
+        self.assertEqual(len(list(report.beside(page))), 1)
+        few = {name: values[:3] for name, values in samples.items()}
+        lines = report.against(result(few, {"contestant": "bare"}) | {"against": "abc123"})
+        self.assertIn("fewer than 6 pairs", lines[0])
+        self.assertEqual(report.against(result(self.samples, {"contestant": "bare"})), [])
+        faster = samples | {("pgforeman-against", None, "rate"): [150] * 6}
+        said = list(report.winners(result(faster, {"contestant": "bare"})))
+        self.assertEqual(said, ["Better than the pgforeman with 60.0: the bare with 100."])
+
     def test_a_page_is_made_of_all_results_that_lie_there(self):
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
@@ -152,6 +197,46 @@ class Reports(unittest.TestCase):
             xml.dom.minidom.parseString(text)
 
 
+class Contestant:
+    name, uses_server = "pgforeman", True
+
+
+class Measures(unittest.TestCase):
+    def drains(self, rate, parameters, bench, name="pgforeman"):
+        """What a contestant of such a rate is given to drain."""
+        given = []
+
+        def run(_bench, _contestant, _parameters, jobs):
+            given.append(jobs)
+            return jobs / rate, (1, 1), {}
+        contestant = Contestant()
+        contestant.name = name
+        with unittest.mock.patch.object(drain, "run", run):
+            found, _ = drain.measure(bench, contestant, parameters)
+        return given, found[None]
+
+    def test_a_drain_that_is_over_too_soon_is_made_again_with_more(self):
+        bench = types.SimpleNamespace(calibrated={})
+        parameters = {"jobs": 1000, "least_seconds": 1.5}
+        given, found = self.drains(100_000, parameters, bench)
+        self.assertEqual(given, [1000, 210_000])
+        self.assertEqual((found["jobs"], found["seconds"]), (210_000, 2.1))
+        # Later rounds know it, twins have the same, and other parameters are another matter.
+        self.assertEqual(self.drains(500_000, parameters, bench)[0], [210_000])
+        self.assertEqual(self.drains(9, parameters, bench, "pgforeman-against")[0], [210_000])
+        self.assertEqual(self.drains(500, parameters | {"children": 4}, bench)[0], [1000])
+        self.assertEqual(self.drains(9e9, {"jobs": 7}, bench)[0], [7])
+
+    def test_sessions_that_come_while_it_is_measured_count(self):
+        first = {"done": 100, "sessions": {"1": 1.0}, "server": 5.0, "workers": 2.0}
+        last = {"done": 300, "sessions": {"1": 1.5, "2": 0.5}, "server": 9.0, "workers": 2.2}
+        found = steady.between(first, last)
+        self.assertEqual({name: round(value) for name, value in found.items()},
+                         {"fleet_cpu": 5000, "server_cpu": 20000, "worker_cpu": 1000})
+        with self.assertRaises(scenarios.Failed):
+            steady.between(first, first)
+
+
 class Scenarios(unittest.TestCase):
     def test_each_can_be_run_both_ways(self):
         for quick in (True, False):
@@ -170,11 +255,76 @@ class Scenarios(unittest.TestCase):
                         self.assertIn(contestants[contestant]["kind"], KINDS)
                     self.assertLessEqual({*each.ours, *each.beside}, contestants.keys())
 
+    def test_messages_may_depend_on_point_and_contestant(self):
+        each = scenarios.Scenario("some", {
+            "title": "t", "question": "q", "measure": "drain", "baseline": {}, "contestants": [],
+            "parameters": {"jobs": 1, "rate": 0}, "jobs_at": {"fast": 2}, "jobs_of": {"slow": 3},
+            "vary": {"title": "flow", "cases": {"fast": {"rate": 9}, "faster": {"rate": 99}},
+                     "quick": ["faster"]}}, False)
+        self.assertEqual(each.points, ["fast", "faster"])
+        self.assertEqual(each.at("fast", "any"), {"jobs": 2, "rate": 9})
+        self.assertEqual(each.at("faster", "any"), {"jobs": 1, "rate": 99})
+        self.assertEqual(each.at("faster", "slow-against"), {"jobs": 3, "rate": 99})
+        self.assertEqual(scenarios.Scenario("some", each.data, True).points, ["faster"])
+
+    def test_the_default_is_a_row_wherever_claims_are_of_many(self):
+        known, contestants = scenarios.load(False)
+        for name, each in known.items():
+            ours = {c for c in each.contestants if contestants[c]["kind"] == "pgforeman"}
+            if not each.unlisted and ours and each.parameters.get("batch", 1) >= 100:
+                default = {c for c in ours if contestants[c].get("batch") == "default"}
+                self.assertTrue(default, name)
+
+    def test_drains_have_the_loop_with_a_mark_as_their_baseline(self):
+        for quick in (True, False):
+            for name, each in scenarios.load(quick)[0].items():
+                if name.startswith(("drain", "children", "distance")):
+                    self.assertEqual(each.baseline, {"contestant": "bare-marked"}, name)
+                    self.assertIn("least_seconds", each.parameters)
+
+    def test_a_contestant_beside_itself_has_as_many_messages_at_each_point(self):
+        for quick in (True, False):
+            for name, each in scenarios.load(quick)[0].items():
+                if "point" in each.baseline and each.measure == "drain":
+                    self.assertNotIn("least_seconds", each.parameters, name)
+
     def test_comparisons_have_their_rounds(self):
         for quick, rounds in ((True, 3), (False, 5)):
             for name, each in scenarios.load(quick)[0].items():
                 if not each.unlisted and each.measure != "soak":
                     self.assertGreaterEqual(each.rounds, rounds, name)
+
+    def test_each_pgforeman_has_a_twin_with_the_other_daemon(self):
+        known, contestants = scenarios.load(True)
+        against.add(known, contestants, against.Against("/else/where", "abc123"))
+        for each in known.values():
+            for name in each.contestants:
+                if contestants[name]["kind"] == "pgforeman" and not name.endswith("-against"):
+                    place = each.contestants.index(name)
+                    self.assertEqual(each.contestants[place + 1], f"{name}-against")
+        twin = contestants["pgforeman-against"]
+        self.assertEqual((twin["build"], twin["label"]), ("/else/where", "pgforeman, abc123"))
+        left_out = known["wake"].is_left_out
+        for name in known["wake"].contestants:
+            self.assertEqual(left_out(name, 0.5), left_out(against.original(name), 0.5), name)
+
+    def test_the_baseline_is_one_commit(self):
+        self.assertRegex(against.baseline(), "^[0-9a-f]{40}$")
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "baseline"
+            file.write_text("# why\nabc\n\n")
+            self.assertEqual(against.baseline(file), "abc")
+            file.write_text("# none\n")
+            with self.assertRaisesRegex(scenarios.Failed, "one commit"):
+                against.baseline(file)
+
+    def test_options_may_stand_anywhere(self):
+        for words, names, commit in (
+                (["drain-1", "--against", "abc", "wake"], ["drain-1", "wake"], "abc"),
+                (["--against", "drain-1"], ["drain-1"], ""), (["--against"], [], ""),
+                (["wake", "--rounds", "15"], ["wake"], None)):
+            options = cli.arguments(words)
+            self.assertEqual((options.scenario, options.against), (names, commit), words)
 
     def test_an_unknown_contestant_is_a_mistake(self):
         with tempfile.TemporaryDirectory() as folder:

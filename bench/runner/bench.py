@@ -5,12 +5,12 @@ import random
 import sys
 
 from . import peers
-from .contestants import BareLoop, Floor, Pgforeman, RawInsert
+from .contestants import BareLoop, Floor, Pgforeman, RawInsert, SpawnLoop
 from .processes import Failed
 from .server import Psql
 
 KINDS = {"pgforeman": Pgforeman, "bare_loop": BareLoop, "floor": Floor,
-         "raw_insert": RawInsert, **peers.KINDS}
+         "raw_insert": RawInsert, "spawn_loop": SpawnLoop, **peers.KINDS}
 
 
 class Payload:
@@ -26,11 +26,12 @@ class Payload:
 
 
 class Bench:
-    def __init__(self, folder, build, server, peers, contestants):
+    def __init__(self, folder, build, server, peers, contestants, against=None):
         self.folder, self.build = pathlib.Path(folder), pathlib.Path(build)
         self.server, self.peers = server, peers
-        self.definitions = contestants
+        self.definitions, self.against = contestants, against
         self.templates = set()
+        self.calibrated = {}  # see drain.py
 
     def say(self, text):
         print(text, file=sys.stderr, flush=True)

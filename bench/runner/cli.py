@@ -1,4 +1,5 @@
-"""bench/run.py [SCENARIO...] [--quick] [--list] [--build FOLDER] [--old FOLDER] [--results FOLDER]"""
+"""bench/run.py [SCENARIO...] [--quick] [--list] [--rounds N] [--against [COMMIT]] [--build FOLDER]
+[--results FOLDER]"""
 import argparse
 import datetime
 import importlib
@@ -8,7 +9,7 @@ import sys
 import tempfile
 import time
 
-from . import machine, report, scenarios, stats
+from . import against, machine, report, scenarios, stats
 from .bench import Bench
 from .peers import Peers
 from .processes import Failed
@@ -25,15 +26,31 @@ def arguments(words):
     parser.add_argument("--list", action="store_true", help="names and questions of the scenarios")
     parser.add_argument("--build", default=ROOT / "build/release", type=pathlib.Path,
                         help="where the programs are")
-    parser.add_argument("--old", type=pathlib.Path, metavar="FOLDER",
-                        help="the build of an older commit: each pgforeman is measured with that too")
+    parser.add_argument("--rounds", type=positive, metavar="N",
+                        help="how often each is measured (default: 5; 3 with --quick)")
+    parser.add_argument("--against", nargs="?", const="", metavar="COMMIT",
+                        help="measures each pgforeman with the daemon of another commit too "
+                        "(default: that of bench/baseline; or a folder with its build)")
     parser.add_argument("--results", type=pathlib.Path,
                         help="where to write (default: bench/results/full, or quick)")
-    return parser.parse_args(words)
+    options = parser.parse_intermixed_args(words)
+    known = scenarios.load(options.quick)[0]
+    if options.against in known:  # `--against drain-1`: the word after it was meant as a scenario
+        options.scenario.insert(0, options.against)
+        options.against = ""
+    return options
+
+
+def positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
 
 
 def run_scenario(bench, scenario, order, common):
-    """All rounds, interleaved: every contestant at every point once, then all of it again."""
+    """All rounds, interleaved: every contestant at every point once, then all of it again, in the
+    opposite order."""
     measure = importlib.import_module(f".{scenario.measure}", __package__)
     notes, names = list(scenario.notes), []
     for name in scenario.contestants:
@@ -45,11 +62,13 @@ def run_scenario(bench, scenario, order, common):
     samples, pooled, series, points = {}, {}, {}, []
     for number in range(scenario.rounds):
         for point in scenario.points:
-            for name in names:
+            # There and back: each has every neighbour as often before it as after it.
+            for name in names if number % 2 == 0 else names[::-1]:
                 if scenario.is_left_out(name, point):
                     continue
                 begin = time.monotonic()
-                found, more = measure.measure(bench, bench.contestant(name), scenario.at(point))
+                found, more = measure.measure(bench, bench.contestant(name),
+                                              scenario.at(point, name))
                 for inner, metrics in found.items():
                     where = point if inner is None else inner
                     if where not in points:
@@ -78,6 +97,7 @@ def run_scenario(bench, scenario, order, common):
         "histograms": [{"contestant": n, "point": p, "count": len(v), "buckets": stats.histogram(v)}
                        for (n, p), v in pooled.items()],
         "series": series, "notes": notes,
+        "against": bench.against.name if bench.against else None,
         "measured": common | {"rounds": scenario.rounds, "quick": scenario.quick,
                               "when": datetime.datetime.now().strftime("%Y-%m-%d %H:%M")},
     }
@@ -87,21 +107,30 @@ def wanted(names, known):
     unknown = [name for name in names if name not in known]
     if unknown:
         raise Failed(f"no such scenario: {', '.join(unknown)}; there are {', '.join(known)}")
-    return names or [name for name, scenario in known.items() if not scenario.unlisted]
+    return names or [name for name, scenario in known.items() if not scenario.only_by_name]
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
 
 
 def run(options):
     known, contestants = scenarios.load(options.quick)
-    if options.old:
-        scenarios.add_old(known, contestants, options.old.resolve())
     if options.list:
         for name, scenario in known.items():
             if not scenario.unlisted:
                 print(f"{name:16} {scenario.question}")
         return 0
-    names = wanted(options.scenario, list(known) and known)
+    names = wanted(options.scenario, known)
+    other = None
+    if options.against is not None:
+        other = against.find(options.against, say)
+        against.add(known, contestants, other)
+    if options.rounds:
+        for name in names:
+            known[name].rounds = options.rounds
     results = options.results or ROOT / "bench/results" / ("quick" if options.quick else "full")
-    peers = Peers(lambda text: print(text, file=sys.stderr, flush=True))
+    peers = Peers(say)
     peers.install({contestants[c]["kind"] for n in names for c in known[n].contestants})
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pgforeman-bench.") as folder:
@@ -111,12 +140,13 @@ def run(options):
         with Server(pathlib.Path(folder) / "server") as server:
             common = {"commit": machine.commit(ROOT), "machine": host, "server": server.describe(),
                       "peers": {k: v for k, v in peers.versions.items() if v}}
-            bench = Bench(folder, options.build, server, peers, contestants)
+            bench = Bench(folder, options.build, server, peers, contestants, other)
             for name in names:
                 bench.say(f"{name}: {known[name].title}")
                 result = run_scenario(bench, known[name], list(known).index(name), common)
                 report.write(results, result)
-                print("\n".join([f"\n{result['title']}", "", *report.table(result), ""]), flush=True)
+                print("\n".join([f"\n{result['title']}", "", *report.table(result), "",
+                                 *report.against(result), ""]), flush=True)
     print(f"{time.monotonic() - begin:.0f} s; the results are in {results / report.PAGE}")
     return 0
 

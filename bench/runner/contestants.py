@@ -28,6 +28,7 @@ class Filler:
 
 class Contestant:
     table = None  # where a message is a row with a growing id until it is done
+    uses_server = True  # else the server's CPU tells nothing of it
 
     def __init__(self, bench, name, options):
         self.bench, self.name, self.options = bench, name, options
@@ -35,7 +36,8 @@ class Contestant:
 
     @property
     def template(self):
-        return "template_" + type(self).__name__.lower() + ("_old" if "build" in self.options else "")
+        return (f"template_{type(self).__name__.lower()}"
+                + ("_against" if "build" in self.options else ""))
 
     def install(self, database):
         """Its schema, into an empty database."""
@@ -50,7 +52,7 @@ class Contestant:
         return "jsonb"
 
     def program(self):
-        """The daemon: of another build, where the contestant is an older one."""
+        """The daemon: of another build, where the contestant is a twin (see against.py)."""
         return self.bench.program("pgforeman", self.options.get("build"))
 
     def fill(self, psql, jobs, payload, delayed=False):
@@ -125,12 +127,12 @@ class Workers:
 class Fleet:
     """The daemon itself."""
 
-    def __init__(self, bench, program, database, children, batch, settings, idle=True):
+    def __init__(self, bench, program, database, children, settings, idle=True):
         self.log = bench.scratch("fleet.log")
         env = bench.server.env(database) | {
             "PGFOREMAN_QUEUE": QUEUE, "PGFOREMAN_CONCURRENCY": str(children),
-            "PGFOREMAN_BATCH": str(batch), "PGFOREMAN_HEALTH_ADDRESS": "127.0.0.1",
-            "PGFOREMAN_HEALTH_PORT": "0", "PGFOREMAN_LOG_FORMAT": "json"} | settings
+            "PGFOREMAN_HEALTH_ADDRESS": "127.0.0.1", "PGFOREMAN_HEALTH_PORT": "0",
+            "PGFOREMAN_LOG_FORMAT": "json"} | settings
         self.children = children
         with open(self.log, "wb") as out:
             self.process = start([program, "run"], death_signal="TERM", env=env,
@@ -188,7 +190,7 @@ class Fleet:
 
 
 class Pgforeman(Contestant):
-    table = "pgforeman.message"
+    table = sends_into = "pgforeman.message"
 
     def install(self, database):
         with open(self.bench.scratch("migrate.log"), "wb") as out:
@@ -210,6 +212,14 @@ class Pgforeman(Contestant):
     def send_sql(self):
         return f"select pgforeman.send('{QUEUE}', $1)"
 
+    def send_array_sql(self):
+        """Sends $1, an array of payloads."""
+        return f"select pgforeman.send_batch('{QUEUE}', $1::json[])"
+
+    def send_file(self):
+        """The program that sends a file's lines, which are payloads, from its standard input."""
+        return [self.program(), "send", QUEUE, "--quiet"]
+
     def send_loop(self, psql, count, payload):
         """Sends it so many times from within the server, one by one, in one transaction."""
         return self._loop(psql, count, payload, f"perform pgforeman.send('{QUEUE}', p)")
@@ -225,7 +235,8 @@ class Pgforeman(Contestant):
         token = random.getrandbits(62) + 1
         return f"select * from pgforeman.claim('{QUEUE}', {count}, {token}, '1 hour')"
 
-    def start(self, database, children, batch, latencies=None, idle=True):
+    def start(self, database, children, batch, latencies=None, idle=True, handler=""):
+        """`handler`: words for our jsonl handler, beside those of the contestant."""
         mode = self.options.get("mode", "noop")
         settings = {"PGFOREMAN_HANDLER_MODE": mode}
         if mode == "noop":
@@ -233,11 +244,13 @@ class Pgforeman(Contestant):
         if mode == "exec":
             settings["PGFOREMAN_HANDLER"] = "true"
         if mode == "jsonl":
-            handler = str(self.bench.program("bench_handler"))
-            settings["PGFOREMAN_HANDLER"] = f"{handler} {latencies}" if latencies else handler
+            words = [self.bench.program("bench_handler"), self.options.get("handler", ""), handler]
+            words += ["--ages", latencies] if latencies else []
+            settings["PGFOREMAN_HANDLER"] = " ".join(str(word) for word in words if word)
+        if (batch := self.options.get("batch", batch)) != "default":
+            settings["PGFOREMAN_BATCH"] = str(batch)
         settings |= self.options.get("settings", {})
-        return Fleet(self.bench, self.program(), database, children, self.options.get("batch", batch), settings,
-                     idle)
+        return Fleet(self.bench, self.program(), database, children, settings, idle)
 
 
 class BareLoop(Pgforeman):
@@ -258,20 +271,66 @@ class BareLoop(Pgforeman):
 
 
 class RawInsert(Pgforeman):
-    """A bare INSERT of the same rows into an equal table with its indexes: for send_loop only."""
+    """A bare INSERT of the same rows into an equal table with its indexes: for sends only."""
+    sends_into = "bench_raw"
 
     @property
     def template(self):
         return "template_pgforeman"
 
-    def send_loop(self, psql, count, payload):
+    def prepare(self, psql):
+        """The table. What every row of it has is its columns' default: COPY then needs no more than
+        payloads, and a statement neither."""
         storage = psql.value("select array_to_string(reloptions, ', ') from pg_class "
                              "where oid = 'pgforeman.message'::regclass")
         psql("create table if not exists bench_raw (like pgforeman.message including all) "
              f"with ({storage})")
+        psql(f"alter table bench_raw alter queue set default '{QUEUE}', alter lane set default 5")
+
+    def send_sql(self):
+        return "insert into bench_raw (payload) values ($1::json) returning id"
+
+    def send_array_sql(self):
+        return "insert into bench_raw (payload) select unnest($1::json[]) returning id"
+
+    def send_file(self):
+        return [self.bench.server.bin / "psql", "-Xq", "-c", "copy bench_raw (payload) from stdin"]
+
+    def send_loop(self, psql, count, payload):
+        self.prepare(psql)
         cast = f"p::{self.payload_type(psql)}"
         return self._loop(psql, count, payload, "insert into bench_raw (queue, lane, state, payload, "
                           f"headers) values ('{QUEUE}', 5, 0, {cast}, '{{}}') returning id into sent")
+
+
+class SpawnLoop(Contestant):
+    """A process for each message and nothing else: no queue, no database (spawn_loop.cpp)."""
+    uses_server = False
+
+    def install(self, database):
+        pass
+
+    def newest(self, psql):
+        return 0
+
+    def is_left(self, psql, newest):
+        return False
+
+    def fill(self, psql, jobs, payload, delayed=False):
+        return Spawns(self.talker, jobs)
+
+    def start(self, database, children, batch, latencies=None):
+        self.talker = Talker([str(self.bench.program("bench_spawn_loop")), "--children",
+                              str(children)], self.bench.scratch("spawn_loop.log"))
+        return Workers([self.talker])
+
+
+class Spawns:
+    def __init__(self, talker, jobs):
+        self.talker, self.jobs = talker, jobs
+
+    def commit(self):
+        self.talker.say(f"go {self.jobs}")
 
 
 class Floor(Contestant):

@@ -4,17 +4,26 @@ The workers are started first, on an empty queue, and wait. Then all messages ar
 transaction; its commit is the starting gun, and the time ends when the database shows that nothing of
 them is left. So a contestant pays for its wake-up, but not for its start. Each round has a fresh
 database. A checkpoint comes before the filling, so that none falls into the drain."""
+import json
+import math
 import time
 
+from .against import original
+from .distance import away
 from .processes import Failed, cpu_seconds
+from .server import Psql
 
 METRICS = {
     "rate": ("messages a second", "1/s", "higher"),
     "server_cpu": ("CPU of the server a message", "µs", "lower"),
     "worker_cpu": ("CPU of the workers a message", "µs", "lower"),
+    "round_trip": ("round trip to the server", "ms", "info"),
+    "seconds": ("lasted", "s", "info"),
+    "jobs": ("messages", "", "info"),
 }
 PATIENCE = 180
 WARM_UP = 1000
+CALIBRATIONS = 2
 
 
 def wait_until_handled(workers, count, patience=PATIENCE):
@@ -70,10 +79,12 @@ def fill_behind(contestant, psql, count, payload):
     contestant.delete_all(psql)
 
 
-def measure(bench, contestant, parameters):
-    from .server import Psql
-    jobs = min(parameters["jobs"], contestant.options.get("jobs", parameters["jobs"]))
+def run(bench, contestant, parameters, jobs):
+    """One drain in a fresh database: seconds, CPU seconds, and what else is to be known of it."""
     payload = bench.payload(parameters["payload"])
+    # Words for our handler: those that have none take none.
+    takes = parameters.get("takes_ms")
+    more = {"handler": f"--takes {takes}"} if takes else {}
     holder = None
     with bench.database(contestant, parameters.get("durable", True)) as psql:
         try:
@@ -86,16 +97,48 @@ def measure(bench, contestant, parameters):
                 holder = Psql(bench.server, "bench")
                 holder("begin isolation level repeatable read; select count(*) from pg_class")
                 fill_behind(contestant, psql, parameters["dead"], payload)
-            workers = contestant.start("bench", parameters["children"], parameters["batch"])
-            try:
-                if parameters.get("dead") is not None:
-                    # Whoever remembers where the head is has a chance to learn it, unmeasured.
-                    drain(bench, contestant, psql, workers, parameters.get("warm_up", WARM_UP), payload)
-                seconds, cpu = drain(bench, contestant, psql, workers, jobs, payload)
-            finally:
-                workers.stop()
+            with away(bench, parameters.get("round_trip_ms")) as figures:
+                workers = contestant.start("bench", parameters["children"], parameters["batch"],
+                                           **more)
+                try:
+                    if parameters.get("dead") is not None:
+                        # Whoever remembers where the head is has a chance to learn it, unmeasured.
+                        drain(bench, contestant, psql, workers, parameters.get("warm_up", WARM_UP),
+                              payload)
+                    return *drain(bench, contestant, psql, workers, jobs, payload), figures
+                finally:
+                    workers.stop()
         finally:
             if holder:
                 holder.close()
-    return {None: {"rate": jobs / seconds, "server_cpu": cpu[0] / jobs * 1e6,
-                   "worker_cpu": cpu[1] / jobs * 1e6}}, {}
+
+
+def enough(jobs, seconds, least):
+    """How many messages keep a contestant busy for `least` seconds that is done with `jobs` in
+    `seconds`. Some more, as a short drain is the slower one; in round figures."""
+    wanted = 1.4 * least * jobs / seconds
+    unit = 10 ** max(0, math.floor(math.log10(wanted)) - 1)
+    return math.ceil(wanted / unit) * unit
+
+
+def measure(bench, contestant, parameters):
+    """With `least_seconds` a drain lasts so long at least: where the first one ends sooner, it is
+    made again with more messages, and all rounds to come have as many. So have twins (see
+    against.py), which make a pair."""
+    jobs, least = parameters["jobs"], parameters.get("least_seconds", 0)
+    key = original(contestant.name), json.dumps(parameters, sort_keys=True)
+    jobs = bench.calibrated.get(key, jobs)
+    seconds, cpu, figures = run(bench, contestant, parameters, jobs)
+    tries = 0 if key in bench.calibrated else CALIBRATIONS
+    while seconds < least and tries > 0:
+        tries -= 1
+        jobs = enough(jobs, seconds, least)
+        seconds, cpu, figures = run(bench, contestant, parameters, jobs)
+    bench.calibrated[key] = jobs
+    found = {"rate": jobs / seconds, "server_cpu": cpu[0] / jobs * 1e6,
+             "worker_cpu": cpu[1] / jobs * 1e6} | figures | {"seconds": seconds}
+    if not contestant.uses_server:
+        del found["server_cpu"]
+    if least:
+        found["jobs"] = jobs
+    return {None: found}, {}

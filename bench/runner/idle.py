@@ -38,7 +38,8 @@ def cpus_of(workers):
 
 
 def worker_pids(contestant, workers):
-    """The processes that may grow in number: consumers of a fleet, a pool's children, else all of a peer's."""
+    """The processes that may grow in number: consumers of a fleet, a pool's children, else all of
+    a peer's."""
     if hasattr(workers, "slots"):
         return [slot["pid"] for slot in workers.slots()]
     if hasattr(workers, "children"):

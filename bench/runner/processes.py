@@ -125,13 +125,21 @@ def cpu_seconds(pid):
             fields = pathlib.Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        try:
-            own = sum(int((thread / "schedstat").read_text().split()[0]) for thread in
-                      pathlib.Path(f"/proc/{each}/task").iterdir()) / 1e9
-        except OSError:  # it ended just now, or the kernel does not keep it
+        own = run_seconds(each)
+        if own is None:
             own = (int(fields[11]) + int(fields[12])) / TICKS
         total += own + (int(fields[13]) + int(fields[14])) / TICKS
     return total
+
+
+def run_seconds(pid):
+    """What the threads of this process alone ran; None if it ended just now, or the kernel does not
+    keep it."""
+    try:
+        return sum(int((thread / "schedstat").read_text().split()[0]) for thread in
+                   pathlib.Path(f"/proc/{pid}/task").iterdir()) / 1e9
+    except OSError:
+        return None
 
 
 def memory_kib(pid):

@@ -2,7 +2,8 @@
 import json
 
 from . import charts
-from .stats import ratio, short
+from .against import SUFFIX
+from .stats import interval, pairs, ratio, short
 
 PAGE = "README.md"
 
@@ -56,7 +57,7 @@ def table(result):
     head = []
     if any(point is not None for point in result["points"]):
         head = [result.get("vary") or ""]
-    head += [""] + [f"{title}, {unit}" for title, unit, _ in metrics.values()]
+    head += [""] + [f"{title}, {unit}" if unit else title for title, unit, _ in metrics.values()]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for point in result["points"]:
         for contestant, label in result["labels"].items():
@@ -113,6 +114,8 @@ def winners(result):
 
 def is_ours(result, contestant):
     """Like with like: `ours` names who of ours does what the others do."""
+    if contestant.endswith(SUFFIX):
+        return False
     return (contestant in result["ours"] if result.get("ours")
             else contestant.startswith("pgforeman"))
 
@@ -123,12 +126,45 @@ def beside(result):
     rows = {(r["contestant"], r["point"]): r for r in result["figures"] if r["metric"] == metric}
     for other in result.get("beside", []):
         for (contestant, point), row in rows.items():
-            if not contestant.startswith("pgforeman") or (other, point) not in rows:
+            if not contestant.startswith("pgforeman") or contestant.endswith(SUFFIX):
+                continue
+            if (other, point) not in rows:
                 continue
             found = ratio(row["samples"], rows[other, point]["samples"])
             where = "" if point is None else f" at {heading(result, point)}"
             yield (f"{result['labels'][contestant]} beside {result['labels'][other]}{where}: "
                    f"**{found['median']:.2f}×** ({found['min']:.2f} to {found['max']:.2f})")
+
+
+def against(result):
+    """Ours beside the same of the other commit: a table, a row for each point and contestant."""
+    cells = {(r["contestant"], r["point"], r["metric"]): r["samples"] for r in result["figures"]}
+    metrics = {k: v for k, v in result["metrics"].items() if v[2] != "info"}
+    rows, count = [], 0
+    for point in result["points"]:
+        for contestant, label in result["labels"].items():
+            found = [pairs(cells.get((contestant, point, metric), []),
+                           cells.get((contestant + SUFFIX, point, metric), []))
+                     for metric in metrics]
+            if not any(found):
+                continue
+            count = max(count, *(each["count"] for each in found if each))
+            first = label if point is None else f"{label}, {heading(result, point)}"
+            rows.append("| " + " | ".join([first, *map(said_of_pairs, found)]) + " |")
+    if not rows:
+        return []
+    head = ["", *(title for title, _, _ in metrics.values())]
+    meant = ("in brackets its 95 % interval" if interval(range(count)) else
+             "in brackets the least and the greatest: fewer than 6 pairs have no 95 % interval")
+    return [f"Today's beside {result['against']}: the median of the ratios of {count} interleaved "
+            f"pairs; {meant}.", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head), *rows]
+
+
+def said_of_pairs(found):
+    if found is None:
+        return ""
+    low, high = found["interval"] or (found["min"], found["max"])
+    return f"**{found['median']:.3f}×** ({low:.3f} to {high:.3f})"
 
 
 def section(result):
@@ -137,6 +173,8 @@ def section(result):
     lines += table(result)
     charted = [f"![chart]({result['scenario']}.{suffix}.svg)" for suffix, _ in draw(result)]
     lines += ["", *charted, ""]
+    if twins := against(result):
+        lines += [*twins, ""]
     parameters = ", ".join(f"{name} {value:,}" if type(value) is int else f"{name} {value}"
                            for name, value in result["parameters"].items())
     rounds = measured["rounds"]

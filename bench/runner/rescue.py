@@ -72,7 +72,7 @@ def measure(bench, contestant, parameters):
         old.unlink()
     trials = min(parameters["trials"], contestant.options.get("trials", parameters["trials"]))
     with bench.database(contestant) as psql:
-        fleet = contestant.start("bench", parameters["children"], 1, f"--starts {file}")
+        fleet = contestant.start("bench", parameters["children"], 1, handler=f"--starts {file}")
         try:
             if isinstance(contestant, Peer):
                 took = [one_rescue_of_a_peer(contestant, psql, fleet, file, n) for n in range(trials)]

@@ -82,12 +82,13 @@ class Server:
         self.process = None
         self.admin = None
         self.beside = []  # pids of what a contestant has besides, and that counts as the server
+        self.reached_by = {}  # see distance.py
 
     def env(self, database=None):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "DATABASE_URL"))}
         return env | {"PGHOST": str(self.folder), "PGUSER": "postgres",
                       "PGPORT": self.settings.get("port", "5432"),
-                      "PGDATABASE": database or "postgres"}
+                      "PGDATABASE": database or "postgres"} | self.reached_by
 
     def __enter__(self):
         user = server_user()

@@ -25,6 +25,31 @@ def ratio(samples, baseline):
     return {"median": statistics.median(pairs), "min": min(pairs), "max": max(pairs)}
 
 
+def interval(values, confidence=0.95):
+    """Where the median of what they were drawn from lies with this confidence at least: two of the
+    values (order statistics), so nothing is assumed of how they are spread. None when they are too
+    few: 6 are needed for 95 %."""
+    ordered, count = sorted(values), len(values)
+    # As many of them as possible are left out on either side; `beyond` is how likely the median
+    # lies outside then.
+    out, beyond = 0, 2 * 0.5 ** count
+    if count == 0 or beyond > 1 - confidence:
+        return None
+    while beyond + 2 * math.comb(count, out + 1) * 0.5 ** count <= 1 - confidence:
+        out += 1
+        beyond += 2 * math.comb(count, out) * 0.5 ** count
+    return ordered[out], ordered[count - 1 - out]
+
+
+def pairs(samples, others):
+    """Ratios round by round of two that are measured in turn: their median with its interval."""
+    found = [a / b for a, b in zip(samples, others) if b]
+    if not found:
+        return None
+    return {"median": statistics.median(found), "min": min(found), "max": max(found),
+            "count": len(found), "interval": interval(found)}
+
+
 def latency(values_ms):
     return {"p50": percentile(values_ms, 0.5), "p99": percentile(values_ms, 0.99),
             "p99.9": percentile(values_ms, 0.999), "worst": max(values_ms)}

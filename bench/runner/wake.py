@@ -12,7 +12,7 @@ import json
 import time
 
 from . import stats
-from .drain import drain
+from .drain import drain, enough
 from .processes import Failed, Talker
 
 METRICS = {
@@ -42,26 +42,32 @@ def wait_for_latencies(path, count):
     return latencies_ms(path)
 
 
-def sender(bench, contestant, **options):
+def sender(bench, contestant, at_once=None, **options):
+    """bench_sender, ready: one message a transaction, or so many in an array."""
     if hasattr(contestant, "sender"):
         return contestant.sender(**options)
-    argv = [str(bench.program("bench_sender")), "--sql", contestant.send_sql()]
-    for name, value in options.items():
+    sql = contestant.send_array_sql() if at_once else contestant.send_sql()
+    argv = [str(bench.program("bench_sender")), "--sql", sql]
+    for name, value in (options | ({"array": at_once} if at_once else {})).items():
         argv += [f"--{name}", str(value)]
-    talker = Talker(argv, bench.scratch("sender.log"), env=bench.server.env("bench"))
+    env = bench.server.env("bench") | {"PGAPPNAME": "bench sender"}
+    talker = Talker(argv, bench.scratch("sender.log"), env=env)
     talker.expect("ready")
     return talker
 
 
 def sustained_rate(bench, contestant, psql, parameters):
-    """What it can do at most, by a drain."""
+    """What it can do at most, by a drain of a second or more."""
+    jobs = parameters["calibrate"]
     workers = contestant.start("bench", parameters["children"], parameters["batch"])
     try:
-        seconds, _ = drain(bench, contestant, psql, workers, parameters["calibrate"],
-                           bench.payload(100))
+        seconds, _ = drain(bench, contestant, psql, workers, jobs, bench.payload(100))
+        if seconds < 1:
+            jobs = enough(jobs, seconds, 1)
+            seconds, _ = drain(bench, contestant, psql, workers, jobs, bench.payload(100))
     finally:
         workers.stop()
-    return parameters["calibrate"] / seconds
+    return jobs / seconds
 
 
 def measure(bench, contestant, parameters):

@@ -217,7 +217,7 @@ TEST_CASE("Consumers that can claim no more leave wake-ups to others", "[wake]")
   somebody.query("begin; select count(*) from (select from pgforeman.message for update) locked");
   // Until the rows are free they hold as much as anybody may.
   bed.go();
-  REQUIRE(bed.wait_for_runs(2000));
+  REQUIRE(bed.wait_for_runs(2000, 30s));  // with sanitizers on a busy machine 10 s were too few
   REQUIRE(idle(fleet));
   std::vector<double> took;
   for (std::size_t i = 2001; i <= 2010; ++i) {

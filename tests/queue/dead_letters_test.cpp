@@ -14,7 +14,9 @@ std::int64_t bury(Database& db, const std::string& payload, const std::string& e
   const auto id = db.send(payload);
   const auto claimed = db.claim();
   REQUIRE(claimed.at(0).lease.id == id);
-  REQUIRE(db.settle(claimed[0].lease, dead(error)) == Settled::dead);
+  std::optional<Settled> settled;
+  REQUIRE_NOTHROW(settled = db.settle(claimed[0].lease, dead(error)));
+  REQUIRE(settled == Settled::dead);
   return id;
 }
 

@@ -163,6 +163,11 @@ TEST_CASE("A superuser's session runs nothing of a schema that belongs to anothe
 
 TEST_CASE("A producer may send and nothing else", "[rights]") {
   Database db;
+  // A role without a grant may not even send.
+  const std::string stranger = new_role(db.sql);
+  db.sql.query("grant usage on schema pgforeman to " + stranger);
+  Sql other(db.conninfo + " user=" + stranger);
+  CHECK_THAT(refused(other, "select pgforeman.send('q', '1')"), contains("permission denied"));
   const std::string role = new_role(db.sql);
   grant(db.connection, role, Part::producer);
   Sql producer(db.conninfo + " user=" + role);
@@ -179,11 +184,26 @@ TEST_CASE("A producer may send and nothing else", "[rights]") {
     CHECK_THAT(refused(producer, statement), contains("permission denied"));
   }
   CHECK(db.left() == 3);
-  // A stranger may not even send.
-  const std::string stranger = new_role(db.sql);
-  db.sql.query("grant usage on schema pgforeman to " + stranger);
-  Sql other(db.conninfo + " user=" + stranger);
-  CHECK_THAT(refused(other, "select pgforeman.send('q', '1')"), contains("permission denied"));
+}
+
+TEST_CASE("A session does not look for types where its role's search path does", "[rights]") {
+  Database db;
+  const std::string role = new_role(db.sql);
+  grant(db.connection, role, Part::worker);
+  db.sql.query(
+      "create schema theirs; grant usage on schema theirs to public;"
+      "create domain theirs.text as pg_catalog.text check (false);"
+      "alter role " +
+      role + " set search_path = theirs, pg_catalog");
+  db.send();
+  Connection connection(settings_for(db.conninfo + " user=" + role));
+  Queue queue(connection, "q");
+  REQUIRE_NOTHROW(queue.check_schema());
+  std::vector<Message> claimed;
+  REQUIRE_NOTHROW(claimed = queue.claim(1, 1, Millis{60000}));
+  const Settlement ended{claimed.at(0).lease, done()};
+  CHECK_NOTHROW(queue.settle(std::span(&ended, 1), {}));
+  CHECK(db.left() == 0);
 }
 
 TEST_CASE("A role that was a worker is no producer before its other rights are taken away",
