@@ -1,17 +1,25 @@
 #!/usr/bin/env python3
 """The runner's own logic: statistics, ratios, tables, charts, and that the scenarios make sense."""
+import base64
 import importlib
+import json
 import math
 import pathlib
 import random
+import re
+import socket
 import tempfile
+import threading
 import types
 import unittest
 import unittest.mock
 import xml.dom.minidom
 
-from runner import against, charts, cli, drain, report, scenarios, stats, steady
+from runner import (against, charts, cli, drain, peers, peers_go, peers_python, redis, report,
+                    scenarios, stats, steady)
 from runner.bench import KINDS
+from runner.messages import Message
+from runner.peers import Peers
 
 
 def result(samples, baseline, metrics=None, vary=None):
@@ -324,6 +332,66 @@ class Scenarios(unittest.TestCase):
             file.write_text('{"contestants": {}, "scenarios": {"x": {"contestants": ["who"]}}}')
             with self.assertRaisesRegex(scenarios.Failed, "who"):
                 scenarios.load(True, file)
+
+
+class FromElsewhere(unittest.TestCase):
+    """The peers, without any of them: that needs registries."""
+
+    def test_each_has_its_toolchain(self):
+        for kind, each in peers.KINDS.items():
+            self.assertIn(each.toolchain, Peers(print).toolchains, kind)
+            self.assertIs(KINDS[kind], each)
+
+    def test_a_missing_toolchain_takes_only_its_own_out(self):
+        found = Peers(print)
+        found["go"].problem = "go is not installed"
+        self.assertEqual(found.why_not("river"), "go is not installed")
+        self.assertIsNone(found.why_not("pgqueuer"))
+        self.assertIsNone(found.why_not("pgforeman"))
+
+    def test_their_packages_are_pinned(self):
+        for line in peers_python.REQUIREMENTS.read_text().splitlines():
+            self.assertRegex(line, r"^#|^[A-Za-z0-9_.-]+==[0-9.]+(post\d+)?(; .*)?$")
+        sums = (peers_go.SOURCE / "go.sum").read_text()
+        for module, version in re.findall(r"^\t(\S+) (v\S+)",
+                                          (peers_go.SOURCE / "go.mod").read_text(), re.M):
+            self.assertIn(f"{module} {version} h1:", sums)
+
+    def test_a_copy_of_a_message_of_celery_has_ids_of_its_own(self):
+        body = base64.b64encode(json.dumps([[{}], {}, {"chain": None}]).encode()).decode()
+        message = Message(json.dumps({
+            "body": body, "headers": {"id": "1", "root_id": "1", "task": "bench.handle"},
+            "properties": {"correlation_id": "1", "delivery_tag": "2",
+                           "delivery_info": {"exchange": "", "routing_key": "bench"}}}))
+        first, second = (json.loads(message.copy({"n": n})) for n in (1, 2))
+        self.assertEqual(message.queue, "bench")
+        self.assertEqual(json.loads(base64.b64decode(second["body"])), [[{"n": 2}], {}, {"chain": None}])
+        self.assertEqual(first["headers"]["task"], "bench.handle")
+        self.assertEqual(second["headers"]["id"], second["properties"]["correlation_id"])
+        for part, name in (("headers", "id"), ("properties", "delivery_tag")):
+            self.assertNotEqual(first[part][name], second[part][name])
+
+    def test_redis_is_spoken(self):
+        self.assertEqual(redis.request(["LPUSH", b"k", 12]),
+                         b"*3\r\n$5\r\nLPUSH\r\n$1\r\nk\r\n$2\r\n12\r\n")
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"{folder}/socket")
+            server.listen()
+
+            def answer():
+                client, _ = server.accept()
+                client.recv(4096)
+                client.sendall(b"+OK\r\n:12\r\n$5\r\na\r\nbc\r\n$-1\r\n-ERR no\r\n")
+                client.close()
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            client = redis.Client(f"{folder}/socket")
+            self.assertEqual(client.pipeline([["X"]] * 4), [b"OK", 12, b"a\r\nbc", None])
+            with self.assertRaisesRegex(redis.Failed, "ERR no"):
+                client.reply()
+            client.close()
+            thread.join()
 
 
 if __name__ == "__main__":

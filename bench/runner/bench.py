@@ -4,14 +4,13 @@ import pathlib
 import random
 import sys
 
+from . import peers
 from .contestants import BareLoop, Floor, Pgforeman, RawInsert, SpawnLoop
-from .peers import GraphileWorker, Peer, PgBoss
 from .processes import Failed
 from .server import Psql
 
 KINDS = {"pgforeman": Pgforeman, "bare_loop": BareLoop, "floor": Floor,
-         "raw_insert": RawInsert, "spawn_loop": SpawnLoop,
-         "graphile_worker": GraphileWorker, "pg_boss": PgBoss}
+         "raw_insert": RawInsert, "spawn_loop": SpawnLoop, **peers.KINDS}
 
 
 class Payload:
@@ -53,9 +52,7 @@ class Bench:
 
     def why_not(self, name):
         """Why a contestant cannot take part; None when it can."""
-        if issubclass(KINDS[self.definitions[name]["kind"]], Peer):
-            return self.peers.problem
-        return None
+        return self.peers.why_not(self.definitions[name]["kind"])
 
     def payload(self, size):
         return Payload(self, size)
@@ -73,7 +70,8 @@ class Bench:
             self.server.admin("alter database bench set synchronous_commit = off")
         psql = Psql(self.server, "bench")
         try:
-            yield psql
+            with contestant.surroundings(durable):
+                yield psql
         finally:
             psql.close()
             self.server.drop("bench")

@@ -131,10 +131,7 @@ def run(options):
             known[name].rounds = options.rounds
     results = options.results or ROOT / "bench/results" / ("quick" if options.quick else "full")
     peers = Peers(say)
-    needs_peers = {"graphile_worker", "pg_boss"} & {contestants[c]["kind"] for n in names
-                                                    for c in known[n].contestants}
-    if needs_peers:
-        peers.install()
+    peers.install({contestants[c]["kind"] for n in names for c in known[n].contestants})
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pgforeman-bench.") as folder:
         pathlib.Path(folder).chmod(0o755)

@@ -1,6 +1,7 @@
 """Who is measured. A contestant knows how to install its schema, fill its queue, start its workers
 and say what is left; everything else is the same for all. To add one: a class here (or in peers.py),
 its line in KINDS, its entry in scenarios.json."""
+import contextlib
 import json
 import os
 import random
@@ -78,6 +79,19 @@ class Contestant:
     def send_sql(self):
         """Sends $1, a payload: for bench_sender."""
         raise NotImplementedError
+
+    def send(self, psql, payload):
+        psql(self.send_sql().replace("$1", f"'{payload}'"))
+
+    def statements(self):
+        """How many the server has done, which is transactions, and a little late."""
+        return int(self.bench.server.admin.value(
+            "select xact_commit + xact_rollback from pg_stat_database where datname = 'bench'"))
+
+    @contextlib.contextmanager
+    def surroundings(self, durable):
+        """What it needs besides its database, fresh as that."""
+        yield
 
     def start(self, database, children, batch, latencies=None):
         """Its workers, ready and waiting: an object with handled(), pid(s), stop()."""

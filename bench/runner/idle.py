@@ -6,7 +6,7 @@ import time
 from .processes import cpu_seconds, memory_kib, tree
 
 METRICS = {
-    "statements": ("transactions a second at the server", "1/s", "lower"),
+    "statements": ("transactions (Redis: commands) a second at the server", "1/s", "lower"),
     "worker_cpu": ("CPU of the workers", "% of a core", "lower"),
     "server_cpu": ("CPU of the server", "% of a core", "lower"),
     "child_uss": ("own memory of a worker process (USS), median", "MiB", "lower"),
@@ -15,20 +15,16 @@ METRICS = {
 
 
 def measure(bench, contestant, parameters):
-    def transactions():
-        return int(bench.server.admin.value(
-            "select xact_commit + xact_rollback from pg_stat_database where datname = 'bench'"))
-
     with bench.database(contestant) as psql:
         psql("select 1")
         workers = contestant.start("bench", parameters["children"], parameters["batch"])
         try:
             time.sleep(parameters["settle_seconds"])  # idle sessions report their starts 10 s late
-            before = transactions(), bench.server.cpu_seconds(), cpus_of(workers)
+            before = contestant.statements(), bench.server.cpu_seconds(), cpus_of(workers)
             begin = time.monotonic()
             time.sleep(parameters["seconds"])
             seconds = time.monotonic() - begin
-            after = transactions(), bench.server.cpu_seconds(), cpus_of(workers)
+            after = contestant.statements(), bench.server.cpu_seconds(), cpus_of(workers)
             uss = [memory_kib(pid)[1] for pid in worker_pids(contestant, workers)]
         finally:
             workers.stop()
@@ -42,7 +38,10 @@ def cpus_of(workers):
 
 
 def worker_pids(contestant, workers):
-    """The processes that may grow in number: consumers of a fleet, all of a peer's."""
+    """The processes that may grow in number: consumers of a fleet, a pool's children, else all of
+    a peer's."""
     if hasattr(workers, "slots"):
         return [slot["pid"] for slot in workers.slots()]
+    if hasattr(workers, "children"):
+        return workers.children()
     return [pid for root in workers.pids() for pid in tree(root)]

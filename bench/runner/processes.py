@@ -133,10 +133,11 @@ def cpu_seconds(pid):
 
 
 def run_seconds(pid):
-    """What this process alone ran, its first thread at least; None if it ended just now, or the
-    kernel does not keep it."""
+    """What the threads of this process alone ran; None if it ended just now, or the kernel does not
+    keep it."""
     try:
-        return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+        return sum(int((thread / "schedstat").read_text().split()[0]) for thread in
+                   pathlib.Path(f"/proc/{pid}/task").iterdir()) / 1e9
     except OSError:
         return None
 

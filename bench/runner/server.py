@@ -81,6 +81,7 @@ class Server:
         self.settings = SETTINGS | (settings or {})
         self.process = None
         self.admin = None
+        self.beside = []  # pids of what a contestant has besides, and that counts as the server
         self.reached_by = {}  # see distance.py
 
     def env(self, database=None):
@@ -136,7 +137,7 @@ class Server:
         self.admin(f"drop database if exists {name} with (force)")
 
     def cpu_seconds(self):
-        return cpu_seconds(self.process.pid)
+        return sum(cpu_seconds(pid) for pid in [self.process.pid, *self.beside])
 
     def describe(self):
         """Version, the settings that matter, and what a commit costs here."""
