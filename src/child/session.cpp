@@ -124,8 +124,4 @@ void Session::set_broken() {
   loop_.slot().set_connected(false);
 }
 
-bool Session::worked_lately() const {
-  return worked_at_ && Clock::now() - *worked_at_ < kLately;
-}
-
 }  // namespace pgforeman

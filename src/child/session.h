@@ -25,8 +25,6 @@ class Session {
   bool connect();
   /// One try, without a wait. Leaves the phase alone.
   bool try_connect();
-  /// A call was answered not long ago, and none failed since.
-  bool worked_lately() const;
   /// Only while connected.
   Queue& queue() { return *queue_; }
   Connection& connection() { return *connection_; }

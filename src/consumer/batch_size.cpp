@@ -8,6 +8,10 @@ namespace {
 // Work for so long amortizes a claim's round trip of less than a millisecond, and is soon enough
 // for whoever waits at the end of the queue.
 constexpr double kWorthUs = 50'000;
+// While the queue is short: work for so long, so that brief messages share a transaction, which costs
+// the server about 100 us however many they are. A message waits that long at most for a sibling.
+constexpr double kShortUs = 2'000;
+constexpr double kMostWhenShort = 32;
 // Beyond some hundreds a claim costs by the row, and siblings find the less.
 constexpr int kMost = 250;
 constexpr double kBriefUs = 1'000;
@@ -20,7 +24,9 @@ constexpr double kWeight = 0.2;
 int BatchSize::next() const {
   if (!is_auto()) return fixed_;
   if (mean_us_ <= 0) return 1;
-  return std::min(ramp_, static_cast<int>(std::clamp(kWorthUs / mean_us_, 1.0, double{kMost})));
+  const auto worth = static_cast<int>(std::clamp(kWorthUs / mean_us_, 1.0, double{kMost}));
+  const auto at_least = static_cast<int>(std::clamp(kShortUs / mean_us_, 1.0, kMostWhenShort));
+  return std::min(std::max(ramp_, at_least), worth);
 }
 
 void BatchSize::claimed(int asked, int got) {

@@ -1,7 +1,7 @@
 #pragma once
 // How many messages to claim at once. BATCH=N: N. BATCH=auto: what the handler gets through in some
-// tens of milliseconds, as measured; and never more than one where the queue may be short, so that
-// siblings and other fleets are not left without work by one who holds it. Pure.
+// tens of milliseconds, as measured. Where the queue may be short, what takes 2 ms at most (one
+// message, if it takes longer), so that siblings and other fleets are not left without work. Pure.
 
 #include "base/clock.h"
 

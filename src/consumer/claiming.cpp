@@ -20,11 +20,6 @@ constexpr Millis kLastLateLook{6400};
 
 constexpr std::size_t kMostLateClaims = 16;
 
-struct EndOfTurn {
-  Combining& combining;
-  ~EndOfTurn() { combining.end(); }
-};
-
 }  // namespace
 
 /// So much is sent that maintenance looks for itself: after a claim that did not get all it asked
@@ -45,12 +40,6 @@ bool Consumer::claim() {
   const std::size_t stay = done.empty() ? batch_.size() : 0;
   const int wanted =
       watch_.at_most(std::min(batch_size_.next(), static_cast<int>(kMaxBatch - stay)));
-  const bool only_one = wanted == 1 && done.size() <= 1 && done.size() == batch_.size();
-  if (only_one && session_.worked_lately() && !claim_alone_ && !loop_.draining()) {
-    if (const auto looked = claim_combined(done)) return *looked;
-  }
-  claim_alone_ = false;
-  const EndOfTurn end_of_turn{combining_};
   const auto apart = find_beginning(wanted);
   if (loop_.draining()) {
     give_up_turn();
@@ -62,7 +51,7 @@ bool Consumer::claim() {
     messages = session_.queue().settle_and_claim(ids, done_token, wanted, open_claim_,
                                                  options_.visibility_timeout, open_claim_marks_);
   } catch (const DatabaseError& error) {
-    if (claim_failed(done, error, !done.empty(), false)) return false;
+    if (claim_failed(done, error)) return false;
     throw;
   }
   session_.worked();
@@ -82,26 +71,13 @@ void Consumer::begin_claim(int wanted, const Marks& marks, bool tells) {
   loop_.slot().slot().batch.store(static_cast<std::uint32_t>(wanted));
 }
 
-/// What a claim came to; `look_again`: there may be something before where it began. Messages that
-/// were claimed for siblings which do not wait for them any more go back.
+/// What a claim came to; `look_again`: there may be something before where it began.
 bool Consumer::hold(Indexes done, std::vector<Message> messages, int wanted, bool look_again) {
   if (!done.empty()) note_done(done);
   ledger_.end_claim(messages);
-  const auto token = std::exchange(open_claim_, 0);
-  int got = 0;
-  for (auto& message : messages) {
-    const bool own = message.lease.token == token;
-    Held& held = batch_.emplace_back();
-    held.message = std::move(message);
-    if (own) {
-      ++got;
-    } else {
-      held.started = true;
-      held.outcome = Outcome{Outcome::Kind::released};
-      held.asked = true;  // its sibling may have given it back already
-      finish(batch_.size() - 1, Clock::now());
-    }
-  }
+  open_claim_ = 0;
+  const auto got = static_cast<int>(messages.size());
+  for (auto& message : messages) batch_.emplace_back().message = std::move(message);
   batch_size_.claimed(wanted, got);
   got_less_ = got > 0 && got < wanted;
   if (look_again && got == 0) return false;
@@ -150,24 +126,21 @@ void Consumer::give_up_turn() {
   if (std::exchange(has_turn_, false)) end_turn(context_.scoreboard->fleet());
 }
 
-/// What it was to tell along (`told`: there was something) is told by itself next, which knows what
-/// to do about rows that somebody has locked or took. True when that was all there was about it.
-/// `together`: with claims of others.
-bool Consumer::claim_failed(Indexes done, const DatabaseError& error, bool told, bool together) {
+/// What it was to tell along is told by itself next, which knows what to do about rows that
+/// somebody has locked or took. True when that was all there was about it.
+bool Consumer::claim_failed(Indexes done, const DatabaseError& error) {
   using Kind = DatabaseError::Kind;
   tell_alone_ = true;
   give_up_turn();
-  if (told && error.may_work_later()) {
+  if (!done.empty() && error.may_work_later()) {
     claim_not_made();
     return true;
   }
-  const bool rejected = error.kind() == Kind::rejected;
-  // Whose message it is that cannot be read is found out by who claims it alone.
-  if (error.kind() == Kind::connection || (rejected && together)) {
+  if (error.kind() == Kind::connection) {
     claim_unanswered(done);
   } else {
     ledger_.answered();
-    if (rejected) claim_refused_ = error.what();
+    if (error.kind() == Kind::rejected) claim_refused_ = error.what();
   }
   return false;
 }

@@ -72,7 +72,6 @@ Consumer::Consumer(const ChildContext& context)
       loop_(context),
       session_(context, loop_, session_name(context), kReconnectCap),
       ledger_(context.scoreboard->ledger(context.ledger)),
-      combining_(*context.scoreboard, context.slot),
       recycling_(context),
       batch_size_(options_.batch),
       vacuum_(context.scoreboard->fleet(), loop_),

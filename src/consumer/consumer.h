@@ -18,7 +18,6 @@
 #include "consumer/recycling.h"
 #include "consumer/vacuum_duty.h"
 #include "handlers/handler.h"
-#include "scoreboard/combining.h"
 #include "scoreboard/ledger.h"
 
 namespace pgforeman {
@@ -57,12 +56,9 @@ class Consumer {
   void note_how_many(std::span<const Message> messages, int wanted,
                      std::optional<std::size_t> apart);
   void give_up_turn();
-  std::optional<bool> claim_combined(Indexes done);
-  bool claim_for_all(std::span<const OneClaim> all, Indexes done);
-  bool take_answer(Indexes done);
   bool hold(Indexes done, std::vector<Message> messages, int wanted, bool look_again);
   void begin_claim(int wanted, const Marks& marks, bool tells);
-  bool claim_failed(Indexes done, const DatabaseError& error, bool told, bool together);
+  bool claim_failed(Indexes done, const DatabaseError& error);
   void claim_not_made();
   void claim_unanswered(Indexes done);
   void give_back_claim();
@@ -112,7 +108,6 @@ class Consumer {
   Session session_;
   LedgerWriter ledger_;
   OomWatch oom_;
-  Combining combining_;
   Recycling recycling_;
   BatchSize batch_size_;
   VacuumDuty vacuum_;
@@ -126,7 +121,6 @@ class Consumer {
   Marks open_claim_marks_{};              ///< from where it looks
   TimePoint tell_by_ = TimePoint::max();  ///< when it must, though the batch goes on
   bool tell_alone_ = false;               ///< what a claim was to tell along it could not
-  bool claim_alone_ = false;              ///< the next time: it failed together with others
   std::string claim_refused_;             ///< why, when the answer came and could not be read
   bool claim_is_unanswered_ = false;      ///< the session was lost before
   struct LateClaim {

@@ -98,8 +98,8 @@ const std::array kTable = {
                "How many messages a child claims at once. They are worked on one after the "
                "other, in order. More than one saves round trips when handlers take "
                "milliseconds; with slow handlers it keeps messages from idle siblings. auto "
-               "claims what the handler gets through in some 50 ms, as measured, one at a time "
-               "while the queue is short, and gives back what has not begun after 250 ms of work."},
+               "claims what the handler gets through in some 50 ms, as measured, in 2 ms while "
+               "the queue is short, and gives back what has not begun after 250 ms of work."},
     Option{.name = "POLL_INTERVAL",
            .group = kQueueGroup,
            .target = &Options::poll_interval,

@@ -86,7 +86,7 @@ const std::string kClaimed =
     " operator(pg_catalog.*) 1000000::float8)::bigint,"
     " payload, headers";
 
-/// What a claim returned, in the order in which messages run; with their tokens if it names them.
+/// What a claim returned, in the order in which messages run.
 std::vector<Message> messages_of(const pqxx::result& rows) {
   std::vector<Message> messages;
   messages.reserve(static_cast<std::size_t>(rows.size()));
@@ -101,7 +101,6 @@ std::vector<Message> messages_of(const pqxx::result& rows) {
         std::chrono::microseconds{row[5].as<std::int64_t>()}};
     message.payload = text_of(row[6]);
     message.headers = text_of(row[7]);
-    if (row.size() > 8) message.lease.token = row[8].as<std::int64_t>();
   }
   const auto before = [](const Message& a, const Message& b) {
     return std::tie(a.lane, a.lease.id) < std::tie(b.lane, b.lease.id);
@@ -164,30 +163,6 @@ std::vector<Message> Queue::settle_and_claim(std::span<const std::int64_t> done,
                         array_text(marks), array_text(done), std::to_string(done_token)}));
   for (Message& message : messages) message.lease.token = token;
   return messages;
-}
-
-std::vector<Message> Queue::settle_and_claim_each(std::span<const Lease> done,
-                                                  std::span<const std::int64_t> tokens,
-                                                  Millis lease, const Marks& marks) {
-  Ids done_ids, done_tokens;
-  split(done, done_ids, done_tokens);
-  const pqxx::result rows =
-      call(kClaimed +
-               ", token from pgforeman.claim_each($1, $2::bigint[], $3::interval, $4::bigint[],"
-               " $5::bigint[], $6::bigint[])",
-           {name_, array_text(tokens), interval_text(lease), array_text(marks),
-            array_text(done_ids), array_text(done_tokens)});
-  return messages_of(rows);
-}
-
-bool Queue::fetch(Message& message) {
-  const pqxx::result rows =
-      call("select payload, headers from pgforeman.claimed($1::bigint, $2::bigint)",
-           {std::to_string(message.lease.id), std::to_string(message.lease.token)});
-  if (rows.empty()) return false;
-  message.payload = text_of(rows[0][0]);
-  message.headers = text_of(rows[0][1]);
-  return true;
 }
 
 std::vector<Settled> Queue::settle(std::span<const Settlement> settlements, const RetryRule& rule) {

@@ -61,15 +61,6 @@ class Queue {
                                         int limit, std::int64_t token, Millis lease,
                                         const Marks& marks);
 
-  /// The same for several who want one message each: under these tokens, the most urgent one under
-  /// the first, and so on. `done`: of any claims.
-  std::vector<Message> settle_and_claim_each(std::span<const Lease> done,
-                                             std::span<const std::int64_t> tokens, Millis lease,
-                                             const Marks& marks);
-
-  /// What a claimed message carries; false when its lease is gone.
-  bool fetch(Message& message);
-
   /// Ends leases. One whose token moved on changes nothing and says lost_lease.
   std::vector<Settled> settle(std::span<const Settlement> settlements, const RetryRule& rule);
 

@@ -18,7 +18,7 @@ constexpr const char* kLook =
     "  from (values ('pgforeman.message'), ('pgforeman.dead_message')) t (name),"
     "  (values ('select'), ('insert'), ('update'), ('delete')) r (name))"
     " and not exists ("
-    "  select from pg_catalog.unnest('{announce,become_listener,claim,claim_each,claimed,counts,"
+    "  select from pg_catalog.unnest('{announce,become_listener,claim,counts,"
     "end_done,ids_are_behind,last_lane,leave_listeners,lock_claimable,locked,look,mark_of,"
     "release_token,renew,retry_delay,settle,sweep,tick,with_run}'::pg_catalog.name[]) f (name)"
     "  where not exists ("

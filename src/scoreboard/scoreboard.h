@@ -7,7 +7,6 @@
 #include <cstdint>
 
 #include "base/clock.h"
-#include "scoreboard/combining.h"
 #include "scoreboard/handler_board.h"
 #include "scoreboard/ledger.h"
 #include "scoreboard/recycle.h"
@@ -41,11 +40,6 @@ struct alignas(64) FleetBoard {
   std::array<std::atomic<std::int64_t>, std::tuple_size_v<Marks>> apart_from, taken, plenty_at_ms;
   std::atomic<std::int64_t> turn_until_ms;
   std::atomic<std::int64_t> swept_at_ms;  ///< 0: never
-  /// Slots with a published claim, a bit each, and until when somebody combines (see
-  /// scoreboard/combining.h).
-  std::array<std::atomic<std::uint64_t>, kMaxConsumers / 64> published;
-  std::array<std::atomic<std::int64_t>, 4> combining_until_ms;
-  std::atomic<std::uint32_t> combined, gathered_to;  ///< claims and a slot, the last time
   /// Messages settled since the queue's table was vacuumed, and when it may be again.
   std::atomic<std::uint64_t> unvacuumed;
   std::atomic<std::int64_t> vacuum_at_ms;
@@ -72,9 +66,6 @@ class Scoreboard {
   std::atomic<LedgerUse>& ledger_use(int index) {
     return memory_->ledger_use[static_cast<std::size_t>(index)];
   }
-  PublishedClaim& published_claim(int slot) {
-    return memory_->published_claims[static_cast<std::size_t>(slot)];
-  }
   FleetBoard& fleet() { return memory_->fleet; }
   HandlerBoard& handler() { return memory_->handler; }
 
@@ -85,7 +76,6 @@ class Scoreboard {
     std::array<std::atomic<LedgerUse>, kLedgers> ledger_use;
     std::array<Slot, kSlots> slots;
     std::array<Ledger, kLedgers> ledgers;
-    std::array<PublishedClaim, kMaxConsumers> published_claims;
   };
   Memory* memory_;
 };

@@ -313,7 +313,6 @@ void Supervisor::on_exit(int slot, ChildExit exit, std::span<const ChildExit> fr
         "slot is crash-looping",
         {{"child", role_of(slot)}, {"child_slot", shown_slot(slot)}, {"explain", verdict.explain}});
   }
-  if (slot != kMaintenanceSlot) forget_published_claim(*scoreboard_, slot);
   sign_off_ledger(child, exit, verdict, from_handlers);
   Slot& shared = scoreboard_->slot(slot);
   shared.beat.store(0);

@@ -50,9 +50,25 @@ TEST_CASE("An automatic batch grows only while the queue gives what is asked", "
   size.claimed(20, 20);  // there was room for no more
   CHECK(size.next() == 50);
   size.claimed(50, 49);
-  CHECK(size.next() == 1);
-  size.claimed(1, 0);
-  CHECK(size.next() == 1);
+  CHECK(size.next() == 2);
+  size.claimed(2, 0);
+  CHECK(size.next() == 2);
+}
+
+TEST_CASE("While the queue is short an automatic batch holds two milliseconds of work",
+          "[batch_size]") {
+  for (const auto& [each, expected] : {std::pair<Clock::duration, int>{1us, 32},
+                                       {50us, 32},
+                                       {100us, 20},
+                                       {900us, 2},
+                                       {1500us, 1},
+                                       {20ms, 1},
+                                       {10s, 1}}) {
+    BatchSize size(0);
+    size.handled(each);
+    size.claimed(32, 1);
+    CHECK(size.next() == expected);
+  }
 }
 
 TEST_CASE("One slow message makes an automatic batch small at once, and not for long",

@@ -25,11 +25,10 @@ return case when last_lane.lane < 1 and last_lane.marks[1] > 0 then 0
             when last_lane.lane < 7 and last_lane.marks[4] > 0 then 6
             else 7 end;
 
--- Ends the leases of messages that are done: the rows go away. `tokens`: one for all, as they were
--- claimed together, or one each. Whether all were still held under them; else the caller has to undo
--- it. Who would return the rows that are gone pays for each of them what deleting it costs again. A
--- part of claim and claim_each, whose SETs it has.
-create function pgforeman.end_done(ids bigint[], tokens bigint[])
+-- Ends the leases of messages that are done and were claimed together: deletes their rows. Returns
+-- whether all were still held under `token`; if not the caller has to roll back. No RETURNING: it would
+-- double the cost of a delete. A part of claim, whose SETs it has.
+create function pgforeman.end_done(ids bigint[], token bigint)
 returns boolean
 language plpgsql volatile
 set lock_timeout = '200ms'  -- somebody else's lock on one row is no reason to let all others wait
@@ -38,25 +37,23 @@ declare
   given int    := cardinality(end_done.ids);
   first bigint := end_done.ids[1];
   last  bigint := end_done.ids[given];
-  common bigint := end_done.tokens[1];
   gone  int;
 begin
-  if cardinality(end_done.tokens) <> 1 then
-    delete from pgforeman.message m
-    where m.id = any (end_done.ids)
-      -- proves: P21 together
-      and m.token = end_done.tokens[array_position(end_done.ids, m.id)] and m.token <> 0;
+  if end_done.token = 0 then
+    return false;
   elsif given = 1 then
     -- proves: P21 alone
-    delete from pgforeman.message m where m.id = first and m.token = common and common <> 0;
+    delete from pgforeman.message m where m.id = first and m.token = end_done.token;
   -- Sent together, as most are: their range is looked for once, instead of each of them.
   elsif first > 0 and last > 0 and last - first = given - 1
         and end_done.ids = array(select generate_series(first, last)) then
     delete from pgforeman.message m
-    where m.id between first and last and m.token = common and common <> 0;
+    where m.id between first and last
+      and m.token = end_done.token;  -- proves: P21 range
   else
     delete from pgforeman.message m
-    where m.id = any (end_done.ids) and m.token = common and common <> 0;
+    where m.id = any (end_done.ids)
+      and m.token = end_done.token;  -- proves: P21 list
   end if;
   get diagnostics gone = row_count;
   return gone = given;
@@ -67,7 +64,7 @@ $$;
 -- `marks`: of each priority, up to which id fresh messages need not be looked for; what becomes
 -- claimable there is found in the redelivered lane (see pgforeman.sweep). Each lane is looked into
 -- for itself, in such a form that no other index than message_ready can serve it, and only when the
--- more urgent ones did not give enough. A part of claim and claim_each, whose SETs it has.
+-- more urgent ones did not give enough. A part of claim, whose SETs it has.
 create function pgforeman.lock_claimable(
   queue text, most int, moment timestamptz, marks bigint[])
 returns tid[]
@@ -145,7 +142,7 @@ begin
   end if;
   -- First, so that two who do both wait for each other in no case.
   if cardinality(claim.done) > 0
-     and not pgforeman.end_done(claim.done, array[claim.done_token]) then
+     and not pgforeman.end_done(claim.done, claim.done_token) then
     raise exception 'not all of what is done was still held: settle it by itself'
       using errcode = 'PF001';
   end if;
@@ -168,83 +165,4 @@ begin
     perform pgforeman.refuse_row_security(); -- proves: P36 security
   end if;
 end
-$$;
-
--- The same for several who want one message each, in one transaction: the most urgent message goes
--- to the first of `tokens`, and so on, as far as there are any. `done` were held under one each of
--- `done_tokens`. Payload and headers of large messages (over 16 KiB as stored) are null but for the
--- first: `claimed` has them, for who is to handle them.
-create function pgforeman.claim_each(
-  queue text, tokens bigint[], lease interval, marks bigint[] default '{}',
-  done bigint[] default '{}', done_tokens bigint[] default '{}')
-returns table (
-  id bigint, lane smallint, attempt int, fence bigint, fruitless bigint, enqueued_at timestamptz,
-  payload json, headers jsonb, token bigint)
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set lock_timeout = '8s'  -- see claim
-set jit = off
-set plan_cache_mode = force_generic_plan
-as $$
-#variable_conflict use_column
-declare
-  moment timestamptz;
-  locked tid[];
-begin
-  if claim_each.tokens is null or claim_each.tokens && '{0}'
-     or array_position(claim_each.tokens, null) > 0 then
-    raise exception 'tokens % are not valid: numbers other than 0, never used before',
-      coalesce(claim_each.tokens::text, 'NULL') using errcode = '22023';
-  end if;
-  if claim_each.lease is null or claim_each.lease <= interval '0' then
-    raise exception 'lease % is not valid: an interval greater than 0',
-      coalesce(claim_each.lease::text, 'NULL') using errcode = '22023';
-  end if;
-  if cardinality(claim_each.done) <> cardinality(claim_each.done_tokens) then
-    raise exception 'done and done_tokens must be equally long' using errcode = '22023';
-  end if;
-  if cardinality(claim_each.done) > 0
-     and not pgforeman.end_done(claim_each.done, claim_each.done_tokens) then
-    raise exception 'not all of what is done was still held: settle it by itself'
-      using errcode = 'PF001';
-  end if;
-  for look in 1..2 loop
-    moment := clock_timestamp();
-    locked := pgforeman.lock_claimable(
-      claim_each.queue, cardinality(claim_each.tokens), moment, claim_each.marks);
-    continue when cardinality(locked) = 0;
-    return query
-      update pgforeman.message m
-      set visible_at = moment + claim_each.lease,
-          token = claim_each.tokens[array_position(locked, m.ctid)], claims = m.claims + 1
-      where m.ctid = any (locked)
-      returning m.id, m.lane, m.attempt + 1, m.claims,
-                m.claims - m.claims_base - 1 - m.attempt - m.crashes, m.enqueued_at,
-                case when m.token = claim_each.tokens[1]
-                       or pg_column_size(m.payload) + pg_column_size(m.headers) <= 16384
-                     then m.payload end,
-                case when m.token = claim_each.tokens[1]
-                       or pg_column_size(m.payload) + pg_column_size(m.headers) <= 16384
-                     then m.headers end,
-                m.token;
-    exit;
-  end loop;
-  if cardinality(locked) = 0 and row_security_active('pgforeman.message') then
-    perform pgforeman.refuse_row_security();
-  end if;
-end
-$$;
-
--- What a message carries that is still held under `token`: for one that was claimed along by somebody
--- else.
-create function pgforeman.claimed(id bigint, token bigint)
-returns table (payload json, headers jsonb)
-language sql stable
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-as $$
-select m.payload, m.headers from pgforeman.message m
-where m.id = claimed.id and m.token = claimed.token and claimed.token <> 0
 $$;
