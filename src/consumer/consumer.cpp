@@ -50,7 +50,6 @@ std::unique_ptr<Handler> make_handler(boost::asio::io_context& io, const Options
                            options.queue,
                            options.handler_timeout,
                            options.handler_stop_grace,
-                           static_cast<std::size_t>(options.handler_window),
                            [&ledger](std::string_view chunk) { ledger.add_stderr(chunk); },
                            number_of(options.handler_stop_signal)};
   settings.start_news = std::move(news);
@@ -97,7 +96,6 @@ void Consumer::run() {
   }
   loop_.finish_draining();
   pass_on_wake_up();
-  finish_handed_over();
   hand_back();
   close_handler();
 }
@@ -201,25 +199,18 @@ void Consumer::pass_on_wake_up() {
 
 void Consumer::work_off_batch() {
   for (std::size_t i = 0; i < batch_.size(); ++i) {
-    if (!batch_[i].waits()) {
-      if (batch_[i].lost) leave_out(i);
-      continue;
-    }
+    if (!batch_[i].waits()) continue;
     const TimePoint now = Clock::now();
-    // What the handler has already it will run.
-    if (loop_.check_signals(now) && !handler_->has(batch_[i].message.lease)) return;
+    if (loop_.check_signals(now)) return;
     // A message late in a batch, or held through an outage, may have lost its lease.
     note_lost(i);
     if (!batch_[i].lost && lease_is_old(now)) renew(i);
-    if (batch_[i].lost) {
-      leave_out(i);
-      continue;
-    }
+    if (batch_[i].lost) continue;
     // Nor does anything wait for a handler that does not start.
     const bool broken = handler_->failed_starts() > handler_failures_;
     if (held_long_enough() || broken || watch_.holds() || !open_handler()) {
       release_unstarted();
-      if (!handler_->has(batch_[i].message.lease)) return;
+      return;
     }
     if (!worn_out(i)) run_one(i);
     // Lost while it ran: run() opens the next session, or hand_back() in a drain, and tells then.
@@ -286,21 +277,6 @@ void Consumer::run_one(std::size_t index) {
   if (!released) recycling_.count_message();
   if (not_started) log::error("the handler cannot be started", {{"error", held.outcome->error}});
   clean_up_strangers();
-}
-
-/// Between two runs: the handler may be at work on what somebody else has got.
-void Consumer::leave_out(std::size_t index) {
-  if (handler_->has(batch_[index].message.lease)) handler_->take_back();
-}
-
-/// Without a session a drain may begin in the middle of a batch: what the handler has already is
-/// run.
-void Consumer::finish_handed_over() {
-  for (std::size_t i = 0; i < batch_.size(); ++i) {
-    if (!batch_[i].waits() || !handler_->has(batch_[i].message.lease)) continue;
-    note_lost(i);
-    if (batch_[i].waits()) run_one(i);
-  }
 }
 
 /// False when it does not start: the caller goes on later, with what it holds.

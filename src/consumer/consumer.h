@@ -72,9 +72,6 @@ class Consumer {
   bool worn_out(std::size_t index);
   void run_one(std::size_t index);
   Outcome handle(std::size_t index, TimePoint started_at);
-  void hand_over_next(std::size_t running);
-  void leave_out(std::size_t index);
-  void finish_handed_over();
   void look_after_lease(std::size_t running);
   void keep_lease_while_running(std::size_t index);
   bool open_session_while_running();

@@ -52,7 +52,6 @@ Outcome Consumer::handle(std::size_t index, TimePoint started_at) {
   std::optional<Outcome> outcome;
   handler_->run(batch_[index].message, [&](Outcome made) { outcome = std::move(made); });
   if (const auto pids = handler_->pids(); !pids.empty()) ledger_.set_handler(pids.front());
-  hand_over_next(index);
   const auto finished = [&] { return outcome.has_value(); };
   const std::int64_t most_memory = options_.handler_max_memory.bytes;
   const Millis look =
@@ -90,20 +89,6 @@ Outcome Consumer::handle(std::size_t index, TimePoint started_at) {
     }
   }
   return judged(loop_, context_, std::move(*outcome), started_at);
-}
-
-/// A handler that takes several at once is given those that it would run next.
-void Consumer::hand_over_next(std::size_t running) {
-  const std::size_t room = handler_->room();
-  if (room == 0 || loop_.draining()) return;
-  std::vector<const Message*> next;
-  for (std::size_t i = running + 1; i < batch_.size() && next.size() < room; ++i) {
-    note_lost(i);
-    if (!batch_[i].waits() || handler_->has(batch_[i].message.lease)) continue;
-    if (batch_[i].message.fruitless >= options_.max_claims) break;
-    next.push_back(&batch_[i].message);
-  }
-  if (!next.empty()) handler_->hand_over(next);
 }
 
 }  // namespace pgforeman

@@ -183,14 +183,13 @@ bool Consumer::unanswered() const {
   return std::any_of(batch_.begin(), batch_.end(), [](const Held& held) { return held.asked; });
 }
 
-/// What never started goes back at no attempt, with the next settle; not what the handler has
-/// already.
+/// What never started goes back with the next settle, without counting an attempt.
 void Consumer::release_unstarted() {
   std::size_t released = 0;
   const TimePoint now = Clock::now();
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     Held& held = batch_[i];
-    if (!held.waits() || handler_->has(held.message.lease)) continue;
+    if (!held.waits()) continue;
     held.started = true;
     held.outcome = Outcome{Outcome::Kind::released};
     finish(i, now);

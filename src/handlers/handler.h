@@ -9,7 +9,6 @@
 #include <csignal>
 #include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,7 +39,6 @@ struct HandlerSettings {
   std::string queue;
   Millis timeout{0};       ///< the running message's deadline, counted from run()
   Millis kill_grace{0};    ///< between the stop signal and KILL of the handler's process group
-  std::size_t window = 1;  ///< jsonl: messages it may hold, the running one included
   std::function<void(std::string_view)> on_stderr{};  ///< each chunk as it comes; may be empty
   int stop_signal = SIGTERM;                          ///< what its group gets before KILL
   StartNews start_news{};
@@ -61,15 +59,6 @@ class Handler {
   /// Runs `message`; it must stay alive until `done` was called, exactly once, from the io_context
   /// or before run() returns. Every failure, the timeout included, is an Outcome.
   virtual void run(const Message& message, Done done) = 0;
-
-  /// Messages that are to run next may be handed over before, and can no longer be taken back one
-  /// by one. How many more it takes now, and which it has; run() must follow in their order, but
-  /// may leave out some.
-  virtual std::size_t room() const { return 0; }
-  virtual bool has(const Lease&) const { return false; }
-  virtual void hand_over(std::span<const Message* const>) {}
-  /// Ends whoever may be at work on them; answers that it gave are kept for their run().
-  virtual void take_back() {}
 
   /// Ends the running message's handler: the stop signal to its group, KILL after `grace`. `done`
   /// follows. Without a running message, or when its process has ended already: nothing.

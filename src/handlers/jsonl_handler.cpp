@@ -14,7 +14,6 @@
 
 #include "base/log.h"
 #include "handlers/capture.h"
-#include "handlers/handed_over.h"
 #include "handlers/handler.h"
 #include "handlers/json_line.h"
 #include "handlers/jsonl_outcome.h"
@@ -36,8 +35,6 @@ namespace asio = boost::asio;
 // A process that ends closes its pipes a moment before its exit can be reaped. Its exit explains
 // more than the closed pipe, so it is waited for that long.
 constexpr Millis kWaitForExit{250};
-// Beyond that, what is handed over early saves nothing.
-constexpr std::size_t kMostAhead = std::size_t{256} * 1024;
 
 class JsonlHandler final : public Handler {
  public:
@@ -56,7 +53,6 @@ class JsonlHandler final : public Handler {
   }
 
   void open() override {
-    if (!ahead_.empty()) return;  // it has work, or has answered: its output is for somebody
     // Reads what is not an answer to anything now, so that no later message is blamed for it.
     if (process_ && !run_ && process_->out.is_open()) process_->out.drain();
     if (process_ && !run_ && !process_->out.is_open()) let_end();
@@ -65,64 +61,22 @@ class JsonlHandler final : public Handler {
 
   void run(const Message& message, Done done) override {
     if (run_) throw std::logic_error("jsonl handler: a message is running already");
-    // Others before it are not to run any more: the queue gave them to somebody else.
-    while (!ahead_.begins_with(message.lease) && ahead_.front_is_answered()) ahead_.take();
-    if (!ahead_.empty() && !ahead_.begins_with(message.lease)) take_back();
-    const bool was_handed = !ahead_.empty();
-    HandedLine line = was_handed ? ahead_.take() : line_of(message);
-    if (line.outcome) return done(std::move(*line.outcome));
     try {
-      if (!was_handed) open();
+      open();
     } catch (const std::system_error& error) {
       // Not the message's fault: it goes back as it came.
       delivery_.deliver(std::move(done), released_outcome(Cause::none, error.what()));
       return;
     }
-    run_.emplace(io_, std::move(line), std::move(done));
+    run_.emplace(io_, message.lease.id, request_line(message, queue_json_, settings_.timeout),
+                 std::move(done));
     process_->tail.clear();
     run_->deadline.start(settings_.timeout, [this] {
       run_->verdict = {Cause::timeout,
                        timed_out(settings_.timeout) + starts_.doubt_after_timeout()};
       process_->ender.begin(process_->pid, settings_.stop_signal, settings_.kill_grace);
     });
-    if (!was_handed) {
-      give(run_->line);
-    } else if (!process_->out.is_open()) {
-      on_output_end();
-    } else if (process_->in_broken) {
-      on_input_broken();
-    }
-  }
-
-  std::size_t room() const override {
-    const std::size_t most = settings_.window - 1;
-    const bool reads =
-        process_ && !process_->exited && process_->in.unwritten() == 0 && process_->out.is_open();
-    const bool is_ending = run_ && (run_->verdict || run_->ending != Ending::none);
-    // Many at a time, as a write costs more than a line.
-    return reads && !is_ending && ahead_.size() <= most / 2 ? most - ahead_.size() : 0;
-  }
-
-  bool has(const Lease& lease) const override { return ahead_.has(lease); }
-
-  void hand_over(std::span<const Message* const> messages) override {
-    outbox_.clear();
-    for (const Message* message : messages) {
-      HandedLine line = line_of(*message);
-      line.begin = process_->given + outbox_.size();
-      outbox_ += line.request;
-      ahead_.add(std::move(line));
-      if (outbox_.size() > kMostAhead) break;
-    }
-    process_->given += outbox_.size();
-    process_->in.write(outbox_);
-  }
-
-  void take_back() override {
-    if (process_) {
-      if (!process_->exited) kill_group(process_->pid);
-      let_go();
-    }
+    give();
   }
 
   void stop(StopReason reason, Millis grace) override {
@@ -178,14 +132,10 @@ class JsonlHandler final : public Handler {
  private:
   using Process = JsonlProcess;
 
-  HandedLine line_of(const Message& message) const {
-    return {message.lease, request_line(message, queue_json_, settings_.timeout), 0, {}};
-  }
-
-  void give(HandedLine& line) {
-    line.begin = process_->given;
-    process_->given = line.end();
-    process_->in.write(line.request);
+  void give() {
+    run_->begin = process_->given;
+    process_->given = run_->end();
+    process_->in.write(run_->request);
   }
 
   void start_process() {
@@ -223,24 +173,23 @@ class JsonlHandler final : public Handler {
     const bool fits =
         process->lines.feed(chunk, [&](std::string_view line) { on_line(process, line); });
     if (process != process_) return;
-    if (process->leaves) return ahead_.unanswered() != nullptr ? take_back() : let_go();
+    if (process->leaves) return let_go();
     if (!fits) {
       process->lines.clear();
       if (run_) return violation("printed a line that is too long to be an answer");
     }
-    if (run_ || (fits && ahead_.unanswered() != nullptr)) return;
-    if (!fits || !process->lines.partial().empty()) retire_unasked();
+    if (!run_ && (!fits || !process->lines.partial().empty())) retire_unasked();
   }
 
   void on_line(const std::shared_ptr<Process>& process, std::string_view line) {
     if (process != process_ || trim_end(line).empty()) return;
-    if (!run_ && process->leaves && ahead_.unanswered() == nullptr) return;
-    if (!run_) return on_early_line(line);
+    if (!run_ && process->leaves) return;
+    if (!run_) return retire_unasked();
     if (run_->verdict || run_->ending == Ending::lease_lost) return;
-    if (process->in_pipe() < run_->line.end()) {
+    if (process->in_pipe() < run_->end()) {
       return violation("answered before it had read the whole message");
     }
-    auto answer = parse_answer(line, run_->line.lease.id);
+    auto answer = parse_answer(line, run_->id);
     if (!answer) return violation("printed " + answer.problem);
     starts_.answered(*process);
     process->leaves = run_->ending != Ending::none && !process->exited;
@@ -255,24 +204,13 @@ class JsonlHandler final : public Handler {
     return std::move(answer.outcome);
   }
 
-  /// An answer to what was handed over, before its run. What is none fails no message: the process
-  /// is killed, and who breaks the contract in the next one's run is found out.
-  void on_early_line(std::string_view text) {
-    const HandedLine* line = ahead_.unanswered();
-    if (line == nullptr || process_->in_pipe() < line->end()) return retire_unasked();
-    auto answer = parse_answer(text, line->lease.id);
-    if (!answer) return retire_unasked();
-    ahead_.answer(believed(std::move(*answer.value)));
-  }
-
   void on_output_end() {
     if (process_->exited || !run_) return;  // idle: found by the next open()
     blame_after_exit("closed its stdout " + process_->without_answer());
   }
 
   void on_input_broken() {
-    process_->in_broken = true;
-    if (!run_ || process_->in_pipe() >= run_->line.end()) return;  // it has read all of this one
+    if (!run_ || process_->in_pipe() >= run_->end()) return;  // it has read all of this one
     blame_after_exit("closed its stdin before the message's end");
   }
 
@@ -290,7 +228,7 @@ class JsonlHandler final : public Handler {
       run_->verdict = {Cause::contract, "the handler " + std::string(what)};
     }
     run_->deadline.cancel();
-    if (run_->verdict && process_->read_nothing_from(run_->line.begin)) {
+    if (run_->verdict && process_->read_nothing_from(run_->begin)) {
       starts_.failed(*process_, run_->verdict->second);
     }
     if (!process_->exited) kill_group(process_->pid);
@@ -305,7 +243,6 @@ class JsonlHandler final : public Handler {
     process->out.drain();
     process->read_last_words();
     process_.reset();
-    ahead_.forget_unanswered();
     if (run_) {
       if (may_start_over(*process) && start_over()) return;
       Outcome outcome = outcome_of_exit(*run_, *process, exit, starts_.doubt_after_exit());
@@ -318,7 +255,7 @@ class JsonlHandler final : public Handler {
 
   /// It ended by itself without an answer to the message that runs.
   void note_start(Process& process, const std::string& why) {
-    if (process.read_nothing_from(run_->line.begin)) {
+    if (process.read_nothing_from(run_->begin)) {
       starts_.failed(process, why);
     } else {
       starts_.has_read();
@@ -329,7 +266,7 @@ class JsonlHandler final : public Handler {
   /// gone yet when the next message is written. One that never answered gets no second try here.
   bool may_start_over(const Process& process) const {
     return process.answered && run_->ending == Ending::none && !run_->verdict &&
-           process.read_nothing_from(run_->line.begin) && process.lines.partial().empty();
+           process.read_nothing_from(run_->begin) && process.lines.partial().empty();
   }
 
   bool start_over() {
@@ -339,7 +276,7 @@ class JsonlHandler final : public Handler {
       return false;  // counted, and the message is released
     }
     run_->wait_for_exit.cancel();
-    give(run_->line);
+    give();
     return true;
   }
 
@@ -371,7 +308,6 @@ class JsonlHandler final : public Handler {
 
   /// Nothing depends on the process any more but its exit.
   void let_go() {
-    ahead_.forget_unanswered();
     process_->in.close();
     process_->out.close();
     if (!process_->exited) leaving_.push_back(process_);
@@ -385,8 +321,6 @@ class JsonlHandler final : public Handler {
   Delivery delivery_;
   StderrBudget budget_;  ///< before the processes, which write to it
   std::optional<JsonlRun> run_;
-  HandedOver ahead_;
-  std::string outbox_;                             ///< what is being written of it
   std::shared_ptr<Process> process_;               ///< serves messages
   std::vector<std::shared_ptr<Process>> leaving_;  ///< killed or told to end, not yet reaped
 };

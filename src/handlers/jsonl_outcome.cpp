@@ -20,7 +20,7 @@ Outcome outcome_of_exit(const JsonlRun& run, const JsonlProcess& process, const 
   }
   if (run.ending == Ending::shutdown) return released_outcome(run.ending, exit, tail);
   const std::string what = "the handler " + ended(exit);
-  if (process.read_nothing_from(run.line.begin)) {
+  if (process.read_nothing_from(run.begin)) {
     // Not one byte of the message was read: no attempt of anything.
     return not_started_outcome(what + " before it read the message", tail);
   }

@@ -3,6 +3,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -12,7 +13,6 @@
 #include "base/child_exit.h"
 #include "base/log.h"
 #include "handlers/capture.h"
-#include "handlers/handed_over.h"
 #include "handlers/handler.h"
 #include "handlers/limits.h"
 #include "handlers/one_shot_timer.h"
@@ -78,7 +78,6 @@ struct JsonlProcess {
   bool blamed = false;          ///< counted as a failed start
   bool left_by_itself = false;  ///< ended between messages: its exit is worth a line
   bool exited = false;          ///< reaped: no signal may be sent any more
-  bool in_broken = false;       ///< it closed its stdin while there was something to write
   bool leaves = false;          ///< it answered when it was to end
   std::size_t given = 0;        ///< bytes, to its stdin
   LineSplitter lines{kAnswerBytes};
@@ -94,10 +93,19 @@ struct JsonlProcess {
 
 /// The message that runs.
 struct JsonlRun {
-  JsonlRun(boost::asio::io_context& io, HandedLine its, Handler::Done on_done)
-      : line(std::move(its)), done(std::move(on_done)), deadline(io), wait_for_exit(io) {}
+  JsonlRun(boost::asio::io_context& io, std::int64_t message_id, std::string line,
+           Handler::Done on_done)
+      : id(message_id),
+        request(std::move(line)),
+        done(std::move(on_done)),
+        deadline(io),
+        wait_for_exit(io) {}
 
-  HandedLine line;
+  std::size_t end() const { return begin + request.size(); }
+
+  std::int64_t id;
+  std::string request;
+  std::size_t begin = 0;  ///< of the request, in all that the process was ever given
   Handler::Done done;
   Ending ending = Ending::none;
   /// What the process did wrong (or that its time is up): it is being killed, and this becomes

@@ -31,7 +31,7 @@ void StartWatch::mended(const JsonlProcess& process, const std::string& what) {
 
 void StartWatch::look(JsonlProcess& process, const JsonlRun* run) {
   const TimePoint now = Clock::now();
-  const bool reads = run != nullptr && !process.read_nothing_from(run->line.begin);
+  const bool reads = run != nullptr && !process.read_nothing_from(run->begin);
   const Millis waits_after = std::max(kWaitsAfter, 2 * longest_failed_);
   if (!process.lives && (reads || (run == nullptr && now - process.started_at >= waits_after))) {
     process.lives = true;

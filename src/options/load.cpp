@@ -263,11 +263,6 @@ class Loader {
                                                  "' stays as it is");
     }
     options.handler_argv = std::move(*argv.value);
-    if (options.handler_window > 1 && options.handler_mode != HandlerMode::jsonl) {
-      result_.warnings.push_back(fmt::format("{}: has no effect but with {}=jsonl",
-                                             variable_of(*find_option("HANDLER_WINDOW")),
-                                             variable_of(*find_option("HANDLER_MODE"))));
-    }
     if (!word.empty()) {
       result_.warnings.push_back(
           fmt::format("{}: no shell reads it, so the handler gets '{}' as a word; write sh -c "

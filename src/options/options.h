@@ -32,7 +32,6 @@ struct Options {
   int concurrency = 0;  ///< resolved: the CPUs this container may use, when it was not given
   std::string handler;
   HandlerMode handler_mode = HandlerMode::exec;
-  int handler_window = 1;
   YesNo noop_discards = YesNo::no;
   Millis handler_timeout{};
   StopSignal handler_stop_signal = StopSignal::term;

@@ -148,19 +148,6 @@ const std::array kTable = {
            .help = "yes lets HANDLER_MODE=noop delete messages that were in the queue before the "
                    "fleet started. Without it such a fleet claims nothing and ends with exit code "
                    "78: noop on a queue that matters is a mistake."},
-    Option{.name = "HANDLER_WINDOW",
-           .group = kHandlerGroup,
-           .target = &Options::handler_window,
-           .value_name = "N",
-           .default_text = "1",
-           .least = 1,
-           .most = 1000,
-           .limits_because = "A batch has no more messages.",
-           .commands = kRun,
-           .help = "With jsonl, how many messages a handler may be given before it has answered "
-                   "the first of them; it must answer them in order. More than one is several "
-                   "times as fast where messages take microseconds. When a child drains, those "
-                   "that its handler has already are run."},
     Option{.name = "HANDLER_TIMEOUT",
            .group = kHandlerGroup,
            .target = &Options::handler_timeout,

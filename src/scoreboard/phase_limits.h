@@ -40,7 +40,7 @@ class PhaseLimits {
     at(running) = options.handler_timeout + options.handler_stop_grace + kDatabasePhase;
     at(settling) = kDatabasePhase;
     at(draining) = options.shutdown_grace + options.handler_stop_grace + kDrainSlack;
-    leisure_ = at(running) * options.handler_window + at(connecting) + at(draining);
+    leisure_ = at(running) + at(connecting) + at(draining);
   }
   Millis operator[](Phase phase) const { return limits_[static_cast<std::size_t>(phase)]; }
   /// For a child that is replaced: what its handler has been given may take all its time.

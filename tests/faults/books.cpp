@@ -35,9 +35,8 @@ std::string name(const LedgerRun& run) {
 /// A run between the one before and the one after it, of the same message.
 class RunAudit {
  public:
-  RunAudit(const Books& books, const MessageEnd& end, const LedgerRun& run, const LedgerRun* next,
-           bool given_ahead)
-      : end_(end), run_(run), given_ahead_(given_ahead) {
+  RunAudit(const Books& books, const MessageEnd& end, const LedgerRun& run, const LedgerRun* next)
+      : end_(end), run_(run) {
     const double next_begun = next != nullptr ? next->begun : end.at;
     double over = run.ended > 0 ? run.ended + kUntold : run.begun + books.longest_run;
     if (next_begun > 0) over = std::min(over, next_begun);
@@ -59,8 +58,7 @@ class RunAudit {
     if (end_.history.size() >= kHistory && run_.fence < end_.history.front().fence) {
       return "older than the history keeps";
     }
-    if (incident_ != nullptr) return incident_->what;
-    return given_ahead_ ? "given ahead to a handler" : "";
+    return incident_ != nullptr ? incident_->what : "";
   }
 
   /// The incident that alone explains it; null: something better does.
@@ -91,53 +89,6 @@ class RunAudit {
   const Incident* incident_ = nullptr;
   const MessageEnd::Vain* vain_ = nullptr;
   bool overlaps_ = false;
-  bool given_ahead_ = false;
-};
-
-/// What a handler was given ahead it may have run unheard: among its process's last runs, when that
-/// did not end in peace.
-class Windows {
- public:
-  explicit Windows(const Books& books) : books_(books) {
-    std::set<std::pair<std::int64_t, std::int64_t>> vain;
-    for (const MessageEnd& end : books.ends) {
-      for (const auto& run : end.history) {
-        if (killed(run.cause)) vain.emplace(end.id, run.fence);
-      }
-    }
-    for (const LedgerRun& run : books.runs) {
-      Process& process = processes_[run.process];
-      process.begins.insert(run.begun);
-      process.last = std::max({process.last, run.begun, run.ended});
-      process.died = process.died || run.ended == 0 || vain.contains({run.id, run.fence});
-    }
-  }
-
-  bool given_ahead(const LedgerRun& run) const {
-    const auto window = books_.windows.find(run.fleet);
-    if (window == books_.windows.end()) return false;
-    const Process& process = processes_.at(run.process);
-    const auto later = std::distance(process.begins.upper_bound(run.begun), process.begins.end());
-    return static_cast<std::size_t>(later) < window->second &&
-           (process.died || was_hit(run, process.last));
-  }
-
- private:
-  struct Process {
-    std::multiset<double> begins;
-    double last = 0;    ///< it was seen alive
-    bool died = false;  ///< in the middle of a run, or so the queue was told
-  };
-
-  bool was_hit(const LedgerRun& run, double last) const {
-    return std::any_of(books_.blows.begin(), books_.blows.end(), [&](const Blow& blow) {
-      return (blow.fleet.empty() || blow.fleet == run.fleet) && blow.from <= last + kUntold &&
-             blow.until >= run.begun;
-    });
-  }
-
-  const Books& books_;
-  std::map<std::string, Process> processes_;
 };
 
 /// What handlers and faults do; none breaks its handler's contract, or its own limits.
@@ -146,8 +97,7 @@ const std::set<std::string> kKnown = {"consumer_crash", "consumer_deadline", "si
 
 /// `runs`: of one message, by their fences.
 void audit_runs(const Books& books, const MessageEnd& end, const std::vector<LedgerRun>& runs,
-                const Windows& windows, std::map<const Incident*, std::int64_t>& cost,
-                Verdict& verdict) {
+                std::map<const Incident*, std::int64_t>& cost, Verdict& verdict) {
   const auto problem = [&](const std::string& what, const LedgerRun& run) {
     verdict.problems.push_back(what + ": " + name(run));
   };
@@ -156,24 +106,15 @@ void audit_runs(const Books& books, const MessageEnd& end, const std::vector<Led
   std::set<std::int64_t> begun;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const LedgerRun& run = runs[i];
-    // What a handler began before its turn, and did not survive, is run once more in its turn.
-    const bool again = !begun.insert(run.fence).second;
-    if (again && (run.process == runs[i - 1].process || !windows.given_ahead(runs[i - 1]))) {
-      problem("run twice under one claim", run);
-    }
+    if (!begun.insert(run.fence).second) problem("run twice under one claim", run);
     if (run.fence > end.claims) problem("run under a claim that the database does not know", run);
     if (is_done && run.fence == end.claims && run.done) {
-      if (finished) {
-        ++verdict.extra;
-        ++verdict.explained["given ahead to a handler"];
-      }
       finished = true;
       if (end.at > 0 && end.at < run.ended - kClocks) problem("gone before it was done", run);
       continue;
     }
     ++verdict.extra;
-    const RunAudit audit(books, end, run, i + 1 < runs.size() ? &runs[i + 1] : nullptr,
-                         windows.given_ahead(run));
+    const RunAudit audit(books, end, run, i + 1 < runs.size() ? &runs[i + 1] : nullptr);
     if (const auto what = audit.problem(); !what.empty()) {
       problem(what, run);
     } else {
@@ -306,7 +247,6 @@ Verdict audit(const Books& books) {
     std::stable_sort(all.begin(), all.end(),
                      [](const LedgerRun& a, const LedgerRun& b) { return a.fence < b.fence; });
   }
-  const Windows windows(books);
   std::map<const Incident*, std::int64_t> cost;
   std::set<std::int64_t> ended;
   for (const MessageEnd& end : books.ends) {
@@ -317,7 +257,7 @@ Verdict audit(const Books& books) {
     if (!books.sent.contains(end.id)) ++verdict.unacknowledged;
     count(end, verdict);
     take_out_earlier_life(books, end, runs[end.id], verdict);
-    audit_runs(books, end, runs[end.id], windows, cost, verdict);
+    audit_runs(books, end, runs[end.id], cost, verdict);
     audit_charges(books, end, runs[end.id], verdict);
   }
   for (const std::int64_t id : books.sent) {

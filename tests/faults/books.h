@@ -60,8 +60,6 @@ struct Books {
   std::vector<Incident> incidents;
   std::vector<Blow> blows;
   std::vector<Blow> told = {};  ///< handlers got SIGTERM, and their fleet did not
-  /// How many messages a handler of such a fleet is given at once; 1 for those that are not named.
-  std::map<std::string, std::size_t> windows = {};
   std::vector<Restore> restores = {};
   double longest_run = 5;  ///< seconds; a run without an end is over by then
 };

@@ -104,23 +104,10 @@ TEST_CASE("A run that was over long before what took its fleet is not explained 
   CHECK(convicted(books, "run again, and nobody knows why"));
 }
 
-TEST_CASE("A claim is run twice only where a handler began before its turn", "[books]") {
+TEST_CASE("A claim is run only once", "[books]") {
   Books books = one_done_again();
   books.runs[0] = {1, 2, "b1", 10, 0, false, "100@1"};
   books.ends[0].history = {{2, "signal"}};
-  CHECK(convicted(books, "run twice under one claim"));
-  books.windows = {{"b1", 2}};
-  CHECK(audit(books).problems.empty());
-  CHECK(audit(books).extra == 1);
-  books.runs[1].process = "100@1";  // not by itself
-  CHECK(convicted(books, "run twice under one claim"));
-  // Nor when nothing had happened to it.
-  books.runs[1].process = "101@12";
-  books.runs[0].ended = 10.1;
-  books.runs[0].done = true;
-  CHECK(audit(books).problems.empty());
-  CHECK(audit(books).extra == 1);
-  books.ends[0].history.clear();
   CHECK(convicted(books, "run twice under one claim"));
 }
 
@@ -136,32 +123,6 @@ TEST_CASE("An incident explains no more runs than consumers can have held", "[bo
     books.ends.push_back({id, 2, Where::done, 13.001, "", false, {}});
   }
   CHECK(convicted(books, "too much for one incident: 225"));
-}
-
-TEST_CASE("Only a handler's last runs may have been given ahead", "[books]") {
-  Books books = one_done_again();
-  books.runs[0] = {1, 1, "a1", 10, 10.5, true, "100@1"};
-  CHECK(convicted(books, "run again, and nobody knows why"));
-  books.windows = {{"a1", 2}};
-  CHECK(convicted(books, "run again, and nobody knows why"));  // its handler ended in peace
-  books.blows = {{"a1", 12.6, 13}};
-  CHECK(convicted(books, "run again, and nobody knows why"));
-  books.blows = {{"b1", 10.5, 12}};
-  CHECK(convicted(books, "run again, and nobody knows why"));
-  books.blows = {{"a1", 10.5, 12}};
-  CHECK(audit(books).explained.at("given ahead to a handler") == 1);
-  books.windows = {{"b1", 2}};
-  CHECK(convicted(books, "run again, and nobody knows why"));
-  // Two messages more, by the same handler.
-  books.windows = {{"a1", 2}};
-  for (const std::int64_t id : {2, 3}) {
-    CHECK_FALSE(convicted(books, "run again, and nobody knows why"));
-    const auto begun = static_cast<double>(id) + 9;
-    books.sent.insert(id);
-    books.runs.push_back({id, 1, "a1", begun, begun + 0.5, true, "100@1"});
-    books.ends.push_back({id, 1, Where::done, begun + 0.6, "", false, {}});
-  }
-  CHECK(convicted(books, "run again, and nobody knows why"));
 }
 
 TEST_CASE("Consumers die at work only of what hit them", "[books]") {

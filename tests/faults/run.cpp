@@ -199,7 +199,6 @@ class Player {
     books.incidents = std::move(incidents_);
     books.blows = std::move(blows_);
     books.told = std::move(told_);
-    books.windows = stage_.windows();
     books.restores = stage_.restores();
     report_.verdict = audit(books);
     auto& all = report_.verdict.problems;

@@ -16,7 +16,7 @@ const std::vector<Settings>& kinds() {
       {{"HANDLER_MODE", "jsonl"}, {"BATCH", "10"}},
       {{"HANDLER_MODE", "jsonl"}, {"BATCH", "auto"}},
       {{"HANDLER_MODE", "jsonl"}, {"BATCH", "1"}},
-      {{"HANDLER_MODE", "jsonl"}, {"BATCH", "20"}, {"HANDLER_WINDOW", "4"}},
+      {{"HANDLER_MODE", "jsonl"}, {"BATCH", "20"}},
   };
   return all;
 }
@@ -65,9 +65,6 @@ void Stage::start(Actor& actor) {
                              "@127.0.0.1:" + std::to_string(actor.network->port()) + "/faults";
   settings["HANDLER"] =
       FAULT_HANDLER_PATH " " + settings["HANDLER_MODE"] + " " + ledger() + " " + actor.name;
-  if (settings.contains("HANDLER_WINDOW")) {
-    windows_[actor.name] = std::stoul(settings["HANDLER_WINDOW"]);
-  }
   actor.fleet = std::make_unique<Fleet>(settings, Fleet::Wait::port);
   actor.frozen = actor.bare = false;
   actor.end = Actor::End::none;

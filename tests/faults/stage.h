@@ -73,8 +73,6 @@ class Stage {
   bool restoring() const { return restoring_; }
   std::vector<Restore>& restores() { return restores_; }
 
-  /// Of the fleets that there were, those with a HANDLER_WINDOW.
-  const std::map<std::string, std::size_t>& windows() const { return windows_; }
   std::string ledger() const { return folder_.file("ledger"); }
   std::string database() const { return server_.conninfo("faults"); }
   /// Waits until the fleets have worked off the queue.
@@ -99,7 +97,6 @@ class Stage {
   bool exit_0_ = false;
   std::chrono::steady_clock::time_point exit_0_until_{};
   std::vector<Actor> actors_;
-  std::map<std::string, std::size_t> windows_;
   std::vector<std::string> problems_;
 };
 

@@ -99,26 +99,6 @@ TEST_CASE("TERM lets handlers that end in time finish their messages", "[drain]"
   check_all_claimable(bed, 10, 0);
 }
 
-TEST_CASE("TERM lets a handler run what it was handed before, and hands back the rest", "[drain]") {
-  Bed bed;
-  bed.send(2);
-  bed.send(1, R"({"do": "hold"})");
-  bed.send(17);
-  Fleet fleet(bed.settings({{"CONCURRENCY", "1"},
-                            {"BATCH", "20"},
-                            {"HANDLER_MODE", "jsonl"},
-                            {"HANDLER", bed.handler("jsonl")},
-                            {"HANDLER_WINDOW", "6"}}));
-  REQUIRE(bed.wait_for_runs(3));
-  drain_and_let_go(bed, fleet);
-  // The first with five more, then three when half of these were answered.
-  const auto run = bed.runs().size();
-  CHECK(run >= 6);
-  CHECK(run <= 9);
-  CHECK(distinct(bed.runs()) == run);
-  check_all_claimable(bed, 20 - static_cast<int>(run), 0);
-}
-
 TEST_CASE("TERM in the middle of a batch hands back what was not started", "[drain]") {
   Bed bed;
   bed.send(3);

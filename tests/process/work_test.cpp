@@ -52,15 +52,13 @@ void each_handled_exactly_once(const std::string& mode, int count, const Setting
   stop_cleanly(fleet);
 }
 
-void none_lost_to_kills(const std::string& mode, int count, const Settings& more,
-                        std::size_t window = 1) {
+void none_lost_to_kills(const std::string& mode, int count, const Settings& more) {
   Bed bed;
   bed.send(count, R"({"do": "sleep", "ms": 2})");
   Settings settings = more;
   settings["HANDLER_MODE"] = mode;
   settings["RETRY_BACKOFF"] = "10ms";
   settings["MAX_CRASHES"] = "100";
-  settings["HANDLER_WINDOW"] = std::to_string(window);
   Fleet fleet(bed.settings(settings));
   Watch watch(fleet.port());
   const int kills = kill_at_random(fleet, bed, 120s);
@@ -71,9 +69,8 @@ void none_lost_to_kills(const std::string& mode, int count, const Settings& more
       " children killed: none lost, " + std::to_string(extra) + " run again");
   CHECK(distinct(runs) == static_cast<std::size_t>(count));
   CHECK(bed.dead() == 0);
-  // A dead child's running message runs again, and nothing else does, but for what its handler had
-  // been handed before.
-  CHECK(extra <= static_cast<std::size_t>(kills) * window);
+  // A dead child's running message runs again, and nothing else does.
+  CHECK(extra <= static_cast<std::size_t>(kills));
   const auto seen = watch.finish();
   INFO(seen.text());
   CHECK(seen.problems.empty());
@@ -90,10 +87,6 @@ TEST_CASE("2,000 messages through exec are each handled exactly once", "[work]")
 
 TEST_CASE("20,000 messages through jsonl are each handled exactly once", "[work]") {
   each_handled_exactly_once("jsonl", repeated(20000), {{"BATCH", "10"}});
-}
-
-TEST_CASE("20,000 messages that are handed over early are each handled exactly once", "[work]") {
-  each_handled_exactly_once("jsonl", repeated(20000), {{"HANDLER_WINDOW", "50"}});
 }
 
 TEST_CASE("20,000 messages in automatic batches are each handled exactly once", "[work]") {
@@ -191,10 +184,6 @@ TEST_CASE("A child killed at random loses no message through exec", "[kills]") {
 
 TEST_CASE("A child killed at random loses no message through jsonl in batches", "[kills]") {
   none_lost_to_kills("jsonl", repeated(10000, 2), {{"BATCH", "10"}});
-}
-
-TEST_CASE("A child killed at random loses no message that was handed over early", "[kills]") {
-  none_lost_to_kills("jsonl", repeated(10000, 2), {}, 10);
 }
 
 TEST_CASE("A message sent to an idle fleet is handled within the poll interval", "[work]") {
