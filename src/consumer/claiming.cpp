@@ -10,8 +10,8 @@
 namespace pgforeman {
 namespace {
 
-// How long a claim of many messages waits for those of others, and how often it looks.
-constexpr Millis kTurnPatience{3};
+// How long a claim of several messages waits for those of others, and how often it looks.
+constexpr Millis kTurnPatience{50};
 constexpr std::chrono::microseconds kTurnLook{300};
 // After a claim whose answer was lost the server may yet begin with it: looks for what it got.
 constexpr Millis kFirstLateLook{50};
@@ -40,12 +40,11 @@ bool Consumer::claim() {
   const std::size_t stay = done.empty() ? batch_.size() : 0;
   const int wanted =
       watch_.at_most(std::min(batch_size_.next(), static_cast<int>(kMaxBatch - stay)));
-  const auto apart = find_beginning(wanted);
-  if (loop_.draining()) {
-    give_up_turn();
-    return false;
-  }
-  begin_claim(wanted, open_claim_marks_, !done.empty());
+  // A claim of one message collides with others seldom, and its commit is not to wait for theirs.
+  auto turn = wanted > 1 ? wait_for_turn() : std::nullopt;
+  if (loop_.draining()) return false;
+  const Marks marks = marks_for_claim(context_.scoreboard->fleet(), Clock::now());
+  begin_claim(wanted, marks, !done.empty());
   std::vector<Message> messages;
   try {
     messages = session_.queue().settle_and_claim(ids, done_token, wanted, open_claim_,
@@ -54,11 +53,11 @@ bool Consumer::claim() {
     if (claim_failed(done, error)) return false;
     throw;
   }
+  turn.reset();
   session_.worked();
   raise_marks(context_.scoreboard->fleet(), messages);
-  note_how_many(messages, wanted, apart);
-  const bool look_again = apart && messages.empty();
-  return hold(done, std::move(messages), wanted, look_again);
+  hold(done, std::move(messages), wanted);
+  return true;
 }
 
 /// Before the call: if its answer never comes, its rows are found by this token.
@@ -71,8 +70,8 @@ void Consumer::begin_claim(int wanted, const Marks& marks, bool tells) {
   loop_.slot().slot().batch.store(static_cast<std::uint32_t>(wanted));
 }
 
-/// What a claim came to; `look_again`: there may be something before where it began.
-bool Consumer::hold(Indexes done, std::vector<Message> messages, int wanted, bool look_again) {
+/// Takes over what a claim returned.
+void Consumer::hold(Indexes done, std::vector<Message> messages, int wanted) {
   if (!done.empty()) note_done(done);
   ledger_.end_claim(messages);
   open_claim_ = 0;
@@ -80,50 +79,21 @@ bool Consumer::hold(Indexes done, std::vector<Message> messages, int wanted, boo
   for (auto& message : messages) batch_.emplace_back().message = std::move(message);
   batch_size_.claimed(wanted, got);
   got_less_ = got > 0 && got < wanted;
-  if (look_again && got == 0) return false;
   handled_for_ = {};
   // One notification may stand for many messages: whoever found work wakes the next.
   if (got == wanted) pass_on_wake_up();
   woken_ = false;
-  return true;
 }
 
-/// From where the next claim looks: the priority in whose lane it begins apart from others.
-std::optional<std::size_t> Consumer::find_beginning(int wanted) {
-  FleetBoard& board = context_.scoreboard->fleet();
+/// Nothing after kTurnPatience: then the claim runs beside others.
+std::optional<ClaimTurn> Consumer::wait_for_turn() {
   const TimePoint until = Clock::now() + kTurnPatience;
-  has_turn_ = false;
   while (true) {
     const TimePoint now = Clock::now();
-    open_claim_marks_ = marks_for_claim(board, now);
-    if (const auto apart = begin_apart(board, open_claim_marks_, wanted, now)) return apart;
-    has_turn_ = wanted > 1 && take_turn(board, now);
-    if (wanted == 1 || has_turn_ || now >= until || loop_.draining()) return std::nullopt;
+    auto turn = ClaimTurn::take(context_.scoreboard->fleet().claim_turns, now);
+    if (turn || now >= until || loop_.draining()) return turn;
     loop_.run_until([] { return false; }, now + kTurnLook);
   }
-}
-
-void Consumer::note_how_many(std::span<const Message> messages, int wanted,
-                             std::optional<std::size_t> apart) {
-  FleetBoard& board = context_.scoreboard->fleet();
-  if (!apart) note_beside(board, messages);
-  const bool enough = static_cast<int>(messages.size()) == wanted;
-  const int lane = enough ? messages.front().lane : 0;
-  // Others come first: what it did not take from there is left between the marks and those behind.
-  const bool from_there = enough && lane % 2 == 1 && lane == messages.back().lane;
-  // One after a wake-up may be the only one there was.
-  if (from_there && (found_enough_ || wanted > 1)) {
-    note_plenty(board, static_cast<std::size_t>(lane / 2), Clock::now());
-  }
-  if (apart && (!from_there || *apart != static_cast<std::size_t>(lane / 2))) {
-    note_end(board, *apart);
-  }
-  found_enough_ = enough;
-  give_up_turn();
-}
-
-void Consumer::give_up_turn() {
-  if (std::exchange(has_turn_, false)) end_turn(context_.scoreboard->fleet());
 }
 
 /// What it was to tell along is told by itself next, which knows what to do about rows that
@@ -131,7 +101,6 @@ void Consumer::give_up_turn() {
 bool Consumer::claim_failed(Indexes done, const DatabaseError& error) {
   using Kind = DatabaseError::Kind;
   tell_alone_ = true;
-  give_up_turn();
   if (!done.empty() && error.may_work_later()) {
     claim_not_made();
     return true;

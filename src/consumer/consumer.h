@@ -52,11 +52,8 @@ class Consumer {
   void work();
   bool just_emptied();
   bool claim();
-  std::optional<std::size_t> find_beginning(int wanted);
-  void note_how_many(std::span<const Message> messages, int wanted,
-                     std::optional<std::size_t> apart);
-  void give_up_turn();
-  bool hold(Indexes done, std::vector<Message> messages, int wanted, bool look_again);
+  std::optional<ClaimTurn> wait_for_turn();
+  void hold(Indexes done, std::vector<Message> messages, int wanted);
   void begin_claim(int wanted, const Marks& marks, bool tells);
   bool claim_failed(Indexes done, const DatabaseError& error);
   void claim_not_made();
@@ -133,8 +130,6 @@ class Consumer {
   std::uint64_t claims_ = 0;
   int handler_failures_ = 0;
   bool got_less_ = false;      ///< the last claim: than it wanted, but something
-  bool found_enough_ = false;  ///< the last claim
-  bool has_turn_ = false;      ///< to claim from the marks on
   bool woken_ = false;         ///< the last wait ended by a wake-up, or to look for all others
 };
 

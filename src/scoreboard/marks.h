@@ -4,7 +4,6 @@
 // there was. Shared memory, and so a hint only: maintenance sweeps up what becomes claimable behind
 // a mark, and says when it last did. Fork: after.
 
-#include <optional>
 #include <span>
 
 #include "base/clock.h"
@@ -14,28 +13,6 @@ namespace pgforeman {
 
 /// From where the next claim looks: from the beginning while nobody sweeps behind the marks.
 Marks marks_for_claim(const FleetBoard& board, TimePoint now);
-
-// Claims that come one upon the other and all begin at the marks try for the same rows, walk over
-// those that others have locked, and leave locks of their own on them. So while there is plenty in
-// a lane each begins behind those that are under way. It leaves out nothing that it could have got:
-// the first n messages above an id M have at least n ids, so whoever takes them takes all up to
-// M + n. Should it fail, what it would have taken is behind a mark.
-
-/// For a claim of `wanted` messages: where there is plenty (the priority is returned), it begins
-/// behind the others.
-std::optional<std::size_t> begin_apart(FleetBoard& board, Marks& marks, int wanted, TimePoint now);
-/// A claim found all it wanted, in this lane alone.
-void note_plenty(FleetBoard& board, std::size_t priority, TimePoint now);
-/// A claim that began at the marks got these. What it took of those for whom there is plenty makes
-/// one of them take what the next has counted as its own, and so on: for ever, unless it is added.
-void note_beside(FleetBoard& board, std::span<const Message> messages);
-/// A claim did not find all it wanted: the next ones begin at the marks.
-void note_end(FleetBoard& board, std::size_t priority);
-
-/// Claims of many messages begin at the marks one at a time: the second then knows whether there is
-/// plenty. A turn that is not ended is over after some milliseconds.
-bool take_turn(FleetBoard& board, TimePoint now);
-void end_turn(FleetBoard& board);
 
 /// A claim got these.
 void raise_marks(FleetBoard& board, std::span<const Message> messages);

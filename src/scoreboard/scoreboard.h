@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "base/clock.h"
+#include "scoreboard/claim_turns.h"
 #include "scoreboard/handler_board.h"
 #include "scoreboard/ledger.h"
 #include "scoreboard/recycle.h"
@@ -35,10 +36,7 @@ struct alignas(64) FleetBoard {
   /// How far claims have come in each fresh lane, and when maintenance last saw to it that nothing
   /// stays behind (see scoreboard/marks.h).
   std::array<std::atomic<std::int64_t>, std::tuple_size_v<Marks>> marks;
-  /// From and up to which id of each fresh lane claims begin behind each other, when one last found
-  /// there all it wanted, and until when one that begins at the marks has its turn; monotonic.
-  std::array<std::atomic<std::int64_t>, std::tuple_size_v<Marks>> apart_from, taken, plenty_at_ms;
-  std::atomic<std::int64_t> turn_until_ms;
+  ClaimTurns claim_turns;
   std::atomic<std::int64_t> swept_at_ms;  ///< 0: never
   /// Messages settled since the queue's table was vacuumed, and when it may be again.
   std::atomic<std::uint64_t> unvacuumed;
