@@ -1,7 +1,6 @@
 #include "child/settle_each.h"
 
 #include <algorithm>
-#include <deque>
 #include <utility>
 
 #include "base/clock.h"
@@ -10,7 +9,7 @@
 namespace pgforeman {
 namespace {
 
-// A locked row costs 200 ms: settle's own lock_timeout.
+// A lock on the only row of a call costs 200 ms: settle's own lock_timeout.
 constexpr Millis kPatience{500};
 constexpr Telling kLocked{{}, true};
 
@@ -25,9 +24,13 @@ bool may_be_of_one(const DatabaseError& error, TimePoint asked_at) {
   return error.may_work_later() && Clock::now() - asked_at < kPatience;
 }
 
+Telling telling_of(Settled settled) {
+  return settled == Settled::locked ? kLocked : Telling{settled};
+}
+
 Telling tell(Queue& queue, const Settlement& settlement, const RetryRule& rule) {
   try {
-    return {queue.settle({&settlement, 1}, rule).front()};
+    return telling_of(queue.settle({&settlement, 1}, rule).front());
   } catch (const DatabaseError& error) {
     if (error.kind() == DatabaseError::Kind::locked) return kLocked;
     if (!error.may_work_later() && !is_refused(error)) throw;
@@ -41,13 +44,15 @@ Telling tell(Queue& queue, const Settlement& settlement, const RetryRule& rule) 
   }
 }
 
-/// One call for all: nothing when a row is locked or one message may be why it failed.
+/// One call for all; nothing when one message may be why it failed.
 std::optional<std::vector<Telling>> try_all(Queue& queue, std::span<const Settlement> settlements,
                                             const RetryRule& rule) {
   const TimePoint asked_at = Clock::now();
   try {
     std::vector<Telling> tellings;
-    for (const Settled settled : queue.settle(settlements, rule)) tellings.push_back({settled});
+    for (const Settled settled : queue.settle(settlements, rule)) {
+      tellings.push_back(telling_of(settled));
+    }
     return tellings;
   } catch (const DatabaseError& error) {
     if (!may_be_of_one(error, asked_at)) throw;
@@ -55,86 +60,46 @@ std::optional<std::vector<Telling>> try_all(Queue& queue, std::span<const Settle
   }
 }
 
-/// Neighbours in what is to be settled.
-struct Part {
-  std::size_t first;
-  std::size_t count;
-};
-
-/// Of what could not be told all at once: halves, then their halves, until who is refused stands
-/// alone. What there is no time for stays locked.
-std::vector<Telling> tell_apart(Queue& queue, std::span<const Settlement> settlements,
-                                const RetryRule& rule) {
-  const TimePoint until = Clock::now() + kPatience;
-  std::vector<Telling> tellings(settlements.size(), kLocked);
-  bool told = false;
-  std::deque<Part> parts;  // the larger ones first: most of them work
-  const auto halve = [&](const Part& part) {
-    const std::size_t half = part.count / 2;
-    if (half > 0) parts.push_back({part.first, half});
-    parts.push_back({part.first + half, part.count - half});
-  };
-  const auto tell_one = [&](std::size_t i) {
-    tellings[i] = tell(queue, settlements[i], rule);
-    told = told || !tellings[i].locked;
-  };
-  halve({0, settlements.size()});
-  while (!parts.empty() && Clock::now() < until) {
-    const Part part = parts.front();
-    parts.pop_front();
-    try {
-      if (part.count == 1) {
-        tell_one(part.first);
-      } else if (const auto all =
-                     try_all(queue, settlements.subspan(part.first, part.count), rule)) {
-        std::copy(all->begin(), all->end(), &tellings[part.first]);
-        told = true;
-      } else {
-        halve(part);
-      }
-    } catch (const DatabaseError& error) {
-      if (error.kind() == DatabaseError::Kind::connection) throw;  // who knows what it did
-      if (!error.may_work_later()) return tellings;  // what was told counts; the next call throws
-      halve(part);
-    }
+/// One call for all that are done, which fail least: true when that settled them.
+bool try_done(Queue& queue, std::span<const Settlement> settlements, const RetryRule& rule,
+              std::vector<Telling>& tellings) {
+  std::vector<Settlement> done;
+  std::vector<std::size_t> indexes;
+  for (std::size_t i = 0; i < settlements.size(); ++i) {
+    if (settlements[i].outcome.kind != Outcome::Kind::done) continue;
+    done.push_back(settlements[i]);
+    indexes.push_back(i);
   }
-  // Where most are refused, each call gets on nevertheless, and not always with the same one.
-  if (!told) tell_one(static_cast<std::size_t>(to_ms(until)) % settlements.size());
-  return tellings;
-}
-
-/// Indexes of those whose rows nobody has locked: none when the whole table is, for writers of rows
-/// and who locks them. (`create index` lets rows be locked: then the next call is refused as well.)
-std::vector<std::size_t> free_of_locks(Queue& queue, std::span<const Settlement> settlements) {
-  std::vector<std::int64_t> ids;
-  for (const Settlement& settlement : settlements) ids.push_back(settlement.lease.id);
-  std::vector<std::size_t> free;
-  try {
-    const auto locked = queue.locked(ids);
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-      if (std::find(locked.begin(), locked.end(), ids[i]) == locked.end()) free.push_back(i);
-    }
-  } catch (const DatabaseError& error) {
-    if (!error.may_work_later()) throw;
-  }
-  return free;
+  if (done.empty() || done.size() == settlements.size()) return false;
+  const auto all = try_all(queue, done, rule);
+  if (!all) return false;
+  for (std::size_t i = 0; i < indexes.size(); ++i) tellings[indexes[i]] = (*all)[i];
+  return true;
 }
 
 }  // namespace
 
 std::vector<Telling> settle_each(Queue& queue, std::span<const Settlement> settlements,
                                  const RetryRule& rule) {
+  const TimePoint until = Clock::now() + kPatience;
+  if (settlements.size() == 1) return {tell(queue, settlements.front(), rule)};
   if (auto all = try_all(queue, settlements, rule)) return std::move(*all);
   std::vector<Telling> tellings(settlements.size(), kLocked);
-  const auto free = free_of_locks(queue, settlements);
-  if (free.empty()) return tellings;
-  std::vector<Settlement> some;
-  some.reserve(free.size());
-  for (const std::size_t i : free) some.push_back(settlements[i]);
-  std::optional<std::vector<Telling>> told;
-  if (free.size() < settlements.size()) told = try_all(queue, some, rule);
-  if (!told) told = tell_apart(queue, some, rule);
-  for (std::size_t i = 0; i < free.size(); ++i) tellings[free[i]] = (*told)[i];
+  try {
+    const bool done = try_done(queue, settlements, rule, tellings);
+    // Begins elsewhere each time: where each call takes long, all have their turn.
+    const auto first = static_cast<std::size_t>(to_ms(until)) % settlements.size();
+    bool tried = false;
+    for (std::size_t n = 0; n < settlements.size() && (!tried || Clock::now() < until); ++n) {
+      const std::size_t i = (first + n) % settlements.size();
+      if (done && settlements[i].outcome.kind == Outcome::Kind::done) continue;
+      tellings[i] = tell(queue, settlements[i], rule);
+      tried = true;
+    }
+  } catch (const DatabaseError& error) {
+    if (error.kind() == DatabaseError::Kind::connection) throw;  // what it did is unknown
+    // What was settled counts; the next call throws this again.
+  }
   return tellings;
 }
 

@@ -26,6 +26,8 @@ inline void count_settled(Slot& slot, Settled settled) {
     case Settled::lost_lease:
       slot.lost_lease.fetch_add(1);
       break;
+    case Settled::locked:  // nothing has happened yet
+      break;
   }
 }
 
@@ -68,6 +70,8 @@ constexpr std::string_view to_string(Settled settled) {
       return "released";
     case Settled::lost_lease:
       return "lost_lease";
+    case Settled::locked:
+      return "locked";
   }
   return "unknown";
 }

@@ -69,6 +69,8 @@ void log_settled(const Message& message, const std::optional<Outcome>& outcome, 
       log::warn("lease lost: somebody else holds the message, nothing was changed",
                 {{"fence", message.fence}});
       break;
+    case Settled::locked:  // settled later
+      break;
   }
 }
 

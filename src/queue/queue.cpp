@@ -56,6 +56,7 @@ Settled settled_of(std::string_view name) {
   if (name == "retried") return Settled::retried;
   if (name == "dead") return Settled::dead;
   if (name == "released") return Settled::released;
+  if (name == "locked") return Settled::locked;
   return Settled::lost_lease;
 }
 
@@ -230,13 +231,6 @@ std::vector<std::int64_t> Queue::renew(std::span<const Lease> leases, Millis lea
   }
   // What is still locked by somebody is still ours by its token: the next renewal meets it again.
   return lost;
-}
-
-std::vector<std::int64_t> Queue::locked(std::span<const std::int64_t> ids) {
-  const pqxx::result rows = call("select pgforeman.locked($1::bigint[])", {array_text(ids)});
-  Ids locked;
-  for (const auto& row : rows) locked.push_back(row[0].as<std::int64_t>());
-  return locked;
 }
 
 std::int64_t Queue::release_token(std::int64_t token, const Marks& marks) {

@@ -38,7 +38,14 @@ struct Settlement {
 };
 
 /// What a settlement came to, in the order they were given.
-enum class Settled { done, retried, dead, released, lost_lease };
+enum class Settled {
+  done,
+  retried,
+  dead,
+  released,
+  lost_lease,
+  locked,  ///< not settled: another transaction has locked its row
+};
 
 /// How many a sweep moves at once, of each priority.
 inline constexpr std::int64_t kSweepMoves = 1000;
@@ -66,9 +73,6 @@ class Queue {
 
   /// Extends leases to `lease` from now; returns the ids that are no longer held by their token.
   std::vector<std::int64_t> renew(std::span<const Lease> leases, Millis lease);
-
-  /// Which of these ids' messages somebody else has locked; waits for none of them.
-  std::vector<std::int64_t> locked(std::span<const std::int64_t> ids);
 
   /// Releases at no attempt whatever is held under `token`: for a claim whose answer was never
   /// seen. `marks` are those of that claim.

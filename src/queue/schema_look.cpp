@@ -19,7 +19,7 @@ constexpr const char* kLook =
     "  (values ('select'), ('insert'), ('update'), ('delete')) r (name))"
     " and not exists ("
     "  select from pg_catalog.unnest('{announce,become_listener,claim,counts,"
-    "end_done,ids_are_behind,last_lane,leave_listeners,lock_claimable,locked,look,mark_of,"
+    "end_done,ids_are_behind,last_lane,leave_listeners,lock_claimable,look,mark_of,"
     "release_token,renew,retry_delay,settle,sweep,tick,with_run}'::pg_catalog.name[]) f (name)"
     "  where not exists ("
     "   select from pg_catalog.pg_proc p"

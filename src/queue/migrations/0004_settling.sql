@@ -29,6 +29,8 @@ return case when run is null then history
 --   worn_out  dead at once, and nobody's fault: it was claimed too often without a result
 --   released  as before, claimable at once or after its delay
 -- A run's evidence (a JSON object, or null) joins the message's history.
+-- Of several, one whose row another transaction has locked stays as it is ('locked'). A lock on the only
+-- row, or on the whole table, ends the call with lock_timeout.
 create function pgforeman.settle(
   ids bigint[], tokens bigint[], outcomes text[], delays interval[], errors text[],
   evidence jsonb[], max_attempts int, max_crashes int, backoff interval, backoff_max interval)
@@ -43,6 +45,9 @@ as $$
 #variable_conflict use_column
 declare
   given     int := cardinality(settle.ids);
+  all_ids   bigint[] := settle.ids;
+  mine      bigint[];
+  locked    bigint[] := '{}';
   wanted    bigint[];
   done      bigint[] := '{}';
   retried   bigint[] := '{}';
@@ -59,6 +64,28 @@ begin
   if not settle.outcomes <@ array['done', 'retry', 'crash', 'dead', 'worn_out', 'released'] then
     raise exception 'an outcome is not valid: done, retry, crash, dead, worn_out or released'
       using errcode = '22023';
+  end if;
+
+  if given > 1 then
+    mine := array(
+      select m.id from pgforeman.message m where m.id = any (settle.ids)
+      order by m.id  -- one order for all sessions: no deadlocks
+      for update skip locked);
+    if cardinality(mine) < given then
+      locked := array(
+        select m.id from unnest(settle.ids, settle.tokens) l (i, t)
+        join pgforeman.message m on m.id = l.i and m.token = l.t
+        where l.t <> 0 and l.i <> all (mine));
+    end if;
+    if cardinality(locked) > 0 then
+      select array_agg(l.i), array_agg(l.t), array_agg(l.o), array_agg(l.d), array_agg(l.e),
+             array_agg(l.v)
+      into settle.ids, settle.tokens, settle.outcomes, settle.delays, settle.errors, settle.evidence
+      from unnest(settle.ids, settle.tokens, settle.outcomes, settle.delays, settle.errors,
+                  settle.evidence) l (i, t, o, d, e, v)
+      where l.i <> all (locked);
+      given := given - cardinality(locked);
+    end if;
   end if;
 
   if 'done' = any (settle.outcomes) then
@@ -80,8 +107,8 @@ begin
       select coalesce(array_agg(g.id), '{}') into done from gone g;
     end if;
   end if;
-  if cardinality(done) = given then
-    return query select i, 'done' from unnest(settle.ids) i;
+  if cardinality(done) = given and cardinality(locked) = 0 then
+    return query select i, 'done' from unnest(all_ids) i;
     return;
   end if;
 
@@ -163,9 +190,10 @@ begin
 
   return query
     select l.i, coalesce(s.name, 'lost_lease')
-    from unnest(settle.ids) with ordinality l (i, place)
+    from unnest(all_ids) with ordinality l (i, place)
     left join (
-      select unnest(done) as i, 'done' as name
+      select unnest(locked) as i, 'locked' as name
+      union all select unnest(done), 'done'
       union all select unnest(retried), 'retried'
       union all select unnest(dead), 'dead'
       union all select unnest(released), 'released') s on s.i = l.i
@@ -219,24 +247,5 @@ begin
       select true as yes from pgforeman.message m
       where m.id = l.i and m.token = l.t and l.t <> 0 limit 1) held on true
     order by l.place;
-end
-$$;
-
--- Which of these messages somebody else has locked. Waits for none of them.
-create function pgforeman.locked(ids bigint[])
-returns setof bigint
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set lock_timeout = '200ms'  -- for a lock on the whole table
-set jit = off
-set plan_cache_mode = force_generic_plan
-as $$
-declare
-  free bigint[] := array(
-    select m.id from pgforeman.message m where m.id = any (locked.ids) for update skip locked);
-begin
-  return query
-    select m.id from pgforeman.message m where m.id = any (locked.ids) and m.id <> all (free);
 end
 $$;
