@@ -12,8 +12,6 @@ namespace {
 
 /// By then whoever hears its bell has come.
 constexpr Millis kOnTheWay{10};
-/// So long the same consumer is called first: its session has all at hand, but all are to be used.
-constexpr Millis kSameFirst{10'000};
 /// So long somebody who was woken may wake or leave it to others.
 constexpr Millis kPassedOn{100};
 
@@ -97,24 +95,19 @@ void Waker::run_once() {
   next_ = now < until_ ? now + kOnTheWay : TimePoint::max();
 }
 
-/// For so many of those who wait, but nobody who has not heard the last time. False when there is
-/// nobody.
+/// For so many of those who wait, the lowest slots first: their sessions have most at hand. Bells
+/// that rang before and were not heard are left out. False when none is left.
 bool Waker::ring(std::uint32_t count) {
   std::array<bool, kBells> rings{};
   const auto skipped = unheard(context_.bells);
-  const auto turns = to_ms(Clock::now()) / kSameFirst.count();
-  const int first = static_cast<int>(turns % context_.options->concurrency);
   bool any = false;
-  for (const bool before_first : {false, true}) {
-    if (count == 0) break;
-    each_waiting([&](int index, const Slot& slot) {
-      const std::size_t bell = bell_index(index);
-      const bool its_turn = before_first == (index < first);
-      if (!its_turn || slot.listens.load() == 0 || skipped[bell]) return true;
-      any = rings[bell] = true;
-      return --count > 0;
-    });
-  }
+  each_waiting([&](int index, const Slot& slot) {
+    const std::size_t bell = bell_index(index);
+    if (count == 0) return false;
+    if (slot.listens.load() == 0 || skipped[bell]) return true;
+    any = rings[bell] = true;
+    return --count > 0;
+  });
   for (std::size_t i = 0; i < kBells; ++i) {
     if (rings[i]) ::eventfd_write(context_.bells[i], 1);
   }
