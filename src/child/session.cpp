@@ -12,8 +12,6 @@ namespace {
 constexpr Millis kFirstRetry{50};
 // How often a child that backs off looks whether maintenance has found the database again.
 constexpr Millis kLook{100};
-// Somebody between may forget a session that lies unused for longer.
-constexpr Millis kLately{30'000};
 
 }  // namespace
 

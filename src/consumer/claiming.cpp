@@ -13,12 +13,6 @@ namespace {
 // How long a claim of several messages waits for those of others, and how often it looks.
 constexpr Millis kTurnPatience{50};
 constexpr std::chrono::microseconds kTurnLook{300};
-// After a claim whose answer was lost the server may yet begin with it: looks for what it got.
-constexpr Millis kFirstLateLook{50};
-// Later than the statement's own timeout.
-constexpr Millis kLastLateLook{6400};
-
-constexpr std::size_t kMostLateClaims = 16;
 
 }  // namespace
 
@@ -102,27 +96,18 @@ bool Consumer::claim_failed(Indexes done, const DatabaseError& error) {
   using Kind = DatabaseError::Kind;
   tell_alone_ = true;
   if (!done.empty() && error.may_work_later()) {
-    claim_not_made();
+    open_claim_ = 0;
+    ledger_.end_claim({});
+    ledger_.answered();
     return true;
   }
   if (error.kind() == Kind::connection) {
-    claim_unanswered(done);
+    for (const std::size_t i : done) batch_[i].asked = true;
   } else {
     ledger_.answered();
     if (error.kind() == Kind::rejected) claim_refused_ = error.what();
   }
   return false;
-}
-
-void Consumer::claim_not_made() {
-  open_claim_ = 0;
-  ledger_.end_claim({});
-  ledger_.answered();
-}
-
-void Consumer::claim_unanswered(Indexes done) {
-  claim_is_unanswered_ = true;
-  for (const std::size_t i : done) batch_[i].asked = true;
 }
 
 /// An answer that was lost is nobody's doing; one that cannot be read, say for lack of memory, may
@@ -137,26 +122,8 @@ void Consumer::give_back_claim() {
   }
   release_unheard_claim(session_.queue(), {open_claim_, open_claim_marks_}, crash,
                         retry_rule(options_));
-  if (std::exchange(claim_is_unanswered_, false)) {
-    if (late_claims_.size() == kMostLateClaims) late_claims_.erase(late_claims_.begin());
-    late_claims_.push_back(
-        {{open_claim_, open_claim_marks_}, Clock::now() + kFirstLateLook, kFirstLateLook});
-  }
   open_claim_ = 0;
   claim_refused_.clear();
-}
-
-/// A server that was stopped, or cut off, goes on where it was: with a claim that we gave up.
-void Consumer::look_for_late_claims() {
-  const TimePoint now = Clock::now();
-  for (LateClaim& late : late_claims_) {
-    if (now < late.look_at) continue;
-    loop_.enter(Phase::settling);
-    late.look_at = now + 2 * late.rested;
-    release_unheard_claim(session_.queue(), late.claim, std::nullopt, retry_rule(options_));
-    late.rested *= 2;
-  }
-  std::erase_if(late_claims_, [](const LateClaim& late) { return late.rested > kLastLateLook; });
 }
 
 std::int64_t Consumer::next_token() {

@@ -106,7 +106,6 @@ void Consumer::work() {
     give_back_claim();
     ledger_.end_claim({});
   }
-  look_for_late_claims();
   // Somebody has locked the rows of all that it did: whoever can claim is to follow.
   if (!can_claim()) pass_on_wake_up();
   if (!has_work() && !woken_ && vacuum_.take(Clock::now())) {
@@ -218,8 +217,7 @@ void Consumer::work_off_batch() {
     // After the last one the next claim may tell.
     const TimePoint ran_until = Clock::now();
     if (i + 1 < batch_.size() && ran_until >= next_telling()) {
-      look_for_late_claims();
-      settle();
+          settle();
     }
     recycling_.look(ran_until, handler_->pids());
   }

@@ -56,10 +56,7 @@ class Consumer {
   void hold(Indexes done, std::vector<Message> messages, int wanted);
   void begin_claim(int wanted, const Marks& marks, bool tells);
   bool claim_failed(Indexes done, const DatabaseError& error);
-  void claim_not_made();
-  void claim_unanswered(Indexes done);
   void give_back_claim();
-  void look_for_late_claims();
   bool can_claim() const { return batch_.size() < kMaxBatch; }
   Millis poll_interval(TimePoint now) const;
   void wait();
@@ -116,13 +113,6 @@ class Consumer {
   TimePoint tell_by_ = TimePoint::max();  ///< when it must, though the batch goes on
   bool tell_alone_ = false;               ///< what a claim was to tell along it could not
   std::string claim_refused_;             ///< why, when the answer came and could not be read
-  bool claim_is_unanswered_ = false;      ///< the session was lost before
-  struct LateClaim {
-    UnheardClaim claim;
-    TimePoint look_at;
-    Millis rested;  ///< before that look
-  };
-  std::vector<LateClaim> late_claims_;
   Clock::duration handled_for_{};  ///< the batch, by its handler
   TimePoint leased_at_;            ///< when the leases of the batch were last extended (asked)
   TimePoint try_renewal_at_;       ///< not before

@@ -215,23 +215,18 @@ void Consumer::finish(std::size_t index, TimePoint now) {
   tell_by_ = std::min(tell_by_, may_wait ? now + wait : TimePoint::min());
 }
 
-/// When to settle though the batch goes on, or to look what a claim came to that was given up.
+/// When to settle though the batch goes on.
 TimePoint Consumer::next_telling() const {
   if (!session_.connected()) {
     return loop_.draining() ? TimePoint::max()
                             : std::max(tell_by_, try_telling_at_);  // hand_back()
   }
-  TimePoint next = tell_by_;
-  for (const LateClaim& late : late_claims_) next = std::min(next, late.look_at);
-  return next;
+  return tell_by_;
 }
 
 void Consumer::tell_while_running() {
   try {
-    if (open_session_while_running()) {
-      look_for_late_claims();
-      settle();
-    }
+    if (open_session_while_running()) settle();
   } catch (const DatabaseError& error) {
     session_.drop(error);
   }
@@ -272,10 +267,6 @@ void Consumer::hand_back() {
         std::min(left, backoff_delay(failures, kHandBackRetry, kHandBackRetryMax, loop_.random())));
   }
   ledger_.end_claim({});
-  // What a claim may yet get that was given up: maintenance looks for one of them.
-  if (!late_claims_.empty()) {
-    ledger_.begin_claim(late_claims_.back().claim.token, late_claims_.back().claim.marks);
-  }
 }
 
 }  // namespace pgforeman
