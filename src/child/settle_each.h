@@ -1,7 +1,6 @@
 #pragma once
 // Settles messages so that one that the database refuses holds up no other. Fork: after.
 
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -9,19 +8,11 @@
 
 namespace pgforeman {
 
-/// What became of one message's settle.
-struct Telling {
-  std::optional<Settled> settled;
-  bool locked = false;  ///< not settled, and to be told again later
-  bool logged = false;  ///< the reason is in the log: not a lock
-};
-
 /// Settles all in one call. If the database refuses that (a trigger, say): those that are done in
-/// one call, then the others one by one, for half a second; what is left is `locked`, to be settled
-/// later. So is a message whose row is locked, or whose settle fails with an error that passes.
-/// Neither settled nor locked: refused, which is logged; its lease ends by the visibility timeout.
+/// one call, then the others one by one, for half a second; what is left is `locked`. A message that
+/// is `failed` or `refused` by itself is logged with the reason. In the order of `settlements`.
 /// Throws DatabaseError for anything else, and for a statement that took too long.
-std::vector<Telling> settle_each(Queue& queue, std::span<const Settlement> settlements,
+std::vector<Settled> settle_each(Queue& queue, std::span<const Settlement> settlements,
                                  const RetryRule& rule);
 
 }  // namespace pgforeman

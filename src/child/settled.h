@@ -26,7 +26,9 @@ inline void count_settled(Slot& slot, Settled settled) {
     case Settled::lost_lease:
       slot.lost_lease.fetch_add(1);
       break;
-    case Settled::locked:  // nothing has happened yet
+    case Settled::locked:
+    case Settled::failed:
+    case Settled::refused:
       break;
   }
 }
@@ -72,6 +74,10 @@ constexpr std::string_view to_string(Settled settled) {
       return "lost_lease";
     case Settled::locked:
       return "locked";
+    case Settled::failed:
+      return "failed";
+    case Settled::refused:
+      return "refused";
   }
   return "unknown";
 }

@@ -69,7 +69,9 @@ void log_settled(const Message& message, const std::optional<Outcome>& outcome, 
       log::warn("lease lost: somebody else holds the message, nothing was changed",
                 {{"fence", message.fence}});
       break;
-    case Settled::locked:  // settled later
+    case Settled::locked:
+    case Settled::failed:
+    case Settled::refused:
       break;
   }
 }

@@ -183,17 +183,17 @@ void Rescue::rescue(int index) {
   tools_.loop.enter(Phase::settling);
   Scoreboard& board = *tools_.context.scoreboard;
   const LedgerReading ledger = read_ledger(board.ledger(index));
-  const auto tellings = settle(ledger, board.ledger(index));
+  const auto results = settle(ledger, board.ledger(index));
   tools_.session.worked();
   if (is_given_away(index)) return;
   std::size_t locked = 0;
-  for (std::size_t i = 0; i < tellings.size(); ++i) {
-    if (tellings[i].settled) record(ledger, i, *tellings[i].settled);
-    if (tellings[i].locked) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (is_deferred(results[i])) {
       ++locked;
-    } else {
-      LedgerWriter(board.ledger(index)).settled(ledger.entries[i].index);
+      continue;
     }
+    if (results[i] != Settled::refused) record(ledger, i, results[i]);
+    LedgerWriter(board.ledger(index)).settled(ledger.entries[i].index);
   }
   // Only now: if we die in between, what was told is not taken for lost.
   board.ledger(index).asked.store(ledger.asked);
@@ -205,19 +205,17 @@ void Rescue::rescue(int index) {
                          Clock::now()});
   }
   if (locked > 0) {
-    const bool logged = std::any_of(tellings.begin(), tellings.end(),
-                                    [](const Telling& telling) { return telling.logged; });
-    put_off(index, logged ? "the database failed to settle " + std::to_string(locked) + " messages"
+    const bool failed = std::count(results.begin(), results.end(), Settled::failed) > 0;
+    put_off(index, failed ? "the database failed to settle " + std::to_string(locked) + " messages"
                           : "the rows of " + std::to_string(locked) + " messages are locked");
   } else {
     put_off_.erase(index);
     if (!is_searched(index)) free_ledger(index);
   }
-  tools_.waker.wake_for(static_cast<std::int64_t>(tellings.size() - locked));
+  tools_.waker.wake_for(static_cast<std::int64_t>(results.size() - locked));
 }
 
-/// Told neither as settled nor as locked: those wait for the visibility timeout.
-std::vector<Telling> Rescue::settle(const LedgerReading& reading, Ledger& ledger) {
+std::vector<Settled> Rescue::settle(const LedgerReading& reading, Ledger& ledger) {
   std::vector<Settlement> settlements;
   for (const auto& entry : reading.entries) {
     settlements.push_back(
@@ -225,27 +223,27 @@ std::vector<Telling> Rescue::settle(const LedgerReading& reading, Ledger& ledger
   }
   if (settlements.empty()) return {};
   ledger.asked.store(Asked::maintenance);  // for ourselves, or who replaces us, if this call fails
-  std::vector<Telling> tellings;
+  std::vector<Settled> results;
   try {
-    tellings =
+    results =
         settle_each(tools_.session.queue(), settlements, retry_rule(*tools_.context.options));
   } catch (const DatabaseError& error) {
     // An answer, and it is no: whoever finds the lease gone later must not take it for our doing.
     if (error.kind() == DatabaseError::Kind::transient) ledger.asked.store(reading.asked);
     throw;
   }
-  for (std::size_t i = 0; i < tellings.size(); ++i) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
     // What is not held any more may have been told before, by somebody who did not hear the answer
     // and did not count: by its consumer, if it was finished; by maintenance in any state.
     const auto state = reading.entries[i].state;
     const bool finished = state != LeaseState::held && state != LeaseState::running;
     const bool told =
         reading.asked == Asked::maintenance || (reading.asked == Asked::consumer && finished);
-    if (tellings[i].settled == Settled::lost_lease && told) {
-      tellings[i].settled = as_told_before(settlements[i].outcome.kind);
+    if (results[i] == Settled::lost_lease && told) {
+      results[i] = as_told_before(settlements[i].outcome.kind);
     }
   }
-  return tellings;
+  return results;
 }
 
 void Rescue::record(const LedgerReading& reading, std::size_t index, Settled settled) {

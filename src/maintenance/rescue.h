@@ -37,7 +37,7 @@ class Rescue {
  private:
   bool try_rescue(int ledger);
   void rescue(int ledger);
-  std::vector<Telling> settle(const LedgerReading& reading, Ledger& ledger);
+  std::vector<Settled> settle(const LedgerReading& reading, Ledger& ledger);
   void put_off(int ledger, const std::string& reason);
   void record(const LedgerReading& reading, std::size_t entry, Settled settled);
   bool is_orphaned(int ledger) const;

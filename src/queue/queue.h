@@ -44,8 +44,15 @@ enum class Settled {
   dead,
   released,
   lost_lease,
-  locked,  ///< not settled: another transaction has locked its row
+  locked,   ///< not settled: another transaction has locked its row
+  failed,   ///< not settled: an error that passes (settle_each only)
+  refused,  ///< not settled: the database refuses it, the lease will end (settle_each only)
 };
+
+/// It is to be settled later.
+constexpr bool is_deferred(Settled settled) {
+  return settled == Settled::locked || settled == Settled::failed;
+}
 
 /// How many a sweep moves at once, of each priority.
 inline constexpr std::int64_t kSweepMoves = 1000;

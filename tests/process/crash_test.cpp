@@ -349,7 +349,7 @@ TEST_CASE("A locked row holds up neither its consumer nor its batch, and is told
   Sql somebody(bed.conninfo);
   somebody.query("begin; select * from pgforeman.message where id = 1 for update");
   bed.go();
-  const auto line = fleet.wait_for_log("messages not settled yet, somebody has locked their rows");
+  const auto line = fleet.wait_for_log("messages not settled yet, their rows are locked");
   REQUIRE(line);
   CHECK((*line)["messages"] == "1");
   CHECK(eventually([&] { return bed.left() == 1; }));
@@ -376,7 +376,7 @@ TEST_CASE("What could not be told for a lock is told by maintenance when its con
   Sql somebody(bed.conninfo);
   somebody.query("begin; select * from pgforeman.message where id = 1 for update");
   bed.go();
-  REQUIRE(fleet.wait_for_log("messages not settled yet, somebody has locked their rows"));
+  REQUIRE(fleet.wait_for_log("messages not settled yet, their rows are locked"));
   bed.hold_again();
   bed.send(1, R"({"do": "hold"})");
   REQUIRE(bed.wait_for_runs(2));

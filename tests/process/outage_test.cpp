@@ -205,7 +205,7 @@ TEST_CASE("What could not be told is told while the next message runs", "[outage
   Sql somebody(bed.conninfo);
   somebody.query("begin; select 1 from pgforeman.message where id between 92 and 101 for update");
   REQUIRE(bed.wait_for_runs(102));
-  REQUIRE(fleet.wait_for_log("messages not settled yet, somebody has locked their rows"));
+  REQUIRE(fleet.wait_for_log("messages not settled yet, their rows are locked"));
   REQUIRE(bed.sql.number("select count(pg_terminate_backend(pid)) from pg_stat_activity"
                          " where application_name like 'pgforeman consumer 0 %'") == 1);
   REQUIRE(fleet.wait_for_log("database session failed, will keep trying"));

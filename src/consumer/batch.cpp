@@ -1,0 +1,129 @@
+#include "consumer/batch.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace pgforeman {
+namespace {
+
+// How long a message waits whose row another transaction has locked.
+constexpr Millis kDeferredFor{1000};
+constexpr Millis kDeferredForMost{10'000};
+
+}  // namespace
+
+bool Batch::any_waits() const {
+  return std::any_of(messages_.begin(), messages_.end(), [](const auto& m) { return m.waits(); });
+}
+
+bool Batch::any_in_doubt() const {
+  return std::any_of(messages_.begin(), messages_.end(),
+                     [](const auto& m) { return m.state == MessageState::in_doubt; });
+}
+
+bool Batch::any_deferred() const {
+  return std::any_of(messages_.begin(), messages_.end(),
+                     [](const auto& m) { return m.is_deferred(); });
+}
+
+std::vector<Lease> Batch::leases_from(std::size_t from) const {
+  std::vector<Lease> leases;
+  for (std::size_t i = from; i < messages_.size(); ++i) {
+    const auto state = messages_[i].state;
+    if (state == MessageState::waiting || state == MessageState::running) {
+      leases.push_back(messages_[i].message.lease);
+    }
+  }
+  return leases;
+}
+
+bool Batch::can_settle_with_claim() const {
+  if (room() == 0) return false;
+  std::optional<std::int64_t> token;
+  for (const LeasedMessage& m : messages_) {
+    if (m.waits()) return false;
+    if (!m.is_unsettled()) continue;
+    const auto its = m.message.lease.token;
+    if (m.outcome->kind != Outcome::Kind::done || m.state == MessageState::in_doubt) return false;
+    if (m.is_deferred()) return false;  // most likely its row is still locked
+    if (token.value_or(its) != its) return false;
+    token = its;
+  }
+  return messages_.empty() || token;  // else there is something to forget
+}
+
+std::vector<std::size_t> Batch::settled_with_claim() const {
+  std::vector<std::size_t> done;
+  if (!can_settle_with_claim()) return done;
+  for (std::size_t i = 0; i < messages_.size(); ++i) {
+    if (messages_[i].is_unsettled()) done.push_back(i);
+  }
+  return done;
+}
+
+void Batch::add(std::vector<Message> messages) {
+  ledger_.end_claim(messages);
+  for (auto& message : messages) messages_.emplace_back().message = std::move(message);
+}
+
+void Batch::start(std::size_t index, std::int64_t wall_ms, TimePoint deadline) {
+  change(index, MessageEvent::start).started_ms = wall_ms;
+  ledger_.start(index, wall_ms, deadline);
+}
+
+void Batch::end(std::size_t index, Outcome outcome) {
+  LeasedMessage& m = change(index, MessageEvent::end);
+  m.outcome = std::move(outcome);
+  ledger_.finish(index, *m.outcome);
+  if (m.state == MessageState::lost) ledger_.settled(index);
+}
+
+void Batch::lose(std::size_t index) {
+  if (change(index, MessageEvent::lose).state == MessageState::lost) ledger_.settled(index);
+}
+
+void Batch::unanswered(std::size_t index) {
+  change(index, MessageEvent::unanswered);
+}
+
+void Batch::defer(std::size_t index, TimePoint now) {
+  LeasedMessage& m = change(index, MessageEvent::deferred);
+  m.deferred_for = std::clamp(2 * m.deferred_for, kDeferredFor, kDeferredForMost);
+  m.settle_at = now + m.deferred_for;
+}
+
+void Batch::settled(std::size_t index) {
+  change(index, MessageEvent::settled).outcome.reset();
+  ledger_.settled(index);
+}
+
+bool Batch::forget_settled() {
+  std::vector<std::size_t> kept;
+  for (std::size_t i = 0; i < messages_.size(); ++i) {
+    if (messages_[i].waits() || messages_[i].runs()) return false;
+    if (messages_[i].is_unsettled()) kept.push_back(i);
+  }
+  if (kept.size() == messages_.size()) return true;
+  for (std::size_t to = 0; to < kept.size(); ++to) {
+    if (kept[to] != to) messages_[to] = std::move(messages_[kept[to]]);
+  }
+  messages_.erase(messages_.begin() + static_cast<std::ptrdiff_t>(kept.size()), messages_.end());
+  ledger_.keep(kept);
+  return true;
+}
+
+LeasedMessage& Batch::change(std::size_t index, MessageEvent event) {
+  LeasedMessage& m = messages_.at(index);
+  const auto next = next_state(m.state, event);
+  if (!next) {
+    throw std::logic_error("message " + std::to_string(m.message.lease.id) + " is " +
+                           std::string(to_string(m.state)) + ": event '" +
+                           std::string(to_string(event)) + "' cannot happen");
+  }
+  m.state = *next;
+  return m;
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,87 @@
+#pragma once
+// The messages that a consumer has leased, in the order in which they run; several may run at once.
+// Every change of a message's state goes through next_state() and into the ledger, so that the
+// consumer's death leaves behind what it held. Owned by one consumer. Fork: after.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+#include "consumer/message_state.h"
+#include "pgforeman/message.h"
+#include "scoreboard/ledger.h"
+
+namespace pgforeman {
+
+struct LeasedMessage {
+  Message message;
+  MessageState state = MessageState::waiting;
+  std::int64_t started_ms = 0;     ///< wall clock; 0: not started
+  std::optional<Outcome> outcome;  ///< once it has ended
+  TimePoint settle_at{};           ///< deferred: not before
+  Millis deferred_for{0};          ///< the last time; 0: never
+
+  bool waits() const { return state == MessageState::waiting; }
+  bool runs() const {
+    return state == MessageState::running || state == MessageState::running_lost;
+  }
+  bool is_lost() const {
+    return state == MessageState::running_lost || state == MessageState::lost;
+  }
+  bool is_unsettled() const {
+    return state == MessageState::ended || state == MessageState::in_doubt;
+  }
+  bool is_deferred() const { return is_unsettled() && deferred_for > Millis{0}; }
+};
+
+class Batch {
+ public:
+  using Indexes = std::span<const std::size_t>;
+
+  explicit Batch(LedgerWriter& ledger) : ledger_(ledger) {}
+
+  std::size_t size() const { return messages_.size(); }
+  bool empty() const { return messages_.empty(); }
+  /// How many more may be claimed.
+  int room() const { return static_cast<int>(kMaxBatch - messages_.size()); }
+  const LeasedMessage& operator[](std::size_t index) const { return messages_[index]; }
+  std::span<const LeasedMessage> all() const { return messages_; }
+  bool any_waits() const;
+  bool any_in_doubt() const;
+  bool any_deferred() const;
+  /// The leases that a renewal extends, from `from` on: of messages that wait or run.
+  std::vector<Lease> leases_from(std::size_t from) const;
+
+  /// True if every unsettled message is done and from one claim, none is in doubt or deferred, and
+  /// none waits: then the next claim can settle them in its own transaction. Also true if nothing
+  /// is held.
+  bool can_settle_with_claim() const;
+  /// These messages; empty if it cannot.
+  std::vector<std::size_t> settled_with_claim() const;
+
+  // Changes. Each throws std::logic_error if the message's state does not allow it: a bug.
+
+  /// What a claim returned; also ends the claim in the ledger.
+  void add(std::vector<Message> messages);
+  /// `deadline`: the leases are renewed until then at most.
+  void start(std::size_t index, std::int64_t wall_ms, TimePoint deadline);
+  void end(std::size_t index, Outcome outcome);
+  void lose(std::size_t index);
+  void unanswered(std::size_t index);
+  /// Waits 1, 2, 4 ... 10 s before the next settle, as that may wait for the lock.
+  void defer(std::size_t index, TimePoint now);
+  void settled(std::size_t index);
+  /// Forgets what is settled or lost. False, and nothing is forgotten: a message waits or runs.
+  bool forget_settled();
+
+ private:
+  LeasedMessage& change(std::size_t index, MessageEvent event);
+
+  LedgerWriter& ledger_;
+  std::vector<LeasedMessage> messages_;
+};
+
+}  // namespace pgforeman

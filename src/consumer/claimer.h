@@ -1,0 +1,61 @@
+#pragma once
+// Claims messages for a consumer; in the same transaction it settles what is done. Fork: after.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "consumer/handler_watch.h"
+#include "consumer/lease_keeper.h"
+#include "consumer/settler.h"
+#include "consumer/tools.h"
+#include "scoreboard/claim_turns.h"
+
+namespace pgforeman {
+
+/// What a claim came to.
+struct Claimed {
+  bool made = false;  ///< false: no claim was made; try again, after a settle
+  int wanted = 0, got = 0;
+
+  bool found_all() const { return made && got == wanted; }
+};
+
+class Claimer {
+ public:
+  Claimer(const ConsumerTools& tools, Settler& settler, LeaseKeeper& leases,
+          const HandlerWatch& watch)
+      : tools_(tools), settler_(settler), leases_(leases), watch_(watch) {}
+
+  /// Claims into the batch. Throws DatabaseError; then the claim may be open.
+  Claimed claim();
+  /// A claim was sent, and what it got is unknown.
+  bool has_open_claim() const { return open_.has_value(); }
+  /// Hands back what an open claim got. Throws DatabaseError when another session may do better.
+  void give_back_open_claim();
+  /// The last claim got something, but less than it wanted, within the last 2 ms, and so much is
+  /// sent that maintenance looks each 2 ms: another claim now would find next to nothing. True once.
+  bool just_emptied();
+
+ private:
+  struct OpenClaim {
+    std::int64_t token = 0;
+    Marks marks{};        ///< from where it looks
+    std::string refused;  ///< why, when the answer came and could not be read
+  };
+
+  std::optional<ClaimTurn> wait_for_turn();
+  bool settles_first(Batch::Indexes done, const DatabaseError& error);
+  std::int64_t next_token();
+
+  const ConsumerTools& tools_;
+  Settler& settler_;
+  LeaseKeeper& leases_;
+  const HandlerWatch& watch_;
+  std::optional<OpenClaim> open_;
+  std::uint64_t claims_ = 0;
+  bool got_less_ = false;
+};
+
+}  // namespace pgforeman

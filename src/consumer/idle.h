@@ -1,0 +1,35 @@
+#pragma once
+// How an idle consumer waits: for a wake-up, for its own poll, or for a settle that is due.
+// Fork: after.
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
+
+#include "consumer/tools.h"
+
+namespace pgforeman {
+
+class Idle {
+ public:
+  explicit Idle(const ConsumerTools& tools);
+
+  /// Waits until it is time for a claim, `due` passes, a drain begins, or `stop` returns true.
+  /// `can_claim`: else wake-ups are left to others. `look` is called at least every 2 s.
+  void wait(bool can_claim, TimePoint due, const std::function<bool()>& stop,
+            const std::function<void(TimePoint now)>& look);
+  /// The last wait ended by a wake-up or a poll for the whole fleet, and no claim followed yet.
+  bool is_woken() const { return woken_; }
+  /// A claim followed.
+  void follow() { woken_ = false; }
+  /// It cannot follow: another idle consumer is woken.
+  void pass_on();
+
+ private:
+  TimePoint next_poll(TimePoint since, TimePoint now, double jitter) const;
+
+  const ConsumerTools& tools_;
+  boost::asio::posix::stream_descriptor bell_;
+  bool woken_ = false;
+};
+
+}  // namespace pgforeman

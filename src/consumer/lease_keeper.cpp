@@ -1,0 +1,66 @@
+#include "consumer/lease_keeper.h"
+
+#include <algorithm>
+
+#include "child/settled.h"
+#include "consumer/settle_log.h"
+
+namespace pgforeman {
+namespace {
+
+// While a handler runs without a session, how often a new one is tried for the next renewal.
+constexpr Millis kReconnectToRenew{1000};
+
+}  // namespace
+
+void LeaseKeeper::check(std::size_t index, TimePoint now) {
+  note_lost(index);
+  if (!tools_.batch[index].is_lost() && is_old(now)) renew(index);
+}
+
+void LeaseKeeper::look_after(std::size_t running) {
+  note_lost(running);
+  const TimePoint now = Clock::now();
+  if (tools_.batch[running].is_lost() || !is_old(now) || now < try_at_) return;
+  try {
+    if (tools_.connect_while_running()) renew(running);
+  } catch (const DatabaseError& error) {
+    tools_.session.drop(error);
+  }
+  try_at_ = Clock::now() + kReconnectToRenew;
+}
+
+/// Half of the lease is over, and maintenance, which renews at a third of it, has not.
+bool LeaseKeeper::is_old(TimePoint now) {
+  if (const auto renewed = tools_.ledger.renewed(leased_at_, now)) leased_at_ = *renewed;
+  return now - leased_at_ > tools_.options.visibility_timeout / 2;
+}
+
+/// What maintenance found out when it renewed the lease.
+void LeaseKeeper::note_lost(std::size_t index) {
+  if (!tools_.batch[index].is_lost() && tools_.ledger.lost(index)) lose(index);
+}
+
+/// Extends what has not ended, from `from` on.
+void LeaseKeeper::renew(std::size_t from) {
+  const auto leases = tools_.batch.leases_from(from);
+  const TimePoint asked_at = Clock::now();
+  const auto lost = tools_.session.queue().renew(leases, tools_.options.visibility_timeout);
+  leased_at_ = asked_at;
+  tools_.session.worked();
+  for (std::size_t i = from; i < tools_.batch.size(); ++i) {
+    const LeasedMessage& m = tools_.batch[i];
+    const bool held = m.waits() || m.state == MessageState::running;
+    if (held && std::find(lost.begin(), lost.end(), m.message.lease.id) != lost.end()) lose(i);
+  }
+}
+
+void LeaseKeeper::lose(std::size_t index) {
+  tools_.batch.lose(index);
+  count_cause(tools_.fleet(), Cause::lease_lost);
+  count_settled(tools_.loop.slot().slot(), Settled::lost_lease);
+  log_settled(tools_.batch[index].message, std::nullopt, Settled::lost_lease,
+              retry_rule(tools_.options));
+}
+
+}  // namespace pgforeman

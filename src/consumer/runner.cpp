@@ -1,0 +1,229 @@
+#include "consumer/runner.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <functional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "base/backoff.h"
+#include "base/byte_size.h"
+#include "base/log.h"
+#include "base/origin.h"
+#include "base/resident.h"
+#include "base/signals.h"
+#include "consumer/run_end.h"
+#include "scoreboard/phase_limits.h"
+
+namespace pgforeman {
+namespace {
+
+constexpr Millis kHandlerBackoff{100};
+constexpr Millis kHandlerBackoffMax{10000};
+// How often a consumer looks whether the running message is still its own; less for short leases.
+constexpr Millis kLeaseLook{1000};
+// And whether its handler holds too much memory, where there is a limit.
+constexpr Millis kMemoryLook{500};
+
+std::int64_t wall_ms() {
+  return std::chrono::duration_cast<Millis>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::unique_ptr<Handler> make_handler(boost::asio::io_context& io, const Options& options,
+                                      LedgerWriter& ledger, StartNews news) {
+  if (options.handler_mode == HandlerMode::noop) return make_noop_handler();
+  HandlerSettings settings{options.handler_argv,
+                           options.handler_environment,
+                           options.queue,
+                           options.handler_timeout,
+                           options.handler_stop_grace,
+                           [&ledger](std::string_view chunk) { ledger.add_stderr(chunk); },
+                           number_of(options.handler_stop_signal)};
+  settings.start_news = std::move(news);
+  // With it what a handler started is known as ours, wherever it goes.
+  if (auto fleet = fleet_variable(); !fleet.empty()) settings.environment.push_back(fleet);
+  return options.handler_mode == HandlerMode::jsonl ? make_jsonl_handler(io, std::move(settings))
+                                                    : make_exec_handler(io, std::move(settings));
+}
+
+/// Its process with all that descends from it, also what came to this consumer as an orphan.
+void look_at_memory(Handler& handler, std::int64_t most) {
+  const std::int64_t held = resident_bytes_of_tree(::getpid()) - resident_bytes(::getpid());
+  if (held <= most) return;
+  handler.kill_for_memory("held " + std::to_string(held >> 20U) + " MiB of memory, above " +
+                          format_byte_size({most}) + " (HANDLER_MAX_MEMORY)");
+}
+
+}  // namespace
+
+Runner::Runner(const ConsumerTools& tools, Settler& settler, LeaseKeeper& leases,
+               HandlerWatch& watch)
+    : tools_(tools),
+      settler_(settler),
+      leases_(leases),
+      watch_(watch),
+      recycling_(tools.context),
+      handler_(make_handler(tools.loop.io(), tools.options, tools.ledger, watch.start_news())) {
+  tools_.loop.on_child_exit([this](ChildExit exit) {
+    exit.out_of_memory = exit.signal == SIGKILL && oom_.explains_kill();
+    handler_->on_exit(exit);
+  });
+}
+
+bool Runner::open(const std::function<void()>& before_wait) {
+  ChildLoop& loop = tools_.loop;
+  if (const int failures = handler_->failed_starts(); failures > failed_starts_) {
+    failed_starts_ = failures;
+    const Millis delay =
+        backoff_delay(failures - 1, kHandlerBackoff, kHandlerBackoffMax, loop.random());
+    log::warn("the handler keeps failing at its start, waiting before the next message",
+              {{"failures", failures}, {"wait_ms", delay.count()}});
+    const TimePoint until = Clock::now() + delay;
+    before_wait();
+    while (Clock::now() < until) {
+      if (loop.draining()) return false;
+      loop.enter(Phase::waiting);
+      loop.run_until([] { return false; }, std::min(until, Clock::now() + kLongestSilence));
+    }
+  } else if (failures == 0) {
+    failed_starts_ = 0;
+  }
+  try {
+    handler_->open();
+    return true;
+  } catch (const std::system_error& error) {
+    log::error("the handler cannot be started", {{"error", error.what()}});
+    before_wait();
+    return false;
+  }
+}
+
+bool Runner::held_long_enough() const {
+  // Only what its handler takes counts: where the database or the processors are busy, others would
+  // be no faster.
+  return tools_.batch_size.is_auto() && handled_for_ >= BatchSize::kHoldFor;
+}
+
+void Runner::run(std::size_t index) {
+  const LeasedMessage& m = tools_.batch[index];
+  const Options& options = tools_.options;
+  const log::MessageScope scope(m.message.lease.id, m.message.attempt);
+  const TimePoint started_at = Clock::now();
+  tools_.batch.start(index, wall_ms(),
+                     started_at + options.handler_timeout + options.handler_stop_grace);
+  tools_.loop.slot().set_message(m.message.lease.id, m.message.attempt);
+  tools_.loop.enter(Phase::running, started_at);
+  oom_.refresh(started_at);
+  Outcome outcome = handle(index, started_at);
+  const auto took = Clock::now() - started_at;
+  handled_for_ += took;
+  tools_.loop.slot().count_handler_time(took);
+  tools_.batch_size.handled(took);
+  const bool released = outcome.kind == Outcome::Kind::released;
+  const bool not_started = released && outcome.evidence.cause == Cause::none;
+  // With a delay that grows with its claims: should it be this message that keeps the handler from
+  // starting, others get their turn.
+  if (not_started) {
+    const auto claims = static_cast<int>(std::clamp<std::int64_t>(m.message.fence, 1, 60));
+    outcome.after = backoff_delay(claims - 1, options.retry_backoff, options.retry_backoff_max,
+                                  tools_.loop.random());
+  }
+  watch_.judge(m.message, outcome, not_started);
+  if (!released) recycling_.count_message();
+  if (not_started) log::error("the handler cannot be started", {{"error", outcome.error}});
+  settler_.end(index, std::move(outcome));
+  clean_up_strangers();
+}
+
+Outcome Runner::handle(std::size_t index, TimePoint started_at) {
+  ChildLoop& loop = tools_.loop;
+  std::optional<Outcome> outcome;
+  handler_->run(tools_.batch[index].message, [&](Outcome made) { outcome = std::move(made); });
+  if (const auto pids = handler_->pids(); !pids.empty()) tools_.ledger.set_handler(pids.front());
+  const auto finished = [&] { return outcome.has_value(); };
+  const std::int64_t most_memory = tools_.options.handler_max_memory.bytes;
+  const Millis look = std::min(most_memory > 0 ? kMemoryLook : kLeaseLook,
+                               tools_.options.visibility_timeout / 6);
+  bool stopped = false;
+  bool hurried = false;
+  bool lost = false;
+  bool released_rest = false;
+  const TimePoint hold_rest_until = tools_.batch_size.is_auto()
+                                        ? started_at + (BatchSize::kHoldFor - handled_for_)
+                                        : TimePoint::max();
+  while (!outcome) {
+    const TimePoint begin = Clock::now();
+    if (!released_rest && (loop.draining() || begin >= hold_rest_until)) {
+      released_rest = true;
+      settler_.release_waiting();
+    }
+    if (begin >= settler_.due()) settler_.settle_while_running();
+    TimePoint next = std::min(begin + look, settler_.due());
+    if (!released_rest) next = std::min(next, hold_rest_until);
+    if (loop.draining() && !stopped) next = std::min(next, loop.drain_deadline());
+    loop.run_until(finished, next);
+    if (outcome) break;
+    const TimePoint now = Clock::now();
+    const bool hurries = loop.hurried() && !hurried;
+    if (loop.draining() && (!stopped || hurries) && now >= loop.drain_deadline()) {
+      handler_->stop(StopReason::shutdown, loop.stop_grace());
+      stopped = true;
+      hurried = loop.hurried();
+    }
+    if (most_memory > 0) look_at_memory(*handler_, most_memory);
+    leases_.look_after(index);
+    if (tools_.batch[index].is_lost() && !lost) {
+      lost = true;
+      handler_->stop(StopReason::lease_lost, tools_.options.handler_stop_grace);
+    }
+  }
+  return judged(std::move(*outcome), started_at);
+}
+
+/// How a process ended is no answer when a signal from outside may have reached it: see run_end.h.
+Outcome Runner::judged(Outcome outcome, TimePoint started_at) {
+  if (!is_by_exit(outcome)) return outcome;
+  ChildLoop& loop = tools_.loop;
+  const TimePoint ended_at = Clock::now();
+  loop.read_signals();
+  for (;;) {
+    RunEnd end{started_at, ended_at, loop.signalled_at(), std::nullopt};
+    if (loop.draining()) end.drains_since = loop.drains_since();
+    end.fleet_stops = tools_.fleet().ends_at_ms.load() != 0;
+    end.stop_signal = number_of(tools_.options.handler_stop_signal);
+    const Ruling ruling = rule_on(outcome, end, Clock::now());
+    if (ruling.kind == Ruling::Kind::stands) return outcome;
+    if (ruling.kind != Ruling::Kind::wait) return ruled(std::move(outcome), ruling.kind);
+    loop.run_until([&] { return loop.signalled_at() != end.signalled_at; }, ruling.until);
+  }
+}
+
+void Runner::close() {
+  handler_->close();
+  const auto gone = [this] { return handler_->pids().empty(); };
+  const TimePoint now = Clock::now();
+  const TimePoint patience = now + tools_.options.handler_stop_grace;
+  while (!gone() && Clock::now() < patience) {
+    // Less only where the fleet's own grace is over; a QUIT may move that while we wait.
+    const TimePoint until = std::max(tools_.loop.drain_deadline(), now) + tools_.loop.stop_grace();
+    if (Clock::now() >= until) break;
+    tools_.loop.run_until(gone, std::min(until, patience));
+  }
+  handler_.reset();
+  kill_strangers({});
+}
+
+/// A descendant that left its process group comes to this process as an orphan. A long-lived
+/// handler's own children are its own business until it ends.
+void Runner::clean_up_strangers() {
+  if (tools_.options.handler_mode == HandlerMode::noop) return;
+  const auto keep = handler_->pids();
+  if (!keep.empty() || !has_children()) return;
+  for (const auto& exit : kill_strangers(keep)) handler_->on_exit(exit);
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,58 @@
+#pragma once
+// Runs a consumer's messages by its handler, one at a time, and looks after handler and leases while
+// one runs. Owns the handler. Fork: after.
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "base/child_exit.h"
+#include "base/oom_kills.h"
+#include "consumer/handler_watch.h"
+#include "consumer/lease_keeper.h"
+#include "consumer/recycling.h"
+#include "consumer/settler.h"
+#include "consumer/tools.h"
+#include "handlers/handler.h"
+
+namespace pgforeman {
+
+class Runner {
+ public:
+  Runner(const ConsumerTools& tools, Settler& settler, LeaseKeeper& leases, HandlerWatch& watch);
+
+  /// Starts a long-lived handler unless it runs. False when it does not start: try again later.
+  /// Waits with a backoff first if its last start failed; `before_wait` is called before that.
+  bool open(const std::function<void()>& before_wait);
+  /// A start of the handler failed since the last open().
+  bool fails_to_start() const { return handler_->failed_starts() > failed_starts_; }
+  /// It failed once or more in a row.
+  bool is_failing() const { return handler_->failed_starts() > 0; }
+  /// Runs the message until it has an outcome.
+  void run(std::size_t index);
+  /// BATCH=auto: the handler has worked on the batch for so long that others get the rest of it.
+  bool held_long_enough() const;
+  /// A new batch was claimed.
+  void begin_batch() { handled_for_ = {}; }
+  /// Between messages: measures whether this child holds more than MAX_MEMORY.
+  void look_at_limits(TimePoint now) { recycling_.look(now, handler_->pids()); }
+  /// The end of a long-lived handler, and of all that handlers left behind.
+  void close();
+
+ private:
+  Outcome handle(std::size_t index, TimePoint started_at);
+  Outcome judged(Outcome outcome, TimePoint started_at);
+  void clean_up_strangers();
+
+  const ConsumerTools& tools_;
+  Settler& settler_;
+  LeaseKeeper& leases_;
+  HandlerWatch& watch_;
+  OomWatch oom_;
+  Recycling recycling_;
+  std::unique_ptr<Handler> handler_;
+  int failed_starts_ = 0;          ///< in a row, as of the last open()
+  Clock::duration handled_for_{};  ///< the batch, by its handler
+};
+
+}  // namespace pgforeman

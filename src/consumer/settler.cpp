@@ -1,0 +1,162 @@
+#include "consumer/settler.h"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/backoff.h"
+#include "base/log.h"
+#include "child/settle_each.h"
+#include "child/settled.h"
+#include "consumer/settle_log.h"
+
+namespace pgforeman {
+namespace {
+
+// A connect that gets no answer takes as long, and the handler is not looked after meanwhile.
+constexpr Millis kReconnectToSettle{5000};
+
+}  // namespace
+
+bool ConsumerTools::connect_while_running() const {
+  if (session.connected()) return true;
+  loop.enter(Phase::running);
+  return session.try_connect();
+}
+
+void Settler::end(std::size_t index, Outcome outcome) {
+  const auto kind = outcome.kind;
+  tools_.batch.end(index, std::move(outcome));
+  if (tools_.batch[index].is_lost()) return;  // nothing to settle
+  // Where rows are locked each call may take long.
+  const bool may_wait = tools_.batch_size.are_brief() || tools_.batch.any_deferred();
+  timing_.ended(kind, may_wait, Clock::now());
+}
+
+void Settler::release_waiting() {
+  std::size_t released = 0;
+  for (std::size_t i = 0; i < tools_.batch.size(); ++i) {
+    if (!tools_.batch[i].waits()) continue;
+    end(i, Outcome{Outcome::Kind::released});
+    ++released;
+  }
+  if (released == 0) return;
+  log::write(tools_.loop.draining() ? log::Level::info : log::Level::debug,
+             "unstarted messages released", {{"messages", released}});
+}
+
+void Settler::settle() {
+  const Batch& batch = tools_.batch;
+  const TimePoint now = Clock::now();
+  // All deferred ones together, not each when it is due: a call may wait for each lock.
+  const bool deferred_too =
+      tools_.loop.draining() ||
+      std::any_of(batch.all().begin(), batch.all().end(),
+                  [&](const auto& m) { return m.is_deferred() && m.settle_at <= now; });
+  std::vector<Settlement> settlements;
+  std::vector<std::size_t> indexes;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (!batch[i].is_unsettled() || (batch[i].is_deferred() && !deferred_too)) continue;
+    settlements.push_back({batch[i].message.lease,
+                           *batch[i].outcome,
+                           {tools_.context.slot, batch[i].started_ms}});
+    indexes.push_back(i);
+  }
+  std::size_t settled = 0;
+  if (!settlements.empty()) {
+    tools_.loop.enter(Phase::settling);
+    const auto results = ask(settlements, indexes);
+    for (std::size_t i = 0; i < indexes.size(); ++i) {
+      apply(indexes[i], results[i]);
+      if (!is_deferred(results[i])) ++settled;
+    }
+    // Only now: if the consumer dies in between, what was settled is not taken for lost.
+    if (!batch.any_in_doubt()) tools_.ledger.answered();
+    if (const auto locked = std::count(results.begin(), results.end(), Settled::locked)) {
+      log::warn("messages not settled yet, their rows are locked", {{"messages", locked}});
+    }
+    // Maintenance finds out when a retry is due; unless called it looks every 1.2 s.
+    if (std::find(results.begin(), results.end(), Settled::retried) != results.end()) {
+      ::eventfd_write(tools_.context.call_fd, 1);
+    }
+  }
+  alone_ = false;
+  finish(settled);
+}
+
+/// One call; when its answer is lost, what it may have done is known to the next one.
+std::vector<Settled> Settler::ask(std::span<const Settlement> settlements,
+                                  Batch::Indexes indexes) {
+  tools_.ledger.ask();
+  std::vector<Settled> results;
+  try {
+    results = settle_each(tools_.session.queue(), settlements, retry_rule(tools_.options));
+  } catch (const DatabaseError& error) {
+    if (error.kind() == DatabaseError::Kind::connection) {
+      for (const std::size_t i : indexes) tools_.batch.unanswered(i);
+    } else if (!tools_.batch.any_in_doubt()) {
+      tools_.ledger.answered();  // with an error
+    }
+    throw;
+  }
+  tools_.session.worked();
+  for (std::size_t i = 0; i < indexes.size(); ++i) {
+    const LeasedMessage& m = tools_.batch[indexes[i]];
+    if (results[i] == Settled::lost_lease && m.state == MessageState::in_doubt) {
+      results[i] = as_told_before(m.outcome->kind);
+    }
+  }
+  return results;
+}
+
+void Settler::apply(std::size_t index, Settled settled) {
+  if (is_deferred(settled)) return tools_.batch.defer(index, Clock::now());
+  const LeasedMessage& m = tools_.batch[index];
+  if (settled != Settled::refused) {
+    count_settled(tools_.loop.slot().slot(), settled);
+    count_cause(tools_.fleet(),
+                settled == Settled::lost_lease ? Cause::lease_lost : m.outcome->evidence.cause);
+    log_settled(m.message, m.outcome, settled, retry_rule(tools_.options));
+    if (settled == Settled::done) log_first_done(tools_.fleet(), m.message, m.started_ms);
+  }
+  tools_.batch.settled(index);
+}
+
+void Settler::finish(std::size_t settled) {
+  vacuum_.count(settled);
+  TimePoint next = TimePoint::max();
+  for (const LeasedMessage& m : tools_.batch.all()) {
+    if (m.is_unsettled()) next = std::min(next, m.settle_at);
+  }
+  timing_.settled(next);
+  if (tools_.batch.forget_settled()) tools_.loop.slot().clear_message();
+}
+
+std::vector<std::size_t> Settler::with_claim() const {
+  return alone_ ? std::vector<std::size_t>{} : tools_.batch.settled_with_claim();
+}
+
+void Settler::settled_with_claim(Batch::Indexes indexes) {
+  for (const std::size_t i : indexes) apply(i, Settled::done);
+  tools_.ledger.answered();
+  finish(indexes.size());
+}
+
+TimePoint Settler::due() const {
+  if (tools_.session.connected()) return timing_.due();
+  // Without a session in a drain: the end of the drain settles.
+  return tools_.loop.draining() ? TimePoint::max() : std::max(timing_.due(), try_at_);
+}
+
+void Settler::settle_while_running() {
+  try {
+    if (tools_.connect_while_running()) settle();
+  } catch (const DatabaseError& error) {
+    tools_.session.drop(error);
+  }
+  try_at_ = Clock::now() + backoff_delay(0, kReconnectToSettle, kReconnectToSettle, tools_.loop.random());
+  tools_.loop.enter(Phase::running);
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,26 @@
+#pragma once
+// What the parts of a consumer work with. Each reference outlives them. Fork: after.
+
+#include "child/child_loop.h"
+#include "child/session.h"
+#include "consumer/batch.h"
+#include "consumer/batch_size.h"
+
+namespace pgforeman {
+
+struct ConsumerTools {
+  const ChildContext& context;
+  const Options& options;
+  ChildLoop& loop;
+  Session& session;
+  LedgerWriter& ledger;
+  Batch& batch;
+  BatchSize& batch_size;
+
+  FleetBoard& fleet() const { return context.scoreboard->fleet(); }
+  /// True when the session is connected, after one try to open it. The phase stays `running`: the
+  /// time of the connect is not held against the message.
+  bool connect_while_running() const;
+};
+
+}  // namespace pgforeman

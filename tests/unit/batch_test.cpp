@@ -1,0 +1,143 @@
+#include "consumer/batch.h"
+
+#include <memory>
+#include <string>
+
+#include "support/catch.h"
+
+using namespace pgforeman;
+using namespace std::chrono_literals;
+
+namespace {
+
+const TimePoint kNow{1'000'000ms};
+
+Outcome outcome(Outcome::Kind kind) {
+  return Outcome{kind};
+}
+
+struct Fixture {
+  /// As after claims under these tokens, of one message each; ids begin at 1.
+  explicit Fixture(std::initializer_list<std::int64_t> tokens) {
+    std::int64_t id = 0;
+    for (const auto token : tokens) {
+      Message message;
+      message.lease = {++id, token};
+      writer.begin_claim(token, {});
+      batch.add({message});
+    }
+  }
+  /// The ledger's entries by their states, in the order of the batch.
+  std::string in_ledger() const {
+    std::string text;
+    for (const auto& entry : read_ledger(*ledger).entries) {
+      text += std::to_string(entry.lease.id) + ":" +
+              std::to_string(static_cast<int>(entry.state)) + " ";
+    }
+    return text;
+  }
+  std::unique_ptr<Ledger> ledger = std::make_unique<Ledger>();
+  LedgerWriter writer{*ledger};
+  Batch batch{writer};
+};
+
+std::string state_in_ledger(std::int64_t id, LeaseState state) {
+  return std::to_string(id) + ":" + std::to_string(static_cast<int>(state)) + " ";
+}
+
+}  // namespace
+
+TEST_CASE("What is done of one claim can be settled with the next one", "[batch]") {
+  using Kind = Outcome::Kind;
+  Fixture f({7, 7});
+  CHECK_FALSE(f.batch.can_settle_with_claim());  // both wait
+  f.batch.start(0, 1, kNow);
+  f.batch.end(0, outcome(Kind::done));
+  CHECK_FALSE(f.batch.can_settle_with_claim());  // one still waits
+  f.batch.start(1, 1, kNow);
+
+  SECTION("when all are done") {
+    f.batch.end(1, outcome(Kind::done));
+    CHECK(f.batch.settled_with_claim() == std::vector<std::size_t>{0, 1});
+  }
+  SECTION("and what is lost does not matter") {
+    f.batch.lose(1);
+    f.batch.end(1, outcome(Kind::retry));
+    CHECK(f.batch.settled_with_claim() == std::vector<std::size_t>{0});
+  }
+  SECTION("but nothing when one failed") {
+    f.batch.end(1, outcome(Kind::retry));
+    CHECK_FALSE(f.batch.can_settle_with_claim());
+    CHECK(f.batch.settled_with_claim().empty());
+  }
+  SECTION("nor when one is in doubt") {
+    f.batch.end(1, outcome(Kind::done));
+    f.batch.unanswered(1);
+    CHECK_FALSE(f.batch.can_settle_with_claim());
+  }
+  SECTION("nor when a row is locked") {
+    f.batch.end(1, outcome(Kind::done));
+    f.batch.defer(1, kNow);
+    CHECK_FALSE(f.batch.can_settle_with_claim());
+  }
+}
+
+TEST_CASE("What is done of two claims is settled by itself", "[batch]") {
+  Fixture f({7, 8});
+  for (const std::size_t i : {0, 1}) {
+    f.batch.start(i, 1, kNow);
+    f.batch.end(i, outcome(Outcome::Kind::done));
+  }
+  CHECK_FALSE(f.batch.can_settle_with_claim());
+}
+
+TEST_CASE("Several messages of a batch may run at once", "[batch]") {
+  Fixture f({7, 7, 7});
+  f.batch.start(0, 1, kNow);
+  f.batch.start(2, 1, kNow);
+  CHECK(f.batch.any_waits());
+  CHECK(f.batch.leases_from(0).size() == 3);
+  f.batch.end(2, outcome(Outcome::Kind::done));
+  CHECK(f.batch.leases_from(0).size() == 2);
+  CHECK(f.in_ledger() == state_in_ledger(1, LeaseState::running) +
+                             state_in_ledger(2, LeaseState::held) +
+                             state_in_ledger(3, LeaseState::done));
+  f.batch.settled(2);
+  CHECK_FALSE(f.batch.forget_settled());
+  CHECK(f.batch.size() == 3);
+}
+
+TEST_CASE("A batch forgets what is over, and keeps the rest in its order", "[batch]") {
+  Fixture f({7, 7, 7, 7});
+  for (const std::size_t i : {0, 1, 2}) f.batch.end(i, outcome(Outcome::Kind::released));
+  f.batch.lose(3);
+  f.batch.settled(1);
+  f.batch.defer(2, kNow);
+  CHECK(f.batch.forget_settled());
+  REQUIRE(f.batch.size() == 2);
+  CHECK(f.batch[0].message.lease.id == 1);
+  CHECK(f.batch[1].message.lease.id == 3);
+  CHECK(f.in_ledger() == state_in_ledger(1, LeaseState::released) +
+                             state_in_ledger(3, LeaseState::released));
+  f.batch.settled(0);
+  f.batch.settled(1);
+  CHECK(f.batch.forget_settled());
+  CHECK(f.batch.empty());
+  CHECK(f.in_ledger().empty());
+}
+
+TEST_CASE("A locked row is settled after ever longer waits", "[batch]") {
+  Fixture f({7});
+  f.batch.end(0, outcome(Outcome::Kind::released));
+  for (const Millis wait : {1000ms, 2000ms, 4000ms, 8000ms, 10'000ms, 10'000ms}) {
+    f.batch.defer(0, kNow);
+    CHECK(f.batch[0].settle_at == kNow + wait);
+  }
+}
+
+TEST_CASE("What cannot happen to a message is a bug", "[batch]") {
+  Fixture f({7});
+  CHECK_THROWS_WITH(f.batch.settled(0), "message 1 is waiting: event 'settled' cannot happen");
+  f.batch.start(0, 1, kNow);
+  CHECK_THROWS_WITH(f.batch.start(0, 1, kNow), "message 1 is running: event 'start' cannot happen");
+}
