@@ -20,8 +20,9 @@ RUN cmake --preset release -DPGFOREMAN_TESTS=OFF \
 FROM debian:bookworm-slim
 # What the binary links, and certificates for sslmode=verify-full.
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends ca-certificates libfmt9 libpq5 libpqxx-6.4 \
-      libprometheus-cpp-core1.0 libspdlog1.10 \
+ && apt-get install --yes --no-install-recommends ca-certificates \
+      libboost-program-options1.74.0 libfmt9 libpq5 libpqxx-6.4 libprometheus-cpp-core1.0 \
+      libspdlog1.10 \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
 # libpq wants its user to have a name; Kubernetes wants a number to see that it is not root.
 RUN groupadd --gid 10001 pgforeman \

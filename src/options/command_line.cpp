@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
+#include <boost/program_options/options_description.hpp>
+#include <boost/program_options/parsers.hpp>
 #include <string_view>
 
 #include "base/nearest.h"
@@ -13,115 +14,114 @@
 namespace pgforeman {
 namespace {
 
-std::string names_of(Commands commands) {
-  std::string text;
-  for (std::size_t i = 0; i < std::size(kCommandNames); ++i) {
-    if ((commands & (1U << i)) == 0) continue;
-    text += fmt::format("{}`{}`", text.empty() ? "" : ", ", kCommandNames[i]);
-  }
-  return text;
+namespace po = boost::program_options;
+
+/// Program_options throws at `--name=`, and takes `--=value` for a plain word.
+std::vector<po::option> odd_equals(std::vector<std::string>& words) {
+  const std::string word = words.front();
+  const std::size_t equals = word.find('=');
+  if (!word.starts_with("--") || (equals != 2 && equals != word.size() - 1)) return {};
+  po::option option(equals == 2 ? word : word.substr(2, equals - 2), {word.substr(equals + 1)});
+  option.original_tokens = {word};
+  words.erase(words.begin());
+  return {option};
 }
 
-class Splitter {
+class Reader {
  public:
-  Splitter(Command command, std::span<const char* const> args, std::span<const CommandFlag> flags)
-      : command_(command), args_(args), flags_(flags) {}
-
-  CommandLine split() {
-    bool flags_ended = false;
-    while (at_ < args_.size()) {
-      const std::string_view word = args_[at_++];
-      if (flags_ended || !is_flag(word)) {
-        line_.positionals.emplace_back(word);
-      } else if (word == "--") {
-        flags_ended = true;
-      } else if (word == "--help" || word == "-h") {
-        line_.help = true;
-      } else if (word == "--help=all") {
-        line_.help = line_.help_all = true;
-      } else {
-        take_flag(word);
-      }
+  Reader(Command command, std::span<const CommandFlag> flags) : command_(command), flags_(flags) {
+    know("--help", true);
+    for (const CommandFlag& flag : flags) know("--" + flag.name, true);
+    for (const Option& option : option_table()) {
+      know(flag_of(option), !option.secret && is_for(option, command));
     }
+  }
+
+  CommandLine read(std::span<const char* const> args) {
+    // Program_options knows what `--` means, but does not tell which words were behind it.
+    const auto end = std::find(args.begin(), args.end(), std::string_view("--"));
+    po::command_line_parser parser(std::vector<std::string>(args.begin(), end));
+    using namespace po::command_line_style;
+    parser.options(known_).style(allow_long | long_allow_adjacent);
+    parser.extra_style_parser(odd_equals).allow_unregistered();
+    for (const po::option& given : parser.run().options) take(given);
+    std::for_each(end == args.end() ? end : end + 1, args.end(),
+                  [&](const char* word) { line_.positionals.emplace_back(word); });
     return std::move(line_);
   }
 
  private:
-  static bool is_flag(std::string_view word) {
+  /// Every value may be missing, because Program_options throws where one must not. It gives a flag
+  /// the next word unless that is a flag, too, with two dashes: `--delay -1` has a value.
+  void know(const std::string& name, bool offered) {
+    known_.add_options()(name.c_str() + 2, po::value<std::string>()->implicit_value(""));
+    if (offered) offered_.push_back(name);
+  }
+
+  void take_word(const std::string& word) {
     // `send QUEUE -1` sends a number, and a lone dash stands for standard input.
-    return word.size() >= 2 && word[0] == '-' && !(word[1] >= '0' && word[1] <= '9');
+    const bool plain = word.size() < 2 || word[0] != '-' || (word[1] >= '0' && word[1] <= '9');
+    if (plain) return line_.positionals.push_back(word);
+    if (word != "-h") return unknown(word.substr(0, word.find('=')));
+    line_.help = true;
   }
 
-  void take_flag(std::string_view word) {
-    const std::size_t equals = word.find('=');
-    const std::string name(word.substr(0, equals));
-    std::optional<std::string> value;
-    if (equals != std::string_view::npos) value = std::string(word.substr(equals + 1));
-
-    for (const CommandFlag& flag : flags_) {
-      if ("--" + flag.name == name) return take_command_flag(flag, name, std::move(value));
-    }
-    for (const Option& option : option_table()) {
-      // Secrets are looked up by the flag they do not have, to say so and to swallow the value.
-      if (flag_of(option) == name) return take_option(option, name, std::move(value));
-    }
+  void take(const po::option& given) {
+    const std::vector<std::string>& words = given.original_tokens;
+    if (given.string_key.empty()) return take_word(words[0]);
     // Only the name is printed: what follows the equals sign may be a secret.
-    error(fmt::format("{}: is no option of `pgforeman {}`{}", shown(name), to_string(command_),
-                      did_you_mean(name, known_flags())));
+    const std::string name = words[0].substr(0, words[0].find('='));
+    if (given.unregistered) return unknown(name);
+    const std::string* value = given.value.empty() ? nullptr : &given.value[0];
+    for (const Option& option : option_table()) {
+      if (flag_of(option) == name) return take_option(option, name, value);
+    }
+    const bool takes_value = std::any_of(flags_.begin(), flags_.end(), [&](const auto& flag) {
+      return flag.takes_value && flag.name == given.string_key;
+    });
+    if (!takes_value && words.size() > 1) {  // the next word is none of its
+      value = nullptr;
+      take_word(words[1]);
+    }
+    line_.help |= name == "--help";
+    line_.help_all |= words[0] == "--help=all";
+    if (takes_value && value == nullptr) return needs_value(name);
+    if (!takes_value && value != nullptr) return error(name + ": takes no value");
+    line_.found.push_back({given.string_key, takes_value ? *value : ""});
   }
 
-  void take_command_flag(const CommandFlag& flag, const std::string& name,
-                         std::optional<std::string> value) {
-    if (!flag.takes_value && value) return error(name + ": takes no value");
-    if (flag.takes_value && !value) value = next_value(name);
-    if (flag.takes_value && !value) return;
-    line_.found.push_back({flag.name, value.value_or("")});
-  }
-
-  void take_option(const Option& option, const std::string& name,
-                   std::optional<std::string> value) {
+  void take_option(const Option& option, const std::string& name, const std::string* value) {
     if (option.secret) {
-      if (!value && at_ < args_.size()) ++at_;
-      return error(fmt::format(
+      error(fmt::format(
           "{}: is no option, because other users can see command lines; set {} or {}_FILE", name,
           variable_of(option), variable_of(option)));
-    }
-    if (!value) value = next_value(name);
-    if (!value) return;
-    if (!is_for(option, command_)) {
-      return error(fmt::format("{}: is no option of `pgforeman {}`; it is one of {}", name,
-                               to_string(command_), names_of(option.commands)));
-    }
-    if (value->empty()) return error(name + ": needs a value that is not empty");
-    if (!line_.values.emplace(std::string(option.name), std::move(*value)).second) {
+    } else if (!is_for(option, command_)) {
+      error(fmt::format("{}: is no option of `pgforeman {}`; it is one of {}", name,
+                        to_string(command_), names_of(option.commands)));
+    } else if (value == nullptr) {
+      needs_value(name);
+    } else if (value->empty()) {
+      error(name + ": needs a value that is not empty");
+    } else if (!line_.values.emplace(option.name, *value).second) {
       error(name + ": was given twice");
     }
   }
 
-  /// The next word as a value. Not one with two dashes: that is the next flag, its value forgotten.
-  std::optional<std::string> next_value(const std::string& name) {
-    if (at_ == args_.size() || std::string_view(args_[at_]).substr(0, 2) == "--") {
-      error(fmt::format("{0}: needs a value: {0} VALUE or {0}=VALUE", name));
-      return std::nullopt;
-    }
-    return std::string(args_[at_++]);
+  void needs_value(const std::string& name) {
+    error(fmt::format("{0}: needs a value: {0} VALUE or {0}=VALUE", name));
   }
 
-  std::vector<std::string> known_flags() const {
-    std::vector<std::string> names = {"--help"};
-    for (const CommandFlag& flag : flags_) names.push_back("--" + flag.name);
-    for (const Option& option : option_table()) {
-      if (!option.secret && is_for(option, command_)) names.push_back(flag_of(option));
-    }
-    return names;
+  void unknown(const std::string& name) {
+    error(fmt::format("{}: is no option of `pgforeman {}`{}", shown(name), to_string(command_),
+                      did_you_mean(name, offered_)));
   }
 
   void error(std::string text) { line_.errors.push_back(std::move(text)); }
 
   Command command_;
-  std::span<const char* const> args_;
   std::span<const CommandFlag> flags_;
-  std::size_t at_ = 0;
+  po::options_description known_;
+  std::vector<std::string> offered_;  ///< for "did you mean"
   CommandLine line_;
 };
 
@@ -129,7 +129,7 @@ class Splitter {
 
 CommandLine split_command_line(Command command, std::span<const char* const> args,
                                std::span<const CommandFlag> flags) {
-  return Splitter(command, args, flags).split();
+  return Reader(command, flags).read(args);
 }
 
 }  // namespace pgforeman

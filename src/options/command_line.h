@@ -20,10 +20,8 @@ struct CommandLine {
 };
 
 /// Splits `args`, the words after the command's name. `--name value` and `--name=value` are alike,
-/// `--` ends the flags, a lone `-` and negative numbers are plain words.
-///
-/// By hand, and not by Boost.Program_options: that stops at the first flag without a value, so a
-/// start could not report it together with the other mistakes, and it guesses at `-1`.
+/// `--` ends the flags, a lone `-` and negative numbers are plain words. Values stay texts: the
+/// table checks them, so that all mistakes are reported together.
 CommandLine split_command_line(Command command, std::span<const char* const> args,
                                std::span<const CommandFlag> flags);
 

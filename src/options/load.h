@@ -14,7 +14,7 @@
 namespace pgforeman {
 
 /// The command whose options are loaded; an option of the table says which commands it is for.
-enum class Command { run, migrate, send, status, dead, health };
+enum class Command { run, migrate, send, status, dead, health, version };
 
 struct LoadResult {
   Options options;

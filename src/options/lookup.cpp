@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "options/table.h"
@@ -25,6 +27,15 @@ std::string flag_of(const Option& option) {
 
 bool is_for(const Option& option, Command command) {
   return (option.commands & commands_of(command)) != 0;
+}
+
+std::string names_of(Commands commands) {
+  std::string text;
+  for (std::size_t i = 0; i < std::size(kCommandNames); ++i) {
+    if ((commands & (1U << i)) == 0) continue;
+    text += fmt::format("{}`{}`", text.empty() ? "" : ", ", kCommandNames[i]);
+  }
+  return text;
 }
 
 }  // namespace pgforeman

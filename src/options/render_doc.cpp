@@ -110,20 +110,6 @@ way; those that cannot need a restart, and the log says so.
 ## Settings
 )";
 
-/// "all", or the commands' names.
-std::string commands_text(const Option& option) {
-  std::string text;
-  bool all = true;
-  for (std::size_t i = 0; i < std::size(kCommandNames); ++i) {
-    if (is_for(option, static_cast<Command>(i))) {
-      text += fmt::format("{}`{}`", text.empty() ? "" : ", ", kCommandNames[i]);
-    } else {
-      all = false;
-    }
-  }
-  return all ? "all" : text;
-}
-
 std::string default_text(const Option& option) {
   const std::string text = default_of(option);
   return option.default_text.empty() ? text : "`" + text + "`";
@@ -139,7 +125,8 @@ std::string table_of(std::string_view group) {
     rows += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", variable_of(option),
                         option.secret ? "none: a secret" : "`" + flag_of(option) + "`",
                         limits(option).empty() ? "see below" : limits(option), default_text(option),
-                        option.needs_restart ? "no" : "yes", commands_text(option));
+                        option.needs_restart ? "no" : "yes",
+                        option.commands == kAllCommands ? "all" : names_of(option.commands));
     std::string text = fmt::format("**{}**: {}", option.name, option.help);
     if (!option.limits_because.empty()) text += fmt::format(" *Limits:* {}", option.limits_because);
     prose += "\n" + wrapped(text, "", 100);

@@ -18,7 +18,6 @@ constexpr Commands kQueue =
     kRun | commands_of(Command::send) | kStatus | commands_of(Command::dead);
 constexpr Commands kDatabase = kQueue | kMigrate;
 constexpr Commands kEndpoint = kRun | kStatus | kHealth;
-constexpr Commands kAll = kDatabase | kHealth;
 
 constexpr std::array<std::string_view, 3> kHandlerModes = {"exec", "jsonl", "noop"};
 constexpr std::array<std::string_view, 6> kStopSignals = {"TERM", "INT",  "QUIT",
@@ -94,12 +93,11 @@ const std::array kTable = {
                "A thousand leases are renewed and settled in one statement of some milliseconds.",
            .zero_word = "auto",
            .commands = kRun,
-           .help =
-               "How many messages a child claims at once. They are worked on one after the "
-               "other, in order. More than one saves round trips when handlers take "
-               "milliseconds; with slow handlers it keeps messages from idle siblings. auto "
-               "claims what the handler gets through in some 50 ms, as measured, in 2 ms while "
-               "the queue is short, and gives back what has not begun after 250 ms of work."},
+           .help = "How many messages a child claims at once. They are worked on one after the "
+                   "other, in order. More than one saves round trips when handlers take "
+                   "milliseconds; with slow handlers it keeps messages from idle siblings. auto "
+                   "claims what the handler gets through in some 50 ms, as measured, in 2 ms while "
+                   "the queue is short, and gives back what has not begun after 250 ms of work."},
     Option{.name = "POLL_INTERVAL",
            .group = kQueueGroup,
            .target = &Options::poll_interval,
@@ -301,7 +299,7 @@ const std::array kTable = {
            .rule = kPathRule,
            .example = "/etc/pgforeman/pgforeman.conf",
            .needs_restart = true,
-           .commands = kAll,
+           .commands = kAllCommands,
            .help = "A file of KEY=value lines with any of these settings. HUP makes `run` read it "
                    "again."},
 };

@@ -32,6 +32,8 @@ using Commands = unsigned;
 constexpr Commands commands_of(Command command) {
   return 1U << static_cast<unsigned>(command);
 }
+/// All that have options.
+inline constexpr Commands kAllCommands = commands_of(Command::version) - 1;
 
 struct Option {
   std::string_view name;   ///< "HANDLER_TIMEOUT"; the variable adds PGFOREMAN_, the flag dashes
@@ -69,9 +71,10 @@ inline constexpr std::string_view kHandlerEnvPrefix = "HANDLER_ENV_";
 std::string variable_of(const Option& option);  ///< "PGFOREMAN_HANDLER_TIMEOUT"
 std::string flag_of(const Option& option);      ///< "--handler-timeout"; a secret's is never taken
 bool is_for(const Option& option, Command command);
+std::string names_of(Commands commands);  ///< "`status`, `health`"
 
-inline constexpr std::string_view kCommandNames[] = {"run",    "migrate", "send",
-                                                     "status", "dead",    "health"};
+inline constexpr std::string_view kCommandNames[] = {"run",  "migrate", "send",   "status",
+                                                     "dead", "health",  "version"};
 constexpr std::string_view to_string(Command command) {
   return kCommandNames[static_cast<std::size_t>(command)];
 }

@@ -164,9 +164,21 @@ TEST_CASE("send names what is wrong with its words", "[commands]") {
   CHECK_THAT(error({"send", "q q", "1"}), contains("'q q'") && contains("1 to 63"));
   CHECK_THAT(error({"send", "q", "1", "--priority", "9"}), contains("'9'") && contains("urgent"));
   CHECK_THAT(error({"send", "q", "1", "--delay", "5 parsecs"}), contains("5 parsecs"));
+  CHECK_THAT(error({"send", "q", "1", "--delay", "-1"}), contains("'-1'"));
+  CHECK_THAT(error({"send", "q", "1", "--delay="}), contains("--delay ''"));
   CHECK_THAT(error({"send", "q", "1", "--headers", "[1]"}), contains("[1]"));
   CHECK_THAT(error({"send", "q", "-", "1"}), contains("exclude"));
   CHECK(db.left() == 0);
+}
+
+TEST_CASE("send takes JSON that begins with a dash, before and behind two dashes", "[commands]") {
+  Database db;
+  CHECK(run(db.conninfo, {"send", "--json", "q", "-1", "--delay", "0s", "--", "-2"}).code == 0);
+  CHECK(db.left() == 2);
+  const Ended wrong = run(db.conninfo, {"send", "q", "--delay", "--json=1", "--priorty=9", "-x"});
+  CHECK(wrong.code == 78);
+  CHECK_THAT(wrong.err, contains("--delay: needs a value") && contains("--json: takes no value") &&
+                            contains("did you mean --priority?") && contains("-x: is no option"));
 }
 
 TEST_CASE("A database that cannot be reached is one clear line and its own exit code",

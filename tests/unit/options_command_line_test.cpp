@@ -6,6 +6,7 @@
 using namespace pgforeman;
 using Words = pgforeman::test::Words;
 using Texts = std::vector<std::string>;
+using Values = decltype(CommandLine::values);
 
 namespace {
 
@@ -60,22 +61,123 @@ TEST_CASE("Every mistake of a command line is reported", "[command_line]") {
 
 TEST_CASE("A flag is given once", "[command_line]") {
   CHECK(split({"--queue=a", "--queue", "b"}).errors == Texts{"--queue: was given twice"});
+  CHECK(split({"--queue=a", "--queue=a", "--queue", "a"}).errors.size() == 2);
 }
 
-TEST_CASE("A flag is not guessed from its beginning", "[command_line]") {
-  CHECK(split({"--concurrenc", "4"}).values.empty());
-  CHECK(split({"--concurrenc", "4"}).errors.size() == 1);
+TEST_CASE("A flag is not guessed from its beginning or from small letters", "[command_line]") {
+  for (const char* name : {"--concurrenc", "--CONCURRENCY", "-concurrency", "-c"}) {
+    INFO(name);
+    const CommandLine line = split({name, "4"});
+    CHECK(line.values.empty());
+    CHECK(line.errors.size() == 1);
+    CHECK(line.positionals == Texts{"4"});
+  }
+}
+
+TEST_CASE("A flag whose value was forgotten does not take the next flag for it", "[command_line]") {
+  const CommandLine line = split({"--queue", "--batch", "5", "--limit", "--json", "--handler"});
+  CHECK(line.values == Values{{"BATCH", "5"}});
+  REQUIRE(line.found.size() == 1);
+  CHECK(line.found[0].name == "json");
+  CHECK(line.errors == Texts{"--queue: needs a value: --queue VALUE or --queue=VALUE",
+                             "--limit: needs a value: --limit VALUE or --limit=VALUE",
+                             "--handler: needs a value: --handler VALUE or --handler=VALUE"});
+}
+
+TEST_CASE("A value may begin with a dash; with two it needs an equals sign", "[command_line]") {
+  const CommandLine line = split(
+      {"--queue", "-x", "--batch", "-", "--log-level", "-h", "--handler=--help", "--limit", "-1"});
+  CHECK(line.errors.empty());
+  CHECK_FALSE(line.help);
+  CHECK(line.values ==
+        Values{{"QUEUE", "-x"}, {"BATCH", "-"}, {"LOG_LEVEL", "-h"}, {"HANDLER", "--help"}});
+  CHECK(line.found[0].value == "-1");
+}
+
+TEST_CASE("A value keeps its equals signs, blanks and bytes", "[command_line]") {
+  const CommandLine line = split({"--queue==", "--handler", " a =\n", "--log-level=\xff#;"});
+  CHECK(line.errors.empty());
+  CHECK(line.values == Values{{"QUEUE", "="}, {"HANDLER", " a =\n"}, {"LOG_LEVEL", "\xff#;"}});
+}
+
+TEST_CASE("An empty value is a mistake of an option, and a value of a command's own flag",
+          "[command_line]") {
+  for (const Words& args :
+       {Words{"--queue=", "--limit=", "mail"}, Words{"--queue", "", "--limit", "", "mail"}}) {
+    const CommandLine line = split(args);
+    CHECK(line.errors == Texts{"--queue: needs a value that is not empty"});
+    CHECK(line.positionals == Texts{"mail"});
+    REQUIRE(line.found.size() == 1);
+    CHECK(line.found[0].value.empty());
+  }
+}
+
+TEST_CASE("A flag that takes no value leaves the next word alone", "[command_line]") {
+  const CommandLine line = split({"list", "--json", "7", "--json", "-x", "--json=", "8"});
+  CHECK(line.positionals == Texts{"list", "7", "8"});
+  CHECK(line.found.size() == 2);
+  CHECK(line.errors == Texts{"-x: is no option of `pgforeman run`", "--json: takes no value"});
+}
+
+TEST_CASE("Behind two dashes there are no flags, and no value for one before them",
+          "[command_line]") {
+  const CommandLine line = split({"a", "--queue", "--", "--limit=5", "-x", ""});
+  CHECK(line.positionals == Texts{"a", "--limit=5", "-x", ""});
+  CHECK(line.found.empty());
+  CHECK(line.errors == Texts{"--queue: needs a value: --queue VALUE or --queue=VALUE"});
+  CHECK(split({"--"}).positionals.empty());
+}
+
+TEST_CASE("A word that is nothing but dashes and equals signs is no value and no option",
+          "[command_line]") {
+  const CommandLine line = split({"--queue", "--=x", "---", "--=", "-="});
+  CHECK(line.values.empty());
+  CHECK(line.positionals.empty());
+  CHECK(line.errors ==
+        Texts{"--queue: needs a value: --queue VALUE or --queue=VALUE",
+              "--: is no option of `pgforeman run`", "---: is no option of `pgforeman run`",
+              "--: is no option of `pgforeman run`", "-: is no option of `pgforeman run`"});
+}
+
+TEST_CASE("No order of odd words hides a mistake or loses a word", "[command_line]") {
+  const std::vector<const char*> odd = {
+      "--queue",  "--queue=",       "--queue=a",  "mail",       "",     "-1",
+      "-x",       "--json",         "--json=1",   "--",         "--=x", "--limit",
+      "--limit=", "--database-url", "--nonsense", "--batch=x=y"};
+  for (const char* first : odd) {
+    for (const char* second : odd) {
+      for (const char* third : odd) {
+        const CommandLine line = split({first, second, third});
+        const std::size_t told =
+            line.values.size() + line.found.size() + line.positionals.size() + line.errors.size();
+        INFO(first << " " << second << " " << third);
+        // A word is a value at most, and `--` alone says nothing.
+        if (told == 0 && std::string(first) != "--") FAIL("nothing came of it");
+        if (told > 3) FAIL("more came of it than there are words");
+      }
+    }
+  }
 }
 
 TEST_CASE("A flag of another command is refused, and whose it is is said", "[command_line]") {
   CHECK(split({"--batch", "5"}, Command::send).errors ==
         Texts{"--batch: is no option of `pgforeman send`; it is one of `run`"});
+  CHECK(split({"--batch"}, Command::dead).errors ==
+        Texts{"--batch: is no option of `pgforeman dead`; it is one of `run`"});
 }
 
 TEST_CASE("Help wins over everything else", "[command_line]") {
   CHECK(split({"--nonsense", "--help"}).help);
   CHECK(split({"-h"}).help);
+  CHECK(split({"--queue", "--help"}).help);
+  CHECK(split({"--json", "-h"}).help);
+  CHECK(split({"--help", "mail"}).help);
   CHECK_FALSE(split({"--", "-h"}).help);
+  CHECK(split({"--help=all"}).help_all);
+  for (const char* brief : {"--help", "--help=", "--help=more", "-h"}) {
+    CHECK(split({brief}).help);
+    CHECK_FALSE(split({brief}).help_all);
+  }
 }
 
 TEST_CASE("No flag takes a secret, and one that is tried is not printed", "[command_line]") {
@@ -88,6 +190,9 @@ TEST_CASE("No flag takes a secret, and one that is tried is not printed", "[comm
           "PGFOREMAN_DATABASE_URL or PGFOREMAN_DATABASE_URL_FILE");
     CHECK(line.positionals.empty());
   }
+  const CommandLine forgotten = split({"--database-url", "--queue", "mail"});
+  CHECK(forgotten.errors.size() == 1);
+  CHECK(forgotten.values == Values{{"QUEUE", "mail"}});
   const CommandLine typo = split({"--databse-url=postgres://u:hunter2@h/d"});
   REQUIRE(typo.errors.size() == 1);
   CHECK_FALSE(test::contains(typo.errors[0], "hunter2"));

@@ -91,6 +91,28 @@ TEST_CASE("All mistakes are reported together, named the way they were given", "
   }
 }
 
+TEST_CASE("MAX_MESSAGES=abc is rejected at startup, as a flag, a variable and in the file",
+          "[load]") {
+  const test::TempDir dir;
+  const std::string path = dir.write("c", "MAX_MESSAGES=abc\n");
+  const std::string rest = "=abc: must be a whole number from 0 to 1000000000";
+  CHECK(load(Command::run, {"--max-messages", "abc"}).errors == Texts{"--max-messages" + rest});
+  CHECK(load(Command::run, {"--max-messages=abc"}).errors == Texts{"--max-messages" + rest});
+  CHECK(load(Command::run, {}, {"PGFOREMAN_MAX_MESSAGES=abc"}).errors ==
+        Texts{"PGFOREMAN_MAX_MESSAGES" + rest});
+  CHECK(load(Command::run, {"--config", path.c_str()}).errors ==
+        Texts{path + ":1: MAX_MESSAGES" + rest});
+}
+
+TEST_CASE("A flag without its value is told beside a wrong value and an unknown flag", "[load]") {
+  const LoadResult result =
+      load(Command::run, {"--queue", "--max-messages", "abc", "--batch", "-1", "--poll"});
+  CHECK(result.errors == Texts{"--queue: needs a value: --queue VALUE or --queue=VALUE",
+                               "--poll: is no option of `pgforeman run`",
+                               "--batch=-1: must be auto or a whole number from 1 to 1000",
+                               "--max-messages=abc: must be a whole number from 0 to 1000000000"});
+}
+
 TEST_CASE("run needs a handler; no other command looks at it", "[load]") {
   LoadInput input;
   CHECK(load_from(input).errors ==
