@@ -14,6 +14,7 @@
 
 #include "base/terminal_text.h"
 #include "commands/commands.h"
+#include "options/command_line.h"
 #include "options/load.h"
 #include "pgforeman/version.h"
 
@@ -30,17 +31,18 @@ struct CommandEntry {
 };
 
 ExitCode command_version(Args args) {
-  if (args.empty()) {
+  auto line = pgforeman::split_command_line(pgforeman::Command::version, args, {});
+  for (const auto& word : line.positionals) line.errors.push_back(word + ": takes no arguments");
+  if (line.help) line.errors.clear();
+  if (!line.help && line.errors.empty()) {
     std::printf("pgforeman %s\n", pgforeman::kVersion);
     return ExitCode::ok;
   }
-  const std::string_view word = args[0];
-  const bool help = word == "--help" || word == "-h";
-  if (!help)
-    std::fprintf(stderr, "pgforeman version: %s: takes no arguments\n",
-                 terminal_text(args[0]).c_str());
-  std::fprintf(help ? stdout : stderr, "Usage: pgforeman version\n\nPrints the version.\n");
-  return help ? ExitCode::ok : ExitCode::usage;
+  for (const auto& error : line.errors) {
+    std::fprintf(stderr, "pgforeman version: %s\n", terminal_text(error).c_str());
+  }
+  std::fprintf(line.help ? stdout : stderr, "Usage: pgforeman version\n\nPrints the version.\n");
+  return line.help ? ExitCode::ok : ExitCode::usage;
 }
 
 constexpr std::array kCommands = {

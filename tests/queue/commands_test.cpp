@@ -181,6 +181,17 @@ TEST_CASE("send takes JSON that begins with a dash, before and behind two dashes
                             contains("did you mean --priority?") && contains("-x: is no option"));
 }
 
+TEST_CASE("version takes no words but --help", "[commands]") {
+  for (const std::string words : {"version", "--version", "-V"}) {
+    CHECK_THAT(run("", {words}).out, contains("pgforeman "));
+  }
+  CHECK_THAT(run("", {"version", "2"}).err, contains("2: takes no arguments"));
+  CHECK_THAT(run("", {"version", "--jsn", "2"}).err,
+             contains("--jsn: is no option of `pgforeman version`") && contains("2: takes no"));
+  CHECK(run("", {"version", "--jsn"}).code == 64);
+  CHECK(run("", {"version", "--jsn", "-h"}).code == 0);
+}
+
 TEST_CASE("A database that cannot be reached is one clear line and its own exit code",
           "[commands]") {
   const std::string url = "postgresql://u:geheim@127.0.0.1:1/d";
