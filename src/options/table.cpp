@@ -1,6 +1,5 @@
 #include "options/table.h"
 
-#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -26,295 +25,256 @@ constexpr std::array<std::string_view, 2> kYesNo = {"no", "yes"};
 constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
 constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warn", "error"};
 
-constexpr std::string_view kDatabaseGroup = "Database";
-constexpr std::string_view kQueueGroup = "Queue";
-constexpr std::string_view kHandlerGroup = "Handler";
-constexpr std::string_view kRetryGroup = "Retries";
-constexpr std::string_view kHealthGroup = "Health endpoint";
-constexpr std::string_view kLogGroup = "Logs and configuration";
-
-// The options of the fleet, table_fleet.cpp, stand before those of the endpoint.
-const std::array kTable = {
-    Option{.name = "DATABASE_URL",
-           .group = kDatabaseGroup,
-           .target = &Options::database_url,
-           .value_name = "URL",
-           .default_note = "libpq's own PG* variables (PGHOST, PGUSER, PGDATABASE, ...)",
-           .example = "postgresql://worker:secret@db:5432/app",
-           .secret = true,
-           .commands = kDatabase,
-           .help = "Where PostgreSQL is: a postgresql:// URL or libpq's keyword=value pairs. It "
-                   "may hold a password, so no flag takes it and nothing prints it. In a URL, "
-                   "special characters of a password are percent-encoded and IPv6 addresses in "
-                   "brackets. Without it and DATABASE_URL_FILE libpq's own variables count; a mere "
-                   "DATABASE_URL never does."},
-    Option{.name = "DATABASE_URL_FILE",
-           .group = kDatabaseGroup,
-           .target = &Options::database_url_file,
-           .value_name = "PATH",
-           .rule = kPathRule,
-           .example = "/run/secrets/database_url",
-           .commands = kDatabase,
-           .help =
-               "A file that holds what DATABASE_URL would: one line; blanks and line ends around "
-               "it are dropped. "
-               "It is read again at every reconnect, so a rotated password needs no restart. "
-               "Set this or DATABASE_URL, not both."},
-    Option{.name = "QUEUE",
-           .group = kQueueGroup,
-           .target = &Options::queue,
-           .value_name = "NAME",
-           .default_text = "default",
-           .rule = kQueueRule,
-           .needs_restart = true,
-           .commands = kQueue,
-           .help = "The queue to work on. A queue exists as soon as something is sent to it."},
-    Option{.name = "VISIBILITY_TIMEOUT",
-           .group = kQueueGroup,
-           .target = &Options::visibility_timeout,
-           .value_name = "DURATION",
-           .default_text = "30s",
-           .least = kSecond,
-           .most = 12 * kHour,
-           .limits_because = "Below one second a slow network would lose leases; beyond half a day "
-                             "the messages of a lost host would be as good as lost.",
-           .commands = kRun,
-           .help = "How long a claimed message is hidden from everybody else. The lease of a "
-                   "running message is renewed at a third of it, so it may be shorter than the "
-                   "handler takes; it is how long messages wait when a whole host is lost."},
-    Option{.name = "BATCH",
-           .group = kQueueGroup,
-           .target = &Options::batch,
-           .value_name = "N",
-           .default_text = "auto",
-           .least = 1,
-           .most = 1000,
-           .limits_because =
-               "A thousand leases are renewed and settled in one statement of some milliseconds.",
-           .zero_word = "auto",
-           .commands = kRun,
-           .help = "How many messages a child claims at once. They are worked on one after the "
-                   "other, in order. More than one saves round trips when handlers take "
-                   "milliseconds; with slow handlers it keeps messages from idle siblings. auto "
-                   "claims what the handler gets through in some 50 ms, as measured, in 2 ms while "
-                   "the queue is short, and gives back what has not begun after 250 ms of work."},
-    Option{.name = "POLL_INTERVAL",
-           .group = kQueueGroup,
-           .target = &Options::poll_interval,
-           .value_name = "DURATION",
-           .default_text = "1s",
-           .least = 10,
-           .most = kHour,
-           .limits_because = "A hundred looks a second are no polling any more; after an hour "
-                             "nobody expects a message to start.",
-           .commands = kRun,
-           .help =
-               "How often one of the idle consumers looks for work for all of them, where they "
-               "have to: through a pooler, or without maintenance. Else the maintenance process "
-               "hears of new messages, looks every 1.2 s besides, and wakes as many consumers as "
-               "there is work for; then a consumer looks by itself once a minute."},
-    Option{.name = "HANDLER",
-           .group = kHandlerGroup,
-           .target = &Options::handler,
-           .value_name = "COMMAND",
-           .default_note = "none; `run` requires it, but for HANDLER_MODE=noop",
-           .example = "python3 /app/handler.py",
-           .commands = kRun,
-           .help = "The command that handles messages. It is split into words as a shell would "
-                   "(quotes and backslashes, but no variables, globs or pipes) and started without "
-                   "a shell; for one, write sh -c '...'. The program is looked up in PATH and "
-                   "checked before anything starts."},
-    Option{.name = "HANDLER_MODE",
-           .group = kHandlerGroup,
-           .target = &Options::handler_mode,
-           .value_name = "MODE",
-           .default_text = "exec",
-           .choices = kHandlerModes,
-           .commands = kRun,
-           .help = "How messages reach the handler. exec: a process per message, payload on "
-                   "standard input, outcome by exit code. jsonl: one long-lived process per child, "
-                   "a JSON line in for each message and a JSON line out. noop: no handler and no "
-                   "process, every message is done at once, unread; for measuring the queue, which "
-                   "must be empty when the fleet starts (see NOOP_DISCARDS)."},
-    Option{.name = "NOOP_DISCARDS",
-           .group = kHandlerGroup,
-           .target = &Options::noop_discards,
-           .value_name = "YES|NO",
-           .default_text = "no",
-           .choices = kYesNo,
-           .commands = kRun,
-           .help = "yes lets HANDLER_MODE=noop delete messages that were in the queue before the "
-                   "fleet started. Without it such a fleet claims nothing and ends with exit code "
-                   "78: noop on a queue that matters is a mistake."},
-    Option{.name = "HANDLER_TIMEOUT",
-           .group = kHandlerGroup,
-           .target = &Options::handler_timeout,
-           .value_name = "DURATION",
-           .default_text = "5m",
-           .least = 10,
-           .most = kWeek,
-           .limits_because = "No process starts and ends in less than some milliseconds; what "
-                             "takes longer than a week is no message.",
-           .commands = kRun,
-           .help = "How long one message may take. A handler that takes longer is ended with "
-                   "everything it started, HANDLER_STOP_SIGNAL first, then KILL, and the message "
-                   "is retried."},
-    Option{.name = "HANDLER_STOP_SIGNAL",
-           .group = kHandlerGroup,
-           .target = &Options::handler_stop_signal,
-           .value_name = "SIGNAL",
-           .default_text = "TERM",
-           .choices = kStopSignals,
-           .commands = kRun,
-           .help = "What a handler's process group gets when its time is up, SHUTDOWN_GRACE is "
-                   "over or its lease is lost. KILL follows after HANDLER_STOP_GRACE."},
-    Option{.name = "HANDLER_STOP_GRACE",
-           .group = kHandlerGroup,
-           .target = &Options::handler_stop_grace,
-           .value_name = "DURATION",
-           .default_text = "2s",
-           .least = 10,
-           .most = 10 * kMinute,
-           .limits_because = "No process reacts in less than some milliseconds; a handler that "
-                             "needs longer to stop is better ended.",
-           .commands = kRun,
-           .help = "How long a handler may take to end after HANDLER_STOP_SIGNAL before it gets "
-                   "KILL. A fleet that stops ends within SHUTDOWN_GRACE and this together."},
-    Option{.name = "HANDLER_MAX_MEMORY",
-           .group = kHandlerGroup,
-           .target = &Options::handler_max_memory,
-           .value_name = "SIZE",
-           .default_text = "0",
-           .least = 1 << 20U,
-           .most = kTebibyte,
-           .limits_because = "0 is no limit; below a MiB no program starts.",
-           .example = "512MiB",
-           .commands = kRun,
-           .help = "Above how much resident memory a handler is killed, which counts a crash of "
-                   "its message (out_of_memory). It counts the handler with everything that it "
-                   "started, twice a second while a message runs; pages that processes share "
-                   "count for each of them."},
-    Option{.name = "MAX_ATTEMPTS",
-           .group = kRetryGroup,
-           .target = &Options::max_attempts,
-           .value_name = "N",
-           .default_text = "5",
-           .least = 1,
-           .most = 1000,
-           .limits_because = "A message that failed a thousand times does not succeed later.",
-           .commands = kRun,
-           .help = "How often a message is tried before it becomes a dead letter with its last "
-                   "error. A deploy or a drain costs no attempt, and neither does a crash."},
-    Option{.name = "MAX_CRASHES",
-           .group = kRetryGroup,
-           .target = &Options::max_crashes,
-           .value_name = "N",
-           .default_text = "3",
-           .least = 1,
-           .most = 1000,
-           .limits_because = "A message that killed a thousand processes will kill the next.",
-           .commands = kRun,
-           .help = "How often a message may kill the process that runs it, its handler (a signal, "
-                   "lack of memory) or the consumer, before it becomes a dead letter with the "
-                   "evidence."},
-    Option{.name = "MAX_CLAIMS",
-           .group = kRetryGroup,
-           .target = &Options::max_claims,
-           .value_name = "N",
-           .default_text = "100",
-           .least = 10,
-           .most = 1'000'000,
-           .limits_because = "A few deploys and lost hosts in a row are bad luck, not a verdict.",
-           .commands = kRun,
-           .help = "How often a message may be claimed without a run that ended, because hosts "
-                   "were lost or fleets stopped meanwhile, before it becomes a dead letter: "
-                   "nothing goes round for ever."},
-    Option{
-        .name = "RETRY_BACKOFF",
-        .group = kRetryGroup,
-        .target = &Options::retry_backoff,
-        .value_name = "DURATION",
-        .default_text = "1s",
-        .least = 1,
-        .most = 24 * kHour,
-        .limits_because =
-            "The first wait has a day's room; what must wait longer is better sent with a delay.",
-        .commands = kRun,
-        .help = "How long a message waits after its first failed attempt. It doubles with every "
-                "further one, give or take 20 %. A delay that the handler asks for wins."},
-    Option{.name = "RETRY_BACKOFF_MAX",
-           .group = kRetryGroup,
-           .target = &Options::retry_backoff_max,
-           .value_name = "DURATION",
-           .default_text = "5m",
-           .least = 1,
-           .most = kWeek,
-           .limits_because = "The same bound of a week as for HANDLER_TIMEOUT.",
-           .commands = kRun,
-           .help = "Where the doubling of RETRY_BACKOFF ends. Must not be below it."},
-    Option{.name = "HEALTH_ADDRESS",
-           .group = kHealthGroup,
-           .target = &Options::health_address,
-           .value_name = "ADDRESS",
-           .default_text = "::",
-           .rule = kAddressRule,
-           .needs_restart = true,
-           .commands = kEndpoint,
-           .help = "Where /livez, /readyz, /status and /metrics are served; for `status` and "
-                   "`health`, where to ask (0.0.0.0 and :: then mean this host). :: is every "
-                   "address, IPv4 and IPv6, or IPv4 alone where there is no IPv6. A name is "
-                   "refused: looking it up could hang a start."},
-    Option{.name = "HEALTH_PORT",
-           .group = kHealthGroup,
-           .target = &Options::health_port,
-           .value_name = "PORT",
-           .default_text = "8080",
-           .least = 0,
-           .most = 65535,
-           .limits_because = "Ports below 1024 need a right that a container's user seldom has.",
-           .needs_restart = true,
-           .commands = kEndpoint,
-           .help = "The endpoint's port. 0 takes any free one, which the log then names. A port "
-                   "that is taken ends the start before anything is forked."},
-    Option{.name = "LOG_FORMAT",
-           .group = kLogGroup,
-           .target = &Options::log_format,
-           .value_name = "FORMAT",
-           .default_text = "text",
-           .choices = kLogFormats,
-           .commands = kRun | kMigrate,
-           .help = "text for people, json (one object a line) for machines."},
-    Option{.name = "LOG_LEVEL",
-           .group = kLogGroup,
-           .target = &Options::log_level,
-           .value_name = "LEVEL",
-           .default_text = "info",
-           .choices = kLogLevels,
-           .commands = kRun | kMigrate,
-           .help = "The least serious lines to write. Payloads and passwords are in none."},
-    Option{.name = "CONFIG",
-           .group = kLogGroup,
-           .target = &Options::config,
-           .value_name = "PATH",
-           .rule = kPathRule,
-           .example = "/etc/pgforeman/pgforeman.conf",
-           .needs_restart = true,
-           .commands = kAllCommands,
-           .help = "A file of KEY=value lines with any of these settings. HUP makes `run` read it "
-                   "again."},
+const Option kDatabaseOptions[] = {
+    {.name = "DATABASE_URL",
+     .target = &Options::database_url,
+     .value_name = "URL",
+     .default_note = "libpq's own PG* variables (PGHOST, PGUSER, PGDATABASE, ...)",
+     .example = "postgresql://worker:secret@db:5432/app",
+     .secret = true,
+     .commands = kDatabase,
+     .help = "Where PostgreSQL is: a postgresql:// URL or libpq's keyword=value pairs. It may hold "
+             "a password, so no flag takes it and nothing prints it. In a URL, special characters "
+             "of a password are percent-encoded and IPv6 addresses in brackets. Without it and "
+             "DATABASE_URL_FILE libpq's own variables count; a mere DATABASE_URL never does."},
+    {.name = "DATABASE_URL_FILE",
+     .target = &Options::database_url_file,
+     .value_name = "PATH",
+     .rule = kPathRule,
+     .example = "/run/secrets/database_url",
+     .commands = kDatabase,
+     .help = "A file that holds what DATABASE_URL would: one line; blanks and line ends around it "
+             "are dropped. It is read again at every reconnect, so a rotated password needs no "
+             "restart. Set this or DATABASE_URL, not both."},
 };
+
+const Option kQueueOptions[] = {
+    {.name = "QUEUE",
+     .target = &Options::queue,
+     .default_text = "default",
+     .rule = kQueueRule,
+     .needs_restart = true,
+     .commands = kQueue,
+     .help = "The queue to work on. A queue exists as soon as something is sent to it."},
+    {.name = "VISIBILITY_TIMEOUT",
+     .target = &Options::visibility_timeout,
+     .default_text = "30s",
+     .least = kSecond,
+     .most = 12 * kHour,
+     .limits_because = "Below one second a slow network would lose leases; beyond half a day the "
+                       "messages of a lost host would be as good as lost.",
+     .help = "How long a claimed message is hidden from everybody else. The lease of a running "
+             "message is renewed at a third of it, so it may be shorter than the handler takes; it "
+             "is how long messages wait when a whole host is lost."},
+    {.name = "BATCH",
+     .target = &Options::batch,
+     .default_text = "auto",
+     .least = 1,
+     .most = 1000,
+     .limits_because =
+         "A thousand leases are renewed and settled in one statement of some milliseconds.",
+     .zero_word = "auto",
+     .help = "How many messages a child claims at once. They are worked on one after the other, in "
+             "order. More than one saves round trips when handlers take milliseconds; with slow "
+             "handlers it keeps messages from idle siblings. auto claims what the handler gets "
+             "through in some 50 ms, as measured, in 2 ms while the queue is short, and gives back "
+             "what has not begun after 250 ms of work."},
+    {.name = "POLL_INTERVAL",
+     .target = &Options::poll_interval,
+     .default_text = "1s",
+     .least = 10,
+     .most = kHour,
+     .limits_because = "A hundred looks a second are no polling any more; after an hour nobody "
+                       "expects a message to start.",
+     .help = "How often one of the idle consumers looks for work for all of them, where they have "
+             "to: through a pooler, or without maintenance. Else the maintenance process hears of "
+             "new messages, looks every 1.2 s besides, and wakes as many consumers as there is "
+             "work for; then a consumer looks by itself once a minute."},
+};
+
+const Option kHandlerOptions[] = {
+    {.name = "HANDLER",
+     .target = &Options::handler,
+     .value_name = "COMMAND",
+     .default_note = "none; `run` requires it, but for HANDLER_MODE=noop",
+     .example = "python3 /app/handler.py",
+     .help =
+         "The command that handles messages. It is split into words as a shell would (quotes and "
+         "backslashes, but no variables, globs or pipes) and started without a shell; for one, "
+         "write sh -c '...'. The program is looked up in PATH and checked before anything starts."},
+    {.name = "HANDLER_MODE",
+     .target = &Options::handler_mode,
+     .default_text = "exec",
+     .choices = kHandlerModes,
+     .help = "How messages reach the handler. exec: a process per message, payload on standard "
+             "input, outcome by exit code. jsonl: one long-lived process per child, a JSON line in "
+             "for each message and a JSON line out. noop: no handler and no process, every message "
+             "is done at once, unread; for measuring the queue, which must be empty when the fleet "
+             "starts (see NOOP_DISCARDS)."},
+    {.name = "NOOP_DISCARDS",
+     .target = &Options::noop_discards,
+     .default_text = "no",
+     .choices = kYesNo,
+     .help = "yes lets HANDLER_MODE=noop delete messages that were in the queue before the fleet "
+             "started. Without it such a fleet claims nothing and ends with exit code 78: noop on "
+             "a queue that matters is a mistake."},
+    {.name = "HANDLER_TIMEOUT",
+     .target = &Options::handler_timeout,
+     .default_text = "5m",
+     .least = 10,
+     .most = kWeek,
+     .limits_because = "No process starts and ends in less than some milliseconds; what takes "
+                       "longer than a week is no message.",
+     .help = "How long one message may take. A handler that takes longer is ended with everything "
+             "it started, HANDLER_STOP_SIGNAL first, then KILL, and the message is retried."},
+    {.name = "HANDLER_STOP_SIGNAL",
+     .target = &Options::handler_stop_signal,
+     .default_text = "TERM",
+     .choices = kStopSignals,
+     .help = "What a handler's process group gets when its time is up, SHUTDOWN_GRACE is over or "
+             "its lease is lost. KILL follows after HANDLER_STOP_GRACE."},
+    {.name = "HANDLER_STOP_GRACE",
+     .target = &Options::handler_stop_grace,
+     .default_text = "2s",
+     .least = 10,
+     .most = 10 * kMinute,
+     .limits_because = "No process reacts in less than some milliseconds; a handler that needs "
+                       "longer to stop is better ended.",
+     .help = "How long a handler may take to end after HANDLER_STOP_SIGNAL before it gets KILL. A "
+             "fleet that stops ends within SHUTDOWN_GRACE and this together."},
+    {.name = "HANDLER_MAX_MEMORY",
+     .target = &Options::handler_max_memory,
+     .default_text = "0",
+     .least = 1 << 20U,
+     .most = kTebibyte,
+     .limits_because = "0 is no limit; below a MiB no program starts.",
+     .example = "512MiB",
+     .help =
+         "Above how much resident memory a handler is killed, which counts a crash of its message "
+         "(out_of_memory). It counts the handler with everything that it started, twice a second "
+         "while a message runs; pages that processes share count for each of them."},
+};
+
+const Option kRetryOptions[] = {
+    {.name = "MAX_ATTEMPTS",
+     .target = &Options::max_attempts,
+     .default_text = "5",
+     .least = 1,
+     .most = 1000,
+     .limits_because = "A message that failed a thousand times does not succeed later.",
+     .help = "How often a message is tried before it becomes a dead letter with its last error. A "
+             "deploy or a drain costs no attempt, and neither does a crash."},
+    {.name = "MAX_CRASHES",
+     .target = &Options::max_crashes,
+     .default_text = "3",
+     .least = 1,
+     .most = 1000,
+     .limits_because = "A message that killed a thousand processes will kill the next.",
+     .help = "How often a message may kill the process that runs it, its handler (a signal, lack "
+             "of memory) or the consumer, before it becomes a dead letter with the evidence."},
+    {.name = "MAX_CLAIMS",
+     .target = &Options::max_claims,
+     .default_text = "100",
+     .least = 10,
+     .most = 1'000'000,
+     .limits_because = "A few deploys and lost hosts in a row are bad luck, not a verdict.",
+     .help =
+         "How often a message may be claimed without a run that ended, because hosts were lost or "
+         "fleets stopped meanwhile, before it becomes a dead letter: nothing goes round for ever."},
+    {.name = "RETRY_BACKOFF",
+     .target = &Options::retry_backoff,
+     .default_text = "1s",
+     .least = 1,
+     .most = 24 * kHour,
+     .limits_because =
+         "The first wait has a day's room; what must wait longer is better sent with a delay.",
+     .help = "How long a message waits after its first failed attempt. It doubles with every "
+             "further one, give or take 20 %. A delay that the handler asks for wins."},
+    {.name = "RETRY_BACKOFF_MAX",
+     .target = &Options::retry_backoff_max,
+     .default_text = "5m",
+     .least = 1,
+     .most = kWeek,
+     .limits_because = "The same bound of a week as for HANDLER_TIMEOUT.",
+     .help = "Where the doubling of RETRY_BACKOFF ends. Must not be below it."},
+};
+
+const Option kHealthOptions[] = {
+    {.name = "HEALTH_ADDRESS",
+     .target = &Options::health_address,
+     .value_name = "ADDRESS",
+     .default_text = "::",
+     .rule = kAddressRule,
+     .needs_restart = true,
+     .commands = kEndpoint,
+     .help =
+         "Where /livez, /readyz, /status and /metrics are served; for `status` and `health`, where "
+         "to ask (0.0.0.0 and :: then mean this host). :: is every address, IPv4 and IPv6, or IPv4 "
+         "alone where there is no IPv6. A name is refused: looking it up could hang a start."},
+    {.name = "HEALTH_PORT",
+     .target = &Options::health_port,
+     .value_name = "PORT",
+     .default_text = "8080",
+     .least = 0,
+     .most = 65535,
+     .limits_because = "Ports below 1024 need a right that a container's user seldom has.",
+     .needs_restart = true,
+     .commands = kEndpoint,
+     .help = "The endpoint's port. 0 takes any free one, which the log then names. A port that is "
+             "taken ends the start before anything is forked."},
+};
+
+const Option kLogOptions[] = {
+    {.name = "LOG_FORMAT",
+     .target = &Options::log_format,
+     .default_text = "text",
+     .choices = kLogFormats,
+     .commands = kRun | kMigrate,
+     .help = "text for people, json (one object a line) for machines."},
+    {.name = "LOG_LEVEL",
+     .target = &Options::log_level,
+     .default_text = "info",
+     .choices = kLogLevels,
+     .commands = kRun | kMigrate,
+     .help = "The least serious lines to write. Payloads and passwords are in none."},
+    {.name = "CONFIG",
+     .target = &Options::config,
+     .value_name = "PATH",
+     .rule = kPathRule,
+     .example = "/etc/pgforeman/pgforeman.conf",
+     .needs_restart = true,
+     .commands = kAllCommands,
+     .help =
+         "A file of KEY=value lines with any of these settings. HUP makes `run` read it again."},
+};
+
+// In the order of the types of Target.
+constexpr std::array<std::string_view, std::variant_size_v<Target>> kValueNames = {
+    "NAME", "N", "DURATION", "SIZE", "MODE", "SIGNAL", "YES|NO", "FORMAT", "LEVEL"};
+
+std::vector<Option> all_options() {
+  std::vector<Option> all;
+  const auto add = [&](std::string_view group, std::span<const Option> options) {
+    for (Option option : options) {
+      option.group = group;
+      if (option.value_name.empty()) option.value_name = kValueNames[option.target.index()];
+      all.push_back(option);
+    }
+  };
+  add("Database", kDatabaseOptions);
+  add("Queue", kQueueOptions);
+  add("Handler", kHandlerOptions);
+  add("Retries", kRetryOptions);
+  add("Fleet", fleet_options());
+  add("Health endpoint", kHealthOptions);
+  add("Logs and configuration", kLogOptions);
+  return all;
+}
 
 }  // namespace
 
 std::span<const Option> option_table() {
-  static const std::vector<Option> table = [] {
-    std::vector<Option> all(kTable.begin(), kTable.end());
-    const auto at = std::find_if(all.begin(), all.end(),
-                                 [](const Option& option) { return option.group == kHealthGroup; });
-    const auto fleet = fleet_options();
-    all.insert(at, fleet.begin(), fleet.end());
-    return all;
-  }();
+  static const std::vector<Option> table = all_options();
   return table;
 }
 

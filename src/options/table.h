@@ -36,10 +36,10 @@ constexpr Commands commands_of(Command command) {
 inline constexpr Commands kAllCommands = commands_of(Command::version) - 1;
 
 struct Option {
-  std::string_view name;   ///< "HANDLER_TIMEOUT"; the variable adds PGFOREMAN_, the flag dashes
-  std::string_view group;  ///< heading under which it is printed; rows of a group are neighbours
-  Target target;
-  std::string_view value_name;         ///< stands for the value in --help: "DURATION"
+  std::string_view name = {};  ///< "HANDLER_TIMEOUT"; the variable adds PGFOREMAN_, the flag dashes
+  std::string_view group = {};  ///< heading under which it is printed; the table knows it
+  Target target = {};
+  std::string_view value_name = {};    ///< "PATH" in --help; else that of its type, as "DURATION"
   std::string_view default_text = {};  ///< as an operator would write it; empty: none
   std::string_view default_note = {};  ///< said of a default that is no fixed text
   /// Of numbers; milliseconds of durations; bytes of sizes, where 0 (never) is allowed besides.
@@ -52,8 +52,8 @@ struct Option {
   std::string_view example = {};  ///< for the generated files, where there is no default
   bool secret = false;            ///< no flag takes it, and no message prints it
   bool needs_restart = false;     ///< HUP cannot change it
-  Commands commands = 0;
-  std::string_view help;  ///< for an operator; complete sentences
+  Commands commands = commands_of(Command::run);
+  std::string_view help = {};  ///< for an operator; complete sentences
 };
 
 /// Every option, grouped.
