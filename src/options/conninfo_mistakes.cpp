@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <utility>
+#include <vector>
 
 #include "options/text_rules.h"
 
@@ -31,36 +32,49 @@ bool consists_of(std::string_view text, std::string_view characters) {
   return !text.empty() && text.find_first_not_of(characters) == std::string_view::npos;
 }
 
+/// Of "a b", or of "a, b or c".
+std::vector<std::string_view> words_of(std::string_view text) {
+  std::vector<std::string_view> words;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find_first_of(", "));
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+    if (!word.empty() && word != "or") words.push_back(word);
+  }
+  return words;
+}
+
+bool has_word(std::string_view text, std::string_view word) {
+  const auto words = words_of(text);
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
 constexpr std::string_view kCapitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
 constexpr std::string_view kSmall = "abcdefghijklmnopqrstuvwxyz0123456789";
 constexpr std::string_view kSchemeSigns = "abcdefghijklmnopqrstuvwxyz0123456789+.-_:";
 
-// Whose a scheme is that stands for PostgreSQL, and those of other servers.
-constexpr std::array<Pair, 21> kSchemes = {{{"postgresql+", "SQLAlchemy"},
-                                            {"postgres+", "SQLAlchemy"},
-                                            {"jdbc:", "Java's JDBC"},
-                                            {"r2dbc:", "Java's R2DBC"},
-                                            {"ecto", "Elixir's Ecto"},
-                                            {"postgis", "GeoDjango and Rails"},
-                                            {"pgsql", "PHP"},
-                                            {"pdo", "PHP"},
-                                            {"psql", "django-environ"},
-                                            {"psycopg", "Python"},
-                                            {"asyncpg", "Python"},
-                                            {"pgx", "Go"},
-                                            {"pg", "another program"},
-                                            {"prisma", "Prisma"},
-                                            {"cockroach", "CockroachDB's drivers"},
-                                            {"crdb", "CockroachDB's drivers"},
-                                            {"timescale", "TimescaleDB's drivers"},
-                                            {"redshift", "Redshift's drivers"},
-                                            {"npgsql", ".NET"},
-                                            {"postgrex", "Elixir"},
-                                            {"neon", "Neon's drivers"}}};
-constexpr std::array<std::string_view, 17> kOthers = {
-    "mysql",   "mariadb", "sqlite", "mssql",    "sqlserver", "oracle",
-    "mongodb", "redis",   "valkey", "memcache", "amqp",      "kafka",
-    "nats",    "http",    "ftp",    "file",     "clickhouse"};
+// Whose schemes are that stand for PostgreSQL, by their beginnings, and those of other servers.
+constexpr std::array<Pair, 17> kSchemes = {{
+    {"SQLAlchemy", "postgresql+ postgres+"},
+    {"Java's JDBC", "jdbc:"},
+    {"Java's R2DBC", "r2dbc:"},
+    {"Elixir's Ecto", "ecto"},
+    {"GeoDjango and Rails", "postgis"},
+    {"PHP", "pgsql pdo"},
+    {"django-environ", "psql"},
+    {"Python", "psycopg asyncpg"},
+    {"Go", "pgx"},
+    {"Prisma", "prisma"},
+    {"CockroachDB's drivers", "cockroach crdb"},
+    {"TimescaleDB's drivers", "timescale"},
+    {"Redshift's drivers", "redshift"},
+    {".NET", "npgsql"},
+    {"Elixir", "postgrex"},
+    {"Neon's drivers", "neon"},
+    {"another program", "pg"},
+}};
+constexpr std::string_view kOthers =
+    "mysql mariadb sqlite mssql sqlserver oracle mongodb redis valkey memcache amqp kafka nats "
+    "http ftp file clickhouse";
 
 Problem scheme_problem(std::string_view text) {
   const auto end = text.find("://");
@@ -75,13 +89,15 @@ Problem scheme_problem(std::string_view text) {
     return "is a service link of Kubernetes and not the address of a database: set it in the pod's "
            "spec, and enableServiceLinks: false";
   }
-  for (const std::string_view other : kOthers) {
+  for (const std::string_view other : words_of(kOthers)) {
     if (!scheme.starts_with(other)) continue;
     return fmt::format("begins with {}://, so it is no address of a PostgreSQL database; {}", other,
                        kWrite);
   }
-  for (const auto& [prefix, whose] : kSchemes) {
-    if (!scheme.starts_with(prefix)) continue;
+  for (const auto& [whose, beginnings] : kSchemes) {
+    const auto words = words_of(beginnings);
+    const auto begins = [&](std::string_view word) { return scheme.starts_with(word); };
+    if (std::none_of(words.begin(), words.end(), begins)) continue;
     return fmt::format(
         "has the scheme {}:// of {}, which libpq does not know: write postgresql:// instead{}",
         scheme.substr(0, 24), whose,
@@ -130,59 +146,28 @@ Problem without_scheme(std::string_view text) {
   return fmt::format("has no scheme; {}", kWrite);
 }
 
-// Parameters that are not libpq's, and whose they are.
-constexpr std::array<Pair, 52> kForeign = {{{"schema", "Prisma"},
-                                            {"connection_limit", "Prisma"},
-                                            {"pool_timeout", "Prisma"},
-                                            {"pgbouncer", "Prisma"},
-                                            {"socket_timeout", "Prisma"},
-                                            {"statement_cache_size", "Prisma"},
-                                            {"sslaccept", "Prisma"},
-                                            {"sslidentity", "Prisma"},
-                                            {"single_use_connections", "Prisma"},
-                                            {"pool", "Rails"},
-                                            {"prepared_statements", "Rails"},
-                                            {"reaping_frequency", "Rails"},
-                                            {"checkout_timeout", "Rails"},
-                                            {"timeout", "Rails"},
-                                            {"encoding", "Rails"},
-                                            {"adapter", "Rails"},
-                                            {"advisory_locks", "Rails"},
-                                            {"schema_search_path", "Rails"},
-                                            {"min_messages", "Rails"},
-                                            {"variables", "Rails"},
-                                            {"currentschema", "JDBC"},
-                                            {"applicationname", "JDBC"},
-                                            {"rewritebatchedinserts", "JDBC"},
-                                            {"preparethreshold", "JDBC"},
-                                            {"sslfactory", "JDBC"},
-                                            {"stringtype", "JDBC"},
-                                            {"tcpkeepalive", "JDBC"},
-                                            {"sockettimeout", "JDBC"},
-                                            {"logintimeout", "JDBC"},
-                                            {"connecttimeout", "JDBC"},
-                                            {"targetservertype", "JDBC"},
-                                            {"loadbalancehosts", "JDBC"},
-                                            {"serverversion", "Symfony"},
-                                            {"charset", "Symfony"},
-                                            {"uselibpqcompat", "node-postgres"},
-                                            {"max", "postgres.js"},
-                                            {"idle_timeout", "postgres.js"},
-                                            {"prepare", "postgres.js"},
-                                            {"supa", "Supabase"},
-                                            {"workaround", "Supabase"},
-                                            {"pool_size", "Ecto"},
-                                            {"pool_max_conns", "pgx"},
-                                            {"pool_min_conns", "pgx"},
-                                            {"pool_max_conn_lifetime", "pgx"},
-                                            {"default_query_exec_mode", "pgx"},
-                                            {"conn_max_age", "Django"},
-                                            {"conn_health_checks", "Django"},
-                                            {"prepared_statement_cache_size", "SQLAlchemy"},
-                                            {"async_fallback", "SQLAlchemy"},
-                                            {"command_timeout", "asyncpg"},
-                                            {"search_path", "pgx"},
-                                            {"statement_timeout", "node-postgres"}}};
+// Parameters that are not libpq's, by whose they are.
+constexpr std::array<Pair, 12> kForeign = {{
+    {"Prisma",
+     "schema connection_limit pool_timeout pgbouncer socket_timeout statement_cache_size sslaccept "
+     "sslidentity single_use_connections"},
+    {"Rails",
+     "pool prepared_statements reaping_frequency checkout_timeout timeout encoding adapter "
+     "advisory_locks schema_search_path min_messages variables"},
+    {"JDBC",
+     "currentschema applicationname rewritebatchedinserts preparethreshold sslfactory stringtype "
+     "tcpkeepalive sockettimeout logintimeout connecttimeout targetservertype loadbalancehosts"},
+    {"Symfony", "serverversion charset"},
+    {"node-postgres", "uselibpqcompat statement_timeout"},
+    {"postgres.js", "max idle_timeout prepare"},
+    {"Supabase", "supa workaround"},
+    {"Ecto", "pool_size"},
+    {"pgx",
+     "pool_max_conns pool_min_conns pool_max_conn_lifetime default_query_exec_mode search_path"},
+    {"Django", "conn_max_age conn_health_checks"},
+    {"SQLAlchemy", "prepared_statement_cache_size async_fallback"},
+    {"asyncpg", "command_timeout"},
+}};
 
 Problem query_problem(std::string_view text) {
   const auto question = text.find('?');
@@ -197,13 +182,12 @@ Problem query_problem(std::string_view text) {
              "sslmode=disable";
     }
     if (key.starts_with("amp;")) return "has &amp; where & belongs between its parameters";
-    const auto foreign = std::find_if(kForeign.begin(), kForeign.end(),
-                                      [&](const Pair& known) { return known.first == lower(key); });
-    if (foreign != kForeign.end()) {
+    for (const auto& [whose, names] : kForeign) {
+      if (!has_word(names, lower(key))) continue;
       return fmt::format(
           "has the parameter {} of {}, which libpq does not know: remove it (pgforeman's schema is "
           "always called pgforeman)",
-          foreign->first, foreign->second);
+          lower(key), whose);
     }
     if (!key.empty() && key != "ssl" && !is_conninfo_keyword(std::string(key))) {
       return "has a parameter after its ? that libpq does not know (it is not shown): remove it; "
@@ -269,16 +253,14 @@ Problem mistaken_shape(std::string_view text) {
   if (auto problem = quotes_problem(text)) return problem;
   if (is_assignment(text)) {
     return "begins with a name and =, as a line of an env file does: only what follows them "
-           "belongs "
-           "here";
+           "belongs here";
   }
   if (text.front() == '{' && text.substr(0, 2) != "{{") {
     return fmt::format("is JSON, as secret stores keep it; {}", kWrite);
   }
   if (text.front() == '$' || text.starts_with("{{") || text.front() == '<') {
     return "is a reference to a variable that nothing has replaced: env files and ConfigMaps do "
-           "not "
-           "expand them (its value is not shown)";
+           "not expand them (its value is not shown)";
   }
   if (text.starts_with("cG9zdGdy")) {
     return "is in base64: a Secret's `data` is encoded once, `stringData` not at all";
@@ -293,9 +275,9 @@ Problem mistaken_shape(std::string_view text) {
     return static_cast<unsigned char>(c) <= ' ' || c == 0x7f;
   });
   if (bad == text.end()) return std::nullopt;
-  return *bad == ' ' ? "has a blank in it: a URL has none, %20 stands for one (its value is not "
-                       "shown)"
-                     : "has a line end or another control character in it (its value is not shown)";
+  return *bad == ' '
+             ? "has a blank in it: a URL has none, %20 stands for one (its value is not shown)"
+             : "has a line end or another control character in it (its value is not shown)";
 }
 
 Problem foreign_parameter(std::string_view text) {
@@ -315,20 +297,17 @@ Problem value_problem(std::string_view keyword, std::string_view value) {
        {"ssl_max_protocol_version", "TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3"}}};
   for (const auto& [name, allowed] : kWords) {
     if (name != keyword) continue;
-    std::string_view rest = allowed;
-    while (!rest.empty()) {
-      const std::string_view word = rest.substr(0, rest.find_first_of(", "));
-      rest.remove_prefix(std::min(rest.size(), word.size() + 1));
-      const bool versions = name.starts_with("ssl_");  // in any case, and "" is the default
-      if (word == value && word != "or" && !word.empty()) return std::nullopt;
-      if (versions && (value.empty() || lower(word) == lower(value))) return std::nullopt;
+    const bool version = name.starts_with("ssl_");  // in any case, and "" is the default
+    if (version ? value.empty() || has_word(lower(allowed), lower(value))
+                : has_word(allowed, value)) {
+      return std::nullopt;
     }
     return fmt::format("must be {}", allowed);
   }
-  constexpr std::array<std::string_view, 6> kNumbers = {"connect_timeout",  "keepalives",
-                                                        "keepalives_idle",  "keepalives_interval",
-                                                        "keepalives_count", "tcp_user_timeout"};
-  if (std::find(kNumbers.begin(), kNumbers.end(), keyword) == kNumbers.end()) return std::nullopt;
+  constexpr std::string_view kNumbers =
+      "connect_timeout keepalives keepalives_idle keepalives_interval keepalives_count "
+      "tcp_user_timeout";
+  if (!has_word(kNumbers, keyword)) return std::nullopt;
   const std::string_view digits = value.substr(value.find_first_of("-+") == 0 ? 1 : 0);
   if (value.empty() || (consists_of(digits, "0123456789") && digits.size() < 10)) {
     return std::nullopt;

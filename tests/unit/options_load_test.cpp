@@ -162,6 +162,7 @@ TEST_CASE("What Kubernetes and other frameworks set is named as the cause", "[lo
       {{"PGHOST=h", "PGDATABASE=postgres://u:hunter2@h/d"},
        {"PGDATABASE", "PGFOREMAN_DATABASE_URL"}},
       {{"PGHOST=h", "PGSSLMODE=yes"}, {"PGSSLMODE=yes", "verify-full"}},
+      {{"PGHOST=h", "PGSSLMINPROTOCOLVERSION=or"}, {"PGSSLMINPROTOCOLVERSION=or", "TLSv1.2"}},
       {{"DATABASE_URL=postgres://u:hunter2@h/d"},
        {"PGFOREMAN_DATABASE_URL: is not set", "DATABASE_URL is, but"}},
       {{"POSTGRES_URL=postgres://u:hunter2@h/d"}, {"POSTGRES_URL is, but"}},
