@@ -66,7 +66,7 @@ class Loader {
     }
     check_together();
     if (command_ == Command::run) prepare_handler();
-    for (const auto& [name, given] : given_) result_.given.emplace(name, given.where);
+    for (const auto& [name, each] : given_) result_.given.emplace(name, each.where);
     return std::move(result_);
   }
 
@@ -123,12 +123,10 @@ class Loader {
   }
 
   void set(const Option& option) {
-    const auto given = given_.find(option.name);
-    if (given != given_.end()) {
-      if (is_service_link(given->second.value) && !option.secret) return service_link(option);
-      if (auto problem = set_value(option, given->second.value, result_.options)) {
-        mistake(option, *problem);
-      }
+    if (is_given(option.name)) {
+      const std::string& value = given(option).value;
+      if (is_service_link(value) && !option.secret) return service_link(option);
+      if (auto problem = set_value(option, value, result_.options)) mistake(option, *problem);
     } else if (option.name == "CONCURRENCY") {
       result_.options.concurrency = input_.cpus;
     } else if (!option.default_text.empty()) {
@@ -138,13 +136,13 @@ class Loader {
 
   /// A Service called pgforeman-health has Kubernetes set PGFOREMAN_HEALTH_PORT.
   void service_link(const Option& option) {
-    const Given& given = given_.find(option.name)->second;
+    const auto& [where, value] = given(option);
     wrong_.insert(std::string(option.name));
     result_.errors.push_back(fmt::format(
         "{}={}: is a service link, which Kubernetes sets for a Service whose name makes this "
         "variable (pgforeman-health makes PGFOREMAN_HEALTH_PORT): set enableServiceLinks: false in "
         "the pod's spec, or rename the Service; it {}",
-        given.where, shown(given.value), "must be " + allowed_values(option)));
+        where, shown(value), "must be " + allowed_values(option)));
   }
 
   /// What is said besides of a value that kept its quotes, as env files and config files leave
@@ -157,22 +155,21 @@ class Loader {
 
   /// An error about a given value: "PGFOREMAN_BATCH=0: must be ...".
   void mistake(const Option& option, const std::string& problem) {
-    const Given& given = given_.find(option.name)->second;
+    const auto& [where, value] = given(option);
     wrong_.insert(std::string(option.name));
-    const bool hidden = option.secret || may_hold_password(given.value);
-    result_.errors.push_back(hidden ? fmt::format("{}: {}", given.where, without_quoted(problem))
-                                    : fmt::format("{}={}: {}{}", given.where, shown(given.value),
-                                                  problem, quotes_hint(given.value)));
+    const bool hidden = option.secret || may_hold_password(value);
+    result_.errors.push_back(
+        hidden ? fmt::format("{}: {}", where, without_quoted(problem))
+               : fmt::format("{}={}: {}{}", where, shown(value), problem, quotes_hint(value)));
   }
 
+  const Given& given(const Option& option) const { return given_.find(option.name)->second; }
   bool is_given(std::string_view name) const { return given_.find(name) != given_.end(); }
   bool is_wrong(std::string_view name) const { return wrong_.count(std::string(name)) > 0; }
 
   void check_together() {
-    check_order("RETRY_BACKOFF", "RETRY_BACKOFF_MAX", &Options::retry_backoff,
-                &Options::retry_backoff_max);
-    check_order("RESTART_BACKOFF", "RESTART_BACKOFF_MAX", &Options::restart_backoff,
-                &Options::restart_backoff_max);
+    check_order(*find_option("RETRY_BACKOFF"), *find_option("RETRY_BACKOFF_MAX"));
+    check_order(*find_option("RESTART_BACKOFF"), *find_option("RESTART_BACKOFF_MAX"));
     if (is_for(*find_option("DATABASE_URL"), command_)) check_database();
     const bool asks = command_ == Command::status || command_ == Command::health;
     if (asks && is_given("HEALTH_PORT") && !is_wrong("HEALTH_PORT") &&
@@ -182,17 +179,18 @@ class Loader {
     }
   }
 
-  void check_order(std::string_view low_name, std::string_view high_name, Millis Options::*low,
-                   Millis Options::*high) {
-    const Options& options = result_.options;
-    if (is_wrong(low_name) || is_wrong(high_name) || options.*low <= options.*high) return;
-    if (is_given(high_name)) {
-      mistake(*find_option(high_name),
-              fmt::format("must not be below {} ({}{})", low_name, format_duration(options.*low),
-                          is_given(low_name) ? "" : " by default"));
+  void check_order(const Option& low, const Option& high) {
+    const auto value = [&](const Option& option) {
+      return result_.options.*std::get<Millis Options::*>(option.target);
+    };
+    if (is_wrong(low.name) || is_wrong(high.name) || value(low) <= value(high)) return;
+    if (is_given(high.name)) {
+      mistake(high,
+              fmt::format("must not be below {} ({}{})", low.name, format_duration(value(low)),
+                          is_given(low.name) ? "" : " by default"));
     } else {
-      mistake(*find_option(low_name), fmt::format("must not be above {} ({} by default)", high_name,
-                                                  format_duration(options.*high)));
+      mistake(low, fmt::format("must not be above {} ({} by default)", high.name,
+                               format_duration(value(high))));
     }
   }
 
@@ -201,8 +199,7 @@ class Loader {
     const Option& file = *find_option("DATABASE_URL_FILE");
     if (is_given(url.name) && is_given(file.name)) {
       result_.errors.push_back(fmt::format("{} and {} are both set; set only one of them",
-                                           given_.find(url.name)->second.where,
-                                           given_.find(file.name)->second.where));
+                                           given(url).where, given(file).where));
     }
     if (is_given(url.name) && result_.options.database_url.empty()) {
       mistake(url, "holds nothing but blanks; it must be a postgresql:// URL");
@@ -267,7 +264,7 @@ class Loader {
       result_.warnings.push_back(
           fmt::format("{}: no shell reads it, so the handler gets '{}' as a word; write sh -c "
                       "'...' for a shell",
-                      given_.find(handler.name)->second.where, word));
+                      given(handler).where, word));
     }
   }
 

@@ -19,20 +19,21 @@ std::string help_facts(const Option& option) {
   return text;
 }
 
+/// "--queue NAME", or a secret's variable.
+std::string head_of(const Option& option) {
+  if (option.secret) return fmt::format("{}={}", variable_of(option), option.value_name);
+  return fmt::format("{} {}", flag_of(option), option.value_name);
+}
+
 std::string entry(const Option& option) {
-  const std::string head = option.secret
-                               ? fmt::format("{}={}", variable_of(option), option.value_name)
-                               : fmt::format("{} {}", flag_of(option), option.value_name);
-  return fmt::format("  {}\n{}{}", head, wrapped(option.help, "      ", kRenderWidth),
+  return fmt::format("  {}\n{}{}", head_of(option), wrapped(option.help, "      ", kRenderWidth),
                      wrapped(help_facts(option), "      ", kRenderWidth));
 }
 
 /// The flag, the first sentence of its help and the default, in a line or two.
 std::string brief_entry(const Option& option) {
   constexpr std::size_t kColumn = 34;
-  const std::string head = option.secret
-                               ? fmt::format("{}={}", variable_of(option), option.value_name)
-                               : fmt::format("{} {}", flag_of(option), option.value_name);
+  const std::string head = head_of(option);
   const std::string_view sentence = option.help.substr(0, option.help.find(". "));
   std::string text = fmt::format("{}{}", sentence, sentence.back() == '.' ? "" : ".");
   if (!option.default_text.empty()) text += fmt::format(" [{}]", option.default_text);
