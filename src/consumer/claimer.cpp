@@ -17,7 +17,7 @@ constexpr std::chrono::microseconds kTurnLook{300};
 }  // namespace
 
 bool Claimer::just_emptied() {
-  return std::exchange(got_less_, false) && tools_.fleet().looking.load() != 0 &&
+  return std::exchange(got_less_, false) && tools_.fleet().maintenance_polls.load() != 0 &&
          Clock::now() - leases_.leased_at() < Millis{2};
 }
 

@@ -74,7 +74,7 @@ void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop
     if (polls || now >= due) break;
     loop.enter(Phase::waiting);
     // After the phase was written: maintenance rests, or counts wake-ups, and then looks at phases.
-    if (board.resting.load() != 0) ::eventfd_write(tools_.context.call_fd, 1);
+    if (board.call_when_idle.load() != 0) ::eventfd_write(tools_.context.call_fd, 1);
     woken = woken || (can_claim && waker.take());
     look(now);
     loop.run_until([&] { return woken || stop(); }, std::min({poll, due, now + kLongestSilence}));

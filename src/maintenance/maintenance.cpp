@@ -36,7 +36,7 @@ Maintenance::Maintenance(const ChildContext& context)
       rescue_(tools_),
       renewal_(tools_),
       listener_(tools_),
-      gate_(tools_, listener_),
+      notifier_(tools_, listener_),
       sweeper_(tools_),
       upkeep_(tools_, sweeper_),
       calls_(loop_.io(), ::fcntl(context.call_fd, F_DUPFD_CLOEXEC, 0)) {}
@@ -47,7 +47,7 @@ void Maintenance::run() {
       if (!session_.connected()) {
         listener_.close();
         if (!session_.connect()) break;
-        gate_.session_opened();
+        notifier_.session_opened();
         upkeep_.session_opened();
         sweeper_.session_opened();
       }
@@ -105,8 +105,8 @@ void Maintenance::work() {
 
 void Maintenance::hear() {
   const auto heard = listener_.run_once();
-  gate_.heard(heard.now);
-  const auto found = gate_.run_once();
+  notifier_.heard(heard.now);
+  const auto found = notifier_.run_once();
   if (heard.later) upkeep_.soon();
   if (found.due) upkeep_.due_in(*found.due);
   if (heard.now > 0) sweeper_.soon();
@@ -128,7 +128,7 @@ void Maintenance::wait_for_work() {
   listener_.wait([&] { heard = true; });
   loop_.run_until([&] { return called || heard; },
                   std::min({upkeep_.next(), rescue_.next(), renewal_.next(), listener_.next(),
-                            gate_.next(), sweeper_.next(), waker_.next()}));
+                            notifier_.next(), sweeper_.next(), waker_.next()}));
   calls_.cancel();
   listener_.cancel();
   loop_.io().poll();

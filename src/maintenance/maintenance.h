@@ -4,7 +4,7 @@
 //   Rescue   settles what dead consumers left in their ledgers, at once
 //   Renewal  extends the leases of living children
 //   Listener hears of new messages
-//   Gate     wakes idle consumers for them, and decides whether senders shall notify
+//   Notifier wakes idle consumers for them, and decides whether senders shall notify
 //   Sweeper  finds what claims pass by: committed late, or its host was lost
 //   Upkeep   promotes due messages, counts, probes the database
 // The fleet works on without it, more slowly: consumers renew and poll by themselves, and what the
@@ -13,8 +13,8 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
-#include "maintenance/gate.h"
 #include "maintenance/listener.h"
+#include "maintenance/notifier.h"
 #include "maintenance/renewal.h"
 #include "maintenance/rescue.h"
 #include "maintenance/sweeper.h"
@@ -48,7 +48,7 @@ class Maintenance {
   Rescue rescue_;
   Renewal renewal_;
   Listener listener_;
-  Gate gate_;
+  Notifier notifier_;
   Sweeper sweeper_;
   Upkeep upkeep_;
   boost::asio::posix::stream_descriptor calls_;

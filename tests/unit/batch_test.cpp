@@ -10,15 +10,15 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const TimePoint kNow{1'000'000ms};
+const TimePoint kBatchNow{1'000'000ms};
 
 Outcome outcome(Outcome::Kind kind) {
   return Outcome{kind};
 }
 
-struct Fixture {
+struct Held {
   /// As after claims under these tokens, of one message each; ids begin at 1.
-  explicit Fixture(std::initializer_list<std::int64_t> tokens) {
+  explicit Held(std::initializer_list<std::int64_t> tokens) {
     std::int64_t id = 0;
     for (const auto token : tokens) {
       Message message;
@@ -49,12 +49,12 @@ std::string state_in_ledger(std::int64_t id, LeaseState state) {
 
 TEST_CASE("What is done of one claim can be settled with the next one", "[batch]") {
   using Kind = Outcome::Kind;
-  Fixture f({7, 7});
+  Held f({7, 7});
   CHECK_FALSE(f.batch.can_settle_with_claim());  // both wait
-  f.batch.start(0, 1, kNow);
+  f.batch.start(0, 1, kBatchNow);
   f.batch.end(0, outcome(Kind::done));
   CHECK_FALSE(f.batch.can_settle_with_claim());  // one still waits
-  f.batch.start(1, 1, kNow);
+  f.batch.start(1, 1, kBatchNow);
 
   SECTION("when all are done") {
     f.batch.end(1, outcome(Kind::done));
@@ -77,24 +77,24 @@ TEST_CASE("What is done of one claim can be settled with the next one", "[batch]
   }
   SECTION("nor when a row is locked") {
     f.batch.end(1, outcome(Kind::done));
-    f.batch.defer(1, kNow);
+    f.batch.defer(1, kBatchNow);
     CHECK_FALSE(f.batch.can_settle_with_claim());
   }
 }
 
 TEST_CASE("What is done of two claims is settled by itself", "[batch]") {
-  Fixture f({7, 8});
+  Held f({7, 8});
   for (const std::size_t i : {0, 1}) {
-    f.batch.start(i, 1, kNow);
+    f.batch.start(i, 1, kBatchNow);
     f.batch.end(i, outcome(Outcome::Kind::done));
   }
   CHECK_FALSE(f.batch.can_settle_with_claim());
 }
 
 TEST_CASE("Several messages of a batch may run at once", "[batch]") {
-  Fixture f({7, 7, 7});
-  f.batch.start(0, 1, kNow);
-  f.batch.start(2, 1, kNow);
+  Held f({7, 7, 7});
+  f.batch.start(0, 1, kBatchNow);
+  f.batch.start(2, 1, kBatchNow);
   CHECK(f.batch.any_waits());
   CHECK(f.batch.leases_from(0).size() == 3);
   f.batch.end(2, outcome(Outcome::Kind::done));
@@ -108,11 +108,11 @@ TEST_CASE("Several messages of a batch may run at once", "[batch]") {
 }
 
 TEST_CASE("A batch forgets what is over, and keeps the rest in its order", "[batch]") {
-  Fixture f({7, 7, 7, 7});
+  Held f({7, 7, 7, 7});
   for (const std::size_t i : {0, 1, 2}) f.batch.end(i, outcome(Outcome::Kind::released));
   f.batch.lose(3);
   f.batch.settled(1);
-  f.batch.defer(2, kNow);
+  f.batch.defer(2, kBatchNow);
   CHECK(f.batch.forget_settled());
   REQUIRE(f.batch.size() == 2);
   CHECK(f.batch[0].message.lease.id == 1);
@@ -127,17 +127,17 @@ TEST_CASE("A batch forgets what is over, and keeps the rest in its order", "[bat
 }
 
 TEST_CASE("A locked row is settled after ever longer waits", "[batch]") {
-  Fixture f({7});
+  Held f({7});
   f.batch.end(0, outcome(Outcome::Kind::released));
   for (const Millis wait : {1000ms, 2000ms, 4000ms, 8000ms, 10'000ms, 10'000ms}) {
-    f.batch.defer(0, kNow);
-    CHECK(f.batch[0].settle_at == kNow + wait);
+    f.batch.defer(0, kBatchNow);
+    CHECK(f.batch[0].settle_at == kBatchNow + wait);
   }
 }
 
 TEST_CASE("What cannot happen to a message is a bug", "[batch]") {
-  Fixture f({7});
+  Held f({7});
   CHECK_THROWS_WITH(f.batch.settled(0), "message 1 is waiting: event 'settled' cannot happen");
-  f.batch.start(0, 1, kNow);
-  CHECK_THROWS_WITH(f.batch.start(0, 1, kNow), "message 1 is running: event 'start' cannot happen");
+  f.batch.start(0, 1, kBatchNow);
+  CHECK_THROWS_WITH(f.batch.start(0, 1, kBatchNow), "message 1 is running: event 'start' cannot happen");
 }

@@ -1,0 +1,97 @@
+#include "maintenance/notifier.h"
+
+#include <algorithm>
+
+#include "scoreboard/marks.h"
+
+namespace pgforeman {
+namespace {
+
+using Mode = NotifyThrottle::Mode;
+
+// A look counts so many messages at least.
+constexpr int kCounted = 24;
+
+}  // namespace
+
+void Notifier::session_opened() {
+  tools_.context.scoreboard->fleet().call_when_idle.store(0);
+  let_notify();
+}
+
+void Notifier::let_notify() {
+  tools_.context.scoreboard->fleet().maintenance_polls.store(0);
+  throttle_.notify(Clock::now());
+}
+
+TimePoint Notifier::next() const {
+  return listener_.works() ? throttle_.next_look() : TimePoint::max();
+}
+
+void Notifier::heard(std::int64_t messages) {
+  if (messages == 0) return;
+  const bool idle = tools_.waker.waiting() > 0;
+  if (idle) tools_.waker.wake_for(messages);
+  if (!throttle_.heard(messages, idle, Clock::now())) return;
+  change_lock([](Queue& queue) { queue.leave_listeners(); });
+  tools_.context.scoreboard->fleet().maintenance_polls.store(1);
+  throttle_.poll(Clock::now());
+}
+
+Notifier::Found Notifier::run_once() {
+  if (!listener_.works()) return {};
+  if (throttle_.mode() == Mode::off && tools_.waker.waiting() > 0) {
+    tools_.context.scoreboard->fleet().call_when_idle.store(0);
+    throttle_.turn_on();
+  }
+  if (Clock::now() < throttle_.next_look()) return {};
+  if (throttle_.mode() == Mode::poll && no_consumer_is_idle()) {
+    throttle_.turn_off();
+    return {};
+  }
+  return look();
+}
+
+/// A consumer that becomes idle meanwhile calls, or is seen here.
+bool Notifier::no_consumer_is_idle() {
+  if (tools_.waker.waiting() > 0) return false;
+  auto& call = tools_.context.scoreboard->fleet().call_when_idle;
+  call.store(1);
+  if (tools_.waker.waiting() == 0) return true;
+  call.store(0);
+  return false;
+}
+
+Notifier::Found Notifier::look() {
+  const TimePoint began = Clock::now();
+  std::optional<std::int64_t> ready;
+  Found found;
+  if (const int idle = tools_.waker.waiting(); idle > 0) {
+    tools_.loop.enter(Phase::claiming);
+    const Marks marks = read_marks(tools_.context.scoreboard->fleet());
+    const Look look = tools_.session.queue().look(marks, std::max(idle, kCounted));
+    tools_.session.worked();
+    if (look.ready > 0) tools_.waker.wake_for(look.ready);
+    // Not what is ready: idle consumers may have a reason to leave it.
+    found = {marks != seen_, look.next_due};
+    seen_ = marks;
+    ready = look.ready;
+  }
+  if (throttle_.looked(ready, found.messages, began, Clock::now())) {
+    change_lock([](Queue& queue) { queue.become_listener(); });
+    let_notify();
+  }
+  return found;
+}
+
+/// A session that may hold the lock twice, or not know whether it does, is of no use.
+template <typename Call>
+void Notifier::change_lock(Call&& call) {
+  try {
+    call(tools_.session.queue());
+  } catch (const DatabaseError& error) {
+    throw DatabaseError(DatabaseError::Kind::connection, error.what());
+  }
+}
+
+}  // namespace pgforeman

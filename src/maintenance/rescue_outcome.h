@@ -1,0 +1,24 @@
+#pragma once
+// What becomes of a message that a dead consumer held, by what its ledger says. Pure.
+//
+//   the ledger's state        outcome
+//   held                      released
+//   running                   a crash of the message, unless the consumer's death blames it for
+//                             nothing: then released
+//   done, dead, worn_out      the same; the reason of a failure died with the consumer
+//   retry, crash              the same, with the handler's own delay
+//   released                  released
+
+#include <string>
+
+#include "pgforeman/message.h"
+#include "scoreboard/ledger.h"
+
+namespace pgforeman {
+
+Outcome outcome_of(const LedgerReading::Entry& entry, const LedgerReading& ledger);
+
+/// Of a message that its consumer was doing something with when it died: "ran", "claimed".
+Outcome crash_of(const Death& death, const std::string& doing);
+
+}  // namespace pgforeman
