@@ -43,9 +43,9 @@ Claimed Claimer::claim() {
   tools_.loop.slot().slot().batch.store(static_cast<std::uint32_t>(wanted));
   std::vector<Message> messages;
   try {
-    messages = tools_.session.queue().settle_and_claim(done_ids, done_token, wanted, open_->token,
-                                                       tools_.options.visibility_timeout,
-                                                       open_->marks);
+    messages =
+        tools_.session.queue().settle_and_claim(done_ids, done_token, wanted, open_->token,
+                                                tools_.options.visibility_timeout, open_->marks);
   } catch (const DatabaseError& error) {
     if (settles_first(done, error)) return {};
     throw;

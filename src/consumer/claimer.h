@@ -35,7 +35,8 @@ class Claimer {
   /// Hands back what an open claim got. Throws DatabaseError when another session may do better.
   void give_back_open_claim();
   /// The last claim got something, but less than it wanted, within the last 2 ms, and so much is
-  /// sent that maintenance looks each 2 ms: another claim now would find next to nothing. True once.
+  /// sent that maintenance looks each 2 ms: another claim now would find next to nothing. True
+  /// once.
   bool just_emptied();
 
  private:

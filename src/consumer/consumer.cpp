@@ -137,8 +137,8 @@ bool Consumer::is_worn_out(std::size_t index) {
   return true;
 }
 
-/// The end of a drain. What cannot be settled in time stands in the ledger, for maintenance. Results
-/// are worth the wait for a database that is away: unsettled, their messages run again.
+/// The end of a drain. What cannot be settled in time stands in the ledger, for maintenance.
+/// Results are worth the wait for a database that is away: unsettled, their messages run again.
 void Consumer::hand_back() {
   settler_.release_waiting();
   const TimePoint begun = Clock::now();

@@ -34,8 +34,8 @@ TimePoint Idle::next_poll(TimePoint since, TimePoint now, double jitter) const {
   const FleetBoard& board = tools_.fleet();
   const auto heard = board.hears_at_ms.load();
   const bool hears = heard <= to_ms(now) && heard > to_ms(now - kHearsFor);
-  const Millis poll = hears ? std::max(tools_.options.poll_interval, kBackstop)
-                            : tools_.options.poll_interval;
+  const Millis poll =
+      hears ? std::max(tools_.options.poll_interval, kBackstop) : tools_.options.poll_interval;
   const TimePoint other = from_ms(board.polled_at_ms.load());
   return std::min((other <= now ? std::max(since, other) : since) + times(poll, jitter),
                   since + times(std::max(poll, kBackstop * tools_.options.concurrency), jitter));

@@ -33,9 +33,11 @@ std::int64_t wall_ms() {
       .count();
 }
 
-std::unique_ptr<Handler> make_handler(boost::asio::io_context& io, const Options& options,
-                                      LedgerWriter& ledger, StartNews news) {
-  if (options.handler_mode == HandlerMode::noop) return make_noop_handler();
+/// Nothing: HANDLER_MODE=noop runs no program.
+std::unique_ptr<ProcessHandler> make_process_handler(boost::asio::io_context& io,
+                                                     const Options& options, LedgerWriter& ledger,
+                                                     StartNews news) {
+  if (options.handler_mode == HandlerMode::noop) return nullptr;
   HandlerSettings settings{options.handler_argv,
                            options.handler_environment,
                            options.queue,
@@ -50,27 +52,22 @@ std::unique_ptr<Handler> make_handler(boost::asio::io_context& io, const Options
                                                     : make_exec_handler(io, std::move(settings));
 }
 
-/// Its process with all that descends from it, also what came to this consumer as an orphan.
-void look_at_memory(Handler& handler, std::int64_t most) {
-  const std::int64_t held = resident_bytes_of_tree(::getpid()) - resident_bytes(::getpid());
-  if (held <= most) return;
-  handler.kill_for_memory("held " + std::to_string(held >> 20U) + " MiB of memory, above " +
-                          format_byte_size({most}) + " (HANDLER_MAX_MEMORY)");
-}
-
 }  // namespace
 
 Runner::Runner(const ConsumerTools& tools, Settler& settler, LeaseKeeper& leases,
                HandlerWatch& watch)
-    : tools_(tools),
-      settler_(settler),
-      leases_(leases),
-      watch_(watch),
-      recycling_(tools.context),
-      handler_(make_handler(tools.loop.io(), tools.options, tools.ledger, watch.start_news())) {
+    : tools_(tools), settler_(settler), leases_(leases), watch_(watch), recycling_(tools.context) {
+  auto processes =
+      make_process_handler(tools.loop.io(), tools.options, tools.ledger, watch.start_news());
+  processes_ = processes.get();
+  if (processes) {
+    handler_ = std::move(processes);
+  } else {
+    handler_ = make_noop_handler();
+  }
   tools_.loop.on_child_exit([this](ChildExit exit) {
     exit.out_of_memory = exit.signal == SIGKILL && oom_.explains_kill();
-    handler_->on_exit(exit);
+    if (processes_ != nullptr) processes_->on_exit(exit);
   });
 }
 
@@ -136,18 +133,18 @@ void Runner::run(std::size_t index) {
   if (!released) recycling_.count_message();
   if (not_started) log::error("the handler cannot be started", {{"error", outcome.error}});
   settler_.end(index, std::move(outcome));
-  clean_up_strangers();
+  end_orphans();
 }
 
 Outcome Runner::handle(std::size_t index, TimePoint started_at) {
   ChildLoop& loop = tools_.loop;
   std::optional<Outcome> outcome;
   handler_->run(tools_.batch[index].message, [&](Outcome made) { outcome = std::move(made); });
-  if (const auto pids = handler_->pids(); !pids.empty()) tools_.ledger.set_handler(pids.front());
+  if (const auto running = pids(); !running.empty()) tools_.ledger.set_handler(running.front());
   const auto finished = [&] { return outcome.has_value(); };
   const std::int64_t most_memory = tools_.options.handler_max_memory.bytes;
-  const Millis look = std::min(most_memory > 0 ? kMemoryLook : kLeaseLook,
-                               tools_.options.visibility_timeout / 6);
+  const Millis look =
+      std::min(most_memory > 0 ? kMemoryLook : kLeaseLook, tools_.options.visibility_timeout / 6);
   bool stopped = false;
   bool hurried = false;
   bool lost = false;
@@ -174,7 +171,7 @@ Outcome Runner::handle(std::size_t index, TimePoint started_at) {
       stopped = true;
       hurried = loop.hurried();
     }
-    if (most_memory > 0) look_at_memory(*handler_, most_memory);
+    if (most_memory > 0) look_at_memory(most_memory);
     leases_.look_after(index);
     if (tools_.batch[index].is_lost() && !lost) {
       lost = true;
@@ -204,7 +201,7 @@ Outcome Runner::judged(Outcome outcome, TimePoint started_at) {
 
 void Runner::close() {
   handler_->close();
-  const auto gone = [this] { return handler_->pids().empty(); };
+  const auto gone = [this] { return pids().empty(); };
   const TimePoint now = Clock::now();
   const TimePoint patience = now + tools_.options.handler_stop_grace;
   while (!gone() && Clock::now() < patience) {
@@ -213,17 +210,29 @@ void Runner::close() {
     if (Clock::now() >= until) break;
     tools_.loop.run_until(gone, std::min(until, patience));
   }
+  processes_ = nullptr;
   handler_.reset();
   kill_strangers({});
 }
 
+std::vector<pid_t> Runner::pids() const {
+  return processes_ != nullptr ? processes_->pids() : std::vector<pid_t>{};
+}
+
+/// The handler's process with all that descends from it, also what came to this consumer as an
+/// orphan.
+void Runner::look_at_memory(std::int64_t most) {
+  const std::int64_t held = resident_bytes_of_tree(::getpid()) - resident_bytes(::getpid());
+  if (held <= most || processes_ == nullptr) return;
+  processes_->kill_for_memory("held " + std::to_string(held >> 20U) + " MiB of memory, above " +
+                              format_byte_size({most}) + " (HANDLER_MAX_MEMORY)");
+}
+
 /// A descendant that left its process group comes to this process as an orphan. A long-lived
 /// handler's own children are its own business until it ends.
-void Runner::clean_up_strangers() {
-  if (tools_.options.handler_mode == HandlerMode::noop) return;
-  const auto keep = handler_->pids();
-  if (!keep.empty() || !has_children()) return;
-  for (const auto& exit : kill_strangers(keep)) handler_->on_exit(exit);
+void Runner::end_orphans() {
+  if (processes_ == nullptr || !processes_->pids().empty() || !has_children()) return;
+  for (const auto& exit : kill_strangers({})) processes_->on_exit(exit);
 }
 
 }  // namespace pgforeman

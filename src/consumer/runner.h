@@ -1,6 +1,6 @@
 #pragma once
-// Runs a consumer's messages by its handler, one at a time, and looks after handler and leases while
-// one runs. Owns the handler. Fork: after.
+// Runs a consumer's messages by its handler, one at a time, and looks after handler and leases
+// while one runs. Owns the handler. Fork: after.
 
 #include <cstddef>
 #include <memory>
@@ -35,14 +35,16 @@ class Runner {
   /// A new batch was claimed.
   void begin_batch() { handled_for_ = {}; }
   /// Between messages: measures whether this child holds more than MAX_MEMORY.
-  void look_at_limits(TimePoint now) { recycling_.look(now, handler_->pids()); }
+  void look_at_limits(TimePoint now) { recycling_.look(now, pids()); }
   /// The end of a long-lived handler, and of all that handlers left behind.
   void close();
 
  private:
   Outcome handle(std::size_t index, TimePoint started_at);
   Outcome judged(Outcome outcome, TimePoint started_at);
-  void clean_up_strangers();
+  void look_at_memory(std::int64_t most);
+  std::vector<pid_t> pids() const;
+  void end_orphans();
 
   const ConsumerTools& tools_;
   Settler& settler_;
@@ -51,8 +53,9 @@ class Runner {
   OomWatch oom_;
   Recycling recycling_;
   std::unique_ptr<Handler> handler_;
-  int failed_starts_ = 0;          ///< in a row, as of the last open()
-  Clock::duration handled_for_{};  ///< the batch, by its handler
+  ProcessHandler* processes_ = nullptr;  ///< the same, if it runs programs
+  int failed_starts_ = 0;                ///< in a row, as of the last open()
+  Clock::duration handled_for_{};        ///< the batch, by its handler
 };
 
 }  // namespace pgforeman

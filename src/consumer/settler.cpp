@@ -50,17 +50,16 @@ void Settler::settle() {
   const Batch& batch = tools_.batch;
   const TimePoint now = Clock::now();
   // All deferred ones together, not each when it is due: a call may wait for each lock.
-  const bool deferred_too =
-      tools_.loop.draining() ||
-      std::any_of(batch.all().begin(), batch.all().end(),
-                  [&](const auto& m) { return m.is_deferred() && m.settle_at <= now; });
+  const bool deferred_too = tools_.loop.draining() ||
+                            std::any_of(batch.all().begin(), batch.all().end(), [&](const auto& m) {
+                              return m.is_deferred() && m.settle_at <= now;
+                            });
   std::vector<Settlement> settlements;
   std::vector<std::size_t> indexes;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     if (!batch[i].is_unsettled() || (batch[i].is_deferred() && !deferred_too)) continue;
-    settlements.push_back({batch[i].message.lease,
-                           *batch[i].outcome,
-                           {tools_.context.slot, batch[i].started_ms}});
+    settlements.push_back(
+        {batch[i].message.lease, *batch[i].outcome, {tools_.context.slot, batch[i].started_ms}});
     indexes.push_back(i);
   }
   std::size_t settled = 0;
@@ -86,8 +85,7 @@ void Settler::settle() {
 }
 
 /// One call; when its answer is lost, what it may have done is known to the next one.
-std::vector<Settled> Settler::ask(std::span<const Settlement> settlements,
-                                  Batch::Indexes indexes) {
+std::vector<Settled> Settler::ask(std::span<const Settlement> settlements, Batch::Indexes indexes) {
   tools_.ledger.ask();
   std::vector<Settled> results;
   try {
@@ -155,7 +153,8 @@ void Settler::settle_while_running() {
   } catch (const DatabaseError& error) {
     tools_.session.drop(error);
   }
-  try_at_ = Clock::now() + backoff_delay(0, kReconnectToSettle, kReconnectToSettle, tools_.loop.random());
+  try_at_ =
+      Clock::now() + backoff_delay(0, kReconnectToSettle, kReconnectToSettle, tools_.loop.random());
   tools_.loop.enter(Phase::running);
 }
 

@@ -95,7 +95,7 @@ struct Run {
   PipeReader out, err;
 };
 
-class ExecHandler final : public Handler {
+class ExecHandler final : public ProcessHandler {
  public:
   ExecHandler(asio::io_context& io, HandlerSettings settings)
       : io_(io), settings_(std::move(settings)), delivery_(io) {
@@ -271,7 +271,7 @@ class ExecHandler final : public Handler {
 
 }  // namespace
 
-std::unique_ptr<Handler> make_exec_handler(asio::io_context& io, HandlerSettings settings) {
+std::unique_ptr<ProcessHandler> make_exec_handler(asio::io_context& io, HandlerSettings settings) {
   return std::make_unique<ExecHandler>(io, std::move(settings));
 }
 

@@ -36,7 +36,7 @@ namespace asio = boost::asio;
 // more than the closed pipe, so it is waited for that long.
 constexpr Millis kWaitForExit{250};
 
-class JsonlHandler final : public Handler {
+class JsonlHandler final : public ProcessHandler {
  public:
   JsonlHandler(asio::io_context& io, HandlerSettings settings)
       : io_(io),
@@ -327,7 +327,7 @@ class JsonlHandler final : public Handler {
 
 }  // namespace
 
-std::unique_ptr<Handler> make_jsonl_handler(asio::io_context& io, HandlerSettings settings) {
+std::unique_ptr<ProcessHandler> make_jsonl_handler(asio::io_context& io, HandlerSettings settings) {
   return std::make_unique<JsonlHandler>(io, std::move(settings));
 }
 

@@ -1,8 +1,6 @@
 // No handler: every message is done at once.
 
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "handlers/handler.h"
 
@@ -14,10 +12,7 @@ class NoopHandler final : public Handler {
   void open() override {}
   void run(const Message&, Done done) override { done(Outcome{Outcome::Kind::done}); }
   void stop(StopReason, Millis) override {}  // it is done before anybody could ask
-  void kill_for_memory(std::string) override {}
-  bool on_exit(const ChildExit&) override { return false; }
   void close() override {}
-  std::vector<pid_t> pids() const override { return {}; }
   int failed_starts() const override { return 0; }
 };
 

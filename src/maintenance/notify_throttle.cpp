@@ -9,7 +9,8 @@ constexpr Millis kLook{2};
 constexpr int kQuietLooks = 4;
 // Looks take a fifth of the time at most.
 constexpr int kLookRest = 4;
-// A look for this many messages at least: fewer looks for more each leave the processors to senders.
+// A look for this many messages at least: fewer looks for more each leave the processors to
+// senders.
 constexpr std::int64_t kPlenty = 24;
 // A sender may have found the listeners' lock free before it was taken, and commit after, without a
 // notification. Looks after 2, 4, 8 ... ms catch it; from a second on maintenance's own tick does.

@@ -49,8 +49,8 @@ class NotifyThrottle {
   Millis wait_{0};  ///< notify: before the last look
   int quiet_ = 0;   ///< poll: looks in a row without a fresh message
   TimePoint window_end_;
-  std::int64_t in_window_ = 0;   ///< notifications
-  std::int64_t unheeded_ = 0;    ///< notifications in a row while no consumer was idle
+  std::int64_t in_window_ = 0;  ///< notifications
+  std::int64_t unheeded_ = 0;   ///< notifications in a row while no consumer was idle
 };
 
 }  // namespace pgforeman

@@ -166,8 +166,7 @@ std::vector<Settled> Rescue::settle(const LedgerReading& reading, Ledger& ledger
   ledger.asked.store(Asked::maintenance);  // for ourselves, or who replaces us, if this call fails
   std::vector<Settled> results;
   try {
-    results =
-        settle_each(tools_.session.queue(), settlements, retry_rule(*tools_.context.options));
+    results = settle_each(tools_.session.queue(), settlements, retry_rule(*tools_.context.options));
   } catch (const DatabaseError& error) {
     // An answer, and it is no: whoever finds the lease gone later must not take it for our doing.
     if (error.kind() == DatabaseError::Kind::transient) ledger.asked.store(reading.asked);

@@ -1,7 +1,7 @@
 #pragma once
-// Turns for claims. Claims of one fleet that run at the same time try for the same rows and walk over
-// each other's locks: 256 consumers at once make a twentieth of the messages of eight. So at most
-// ClaimTurns::kTurns claims of a fleet run at a time, where they claim more than one message.
+// Turns for claims. Claims of one fleet that run at the same time try for the same rows and walk
+// over each other's locks: 256 consumers at once make a twentieth of the messages of eight. So at
+// most ClaimTurns::kTurns claims of a fleet run at a time, where they claim more than one message.
 //
 // Shared memory, written by all consumers (compare-and-swap; the values are times alone, so relaxed
 // order would do). Any value may be found there: a turn ends by its time. Fork: after.

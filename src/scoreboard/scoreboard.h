@@ -27,10 +27,10 @@ struct alignas(64) FleetBoard {
   std::atomic<std::int64_t> counted_at_ms;  ///< 0: never
   std::atomic<std::int64_t> ready, scheduled, running, dead, oldest_ms;
   std::atomic<std::uint32_t> capped;
-  std::atomic<std::int64_t> hears_at_ms;   ///< when maintenance last could hear; 0: never
-  std::atomic<std::uint32_t> call_when_idle;     ///< 1: a consumer that becomes idle calls maintenance
+  std::atomic<std::int64_t> hears_at_ms;      ///< when maintenance last could hear; 0: never
+  std::atomic<std::uint32_t> call_when_idle;  ///< 1: a consumer that becomes idle calls maintenance
   std::atomic<std::uint32_t> maintenance_polls;  ///< 1: it looks for messages each 2 ms
-  std::atomic<std::uint32_t> wake_ups;     ///< that no idle consumer has taken yet
+  std::atomic<std::uint32_t> wake_ups;           ///< that no idle consumer has taken yet
   std::atomic<std::int64_t> polled_at_ms;  ///< when an idle consumer last looked for all; 0: never
   std::atomic<std::int64_t> ends_at_ms;  ///< the fleet stops, and its grace ends then; 0: it works
   /// How far claims have come in each fresh lane, and when maintenance last saw to it that nothing

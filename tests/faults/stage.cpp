@@ -12,10 +12,8 @@ namespace {
 /// How fleets differ. A replaced one is of the next kind.
 const std::vector<Settings>& kinds() {
   static const std::vector<Settings> all = {
-      {{"HANDLER_MODE", "exec"}, {"BATCH", "auto"}},
-      {{"HANDLER_MODE", "jsonl"}, {"BATCH", "10"}},
-      {{"HANDLER_MODE", "jsonl"}, {"BATCH", "auto"}},
-      {{"HANDLER_MODE", "jsonl"}, {"BATCH", "1"}},
+      {{"HANDLER_MODE", "exec"}, {"BATCH", "auto"}},  {{"HANDLER_MODE", "jsonl"}, {"BATCH", "10"}},
+      {{"HANDLER_MODE", "jsonl"}, {"BATCH", "auto"}}, {{"HANDLER_MODE", "jsonl"}, {"BATCH", "1"}},
       {{"HANDLER_MODE", "jsonl"}, {"BATCH", "20"}},
   };
   return all;

@@ -52,12 +52,11 @@ class ConsumerLoop {
   ConsumerLoop& operator=(const ConsumerLoop&) = delete;
 
   boost::asio::io_context io;
-  std::unique_ptr<Handler> handler;
+  std::unique_ptr<ProcessHandler> handler;
   std::vector<ChildExit> unknown_exits;  ///< what was reaped and not the handler's
 
   void exec(HandlerSettings settings) { handler = make_exec_handler(io, std::move(settings)); }
   void jsonl(HandlerSettings settings) { handler = make_jsonl_handler(io, std::move(settings)); }
-  void noop() { handler = make_noop_handler(); }
 
   /// As a consumer does it: open(), run(), the loop until done. Fails the test when it takes longer
   /// than 20 s.

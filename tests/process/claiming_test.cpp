@@ -28,10 +28,10 @@ class Gate {
   /// The slots of the consumers whose claims wait, the lowest first.
   std::vector<int> waiting() {
     std::vector<int> slots;
-    for (const auto& row : bed_.sql.rows(
-             "select split_part(application_name, ' ', 3)::int from pg_stat_activity"
-             " where datname = current_database() and wait_event = 'advisory'"
-             " and application_name like 'pgforeman consumer %' order by 1")) {
+    for (const auto& row :
+         bed_.sql.rows("select split_part(application_name, ' ', 3)::int from pg_stat_activity"
+                       " where datname = current_database() and wait_event = 'advisory'"
+                       " and application_name like 'pgforeman consumer %' order by 1")) {
       slots.push_back(std::stoi(row[0]));
     }
     return slots;

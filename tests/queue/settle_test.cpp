@@ -380,7 +380,7 @@ TEST_CASE("An error that passes delays the message alone whose trigger raised it
   INFO(passes);
   const auto results = settle_each(db.queue, settlements, RetryRule{});
   for (std::size_t i = 0; i < results.size(); ++i) {
-    CHECK(results[i] == (i != 7 ? Settled::done
+    CHECK(results[i] == (i != 7              ? Settled::done
                          : passes == "55P03" ? Settled::locked
                                              : Settled::failed));
   }

@@ -31,8 +31,8 @@ struct Held {
   std::string in_ledger() const {
     std::string text;
     for (const auto& entry : read_ledger(*ledger).entries) {
-      text += std::to_string(entry.lease.id) + ":" +
-              std::to_string(static_cast<int>(entry.state)) + " ";
+      text += std::to_string(entry.lease.id) + ":" + std::to_string(static_cast<int>(entry.state)) +
+              " ";
     }
     return text;
   }
@@ -117,8 +117,8 @@ TEST_CASE("A batch forgets what is over, and keeps the rest in its order", "[bat
   REQUIRE(f.batch.size() == 2);
   CHECK(f.batch[0].message.lease.id == 1);
   CHECK(f.batch[1].message.lease.id == 3);
-  CHECK(f.in_ledger() == state_in_ledger(1, LeaseState::released) +
-                             state_in_ledger(3, LeaseState::released));
+  CHECK(f.in_ledger() ==
+        state_in_ledger(1, LeaseState::released) + state_in_ledger(3, LeaseState::released));
   f.batch.settled(0);
   f.batch.settled(1);
   CHECK(f.batch.forget_settled());
@@ -139,5 +139,6 @@ TEST_CASE("What cannot happen to a message is a bug", "[batch]") {
   Held f({7});
   CHECK_THROWS_WITH(f.batch.settled(0), "message 1 is waiting: event 'settled' cannot happen");
   f.batch.start(0, 1, kBatchNow);
-  CHECK_THROWS_WITH(f.batch.start(0, 1, kBatchNow), "message 1 is running: event 'start' cannot happen");
+  CHECK_THROWS_WITH(f.batch.start(0, 1, kBatchNow),
+                    "message 1 is running: event 'start' cannot happen");
 }

@@ -1,0 +1,111 @@
+-- Message ids never come again: after a restore, a switch to a replica or a promotion the sequence goes
+-- forward. Asked by maintenance with each count.
+
+-- The highest id that the sequence has given out. With its owner's rights, as a sequence may not be
+-- read by everybody who works with the queue.
+create function pgforeman.highest_id()
+returns bigint
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+return (select last_value - (not is_called)::int from pgforeman.message_id_seq);
+
+-- Which server and which table this is. A restored dump has another table, a restored base backup or
+-- a standby that took over another timeline, a copy on a new server another system identifier. (Some
+-- platforms let no role ask for the latter two.) With its owner's rights, so that every role gets the
+-- same answer.
+create function pgforeman.current_home()
+returns text
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  server   text;
+  timeline text;
+begin
+  if has_function_privilege('pg_control_system()', 'execute') then
+    server := (select s.system_identifier from pg_control_system() s);
+  end if;
+  -- Not from pg_control_checkpoint(): that has the new timeline only after a checkpoint, minutes
+  -- after a promotion.
+  begin
+    timeline := left(pg_walfile_name(pg_current_wal_lsn()), 8);
+  exception when others then
+    timeline := null;
+  end;
+  return concat_ws(' ', 'pgforeman.message'::regclass::oid, server, timeline);
+end
+$$;
+
+insert into pgforeman.home (identity) values (pgforeman.current_home());
+
+-- Whether this is another place than the one that gave out the last ids. The sequence may then be
+-- older than ids that were given out and whose messages are gone.
+create function pgforeman.has_moved()
+returns boolean
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+return not pg_is_in_recovery()
+       and exists (select from pgforeman.home h where h.identity <> pgforeman.current_home());
+
+-- Whether there are messages or dead letters with ids that the sequence will give out again, as after
+-- a switch to a logical replica, or a restore that left the sequence out. Looks only above the
+-- sequence, where in order nothing stands: the cost does not grow with the queue. The statement's
+-- snapshot is older than the sequence that it reads, so that a send meanwhile is not taken for one.
+-- Ids from 2^62 on are not looked at, because the sequence must not be moved to its end.
+create function pgforeman.ids_are_behind()
+returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  return (select exists (select from pgforeman.message m
+                         where m.id > h.id and m.id < 4611686018427387904)
+              or exists (select from pgforeman.dead_message d
+                         where d.id > h.id and d.id < 4611686018427387904)
+              or pgforeman.has_moved()
+          from pgforeman.highest_id() h (id));
+end
+$$;
+
+-- Sets the sequence of ids forward where it is behind, and returns from and to which id, and whether
+-- the database has moved; no row where it is not, or where another session does so just now. Never
+-- back: one session at a time may do it, and it goes a million ids further than needed, far more than
+-- senders can be given between the look and the step. Where the database has moved it goes a hundred
+-- billion further: at 20,000 messages a second the ids of two months. (Ids that a double holds exactly
+-- suffice for 90,000 such steps.) With its owner's rights, as it writes the sequence.
+create function pgforeman.advance_ids()
+returns table (was bigint, now_at bigint, moved boolean)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '200ms'  -- no other duty waits for a lock on one of the tables
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  step constant bigint := 1000000;
+begin
+  if not pgforeman.ids_are_behind() then return; end if;
+  -- Not an advisory lock, which every role may hold.
+  perform from pgforeman.schema_version v where v.version = 1 for update skip locked;
+  if not found or not pgforeman.ids_are_behind() then return; end if;
+  was := pgforeman.highest_id();
+  moved := pgforeman.has_moved();
+  if moved then
+    delete from pgforeman.home;
+    insert into pgforeman.home (identity) values (pgforeman.current_home());
+  end if;
+  now_at := greatest(case when moved then was + 100000 * step end, step + greatest(
+    (select m.id from pgforeman.message m where m.id < 4611686018427387904
+     order by m.id desc limit 1),
+    (select d.id from pgforeman.dead_message d where d.id < 4611686018427387904
+     order by d.id desc limit 1)));
+  perform setval('pgforeman.message_id_seq', now_at);
+  return next;
+end
+$$;
