@@ -5,7 +5,6 @@
 
 #include "child/settled.h"
 #include "child/unheard_claim.h"
-#include "scoreboard/marks.h"
 
 namespace pgforeman {
 namespace {
@@ -17,7 +16,7 @@ constexpr std::chrono::microseconds kTurnLook{300};
 }  // namespace
 
 bool Claimer::just_emptied() {
-  return std::exchange(got_less_, false) && tools_.fleet().maintenance_polls.load() != 0 &&
+  return std::exchange(got_less_, false) && tools_.queue().news.maintenance_polls.load() != 0 &&
          Clock::now() - leases_.leased_at() < Millis{2};
 }
 
@@ -35,7 +34,7 @@ Claimed Claimer::claim() {
   auto turn = wanted > 1 ? wait_for_turn() : std::nullopt;
   if (tools_.loop.draining()) return {};
 
-  open_ = OpenClaim{next_token(), marks_for_claim(tools_.fleet(), Clock::now()), {}};
+  open_ = OpenClaim{next_token(), tools_.queue().marks.for_claim(Clock::now()), {}};
   // Before the call: if its answer never comes, its rows are found by this token.
   tools_.ledger.begin_claim(open_->token, open_->marks);
   if (!done.empty()) tools_.ledger.ask();
@@ -52,7 +51,7 @@ Claimed Claimer::claim() {
   }
   turn.reset();
   tools_.session.worked();
-  raise_marks(tools_.fleet(), messages);
+  tools_.queue().marks.raise(messages);
   if (!done.empty()) settler_.settled_with_claim(done);
   const auto got = static_cast<int>(messages.size());
   batch.add(std::move(messages));
@@ -67,7 +66,7 @@ std::optional<ClaimTurn> Claimer::wait_for_turn() {
   const TimePoint until = Clock::now() + kTurnPatience;
   while (true) {
     const TimePoint now = Clock::now();
-    auto turn = ClaimTurn::take(tools_.fleet().claim_turns, now);
+    auto turn = ClaimTurn::take(tools_.queue().claim_turns, now);
     if (turn || now >= until || tools_.loop.draining()) return turn;
     tools_.loop.run_until([] { return false; }, now + kTurnLook);
   }

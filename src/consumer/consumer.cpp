@@ -35,7 +35,7 @@ Consumer::Consumer(const ChildContext& context)
       batch_(ledger_),
       batch_size_(options_.batch),
       tools_{context_, options_, loop_, session_, ledger_, batch_, batch_size_},
-      vacuum_(context.scoreboard->fleet(), loop_),
+      vacuum_(context.scoreboard->queue().vacuum, loop_),
       watch_(context, loop_),
       settler_(tools_, vacuum_),
       leases_(tools_),

@@ -31,12 +31,12 @@ Idle::Idle(const ConsumerTools& tools)
 /// missed: a look by each of a thousand idle consumers would find nothing. One looks for all. But
 /// no session lies unused for so long that a firewall between forgets it.
 TimePoint Idle::next_poll(TimePoint since, TimePoint now, double jitter) const {
-  const FleetBoard& board = tools_.fleet();
-  const auto heard = board.hears_at_ms.load();
+  const QueueNews& news = tools_.queue().news;
+  const auto heard = news.heard_at_ms.load();
   const bool hears = heard <= to_ms(now) && heard > to_ms(now - kHearsFor);
   const Millis poll =
       hears ? std::max(tools_.options.poll_interval, kBackstop) : tools_.options.poll_interval;
-  const TimePoint other = from_ms(board.polled_at_ms.load());
+  const TimePoint other = from_ms(news.polled_at_ms.load());
   return std::min((other <= now ? std::max(since, other) : since) + times(poll, jitter),
                   since + times(std::max(poll, kBackstop * tools_.options.concurrency), jitter));
 }
@@ -44,7 +44,7 @@ TimePoint Idle::next_poll(TimePoint since, TimePoint now, double jitter) const {
 void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop,
                 const std::function<void(TimePoint now)>& look) {
   ChildLoop& loop = tools_.loop;
-  FleetBoard& board = tools_.fleet();
+  QueueNews& news = tools_.queue().news;
   Waker waker(tools_.context);
   bool woken = false;
   // Consumers that share the bell hear it too, and one of them takes the wake-up.
@@ -63,18 +63,18 @@ void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop
   const double jitter = 0.8 + 0.4 * loop.random();
   const TimePoint since = Clock::now();
   // Maintenance got a new session: this one may be dead, which would show only when it is needed.
-  const auto up_before = board.database_up.load();
+  const auto up_before = tools_.fleet().database_up.load();
   bool polls = false;
   for (TimePoint now = since;
-       !woken && !loop.draining() && board.database_up.load() == up_before && !stop();
+       !woken && !loop.draining() && tools_.fleet().database_up.load() == up_before && !stop();
        now = Clock::now()) {
     const TimePoint poll = next_poll(since, now, jitter);
     polls = now >= poll;
-    if (polls && can_claim) board.polled_at_ms.store(to_ms(now));
+    if (polls && can_claim) news.polled_at_ms.store(to_ms(now));
     if (polls || now >= due) break;
     loop.enter(Phase::waiting);
     // After the phase was written: maintenance rests, or counts wake-ups, and then looks at phases.
-    if (board.call_when_idle.load() != 0) ::eventfd_write(tools_.context.call_fd, 1);
+    if (news.call_when_idle.load() != 0) ::eventfd_write(tools_.context.call_fd, 1);
     woken = woken || (can_claim && waker.take());
     look(now);
     loop.run_until([&] { return woken || stop(); }, std::min({poll, due, now + kLongestSilence}));

@@ -18,6 +18,7 @@ struct ConsumerTools {
   BatchSize& batch_size;
 
   FleetBoard& fleet() const { return context.scoreboard->fleet(); }
+  QueueBoard& queue() const { return context.scoreboard->queue(); }
   /// True when the session is connected, after one try to open it. The phase stays `running`: the
   /// time of the connect is not held against the message.
   bool connect_while_running() const;

@@ -19,18 +19,18 @@ constexpr Millis kLatest{600'000};
 }  // namespace
 
 void VacuumDuty::count(std::size_t messages) {
-  board_.unvacuumed.fetch_add(messages, std::memory_order_relaxed);
+  board_.settled.fetch_add(messages, std::memory_order_relaxed);
 }
 
 bool VacuumDuty::take(TimePoint now) {
-  if (board_.unvacuumed.load(std::memory_order_relaxed) < kMessages) return false;
-  auto next = board_.vacuum_at_ms.load();
+  if (board_.settled.load(std::memory_order_relaxed) < kMessages) return false;
+  auto next = board_.at_ms.load();
   if (to_ms(now) < next && next <= to_ms(now + 2 * kLatest)) return false;
   // A backlog that is gone in seconds is left alone.
   const bool just_begun = next < to_ms(now - kBetween) &&
-                          board_.unvacuumed.load(std::memory_order_relaxed) < 2 * kMessages;
+                          board_.settled.load(std::memory_order_relaxed) < 2 * kMessages;
   const TimePoint then = now + (just_begun ? kBetween : kAfterFailure);
-  return board_.vacuum_at_ms.compare_exchange_strong(next, to_ms(then)) && !just_begun;
+  return board_.at_ms.compare_exchange_strong(next, to_ms(then)) && !just_begun;
 }
 
 void VacuumDuty::run(Queue& queue) {
@@ -45,7 +45,7 @@ void VacuumDuty::run(Queue& queue) {
     if (*due > Millis(0)) return rest(*due);
     loop_.enter(Phase::settling);
     queue.vacuum();
-    board_.unvacuumed.store(0, std::memory_order_relaxed);
+    board_.settled.store(0, std::memory_order_relaxed);
   } catch (const DatabaseError& error) {
     rest(std::max<Clock::duration>(kAfterFailure, kRest * (Clock::now() - began)));
     if (error.kind() == DatabaseError::Kind::connection) throw;
@@ -59,7 +59,7 @@ void VacuumDuty::run(Queue& queue) {
 }
 
 void VacuumDuty::rest(Clock::duration time) {
-  board_.vacuum_at_ms.store(to_ms(Clock::now() + std::min<Clock::duration>(time, kLatest)));
+  board_.at_ms.store(to_ms(Clock::now() + std::min<Clock::duration>(time, kLatest)));
 }
 
 }  // namespace pgforeman

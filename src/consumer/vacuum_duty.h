@@ -7,13 +7,13 @@
 #include "base/clock.h"
 #include "child/child_loop.h"
 #include "queue/queue.h"
-#include "scoreboard/scoreboard.h"
+#include "scoreboard/queue_board.h"
 
 namespace pgforeman {
 
 class VacuumDuty {
  public:
-  VacuumDuty(FleetBoard& board, ChildLoop& loop) : board_(board), loop_(loop) {}
+  VacuumDuty(VacuumBoard& board, ChildLoop& loop) : board_(board), loop_(loop) {}
 
   /// So many messages were settled.
   void count(std::size_t messages);
@@ -25,7 +25,7 @@ class VacuumDuty {
  private:
   void rest(Clock::duration time);
 
-  FleetBoard& board_;
+  VacuumBoard& board_;
   ChildLoop& loop_;
 };
 

@@ -99,7 +99,7 @@ void Maintenance::work() {
   hear();
   // Not before all of it was done: consumers rely on being woken for what any duty finds.
   if (listener_.works()) {
-    context_.scoreboard->fleet().hears_at_ms.store(to_ms(Clock::now()));
+    context_.scoreboard->queue().news.heard_at_ms.store(to_ms(Clock::now()));
   }
 }
 

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "scoreboard/marks.h"
-
 namespace pgforeman {
 namespace {
 
@@ -15,12 +13,12 @@ constexpr int kCounted = 24;
 }  // namespace
 
 void Notifier::session_opened() {
-  tools_.context.scoreboard->fleet().call_when_idle.store(0);
+  tools_.context.scoreboard->queue().news.call_when_idle.store(0);
   let_notify();
 }
 
 void Notifier::let_notify() {
-  tools_.context.scoreboard->fleet().maintenance_polls.store(0);
+  tools_.context.scoreboard->queue().news.maintenance_polls.store(0);
   throttle_.notify(Clock::now());
 }
 
@@ -34,14 +32,14 @@ void Notifier::heard(std::int64_t messages) {
   if (idle) tools_.waker.wake_for(messages);
   if (!throttle_.heard(messages, idle, Clock::now())) return;
   change_lock([](Queue& queue) { queue.leave_listeners(); });
-  tools_.context.scoreboard->fleet().maintenance_polls.store(1);
+  tools_.context.scoreboard->queue().news.maintenance_polls.store(1);
   throttle_.poll(Clock::now());
 }
 
 Notifier::Found Notifier::run_once() {
   if (!listener_.works()) return {};
   if (throttle_.mode() == Mode::off && tools_.waker.waiting() > 0) {
-    tools_.context.scoreboard->fleet().call_when_idle.store(0);
+    tools_.context.scoreboard->queue().news.call_when_idle.store(0);
     throttle_.turn_on();
   }
   if (Clock::now() < throttle_.next_look()) return {};
@@ -55,7 +53,7 @@ Notifier::Found Notifier::run_once() {
 /// A consumer that becomes idle meanwhile calls, or is seen here.
 bool Notifier::no_consumer_is_idle() {
   if (tools_.waker.waiting() > 0) return false;
-  auto& call = tools_.context.scoreboard->fleet().call_when_idle;
+  auto& call = tools_.context.scoreboard->queue().news.call_when_idle;
   call.store(1);
   if (tools_.waker.waiting() == 0) return true;
   call.store(0);
@@ -68,7 +66,7 @@ Notifier::Found Notifier::look() {
   Found found;
   if (const int idle = tools_.waker.waiting(); idle > 0) {
     tools_.loop.enter(Phase::claiming);
-    const Marks marks = read_marks(tools_.context.scoreboard->fleet());
+    const Marks marks = tools_.context.scoreboard->queue().marks.read();
     const Look look = tools_.session.queue().look(marks, std::max(idle, kCounted));
     tools_.session.worked();
     if (look.ready > 0) tools_.waker.wake_for(look.ready);

@@ -62,7 +62,7 @@ void Sweeper::note_life() {
 
 void Sweeper::run_once() {
   const TimePoint now = Clock::now();
-  const Marks marks = read_marks(tools_.context.scoreboard->fleet());
+  const Marks marks = tools_.context.scoreboard->queue().marks.read();
   if (marks != seen_) {
     seen_ = marks;
     note_life();
@@ -73,7 +73,7 @@ void Sweeper::run_once() {
   if ((pass_.under_way || pass_needed(marks)) && now >= next_pass_) try_pass(marks);
   // Until both work nobody is to rely on the marks.
   if (!near_failing_ && !pass_failing_) {
-    note_sweep(tools_.context.scoreboard->fleet(), Clock::now());
+    tools_.context.scoreboard->queue().marks.note_sweep(Clock::now());
   }
 }
 
@@ -295,7 +295,7 @@ bool Sweeper::trusts(const Sweep& found, const Marks& marks) {
   bool sound = true;
   for (std::size_t i = 0; i < marks.size(); ++i) {
     if (marks[i] <= found.highest) continue;
-    forget_mark(tools_.context.scoreboard->fleet(), i, marks[i]);
+    tools_.context.scoreboard->queue().marks.forget(i, marks[i]);
     sound = false;
   }
   if (!sound) {

@@ -94,7 +94,7 @@ void Upkeep::name_other_queues(const QueueCounts& counts) {
 }
 
 void Upkeep::publish(const QueueCounts& counts) {
-  FleetBoard& board = tools_.context.scoreboard->fleet();
+  QueueCounted& board = tools_.context.scoreboard->queue().counted;
   board.ready.store(counts.ready);
   board.scheduled.store(counts.scheduled);
   // Fresh ones under a lease are behind the marks for the most part: there the sweeper counts.
@@ -103,7 +103,7 @@ void Upkeep::publish(const QueueCounts& counts) {
   board.dead.store(counts.dead);
   board.oldest_ms.store(static_cast<std::int64_t>(counts.oldest_seconds * 1000));
   board.capped.store(counts.capped || running > kMostCounted ? 1 : 0);
-  board.counted_at_ms.store(to_ms(Clock::now()));
+  board.at_ms.store(to_ms(Clock::now()));
 }
 
 }  // namespace pgforeman

@@ -1,28 +1,38 @@
 #pragma once
 // The low-water marks: how far the fleet's claims have come in each fresh lane, so that the next
-// claim need not walk what is behind: leases, and (while anybody holds a snapshot) every message
-// there was. Shared memory, and so a hint only: maintenance sweeps up what becomes claimable behind
-// a mark, and says when it last did. Fork: after.
+// claim need not walk what is behind: leases, and (while a snapshot is held) every message there
+// was. Shared memory, and so a hint only: maintenance sweeps up what becomes claimable behind a
+// mark, and says when it last did. Fork: after.
 
+#include <array>
+#include <atomic>
+#include <cstdint>
 #include <span>
+#include <tuple>
 
 #include "base/clock.h"
-#include "scoreboard/scoreboard.h"
+#include "pgforeman/message.h"
 
 namespace pgforeman {
 
-/// From where the next claim looks: from the beginning while nobody sweeps behind the marks.
-Marks marks_for_claim(const FleetBoard& board, TimePoint now);
+/// Writers: consumers raise marks (compare-and-swap), maintenance forgets them.
+class LowWaterMarks {
+ public:
+  /// From where the next claim looks: from the beginning unless a sweep was made lately.
+  Marks for_claim(TimePoint now) const;
+  /// The marks as they stand, at least 0.
+  Marks read() const;
+  /// A claim got these.
+  void raise(std::span<const Message> messages);
+  /// Maintenance: nothing was left behind until now.
+  void note_sweep(TimePoint now) { swept_at_ms_.store(to_ms(now)); }
+  /// Maintenance: this mark is above all ids there ever were, so no claim wrote it. From the
+  /// beginning again, unless it moved meanwhile.
+  void forget(std::size_t priority, std::int64_t mark);
 
-/// A claim got these.
-void raise_marks(FleetBoard& board, std::span<const Message> messages);
-
-/// Maintenance: the marks as they stand. Anything may stand there.
-Marks read_marks(const FleetBoard& board);
-/// Maintenance: nothing was overlooked until now.
-void note_sweep(FleetBoard& board, TimePoint now);
-/// Maintenance: this mark is above all ids there ever were, which no claim has written. From the
-/// beginning again, unless it moved meanwhile.
-void forget_mark(FleetBoard& board, std::size_t priority, std::int64_t mark);
+ private:
+  std::array<std::atomic<std::int64_t>, std::tuple_size_v<Marks>> ids_;
+  std::atomic<std::int64_t> swept_at_ms_;  ///< monotonic; 0: never
+};
 
 }  // namespace pgforeman

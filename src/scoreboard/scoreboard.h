@@ -7,9 +7,9 @@
 #include <cstdint>
 
 #include "base/clock.h"
-#include "scoreboard/claim_turns.h"
 #include "scoreboard/handler_board.h"
 #include "scoreboard/ledger.h"
+#include "scoreboard/queue_board.h"
 #include "scoreboard/recycle.h"
 #include "scoreboard/slot.h"
 
@@ -21,32 +21,16 @@ inline constexpr int kSlots = kMaxConsumers + 1;
 /// One a consumer, and as many again for the dead ones that wait for their rescue.
 inline constexpr int kLedgers = 2 * kMaxConsumers;
 
-/// What maintenance knows of the queue and the database, for everyone.
+/// What is one a fleet. Children write it, the supervisor `ends_at_ms` alone.
 struct alignas(64) FleetBoard {
-  std::atomic<std::uint64_t> database_up;   ///< grows each time maintenance got a session
-  std::atomic<std::int64_t> counted_at_ms;  ///< 0: never
-  std::atomic<std::int64_t> ready, scheduled, running, dead, oldest_ms;
-  std::atomic<std::uint32_t> capped;
-  std::atomic<std::int64_t> hears_at_ms;      ///< when maintenance last could hear; 0: never
-  std::atomic<std::uint32_t> call_when_idle;  ///< 1: a consumer that becomes idle calls maintenance
-  std::atomic<std::uint32_t> maintenance_polls;  ///< 1: it looks for messages each 2 ms
-  std::atomic<std::uint32_t> wake_ups;           ///< that no idle consumer has taken yet
-  std::atomic<std::int64_t> polled_at_ms;  ///< when an idle consumer last looked for all; 0: never
+  std::atomic<std::uint64_t> database_up;  ///< grows each time maintenance got a session
   std::atomic<std::int64_t> ends_at_ms;  ///< the fleet stops, and its grace ends then; 0: it works
-  /// How far claims have come in each fresh lane, and when maintenance last saw to it that nothing
-  /// stays behind (see scoreboard/marks.h).
-  std::array<std::atomic<std::int64_t>, std::tuple_size_v<Marks>> marks;
-  ClaimTurns claim_turns;
-  std::atomic<std::int64_t> swept_at_ms;  ///< 0: never
-  /// Messages settled since the queue's table was vacuumed, and when it may be again.
-  std::atomic<std::uint64_t> unvacuumed;
-  std::atomic<std::int64_t> vacuum_at_ms;
-  /// Reasons of an outage that somebody has logged, and when: half a hash, monotonic seconds (see
+  /// Reasons of an outage that are in the log, and since when: half a hash, monotonic seconds (see
   /// scoreboard/said.h).
   std::array<std::atomic<std::uint64_t>, 64> said;
   std::atomic<std::uint32_t> reached;     ///< 1: the log has the database that sessions reached
   std::atomic<std::uint32_t> first_done;  ///< 1: the log has the first message that was done
-  /// Runs in vain by Cause, of all children since the fleet began.
+  /// Failed runs by Cause, of all children since the fleet began.
   std::array<std::atomic<std::uint64_t>, kCauseCount> causes;
 };
 
@@ -65,11 +49,13 @@ class Scoreboard {
     return memory_->ledger_use[static_cast<std::size_t>(index)];
   }
   FleetBoard& fleet() { return memory_->fleet; }
+  QueueBoard& queue() { return memory_->queue; }
   HandlerBoard& handler() { return memory_->handler; }
 
  private:
   struct Memory {
     FleetBoard fleet;
+    QueueBoard queue;
     HandlerBoard handler;
     std::array<std::atomic<LedgerUse>, kLedgers> ledger_use;
     std::array<Slot, kSlots> slots;

@@ -60,7 +60,7 @@ void Waker::wake_for(std::int64_t messages) {
   });
   // Somebody may have looked just before, and be about to wait.
   if (messages > 0) ++needed;
-  auto& wake_ups = context_.scoreboard->fleet().wake_ups;
+  auto& wake_ups = context_.scoreboard->queue().news.wake_ups;
   auto before = wake_ups.load();
   while ((before < needed || before > kMaxConsumers) &&
          !wake_ups.compare_exchange_weak(before, needed)) {
@@ -72,12 +72,12 @@ void Waker::wake_for(std::int64_t messages) {
 }
 
 void Waker::wake_one() {
-  context_.scoreboard->fleet().wake_ups.fetch_add(1);
+  context_.scoreboard->queue().news.wake_ups.fetch_add(1);
   ring(1);
 }
 
 bool Waker::take() {
-  auto& wake_ups = context_.scoreboard->fleet().wake_ups;
+  auto& wake_ups = context_.scoreboard->queue().news.wake_ups;
   auto before = wake_ups.load();
   // Anything may stand there: more than there are consumers is nobody's count.
   while (before != 0) {
@@ -90,7 +90,7 @@ bool Waker::take() {
 void Waker::run_once() {
   const TimePoint now = Clock::now();
   if (now < next_) return;
-  const auto left = context_.scoreboard->fleet().wake_ups.load();
+  const auto left = context_.scoreboard->queue().news.wake_ups.load();
   if (left != 0 && ring(left)) until_ = now + kPassedOn;
   next_ = now < until_ ? now + kOnTheWay : TimePoint::max();
 }

@@ -148,8 +148,8 @@ FleetView Supervisor::view() const {
       view.slots.push_back(std::move(slot));
     }
   }
-  const FleetBoard& board = scoreboard_->fleet();
-  if (const auto counted_at = board.counted_at_ms.load(); counted_at != 0) {
+  const QueueCounted& board = scoreboard_->queue().counted;
+  if (const auto counted_at = board.at_ms.load(); counted_at != 0) {
     view.counts = QueueView{board.ready.load(),
                             board.scheduled.load(),
                             board.running.load(),

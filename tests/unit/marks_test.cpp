@@ -24,31 +24,30 @@ Message fresh(std::int64_t id) {
 struct Fixture {
   Fixture() {
     const std::vector messages{fresh(100)};
-    raise_marks(board, messages);
-    note_sweep(board, kNow);
+    marks.raise(messages);
+    marks.note_sweep(kNow);
   }
-  Scoreboard scoreboard;
-  FleetBoard& board = scoreboard.fleet();
+  LowWaterMarks marks{};
 };
 
 }  // namespace
 
 TEST_CASE("Claims begin at the highest id of each priority that was claimed", "[marks]") {
   Fixture fleet;
-  CHECK(marks_for_claim(fleet.board, kNow) == Marks{0, 0, 100, 0});
+  CHECK(fleet.marks.for_claim(kNow) == Marks{0, 0, 100, 0});
   const std::vector messages{fresh(500), fresh(300)};
-  raise_marks(fleet.board, messages);
-  CHECK(marks_for_claim(fleet.board, kNow) == Marks{0, 0, 500, 0});
-  forget_mark(fleet.board, 2, 300);  // it moved meanwhile
-  CHECK(marks_for_claim(fleet.board, kNow) == Marks{0, 0, 500, 0});
-  forget_mark(fleet.board, 2, 500);
-  CHECK(marks_for_claim(fleet.board, kNow) == Marks{});
+  fleet.marks.raise(messages);
+  CHECK(fleet.marks.for_claim(kNow) == Marks{0, 0, 500, 0});
+  fleet.marks.forget(2, 300);  // it moved meanwhile
+  CHECK(fleet.marks.for_claim(kNow) == Marks{0, 0, 500, 0});
+  fleet.marks.forget(2, 500);
+  CHECK(fleet.marks.for_claim(kNow) == Marks{});
 }
 
 TEST_CASE("Claims begin at the first id when no sweep was made lately", "[marks]") {
   Fixture fleet;
-  CHECK(marks_for_claim(fleet.board, kNow + 2999ms) == Marks{0, 0, 100, 0});
-  CHECK(marks_for_claim(fleet.board, kNow + 3000ms) == Marks{});
-  note_sweep(fleet.board, kNow + 3000ms);
-  CHECK(marks_for_claim(fleet.board, kNow) == Marks{});  // a time to come is no time of a sweep
+  CHECK(fleet.marks.for_claim(kNow + 2999ms) == Marks{0, 0, 100, 0});
+  CHECK(fleet.marks.for_claim(kNow + 3000ms) == Marks{});
+  fleet.marks.note_sweep(kNow + 3000ms);
+  CHECK(fleet.marks.for_claim(kNow) == Marks{});  // a time to come is no time of a sweep
 }
