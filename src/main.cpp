@@ -91,7 +91,7 @@ int dispatch(Args args) {
   return to_int(ExitCode::usage);
 }
 
-/// Whoever asked for output must know that it got none, or half of it.
+/// Fails if stdout could not be written completely: a script must not take half an output for all.
 int with_output(int code) {
   errno = 0;
   const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
@@ -117,7 +117,7 @@ void open_standard_descriptors() {
 
 int main(int argc, char** argv) {
   open_standard_descriptors();
-  // Whoever started us may have had SIGCHLD ignored, and that is inherited: children would vanish
+  // The parent process may have had SIGCHLD ignored, and that is inherited: children would vanish
   // unreaped. A reader that goes away (`pgforeman dead list | head`) is an error, not a death.
   ::signal(SIGCHLD, SIG_DFL);
   ::signal(SIGPIPE, SIG_IGN);

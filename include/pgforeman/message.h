@@ -47,7 +47,7 @@ enum class Cause : std::uint8_t {
   out_of_memory,      ///< the kernel killed it for lack of memory
   consumer_crash,     ///< the consumer died while it ran the message
   consumer_deadline,  ///< the supervisor killed the consumer, which missed a deadline
-  lease_lost,         ///< somebody else got the message meanwhile
+  lease_lost,         ///< another consumer got the message meanwhile
   shutdown,           ///< the fleet stopped before the handler was done
   worn_out,           ///< not run: claimed too often without a result
 };

@@ -1,6 +1,6 @@
 #pragma once
 // Sizes of memory as people write them: `512MiB`, `1.5GiB`, or a bare number of bytes. Powers of
-// two only: nobody agrees on what MB would be.
+// two only: there are two meanings of MB.
 
 #include <cstdint>
 #include <string>

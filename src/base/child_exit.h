@@ -27,7 +27,7 @@ struct ChildExit {
 };
 
 /// Reaps one ended child of this process, whichever it is; nothing when none has ended.
-/// The only wait call of the daemon: nobody else may reap, so a pid in a table is never reused.
+/// The only wait call of the daemon: nothing else may reap, so a pid in a table is never reused.
 std::optional<ChildExit> reap_one();
 
 /// False when this process has no child at all, running or ended: a cheap check before a scan.

@@ -59,7 +59,7 @@ std::optional<double> cgroup_cpu_quota(const fs::path& root) {
 }
 
 int affinity_cpus() {
-  // The kernel refuses a mask shorter than its own; nobody can tell beforehand how long that is.
+  // The kernel refuses a mask shorter than its own; its length is not known beforehand.
   constexpr int kMostCpus = 1 << 16;
   for (int cpus = 1024; cpus <= kMostCpus; cpus *= 2) {
     struct Free {

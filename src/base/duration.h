@@ -1,6 +1,6 @@
 #pragma once
 // Durations as people write them: a number with its unit, `500ms`, `30s`, `5m`, `1.5h`. A bare
-// number is refused, because nobody agrees on what its unit would be.
+// number is refused, because its unit would be a guess.
 
 #include <string>
 #include <string_view>

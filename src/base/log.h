@@ -41,7 +41,7 @@ bool enabled(Level level);
 /// The private descriptor lines go to, which a forked child must keep open; -1: none.
 int descriptor();
 
-/// Who is speaking: every later line of this process carries it. Slot -1: no slot.
+/// What process writes: every later line carries it. Slot -1: no slot.
 void identify(std::string_view role, int slot, std::uint32_t epoch);
 
 /// Lines dropped so far by this process and every one forked from it after configure().

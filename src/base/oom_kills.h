@@ -1,5 +1,5 @@
 #pragma once
-// Whether the kernel ended a process for lack of memory: its SIGKILL looks like anybody's, but the
+// Whether the kernel ended a process for lack of memory: its SIGKILL looks like any other, but the
 // cgroup counts. Reads files; fork: either (each process has its own).
 
 #include <cstdint>

@@ -7,8 +7,8 @@ namespace pgforeman {
 namespace {
 
 // Beyond this a fraction of an hour cannot be a whole number of milliseconds anyway (1h = 36e5 ms
-// has five factors of ten), unless its tail is zeros; of a GiB nobody writes more, and the product
-// must fit into 64 bits.
+// has five factors of ten), unless its tail is zeros; of a GiB more would not be read, and the
+// product must fit into 64 bits.
 constexpr std::size_t kMaxFractionDigits = 9;
 
 std::string_view take_digits(std::string_view& text) {

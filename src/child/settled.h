@@ -1,5 +1,5 @@
 #pragma once
-// What a settle came to, as a counter and as a word. For whoever settles: consumer and maintenance.
+// What a settle came to, as a counter and as a word. For consumer and maintenance.
 
 #include <string_view>
 

@@ -1,6 +1,6 @@
 #pragma once
-// What to do about a claim whose answer was never seen. For whoever finds one: the consumer itself,
-// or maintenance after the consumer's death. Fork: after.
+// What to do about a claim whose answer was never seen. For both that find one: the consumer
+// itself, or maintenance after the consumer's death. Fork: after.
 
 #include <cstdint>
 #include <optional>

@@ -332,7 +332,7 @@ ExitCode command_dead(Args args) {
   }
   if (request.action == "purge" && !request.yes && ::isatty(STDIN_FILENO) == 0) {
     return wrong_usage(Command::dead,
-                       "purge deletes for good, and there is nobody to ask: add --yes");
+                       "purge deletes for good, and there is no terminal to ask: add --yes");
   }
   return with_database_errors(Command::dead, [&] {
     Connection connection(command_settings(Command::dead, words.options, kDeadPatience));

@@ -1,5 +1,5 @@
 #pragma once
-// Members of JSON that somebody else wrote, perhaps another version: what is missing or of another
+// Members of JSON from outside, perhaps of another version: what is missing or of another
 // type reads as nothing. And a text as JSON has it, for the commands' own. Pure.
 
 #include <nlohmann/json.hpp>

@@ -42,7 +42,7 @@ constexpr std::array kMigrateFlags = {
              "letters) or monitor (counts)"},
     FlagHelp{"dry-run", "", "print the SQL that would be run, and change nothing"}};
 
-// PostgreSQL takes this word for everybody, however it is quoted.
+// PostgreSQL takes this word for all roles, however it is quoted.
 constexpr std::string_view kEverybody = "public";
 
 /// To which role what is to be granted.

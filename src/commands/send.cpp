@@ -51,7 +51,7 @@ constexpr std::string_view kSendHelp =
 
 constexpr std::array kSendFlags = {
     FlagHelp{"priority", "PRIORITY", "urgent, high, normal or low, or 0 to 3 (default normal)"},
-    FlagHelp{"delay", "DURATION", "nobody gets them earlier, such as 5s or 10m (default 0s)"},
+    FlagHelp{"delay", "DURATION", "not handled earlier, such as 5s or 10m (default 0s)"},
     FlagHelp{"headers", "JSON", "an object that goes with each message (default {})"},
     FlagHelp{"json", "", "print one JSON object with the ids"},
     FlagHelp{"quiet", "", "print no ids"}};
@@ -151,7 +151,7 @@ class Report {
     if (terminal_) fmt::print(stderr, "\r{} sent ({}/s)\x1b[K", with_commas(sent_), rate());
   }
 
-  /// Always, also after a failure: whoever reads the output must know what was sent.
+  /// Always, also after a failure: a reader of the output must know what was sent.
   void finish() const {
     if (terminal_) {
       fmt::print(stderr, "\r\x1b[K{} sent to {} in {:.1f} s\n", counted(sent_, "message"), queue_,

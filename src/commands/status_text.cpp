@@ -131,7 +131,7 @@ std::string header(const Json& status) {
     rows.push_back({"handler", text});
   }
   if (const auto lost = integer(status, "log_lines_dropped"); lost > 0) {
-    rows.push_back({"log", with_commas(lost) + " lines dropped: nobody read them"});
+    rows.push_back({"log", with_commas(lost) + " lines dropped: they were not read"});
   }
   return text_table(rows);
 }

@@ -6,7 +6,7 @@ namespace pgforeman {
 namespace {
 
 // Work for so long amortizes a claim's round trip of less than a millisecond, and is soon enough
-// for whoever waits at the end of the queue.
+// for messages at the end of the queue.
 constexpr double kWorthUs = 50'000;
 // While the queue is short: work for so long, so that brief messages share a transaction, which
 // costs the server about 100 us however many they are. A message waits that long at most for a

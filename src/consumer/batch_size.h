@@ -22,7 +22,7 @@ class BatchSize {
   /// Messages are over as fast as a settle is, so that to tell of each by itself costs as much.
   bool are_brief() const;
 
-  /// Auto: who has worked on a batch for so long gives the rest of it to others.
+  /// Auto: a consumer that has worked on a batch for so long gives the rest of it to others.
   static constexpr Millis kHoldFor{250};
 
  private:

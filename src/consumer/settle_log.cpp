@@ -66,7 +66,7 @@ void log_settled(const Message& message, const std::optional<Outcome>& outcome, 
       }
       break;
     case Settled::lost_lease:
-      log::warn("lease lost: somebody else holds the message, nothing was changed",
+      log::warn("lease lost: another holder has the message, nothing was changed",
                 {{"fence", message.fence}});
       break;
     case Settled::locked:

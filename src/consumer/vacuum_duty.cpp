@@ -9,11 +9,11 @@ namespace {
 
 constexpr std::uint64_t kMessages = 10'000;
 constexpr Millis kBetween{5000};
-// Behind a snapshot that somebody holds, a vacuum reads much and cleans nothing.
+// While a snapshot is held, a vacuum reads much and cleans nothing.
 constexpr int kRest = 20;
 constexpr Millis kAfterFailure{60'000};
-// Whoever may not vacuum asks again so late: the right may be granted meanwhile. Nobody of the
-// fleet says anything later.
+// A role that may not vacuum asks again so late: the right may be granted meanwhile. No time of
+// the fleet is later.
 constexpr Millis kLatest{600'000};
 
 }  // namespace

@@ -11,7 +11,7 @@ class NoopHandler final : public Handler {
  public:
   void open() override {}
   void run(const Message&, Done done) override { done(Outcome{Outcome::Kind::done}); }
-  void stop(StopReason, Millis) override {}  // it is done before anybody could ask
+  void stop(StopReason, Millis) override {}  // it is done before that
   void close() override {}
   int failed_starts() const override { return 0; }
 };

@@ -138,7 +138,7 @@ struct PipeWriter::State : std::enable_shared_from_this<State> {
                       [self = shared_from_this()](const boost::system::error_code& error) {
                         if (error || !self->stream.is_open()) return;
                         if (!self->broken) return self->write_some();
-                        // Stays open: what nobody read is still to be counted.
+                        // Stays open: what was not read is still to be counted.
                         if (self->closing) self->close();
                         if (self->on_broken) self->on_broken();
                       });

@@ -41,8 +41,8 @@ class PipeWriter {
  public:
   using OnBroken = std::function<void()>;
 
-  /// `on_broken` is called once when nobody can read any more and something is unwritten; nothing
-  /// more is written then. Never called from within write().
+  /// `on_broken` is called once when no process can read any more and something is unwritten;
+  /// nothing more is written then. Never called from within write().
   PipeWriter(boost::asio::io_context& io, UniqueFd fd, OnBroken on_broken = {});
   ~PipeWriter();
   PipeWriter(PipeWriter&&) = default;
@@ -54,7 +54,7 @@ class PipeWriter {
   void close_when_written();
   /// Bytes given to write() that are not in the pipe yet.
   std::size_t unwritten() const;
-  /// Bytes in the pipe that nobody has read yet; 0 when that cannot be told.
+  /// Bytes in the pipe that were not read yet; 0 when that cannot be told.
   std::size_t unread() const;
   void close();
 

@@ -21,7 +21,7 @@ void Listener::open() {
     opened_ = true;
     return say_that_it_polls("the connection goes through a pooler that swaps sessions");
   }
-  // Without a free descriptor: tried again, nobody relies on us meanwhile.
+  // Without a free descriptor: tried again, consumers poll meanwhile.
   UniqueFd socket(::fcntl(queue.socket(), F_DUPFD_CLOEXEC, 0));
   if (!socket) return;
   try {

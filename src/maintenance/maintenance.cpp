@@ -15,7 +15,7 @@ namespace {
 // Maintenance probes the database for the whole fleet, so it alone is quick.
 constexpr Millis kReconnectCap{500};
 constexpr Millis kLastRescueRetry{10};
-// Without notifications nobody tells of a message behind the marks; each look there costs.
+// Without notifications a message behind the marks has to be looked for; each look costs.
 constexpr Millis kSweepWhileLooking{250};
 // A fleet that stops does not look for unheard claims for longer: they take milliseconds.
 constexpr Millis kLastLooks{500};
@@ -71,7 +71,7 @@ void Maintenance::last_rescue() {
     } catch (const DatabaseError& error) {
       session_.drop(error);
     }
-    // Whoever is only replaced has a successor for what is left.
+    // A maintenance process that is replaced has a successor for what is left.
     const bool fleet_stops = context_.scoreboard->fleet().ends_at_ms.load() != 0;
     const TimePoint now = Clock::now();
     const bool looking = rescue_.next() != TimePoint::max() && now < last_look;

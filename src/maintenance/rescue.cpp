@@ -90,7 +90,7 @@ bool Rescue::is_new(int ledger) const {
   return is_orphaned(ledger) && !put_off_.contains(ledger) && !is_searched(ledger);
 }
 
-/// Unless the supervisor has just given it to somebody else.
+/// Unless the supervisor has just given it to another child.
 void Rescue::free_ledger(int ledger) {
   LedgerUse orphaned = LedgerUse::orphaned;
   tools_.context.scoreboard->ledger_use(ledger).compare_exchange_strong(orphaned, LedgerUse::free);
@@ -163,18 +163,18 @@ std::vector<Settled> Rescue::settle(const LedgerReading& reading, Ledger& ledger
         {entry.lease, outcome_of(entry, reading), {ledger.slot.load(), entry.started_ms}});
   }
   if (settlements.empty()) return {};
-  ledger.asked.store(Asked::maintenance);  // for ourselves, or who replaces us, if this call fails
+  ledger.asked.store(Asked::maintenance);  // for this process or its successor, if this call fails
   std::vector<Settled> results;
   try {
     results = settle_each(tools_.session.queue(), settlements, retry_rule(*tools_.context.options));
   } catch (const DatabaseError& error) {
-    // An answer, and it is no: whoever finds the lease gone later must not take it for our doing.
+    // It was answered, with an error: a lease that is gone later was not ended by this call.
     if (error.kind() == DatabaseError::Kind::transient) ledger.asked.store(reading.asked);
     throw;
   }
   for (std::size_t i = 0; i < results.size(); ++i) {
-    // What is not held any more may have been told before, by somebody who did not hear the answer
-    // and did not count: by its consumer, if it was finished; by maintenance in any state.
+    // What is not held any more may have been settled before, by a call whose answer was lost
+    // and that did not count: by its consumer, if it was finished; by maintenance in any state.
     const auto state = reading.entries[i].state;
     const bool finished = state != LeaseState::held && state != LeaseState::running;
     const bool told =

@@ -30,7 +30,7 @@ class Rescue {
   bool unsettled() const;
   /// The last run had more to do than it took time for.
   bool turn_over() const { return turn_over_; }
-  /// When it must run again though nobody calls: for the rows of an unheard claim, or a ledger that
+  /// When it must run again without a call: for the rows of an unheard claim, or a ledger that
   /// was put off. max: never.
   TimePoint next() const;
 
@@ -52,7 +52,7 @@ class Rescue {
   /// A claim whose consumer died before it heard the answer. The server may still be working on
   /// it, so that its rows can turn up after the first look.
   struct Search {
-    int ledger;  ///< stays orphaned until the last look: whoever replaces us starts over
+    int ledger;  ///< stays orphaned until the last look: a successor starts over
     UnheardClaim claim;
     Death death;
     Millis wait;  ///< until the look after the next
@@ -61,7 +61,7 @@ class Rescue {
 
   const MaintenanceTools& tools_;
   std::vector<Search> searches_;
-  /// A ledger with a row that somebody has locked, or that met another error that passes.
+  /// A ledger with a row that is locked, or that met another error that passes.
   struct PutOff {
     TimePoint until;
     Millis wait{0};

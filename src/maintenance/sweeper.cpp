@@ -10,7 +10,7 @@ namespace pgforeman {
 namespace {
 
 constexpr Millis kNear{50};
-constexpr Millis kNearIdle{1000};  // while the marks stand still, but somebody may still commit
+constexpr Millis kNearIdle{1000};  // while the marks stand still, but a sender may still commit
 constexpr Millis kNearSoonest{20};
 constexpr Millis kLookAnyway{10'000};
 constexpr Millis kNearTime{15};
@@ -71,7 +71,7 @@ void Sweeper::run_once() {
   }
   if (near_needed(marks) && now >= next_near_) try_near(marks);
   if ((pass_.under_way || pass_needed(marks)) && now >= next_pass_) try_pass(marks);
-  // Until both work nobody is to rely on the marks.
+  // Until both work consumers must not rely on the marks.
   if (!near_failing_ && !pass_failing_) {
     tools_.context.scoreboard->queue().marks.note_sweep(Clock::now());
   }
@@ -106,7 +106,7 @@ void Sweeper::try_pass(const Marks& marks) {
   pass_failing_ = false;
 }
 
-/// Whoever notifies; and then at once, though marks and writers stand still.
+/// After a notification: at once, though marks and writers stand still.
 void Sweeper::rest_near(TimePoint until) {
   near_soonest_ = next_near_ = look_anyway_at_ = until;
 }
@@ -156,7 +156,7 @@ void Sweeper::look_near(const Marks& marks) {
     after[i] = std::max(anyway ? 0 : settled_[i], marks[i] - near_span_);
   }
   Sweep found = sweep(after, marks);
-  // One statement counts 10,000 messages; the first one knows who was writing.
+  // One statement counts 10,000 messages; the first one knows which transactions were open.
   while (found.reached != marks && found.moved < kSweepMoves && Clock::now() - began < kNearTime) {
     const Sweep further = sweep(found.reached, marks);
     found.reached = further.reached;
@@ -178,15 +178,15 @@ void Sweeper::look_near(const Marks& marks) {
   near_wait_ = found.moved > 0 ? kNear : std::min(2 * near_wait_, kNearIdle);
 }
 
-/// Who had taken an id up to a sample's marks had taken a transaction's number before the next one
-/// (it does so right after the id; the sample itself might come in between). Once the oldest
+/// A sender that had taken an id up to a sample's marks had a transaction number before the next
+/// one (it does so right after the id; the sample itself might come in between). Once the oldest
 /// transaction is younger than that, this sweep has seen all they wrote.
 void Sweeper::note_sample(const Sweep& found, const Marks& marks) {
   while (samples_.size() > 1 && samples_[1].xid < found.oldest_xid) {
     settled_ = samples_[0].marks;
     samples_.pop_front();
   }
-  // Somebody writes for long: coarser steps do as well.
+  // A transaction is open for long: coarser steps do as well.
   if (samples_.size() >= kSamples) {
     std::deque<Sample> half;
     for (std::size_t i = 0; i < samples_.size(); i += 2) half.push_back(samples_[i]);
@@ -255,7 +255,7 @@ bool Sweeper::look_at_slice() {
   return true;
 }
 
-/// Somebody writes for so long that the near looks do not reach as far back.
+/// A transaction is open for so long that the near looks do not reach as far back.
 bool Sweeper::beyond_near() const {
   for (std::size_t i = 0; i < seen_.size(); ++i) {
     if (settled_[i] < seen_[i] - near_span_) return true;
@@ -289,8 +289,8 @@ Sweep Sweeper::sweep(const Marks& after, const Marks& upto) {
   return found;
 }
 
-/// A mark above all ids there ever were is nobody's: the scoreboard is damaged, or the database is
-/// an older one than it was.
+/// No claim wrote a mark above all ids there ever were: the scoreboard is damaged, or the database
+/// is an older one than it was.
 bool Sweeper::trusts(const Sweep& found, const Marks& marks) {
   bool sound = true;
   for (std::size_t i = 0; i < marks.size(); ++i) {

@@ -6,8 +6,8 @@
 //          ended, and as wide as can be looked through in some milliseconds (100,000 ids at least)
 //   a pass at a tenth of its time, for everything: in slices, from the lowest message alive, with
 //          a second's rest between slices at most
-// With nothing behind the marks and nobody who may commit there, a look near each ten seconds is
-// all it does. Fork: after.
+// With nothing behind the marks and no sender that may commit there, a look near each ten seconds
+// is all it does. Fork: after.
 
 #include <deque>
 #include <optional>
@@ -44,10 +44,10 @@ class Sweeper {
   struct Pass {
     bool under_way = false;
     Marks at{}, target{};
-    Marks base{};  ///< up to where everybody had ended when it began
+    Marks base{};  ///< up to where all senders had ended when it began
     Marks lowest{};
     std::int64_t leased = 0;
-    bool again = false;  ///< it left claimable ones behind, which somebody had locked
+    bool again = false;  ///< it left claimable ones behind, which were locked
     std::optional<TimePoint> lease_end;
   };
 

@@ -36,7 +36,7 @@ void Upkeep::due_in(Millis due) {
 void Upkeep::run_once() {
   tools_.loop.enter(Phase::claiming);
   ran_at_ = Clock::now();
-  // Not in step with other fleets: what became ready they would all wake somebody for.
+  // Not in step with other fleets: they would all wake a consumer for the same messages.
   const Millis every{static_cast<Millis::rep>(static_cast<double>(kTick.count()) *
                                               (0.9 + 0.2 * tools_.loop.random()))};
   // Retries may call for a tick fifty times a second; what they need is the promotion alone.

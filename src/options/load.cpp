@@ -109,7 +109,7 @@ class Loader {
     return true;
   }
 
-  /// A probe must not fail a fleet that runs well on its old settings while somebody edits the
+  /// A probe must not fail a fleet that runs well on its old settings while an operator edits the
   /// file.
   void file_mistake(std::string text) {
     auto& list = command_ == Command::health ? result_.warnings : result_.errors;

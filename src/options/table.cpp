@@ -63,7 +63,7 @@ const Option kQueueOptions[] = {
      .most = 12 * kHour,
      .limits_because = "Below one second a slow network would lose leases; beyond half a day the "
                        "messages of a lost host would be as good as lost.",
-     .help = "How long a claimed message is hidden from everybody else. The lease of a running "
+     .help = "How long a claimed message is hidden from other consumers. The lease of a running "
              "message is renewed at a third of it, so it may be shorter than the handler takes; it "
              "is how long messages wait when a whole host is lost."},
     {.name = "BATCH",
@@ -84,7 +84,7 @@ const Option kQueueOptions[] = {
      .default_text = "1s",
      .least = 10,
      .most = kHour,
-     .limits_because = "A hundred looks a second are no polling any more; after an hour nobody "
+     .limits_because = "A hundred looks a second are no polling any more; after an hour no person "
                        "expects a message to start.",
      .help = "How often one of the idle consumers looks for work for all of them, where they have "
              "to: through a pooler, or without maintenance. Else the maintenance process hears of "

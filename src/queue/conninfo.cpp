@@ -33,8 +33,8 @@ const std::string* find(const Values& values, const Values& environment, const c
 }
 
 /// The user's timeout or ours, but a try over all hosts ends within the watchdog's time, where
-/// there is one: who connects for longer is taken for stuck. libpq counts in seconds, for each host
-/// anew, takes 1 for 2 and 0 for ever.
+/// there is one: a process that connects for longer is taken for stuck. libpq counts in seconds,
+/// for each host anew, takes 1 for 2 and 0 for ever.
 void bound_connect_time(Values& values, const Values& environment,
                         const ConnectionSettings& settings) {
   std::int64_t seconds = (settings.connect_timeout.count() + 999) / 1000;

@@ -13,7 +13,7 @@ class DatabaseError : public std::runtime_error {
   enum class Kind {
     connection,  ///< lost, refused, silent or closed: close it, open a new one later
     transient,   ///< serialization, deadlock, timeout, resources: the same call may succeed later
-    locked,      ///< somebody holds a lock on a row: as above, and without that row at once
+    locked,      ///< another transaction has locked a row: as above, and without that row at once
     read_only,   ///< a standby or read-only session: reconnect, it may be the wrong server
     schema,      ///< not migrated, or another version: `pgforeman migrate` helps
     permission,  ///< the role lacks a right: an operator helps

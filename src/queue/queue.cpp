@@ -229,7 +229,7 @@ std::vector<std::int64_t> Queue::renew(std::span<const Lease> leases, Millis lea
     }
     left = std::move(skipped);
   }
-  // What is still locked by somebody is still ours by its token: the next renewal meets it again.
+  // What is still locked is still held by its token: the next renewal meets it again.
   return lost;
 }
 

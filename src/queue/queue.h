@@ -101,7 +101,7 @@ class Queue {
   /// be claimed to where claims find them.
   Sweep sweep(const Marks& after, const Marks& upto);
 
-  /// False through a pooler that swaps sessions between statements: LISTEN would be somebody
+  /// False through a pooler that swaps sessions between statements: LISTEN would be another
   /// else's.
   bool can_listen() const;
   /// LISTENs, and sends itself a first notification; counts as a listener.
@@ -115,10 +115,10 @@ class Queue {
   /// Readable when there may be news. Belongs to the connection.
   int socket() const;
 
-  /// How long until somebody should vacuum, so that it is done every so often; nothing: this role
+  /// How long until the next vacuum, so that one is done every so often; nothing: this role
   /// may not.
   std::optional<Millis> vacuum_due(Millis every);
-  /// Of the table of messages; not at all while somebody else does. Takes no lock that any of the
+  /// Of the table of messages; not at all while another session does. Takes no lock that any of the
   /// other calls waits for.
   void vacuum();
 

@@ -1,5 +1,5 @@
 #pragma once
-// Which queues there are, for whoever asks about one that has nothing: its name may be mistyped.
+// Which queues there are, for a question about one that has nothing: its name may be mistyped.
 
 #include <cstdint>
 #include <span>

@@ -36,7 +36,7 @@ struct Sweep {
   Marks reached{};                  ///< how far it looked
   std::optional<Millis> lease_end;  ///< until the first of these leases ends
   std::int64_t xid = 0;             ///< of its transaction
-  std::int64_t oldest_xid = 0;      ///< that was under way; who wrote before those has ended
+  std::int64_t oldest_xid = 0;      ///< that was under way; all that wrote before it have ended
   std::int64_t highest = 0;         ///< id that any message ever had
 };
 

@@ -30,7 +30,7 @@ class Connection::Impl {
   pqxx::result exec(const std::string& sql, const SqlParams& params = {});
   void run(const std::string& sql);
 
-  /// The server process is the one that greeted us: nobody between swaps sessions.
+  /// The server process is the one of the connect: no pooler between swaps sessions.
   bool direct() const { return direct_; }
   ReachedDatabase reached() const;
   int socket() const { return session_->sock(); }

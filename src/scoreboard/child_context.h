@@ -12,7 +12,7 @@
 namespace pgforeman {
 
 /// How the supervisor tells a child to drain, and to do so at once. Not TERM and QUIT, which a
-/// whole process group may get (systemd, timeout, a terminal): the supervisor decides who ends
+/// whole process group may get (systemd, timeout, a terminal): the supervisor decides which ends
 /// when, and of two equal pending signals only one is seen.
 inline constexpr int kDrainSignal = SIGUSR1;
 inline constexpr int kHurrySignal = SIGUSR2;

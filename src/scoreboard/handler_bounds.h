@@ -1,5 +1,5 @@
 #pragma once
-// The buckets of the handler-time histogram, shared by who counts and who prints.
+// The buckets of the handler-time histogram, shared by consumers and metrics.
 
 #include <array>
 

@@ -48,7 +48,7 @@ void copy(const LedgerEntry& from, LedgerEntry& to) {
 }
 
 /// Nothing where nothing is held. An entry is read whole or not at all, also of a writer that lives
-/// (whoever writes over shared memory may say that it is dead): another message's state is never
+/// (a stray write may say that it is dead): another message's state is never
 /// taken for this one's.
 std::optional<LedgerReading::Entry> read_entry(const LedgerEntry& entry, std::size_t index) {
   const auto state = entry.state.load();

@@ -48,11 +48,11 @@ struct LedgerEntry {
   std::atomic<std::int64_t> lost_token;
 };
 
-/// Who may touch a ledger: nobody, its child, or (after that child's death) maintenance.
+/// Which process may touch a ledger: none, its child, or (after that child's death) maintenance.
 enum class LedgerUse : std::uint32_t { free, owned, orphaned };
 
-/// Who has asked to settle a ledger and has not heard: what is not held any more may be settled.
-enum class Asked : std::uint32_t { nobody, consumer, maintenance };
+/// Which process asked to settle a ledger and has no answer: what is not held may be settled.
+enum class Asked : std::uint32_t { none, consumer, maintenance };
 
 /// How a child ended, for the messages it held.
 struct Death {
@@ -64,7 +64,7 @@ struct Death {
 };
 
 struct alignas(64) Ledger {
-  std::atomic<std::int32_t> slot;  ///< whose it is, or was
+  std::atomic<std::int32_t> slot;  ///< of the child that has it, or had
   // Orphaned: Death, written by the supervisor; `explain` NUL-terminated.
   std::atomic<Cause> blame;
   std::atomic<std::int32_t> exit_code, signal;
@@ -95,14 +95,14 @@ class LedgerWriter {
 
   void begin_claim(std::int64_t token, const Marks& marks);
   void end_claim(std::span<const Message> messages);  ///< these come after what is still held
-  /// A run begins; nobody shall renew for it beyond `deadline`.
+  /// A run begins; its lease is not renewed beyond `deadline`.
   void start(std::size_t index, std::int64_t wall_ms, TimePoint deadline);
   void set_handler(std::int32_t pid) { ledger_.handler_pid.store(pid); }
   void add_stderr(std::string_view chunk);
   void finish(std::size_t index, const Outcome& outcome);
   /// The database is about to be told; it has answered.
   void ask() { ledger_.asked.store(Asked::consumer); }
-  void answered() { ledger_.asked.store(Asked::nobody); }
+  void answered() { ledger_.asked.store(Asked::none); }
   void settled(std::size_t index);                  ///< the database knows (or the lease was lost)
   void keep(std::span<const std::size_t> indexes);  ///< forgets all but these (ascending)
   void clear();
@@ -130,7 +130,7 @@ struct LedgerReading {
   };
   std::vector<Entry> entries;
   std::int64_t claiming_token = 0;
-  Asked asked = Asked::nobody;
+  Asked asked = Asked::none;
   Marks claiming_marks{};
   Death death;
   std::string stderr_tail;  ///< of the running message's handler; any bytes

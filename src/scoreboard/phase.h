@@ -1,6 +1,6 @@
 #pragma once
 // What a child is doing. On each change the child publishes the phase and the time by which it will
-// have left it; whoever misses that is killed and replaced.
+// have left it; a child that misses that is killed and replaced.
 
 #include <cstdint>
 #include <string_view>

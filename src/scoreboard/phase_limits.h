@@ -16,7 +16,8 @@ namespace pgforeman {
 inline constexpr Millis kDatabaseWatchdog{12000};  // proves: P31
 inline constexpr Millis kDatabasePhase{20000};
 /// A try to connect has a timeout for each address, but names with many addresses and dead name
-/// servers have no bound of ours; who has no session holds nothing, so patience costs nothing.
+/// servers have no bound of ours; a child without a session holds nothing, so patience costs
+/// nothing.
 inline constexpr Millis kConnectPhase{60000};
 /// Between the stop signal and KILL of a handler when nothing has time any more (QUIT, a second
 /// INT), unless HANDLER_STOP_GRACE is shorter.
@@ -33,7 +34,7 @@ class PhaseLimits {
     using enum Phase;
     at(booting) = options.boot_timeout;
     at(connecting) = kConnectPhase;
-    // Whoever waits reports at least every kLongestSilence, whatever its poll interval.
+    // A waiting child reports at least every kLongestSilence, whatever its poll interval.
     at(waiting) = 2 * kLongestSilence;
     at(claiming) = kDatabasePhase;
     // Its lease is renewed meanwhile: an outage there must not be blamed on the message.

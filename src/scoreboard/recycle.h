@@ -1,6 +1,6 @@
 #pragma once
 // Recycling: a child that handled or holds enough says so in its slot and works on; the supervisor
-// tells it to end when its turn has come. Shared by who says it and who reads it.
+// tells it to end when its turn has come. Written by the child, read by the supervisor.
 
 #include <cstdint>
 #include <optional>

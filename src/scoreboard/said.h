@@ -9,7 +9,7 @@
 
 namespace pgforeman {
 
-/// Whether nobody has given this reason for a minute; then it is taken for given.
+/// Whether no process has given this reason for a minute; then it counts as given.
 bool says_first(FleetBoard& board, std::string_view reason, TimePoint now);
 
 }  // namespace pgforeman

@@ -1,6 +1,6 @@
 #pragma once
 // The fleet's shared memory: made before the first fork, inherited by every child, never resized.
-// Pages nobody touched cost nothing, so it is laid out for the largest fleet from the start.
+// Untouched pages cost nothing, so it is laid out for the largest fleet from the start.
 
 #include <array>
 #include <atomic>

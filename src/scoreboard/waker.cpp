@@ -10,9 +10,9 @@
 namespace pgforeman {
 namespace {
 
-/// By then whoever hears its bell has come.
+/// By then a consumer that heard its bell has taken its wake-up.
 constexpr Millis kOnTheWay{10};
-/// So long somebody who was woken may wake or leave it to others.
+/// For so long a woken consumer may wake another one or pass its wake-up on.
 constexpr Millis kPassedOn{100};
 
 std::size_t bell_index(int slot) {
@@ -58,7 +58,7 @@ void Waker::wake_for(std::int64_t messages) {
     messages -= std::max<std::int64_t>(1, slot.batch.load());
     return messages > 0;
   });
-  // Somebody may have looked just before, and be about to wait.
+  // A consumer may have looked just before, and be about to wait.
   if (messages > 0) ++needed;
   auto& wake_ups = context_.scoreboard->queue().news.wake_ups;
   auto before = wake_ups.load();
@@ -79,7 +79,7 @@ void Waker::wake_one() {
 bool Waker::take() {
   auto& wake_ups = context_.scoreboard->queue().news.wake_ups;
   auto before = wake_ups.load();
-  // Anything may stand there: more than there are consumers is nobody's count.
+  // Anything may stand there: a count above that of consumers is none.
   while (before != 0) {
     const auto left = before > kMaxConsumers ? 0 : before - 1;
     if (wake_ups.compare_exchange_weak(before, left)) return true;
@@ -95,7 +95,7 @@ void Waker::run_once() {
   next_ = now < until_ ? now + kOnTheWay : TimePoint::max();
 }
 
-/// For so many of those who wait, the lowest slots first: their sessions have most at hand. Bells
+/// For so many of those that wait, the lowest slots first: their sessions have most at hand. Bells
 /// that rang before and were not heard are left out. False when none is left.
 bool Waker::ring(std::uint32_t count) {
   std::array<bool, kBells> rings{};

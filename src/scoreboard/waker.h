@@ -1,7 +1,8 @@
 #pragma once
-// Wakes idle consumers. A wake-up is one of a count that all share: whoever is idle may take it,
-// and whoever falls asleep. Bells (eventfds) tell those who sleep that there is one: several,
-// because everybody who listens to one wakes up when it rings; consumers share them by their slots.
+// Wakes idle consumers. Wake-ups are a shared counter. An idle consumer decrements it to take one;
+// a consumer that is about to sleep checks it first, so none is lost. Bells (eventfds) say that
+// there is one. There are several, as every process that listens to a bell wakes up when it rings;
+// consumers share them by their slots.
 // Fork: after.
 
 #include <cstdint>
@@ -15,7 +16,7 @@ class Waker {
  public:
   explicit Waker(const ChildContext& context) : context_(context) {}
 
-  /// As many as that is work for, by how much each claimed last; those who were called before and
+  /// As many as that is work for, by how much each claimed last; those that were called before and
   /// have not come yet count. Where too few wait, also the next to fall asleep.
   void wake_for(std::int64_t messages);
   /// One other, be it the next to fall asleep.
@@ -25,7 +26,7 @@ class Waker {
   /// How many are idle, be it that they wait for a handler that does not start.
   int waiting() const;
 
-  /// Maintenance: others, when those whose bells rang do not come: they may have been stopped.
+  /// Maintenance: others, when consumers whose bells rang do not come: they may have been stopped.
   void run_once();
   TimePoint next() const { return next_; }
 
@@ -40,7 +41,7 @@ class Waker {
 
   const ChildContext& context_;
   TimePoint next_ = TimePoint::max();
-  TimePoint until_;  ///< looks for who does not come
+  TimePoint until_;  ///< looks for consumers that do not come
 };
 
 }  // namespace pgforeman

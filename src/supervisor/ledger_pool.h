@@ -1,5 +1,5 @@
 #pragma once
-// Which ledger belongs to whom: the supervisor's private book over the scoreboard's ledgers.
+// Which ledger belongs to which child: the supervisor's private book over the scoreboard's ledgers.
 // Fork: before; the supervisor alone.
 
 #include <deque>

@@ -159,7 +159,7 @@ void add_messages(Families& families, const FleetView& view) {
 }
 
 void add_queue(Families& families, const FleetView& view) {
-  if (!view.counts) return;  // absent, not 0: nobody has counted
+  if (!view.counts) return;  // absent, not 0: not counted yet
   const QueueView& counts = *view.counts;
   const auto queue = label("queue", view.queue);
   families.begin(MetricType::Gauge, "pgforeman_queue_depth",

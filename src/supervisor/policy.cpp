@@ -13,7 +13,7 @@ namespace {
 
 // A crash-looping verdict is taken back after this long of health while alive.
 constexpr Millis kHealthClears{60000};
-// A tick this late means that we (and perhaps the children) were stopped: nobody is judged before
+// A tick this late means that we (and perhaps the children) were stopped: no child is judged before
 // it had time to report again.
 constexpr Millis kLateTick{1000};
 constexpr Millis kGraceAfterPause{2000};
@@ -173,7 +173,7 @@ Deadline Policy::own_deadline(const SlotState& slot) {
   return {std::min(slot.beat.deadline(), slot.beat_seen_at + limits[phase]), phase};  // proves: P12
 }
 
-/// Who hangs when it is told to drain gets no more time for it.
+/// A child that hangs when it is told to drain gets no more time for it.
 Deadline Policy::deadline_of(int index, const SlotState& slot) const {
   const Deadline own = own_deadline(slot);
   if (!slot.told_to_drain_at) return own;

@@ -1,10 +1,10 @@
 #pragma once
-// When to fork, whom to kill, how to drain: pure decisions over what the supervisor tells it.
+// When to fork, what to kill, how to drain: pure decisions over what the supervisor tells it.
 //
 // No system call and no clock reading inside: `now` comes in, actions come out, so the whole of it
 // is tested by tables without a fork. The caller carries out every action it is given, in order.
 //
-// What it knows of a slot: slot_state.h. Who is replaced by plan, and when: replacing.cpp. Slots
+// What it knows of a slot: slot_state.h. Planned replacements: replacing.cpp. Slots
 // 0..N-1 are consumers; kMaintenanceSlot is supervised by the same rules, but drains last.
 
 #include <map>

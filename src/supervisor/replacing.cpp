@@ -64,8 +64,8 @@ bool Policy::replace_next(TimePoint now, std::vector<Action>& actions) {
   return true;
 }
 
-/// At most a tenth of the consumers, and at least one, is away at a time. Who waited longest goes
-/// first: limits may be reached faster than the fleet gets through them.
+/// At most a tenth of the consumers, and at least one, is away at a time. The one that waited
+/// longest goes first: limits may be reached faster than the fleet gets through them.
 void Policy::recycle_next(TimePoint now, std::vector<Action>& actions) {
   const auto may_be_away = std::max(1, settings_.concurrency / 10);
   auto are_away = std::count_if(slots_.begin(), slots_.end(), [](const auto& item) {

@@ -380,7 +380,7 @@ void Supervisor::reload() {
   loaded.options.health_address = options_.health_address;
   loaded.options.health_port = options_.health_port;
   // A file read again at each reconnect may have new content under the same name, and so may the
-  // handler: whoever sends HUP wants fresh children.
+  // handler: the sender of HUP wants fresh children.
   std::string names;
   for (const auto& name : changed) {
     const bool not_now =

@@ -266,7 +266,7 @@ TEST_CASE("A consumer resumed after its lease moved changes nothing", "[leases]"
     const auto row = bed.sql.rows("select token, attempt, claims from pgforeman.message");
     for (const pid_t pid : host) ::kill(pid, SIGCONT);
     const auto line =
-        first.wait_for_log("lease lost: somebody else holds the message, nothing was changed");
+        first.wait_for_log("lease lost: another holder has the message, nothing was changed");
     REQUIRE(line);
     CHECK(first.wait_for_status(
         [](const Status& status) { return status.messages.at("lost_lease") == 1; }));

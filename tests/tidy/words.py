@@ -3,7 +3,7 @@
 
 Usage: tests/tidy/words.py [--list] [ROOT]
 
-Words for people (who, whoever, somebody, nobody ...) name no part of the program: a process is "it".
+Words for people (who, whoever, somebody, nobody ...; not "whose") name no part of the program: a process is "it".
 The goal is at most 1 in 1,000 lines of src and include. A sentence of a header's comment has at most
 30 words. --list prints each place. A tool for reviews: it ends with 0.
 """
@@ -11,7 +11,7 @@ import pathlib
 import re
 import sys
 
-PEOPLE = re.compile(r"\b(who|whoever|whom|whose|somebody|someone|nobody|anybody|everybody|everyone)\b",
+PEOPLE = re.compile(r"\b(who|whoever|whom|somebody|someone|nobody|anybody|everybody|everyone)\b",
                     re.IGNORECASE)
 SUFFIXES = {".cpp", ".h", ".sql"}
 MOST_WORDS = 30

@@ -77,15 +77,15 @@ $$;
 
 -- Tells the fleets of a queue, when this transaction commits, that there is work 'now' or 'later'.
 -- Notifications cost every committer a turn at one lock of the whole server: without a listener
--- none is sent. Listeners share an advisory lock; who can have it alone is alone.
+-- none is sent. Listeners share an advisory lock; a sender that can have it alone is alone.
 create function pgforeman.announce(queue text, word text)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- One expression, no statement: each send asks this. Who holds the lock in such a way that it
-  -- cannot even be shared is another sender, which asks just now.
+  -- One expression, no statement: each send asks this. A lock that cannot even be shared is held by
+  -- another sender, which asks just now.
   if not (pg_try_advisory_lock(1885824614, hashtext(announce.queue))
           and pg_advisory_unlock(1885824614, hashtext(announce.queue)))
      and pg_try_advisory_lock_shared(1885824614, hashtext(announce.queue))

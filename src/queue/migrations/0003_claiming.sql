@@ -31,7 +31,7 @@ return case when last_lane.lane < 1 and last_lane.marks[1] > 0 then 0
 create function pgforeman.end_done(ids bigint[], token bigint)
 returns boolean
 language plpgsql volatile
-set lock_timeout = '200ms'  -- somebody else's lock on one row is no reason to let all others wait
+set lock_timeout = '200ms'  -- a lock on one row is no reason to let all others wait
 as $$
 declare
   given int    := cardinality(end_done.ids);
@@ -106,8 +106,8 @@ end
 $$;
 
 -- Takes up to `max_messages` claimable messages for `lease` under `token`, the most urgent ones, in
--- no order. Before, ends the leases of `done`, messages of an earlier claim that are done: whoever
--- works on and on needs one round trip and one commit for both. When any of them was no longer held
+-- no order. Before, ends the leases of `done`, messages of an earlier claim that are done: a busy
+-- consumer needs one round trip and one commit for both. When any of them was no longer held
 -- under `done_token` it fails with SQLSTATE PF001 and has done nothing: settle says which. (Not with
 -- one that drivers try again by themselves.)
 -- `fruitless` counts earlier claims under which it may have run, but came to no end: hosts lost,
@@ -123,7 +123,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
-set lock_timeout = '8s'  -- for a lock on the whole table: later nobody looks what it claimed
+set lock_timeout = '8s'  -- for a lock on the whole table: later no process looks what it claimed
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -140,7 +140,7 @@ begin
     raise exception 'lease % is not valid: an interval greater than 0',
       coalesce(claim.lease::text, 'NULL') using errcode = '22023';
   end if;
-  -- First, so that two who do both wait for each other in no case.
+  -- First, so that two sessions that do both never wait for each other.
   if cardinality(claim.done) > 0
      and not pgforeman.end_done(claim.done, claim.done_token) then
     raise exception 'not all of what is done was still held: settle it by itself'

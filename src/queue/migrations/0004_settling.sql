@@ -26,7 +26,7 @@ return case when run is null then history
 --   retry     counts an attempt: again after its delay, or dead after the last attempt
 --   crash     counts a crash: again after its delay, or dead after the last crash
 --   dead      dead at once
---   worn_out  dead at once, and nobody's fault: it was claimed too often without a result
+--   worn_out  dead at once, without a run: it was claimed too often without a result
 --   released  as before, claimable at once or after its delay
 -- A run's evidence (a JSON object, or null) joins the message's history.
 -- Of several, one whose row another transaction has locked stays as it is ('locked'). A lock on the only
@@ -185,7 +185,7 @@ begin
      and row_security_active('pgforeman.message') then
     perform pgforeman.refuse_row_security();
   end if;
-  -- Whoever settles may be about to end, or have more to do: others shall take over at once.
+  -- This consumer may be about to end, or have more to do: another one takes over at once.
   if ready_queue is not null then perform pgforeman.announce(ready_queue, 'now'); end if;
 
   return query
@@ -201,8 +201,8 @@ begin
 end
 $$;
 
--- Extends leases to `lease` from now. 'skipped': still held, but the row was locked by somebody
--- passing by; try those again. 'lost': the token is no longer the row's.
+-- Extends leases to `lease` from now. 'skipped': still held, but the row was locked by
+-- another transaction; try those again. 'lost': the token is no longer the row's.
 create function pgforeman.renew(ids bigint[], tokens bigint[], lease interval)
 returns table (id bigint, renewal text)
 language plpgsql volatile
@@ -223,7 +223,7 @@ begin
     select m.id, m.token
     from pgforeman.message m, unnest(renew.ids, renew.tokens) l (i, t)
     where m.id = any (renew.ids) and m.id = l.i and m.token = l.t and l.t <> 0
-    order by m.id  -- one order for everybody: no deadlocks
+    order by m.id  -- one order for all sessions: no deadlocks
     for no key update of m skip locked),
   extended as (
     update pgforeman.message m

@@ -98,7 +98,7 @@ $$;
 
 -- One statement a tick: makes due messages claimable, says when the next will be due, and counts
 -- unless told not to (the counts are null then). What was due comes into the redelivered lane: fresh
--- messages with higher ids have been claimed meanwhile, and nobody looks behind those.
+-- messages with higher ids have been claimed meanwhile, and claims do not look behind those.
 create function pgforeman.tick(
   queue text, with_counts boolean default true, max_promoted int default 10000,
   passed bigint[] default '{}')
@@ -126,7 +126,7 @@ begin
     limit tick.max_promoted
     for update skip locked));
   get diagnostics promoted = row_count;
-  -- Of several fleets one gets the rows, and only it knows. (Who alone listens notifies nobody.)
+  -- Of several fleets one gets the rows, and only it knows. (A fleet that listens alone notifies none.)
   if promoted > 0 then perform pgforeman.announce(tick.queue, 'now'); end if;
 
   select greatest(0, ceil(1000 * extract(
@@ -149,7 +149,7 @@ $$;
 
 -- Looks through the fresh lanes behind the marks of claims: of each priority the ids above `after` up
 -- to `upto`. What is claimable there (committed late, its lease ran out, its claim was rolled back)
--- goes into the redelivered lane, where claims look first; as it is, so that whoever held it may
+-- goes into the redelivered lane, where claims look first; as it is, so that its holder may
 -- still settle it. At most `max_moved` of a priority.
 --   moved, claimable  what went there, and what was to (more than were moved, or locked)
 --   leased            those under a lease
@@ -157,7 +157,7 @@ $$;
 --   reached           of each priority: how far it looked (not to `upto` after 10,000 messages)
 --   lease_end_ms      until the first of these leases ends
 --   xid, oldest_xid   of this transaction, and of the oldest that was under way when it began: once
---                     the latter is above the former, whoever wrote by then has ended
+--                     the latter is above the former, all that wrote by then have ended
 --   highest           the highest id that any message ever had
 -- Pages are made to cost nothing: then the plan is the one that leaves the fewest conditions to be
 -- checked row by row, message_ready, and never the primary key, in which all that waits stands too.
@@ -239,9 +239,9 @@ begin
 end
 $$;
 
--- In how many milliseconds it is time to VACUUM the queue's table, so that it is done every so many by
--- somebody, autovacuum included; 0: now; null: never, as this role may not. Asked by whoever settled
--- many messages: autovacuum, which looks once a minute, lets the table of a busy queue grow to many
+-- In how many milliseconds it is time to VACUUM the queue's table, so that it is done every so many,
+-- by autovacuum or a fleet; 0: now; null: never, as this role may not. Asked after many
+-- settled messages: autovacuum, which looks once a minute, lets the table of a busy queue grow to many
 -- times its size. (A time in the future was noted before the clock was set back.)
 create function pgforeman.vacuum_due_ms(every_ms bigint)
 returns bigint
@@ -264,7 +264,7 @@ return (
 -- tokens are in no index. What is not found comes back when its lease ends.
 -- With `error` the claimer died of what may be the message's doing: one that was claimed more than
 -- ten times oftener than it ran counts a crash, so that it cannot cycle for ever. From the second
--- time on it waits for a second: a pause for what kills whoever claims it.
+-- time on it waits for a second: a pause for what kills the process that claims it.
 create function pgforeman.release_token(
   queue text, token bigint, error text default null, evidence jsonb default null,
   max_crashes int default null, backoff interval default null, backoff_max interval default null,
@@ -274,7 +274,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
-set lock_timeout = '200ms'  -- somebody else's lock on one row is no reason to let all others wait
+set lock_timeout = '200ms'  -- a lock on one row is no reason to let all others wait
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$

@@ -1,4 +1,4 @@
--- For those who look after dead letters.
+-- For operators: list, retry and purge dead letters.
 
 -- Whether a call is about this dead letter: of one queue or of all; of some ids, of a reason, with a
 -- text in its error, or any (null). Without a SET of its own, so that it becomes a part of the

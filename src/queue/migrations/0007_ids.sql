@@ -2,7 +2,7 @@
 -- forward. Asked by maintenance with each count.
 
 -- The highest id that the sequence has given out. With its owner's rights, as a sequence may not be
--- read by everybody who works with the queue.
+-- read by every role that works with the queue.
 create function pgforeman.highest_id()
 returns bigint
 language sql volatile security definer
