@@ -1,0 +1,72 @@
+#pragma once
+// One connection of the server: reads a request, answers it, reads the next. Only for src/http: it
+// includes Beast. Fork: before; a child closes its descriptor unseen and never runs it.
+//
+// The stream's expiry closes a connection that idles or does not take its answer. Half a request
+// has a timer of its own, because it is answered (408) when its time is up. After the last answer
+// the peer's end is awaited: its unread bytes would reset the connection, and the answer be lost.
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <list>
+#include <optional>
+
+#include "http/server.h"
+
+namespace pgforeman {
+
+class HttpSession;
+
+/// What the sessions of a server share; it outlives their steps.
+struct HttpSessions {
+  HttpRoutes routes;
+  HttpLimits limits;
+  std::list<std::shared_ptr<HttpSession>> by_age{};  ///< since connecting or the last answer
+};
+
+class HttpSession : public std::enable_shared_from_this<HttpSession> {
+ public:
+  HttpSession(boost::asio::ip::tcp::socket socket, HttpSessions& all);
+
+  /// Joins the others, and goes on by itself until it is closed.
+  void start();
+
+  /// Leaves the others; its descriptor is free at once. Idempotent.
+  void close() noexcept;
+
+ private:
+  using Error = boost::beast::error_code;
+  using Body = boost::beast::http::string_body;
+
+  auto then(void (HttpSession::*step)(const Error& error, std::size_t bytes));
+  void on_read(const Error& error, std::size_t bytes);
+  void on_late(const Error& error, std::size_t);
+  void on_written(const Error& error, std::size_t);
+  void linger(const Error& error, std::size_t bytes);
+  void begin(const Error&, std::size_t);
+  void time_request();
+  void read();
+  void parse();
+  void on_header();
+  void refuse(int status, const std::string& reason);
+  void refuse_long(int status, const std::string& part, std::size_t most);
+  void write(HttpResponse response);
+
+  boost::beast::tcp_stream stream_;
+  boost::asio::steady_timer request_timer_;
+  HttpSessions& all_;
+  boost::beast::flat_buffer buffer_;                                ///< received, not yet parsed
+  std::optional<boost::beast::http::request_parser<Body>> parser_;  ///< from its first byte on
+  std::size_t parsed_ = 0;  ///< bytes of the current request that are not in the buffer any more
+  boost::beast::http::response<Body> response_;
+  std::size_t discarded_ = 0;
+  bool late_ = false;
+  bool last_ = false;  ///< close after this answer
+  bool closed_ = false;
+};
+
+}  // namespace pgforeman
