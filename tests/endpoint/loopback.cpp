@@ -7,12 +7,12 @@
 #include <unistd.h>
 
 #include <array>
+#include <boost/asio/ip/tcp.hpp>
 #include <cctype>
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
 
-#include "base/socket_address.h"
 #include "support/catch.h"
 
 namespace pgforeman::test {
@@ -63,7 +63,7 @@ FleetView sample_view() {
 Server::Server(Endpoint::View view, const std::string& address)
     : endpoint(io, address, 0, std::move(view)) {}
 
-bool Server::drive_until(const std::function<bool()>& done, Millis limit) {
+bool Loop::drive_until(const std::function<bool()>& done, Millis limit) {
   const TimePoint end = Clock::now() + limit;
   while (!done()) {
     if (Clock::now() > end) return false;
@@ -110,11 +110,12 @@ std::string Response::field(std::string_view name) const {
 }
 
 Client::Client(std::uint16_t port, std::string_view address) {
-  const SocketAddress to = make_socket_address(std::string(address), port);
-  fd_ = UniqueFd(::socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  namespace ip = boost::asio::ip;
+  const ip::tcp::endpoint to(ip::make_address(std::string(address)), port);
+  fd_ = UniqueFd(::socket(to.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd_) throw std::system_error(errno, std::generic_category(), "socket");
   // Blocking: the kernel completes it from the listener's queue, without the server's help.
-  if (::connect(fd_.get(), to.get(), to.size) != 0) {
+  if (::connect(fd_.get(), to.data(), static_cast<socklen_t>(to.size())) != 0) {
     throw std::system_error(errno, std::generic_category(), "connect");
   }
   ::fcntl(fd_.get(), F_SETFL, O_NONBLOCK);
@@ -162,7 +163,7 @@ bool Client::take(Response& response, bool head_only) {
   return true;
 }
 
-Response ask(Server& server, Client& client, std::string_view bytes, bool head_only) {
+Response ask(Loop& server, Client& client, std::string_view bytes, bool head_only) {
   client.send(bytes);
   Response response;
   const bool answered = server.drive_until([&] {

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "http/server.h"
 #include "supervisor/endpoint.h"
 
 namespace pgforeman::test {
@@ -21,20 +22,35 @@ FleetView sample_view();
 /// A whole request, after which the server closes.
 inline const std::string kProbe = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
-class Server {
+/// A server's loop, in the test's own hands.
+class Loop {
  public:
-  explicit Server(Endpoint::View view = sample_view, const std::string& address = "127.0.0.1");
-
   /// Runs handlers one by one until `done`; false when that did not come within `limit`.
   bool drive_until(const std::function<bool()>& done, Millis limit = Millis{10'000});
-  std::uint16_t port() const { return endpoint.port(); }
   std::uint64_t turns() const { return turns_; }
 
   boost::asio::io_context io{1};
-  Endpoint endpoint;
 
  private:
   std::uint64_t turns_ = 0;
+};
+
+class Server : public Loop {
+ public:
+  explicit Server(Endpoint::View view = sample_view, const std::string& address = "127.0.0.1");
+  std::uint16_t port() const { return endpoint.port(); }
+
+  Endpoint endpoint;
+};
+
+/// A server that knows no fleet: what the test gives it.
+class PlainServer : public Loop {
+ public:
+  explicit PlainServer(HttpRoutes routes, const HttpLimits& limits = {})
+      : server(io, "127.0.0.1", 0, std::move(routes), limits) {}
+  std::uint16_t port() const { return server.port(); }
+
+  HttpServer server;
 };
 
 /// The endpoint in a process of its own, so that a blocking client can ask it.
@@ -82,7 +98,7 @@ class Client {
 };
 
 /// Sends and waits for one response; fails the test when none comes.
-Response ask(Server& server, Client& client, std::string_view bytes, bool head_only = false);
+Response ask(Loop& server, Client& client, std::string_view bytes, bool head_only = false);
 Response get(Server& server, const std::string& target);
 
 }  // namespace pgforeman::test
