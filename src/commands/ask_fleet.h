@@ -4,8 +4,8 @@
 #include <string>
 
 #include "base/clock.h"
-#include "base/http_get.h"
 #include "commands/database_command.h"
+#include "http/client.h"
 
 namespace pgforeman {
 

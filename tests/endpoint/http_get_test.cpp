@@ -1,6 +1,6 @@
 // The client of `health` and `status`, against the real endpoint and against worse servers.
 
-#include "base/http_get.h"
+#include "http/client.h"
 
 #include <netinet/in.h>
 #include <signal.h>
@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/socket_address.h"
 #include "loopback.h"
 #include "support/catch.h"
 
@@ -22,9 +21,11 @@ namespace {
 class OneShot {
  public:
   explicit OneShot(const std::string& answer, bool hold = false) {
-    const SocketAddress at = make_socket_address("127.0.0.1", 0);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    REQUIRE(::bind(fd.get(), at.get(), at.size) == 0);
+    REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0);
     REQUIRE(::listen(fd.get(), 1) == 0);
     sockaddr_in bound{};
     socklen_t size = sizeof bound;
@@ -128,6 +129,8 @@ TEST_CASE("what does not speak HTTP, or breaks off, is an error", "[http_get]") 
         std::string::npos);
   CHECK(answer_of("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").find("cut short") !=
         std::string::npos);
+  CHECK(answer_of("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+            .find("as pgforeman does") != std::string::npos);
   CHECK(answer_of("HTTP/1.0 204 No Content\r\n\r\n") == "answered 204");
 }
 
