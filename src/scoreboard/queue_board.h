@@ -2,9 +2,8 @@
 // What the processes of a fleet share about its queue. Shared memory: every reader bounds what it
 // reads, as anything may stand there. Times are monotonic milliseconds; 0: never.
 //
-// All words are sequentially consistent, unless said otherwise: a consumer writes its phase and then
-// reads `call_when_idle` and `wake_ups`, maintenance the other way round, and neither may miss the
-// other.
+// All words are sequentially consistent unless said otherwise. A consumer writes its phase and then
+// reads `call_when_idle` and `wake_ups`, maintenance the other way round: neither misses the other.
 
 #include <atomic>
 #include <cstdint>
