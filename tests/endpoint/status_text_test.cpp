@@ -45,7 +45,7 @@ TEST_CASE("the fleet is a header and a row per slot", "[status]") {
       "messages  1,234,567 done, 5 retried, 4 dead, 3 released, 2 lost lease\n"
       "failures  3 retry, 2 signal\n"
       "exits     1 exit_code, 4 signal\n"
-      "log       9 lines dropped: nobody read them\n"
+      "log       9 lines dropped: they were not read\n"
       "\n"
       "SLOT         PID   EPOCH  PHASE             DEADLINE  HEARTBEAT  DATABASE  MESSAGE         "
       "DONE  RESTARTS  LAST EXIT\n"

@@ -48,35 +48,35 @@ std::string state_in_ledger(std::int64_t id, LeaseState state) {
 }  // namespace
 
 TEST_CASE("What is done of one claim can be settled with the next one", "[batch]") {
-  using Kind = Outcome::Kind;
+  using Ended = Outcome::Kind;
   Held f({7, 7});
   CHECK_FALSE(f.batch.can_settle_with_claim());  // both wait
   f.batch.start(0, 1, kBatchNow);
-  f.batch.end(0, outcome(Kind::done));
+  f.batch.end(0, outcome(Ended::done));
   CHECK_FALSE(f.batch.can_settle_with_claim());  // one still waits
   f.batch.start(1, 1, kBatchNow);
 
   SECTION("when all are done") {
-    f.batch.end(1, outcome(Kind::done));
+    f.batch.end(1, outcome(Ended::done));
     CHECK(f.batch.settled_with_claim() == std::vector<std::size_t>{0, 1});
   }
   SECTION("and what is lost does not matter") {
     f.batch.lose(1);
-    f.batch.end(1, outcome(Kind::retry));
+    f.batch.end(1, outcome(Ended::retry));
     CHECK(f.batch.settled_with_claim() == std::vector<std::size_t>{0});
   }
   SECTION("but nothing when one failed") {
-    f.batch.end(1, outcome(Kind::retry));
+    f.batch.end(1, outcome(Ended::retry));
     CHECK_FALSE(f.batch.can_settle_with_claim());
     CHECK(f.batch.settled_with_claim().empty());
   }
   SECTION("nor when one is in doubt") {
-    f.batch.end(1, outcome(Kind::done));
+    f.batch.end(1, outcome(Ended::done));
     f.batch.unanswered(1);
     CHECK_FALSE(f.batch.can_settle_with_claim());
   }
   SECTION("nor when a row is locked") {
-    f.batch.end(1, outcome(Kind::done));
+    f.batch.end(1, outcome(Ended::done));
     f.batch.defer(1, kBatchNow);
     CHECK_FALSE(f.batch.can_settle_with_claim());
   }

@@ -9,17 +9,17 @@ namespace {
 
 using Mode = NotifyThrottle::Mode;
 
-const TimePoint kStart{1'000'000ms};
+const TimePoint kThrottledAt{1'000'000ms};
 
 NotifyThrottle notifying() {
   NotifyThrottle throttle;
-  throttle.notify(kStart);
+  throttle.notify(kThrottledAt);
   return throttle;
 }
 
 NotifyThrottle polling() {
   NotifyThrottle throttle;
-  throttle.poll(kStart);
+  throttle.poll(kThrottledAt);
   return throttle;
 }
 
@@ -27,35 +27,35 @@ NotifyThrottle polling() {
 
 TEST_CASE("Eight notifications within 10 ms are too many", "[notify_throttle]") {
   auto throttle = notifying();
-  CHECK_FALSE(throttle.heard(0, true, kStart));
-  CHECK_FALSE(throttle.heard(7, true, kStart));
-  CHECK(throttle.heard(1, true, kStart + 9ms));
+  CHECK_FALSE(throttle.heard(0, true, kThrottledAt));
+  CHECK_FALSE(throttle.heard(7, true, kThrottledAt));
+  CHECK(throttle.heard(1, true, kThrottledAt + 9ms));
   throttle = notifying();
-  CHECK_FALSE(throttle.heard(7, true, kStart));
-  CHECK_FALSE(throttle.heard(7, true, kStart + 10ms));
+  CHECK_FALSE(throttle.heard(7, true, kThrottledAt));
+  CHECK_FALSE(throttle.heard(7, true, kThrottledAt + 10ms));
 }
 
 TEST_CASE("So are eight in a row that found no consumer idle, however slow", "[notify_throttle]") {
   auto throttle = notifying();
-  for (int i = 0; i < 7; ++i) CHECK_FALSE(throttle.heard(1, false, kStart + i * 1s));
-  CHECK(throttle.heard(1, false, kStart + 7s));
+  for (int i = 0; i < 7; ++i) CHECK_FALSE(throttle.heard(1, false, kThrottledAt + i * 1s));
+  CHECK(throttle.heard(1, false, kThrottledAt + 7s));
   throttle = notifying();
-  for (int i = 0; i < 20; ++i) CHECK_FALSE(throttle.heard(1, i % 7 == 0, kStart + i * 1s));
+  for (int i = 0; i < 20; ++i) CHECK_FALSE(throttle.heard(1, i % 7 == 0, kThrottledAt + i * 1s));
 }
 
 TEST_CASE("In other modes notifications are late ones, and change nothing", "[notify_throttle]") {
   auto throttle = polling();
-  CHECK_FALSE(throttle.heard(100, true, kStart));
+  CHECK_FALSE(throttle.heard(100, true, kThrottledAt));
   throttle.turn_off();
-  CHECK_FALSE(throttle.heard(100, false, kStart));
+  CHECK_FALSE(throttle.heard(100, false, kThrottledAt));
   CHECK(throttle.mode() == Mode::off);
 }
 
 TEST_CASE("After the senders were asked to notify looks come ever more rarely, and end",
           "[notify_throttle]") {
   auto throttle = notifying();
-  CHECK(throttle.next_look() == kStart);
-  TimePoint at = kStart;
+  CHECK(throttle.next_look() == kThrottledAt);
+  TimePoint at = kThrottledAt;
   for (const Millis wait : {2ms, 4ms, 8ms, 16ms, 32ms, 64ms, 128ms, 256ms, 512ms}) {
     CHECK_FALSE(throttle.looked(0, false, at, at));
     CHECK(throttle.next_look() == at + wait);
@@ -70,11 +70,11 @@ TEST_CASE("After the senders were asked to notify looks come ever more rarely, a
 
 TEST_CASE("Polling ends after four looks in a row without a fresh message", "[notify_throttle]") {
   auto throttle = polling();
-  CHECK(throttle.next_look() == kStart + 2ms);
+  CHECK(throttle.next_look() == kThrottledAt + 2ms);
   for (const bool fresh : {false, false, false, true, false, false, false}) {
-    CHECK_FALSE(throttle.looked(0, fresh, kStart, kStart));
+    CHECK_FALSE(throttle.looked(0, fresh, kThrottledAt, kThrottledAt));
   }
-  CHECK(throttle.looked(0, false, kStart, kStart));
+  CHECK(throttle.looked(0, false, kThrottledAt, kThrottledAt));
 }
 
 TEST_CASE("The more is ready the rarer are looks, and they take a fifth of the time at most",
@@ -86,8 +86,8 @@ TEST_CASE("The more is ready the rarer are looks, and they take a fifth of the t
   };
   for (const auto& [ready, took, next] : {Case{0, 0ms, 2ms}, Case{6, 0ms, 4ms}, Case{24, 0ms, 16ms},
                                           Case{1000, 0ms, 16ms}, Case{0, 10ms, 50ms}}) {
-    throttle.looked(ready, true, kStart, kStart + took);
-    CHECK(throttle.next_look() == kStart + next);
+    throttle.looked(ready, true, kThrottledAt, kThrottledAt + took);
+    CHECK(throttle.next_look() == kThrottledAt + next);
   }
 }
 
@@ -97,5 +97,5 @@ TEST_CASE("Nothing is looked for while no consumer is idle", "[notify_throttle]"
   CHECK(throttle.next_look() == TimePoint::max());
   throttle.turn_on();
   CHECK(throttle.mode() == Mode::poll);
-  CHECK(throttle.next_look() == kStart + 2ms);
+  CHECK(throttle.next_look() == kThrottledAt + 2ms);
 }

@@ -28,17 +28,17 @@ LedgerReading ledger_of(Cause blame) {
 }  // namespace
 
 TEST_CASE("A rescued message ends as its ledger says", "[rescue_outcome]") {
-  using Kind = Outcome::Kind;
+  using Ended = Outcome::Kind;
   struct Case {
     LeaseState state;
-    Kind kind;
+    Ended kind;
   };
   for (const auto& [state, kind] :
-       {Case{LeaseState::held, Kind::released}, Case{LeaseState::done, Kind::done},
-        Case{LeaseState::retry, Kind::retry}, Case{LeaseState::crash, Kind::crash},
-        Case{LeaseState::dead, Kind::dead}, Case{LeaseState::worn_out, Kind::worn_out},
-        Case{LeaseState::released, Kind::released}, Case{LeaseState::running, Kind::crash},
-        Case{static_cast<LeaseState>(99), Kind::released}}) {
+       {Case{LeaseState::held, Ended::released}, Case{LeaseState::done, Ended::done},
+        Case{LeaseState::retry, Ended::retry}, Case{LeaseState::crash, Ended::crash},
+        Case{LeaseState::dead, Ended::dead}, Case{LeaseState::worn_out, Ended::worn_out},
+        Case{LeaseState::released, Ended::released}, Case{LeaseState::running, Ended::crash},
+        Case{static_cast<LeaseState>(99), Ended::released}}) {
     INFO(static_cast<int>(state));
     CHECK(outcome_of(entry_in(state), ledger_of(Cause::consumer_crash)).kind == kind);
   }

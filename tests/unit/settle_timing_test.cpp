@@ -13,17 +13,17 @@ const TimePoint kEndedAt{1'000'000ms};
 
 TEST_CASE("Outcomes wait for others only where that is cheap, and failures briefly",
           "[settle_timing]") {
-  using Kind = Outcome::Kind;
+  using Ended = Outcome::Kind;
   struct Case {
-    Kind kind;
+    Ended kind;
     bool may_wait;
     TimePoint due;
   };
   for (const auto& [kind, may_wait, due] :
-       {Case{Kind::done, true, kEndedAt + 10ms}, Case{Kind::retry, true, kEndedAt + 2ms},
-        Case{Kind::crash, true, kEndedAt + 2ms}, Case{Kind::dead, true, kEndedAt + 2ms},
-        Case{Kind::released, true, TimePoint::min()}, Case{Kind::done, false, TimePoint::min()},
-        Case{Kind::retry, false, TimePoint::min()}}) {
+       {Case{Ended::done, true, kEndedAt + 10ms}, Case{Ended::retry, true, kEndedAt + 2ms},
+        Case{Ended::crash, true, kEndedAt + 2ms}, Case{Ended::dead, true, kEndedAt + 2ms},
+        Case{Ended::released, true, TimePoint::min()}, Case{Ended::done, false, TimePoint::min()},
+        Case{Ended::retry, false, TimePoint::min()}}) {
     SettleTiming timing;
     CHECK(timing.due() == TimePoint::max());
     timing.ended(kind, may_wait, kEndedAt);
