@@ -9,8 +9,8 @@
 namespace pgforeman {
 namespace {
 
-// How long a claim of several messages waits for those of others, and how often it looks.
-constexpr Millis kTurnPatience{50};
+// How long a claim of several messages waits for its turn at the marks, and how often it looks.
+constexpr Millis kTurnPatience{3};
 constexpr std::chrono::microseconds kTurnLook{300};
 
 }  // namespace
@@ -30,11 +30,13 @@ Claimed Claimer::claim() {
   const auto done_token = done.empty() ? 0 : batch[done.front()].message.lease.token;
   const int room = done.empty() ? batch.room() : static_cast<int>(kMaxBatch);
   const int wanted = watch_.at_most(std::min(tools_.batch_size.next(), room));
-  // A claim of one message collides with others seldom, and its commit is not to wait for theirs.
-  auto turn = wanted > 1 ? wait_for_turn() : std::nullopt;
-  if (tools_.loop.draining()) return {};
+  const Beginning beginning = find_beginning(wanted);
+  if (tools_.loop.draining()) {
+    if (beginning.has_turn) tools_.queue().cursors.end_turn();
+    return {};
+  }
 
-  open_ = OpenClaim{next_token(), tools_.queue().marks.for_claim(Clock::now()), {}};
+  open_ = OpenClaim{next_token(), beginning.marks, {}};
   // Before the call: if its answer never comes, its rows are found by this token.
   tools_.ledger.begin_claim(open_->token, open_->marks);
   if (!done.empty()) tools_.ledger.ask();
@@ -46,30 +48,57 @@ Claimed Claimer::claim() {
         tools_.session.queue().settle_and_claim(done_ids, done_token, wanted, open_->token,
                                                 tools_.options.visibility_timeout, open_->marks);
   } catch (const DatabaseError& error) {
+    if (beginning.has_turn) tools_.queue().cursors.end_turn();
     if (settles_first(done, error)) return {};
     throw;
   }
-  turn.reset();
   tools_.session.worked();
   tools_.queue().marks.raise(messages);
+  note_found(beginning, messages, wanted);
   if (!done.empty()) settler_.settled_with_claim(done);
   const auto got = static_cast<int>(messages.size());
   batch.add(std::move(messages));
   open_.reset();
   tools_.batch_size.claimed(wanted, got);
   got_less_ = got > 0 && got < wanted;
-  return {true, wanted, got};
+  // There may be something before where it began.
+  return {got > 0 || !beginning.reserved, wanted, got};
 }
 
-/// Nothing after kTurnPatience: then the claim runs beside others.
-std::optional<ClaimTurn> Claimer::wait_for_turn() {
+/// Without a turn after kTurnPatience: then the claim runs beside others.
+Claimer::Beginning Claimer::find_beginning(int wanted) {
+  QueueBoard& board = tools_.queue();
   const TimePoint until = Clock::now() + kTurnPatience;
   while (true) {
     const TimePoint now = Clock::now();
-    auto turn = ClaimTurn::take(tools_.queue().claim_turns, now);
-    if (turn || now >= until || tools_.loop.draining()) return turn;
+    Beginning beginning{board.marks.for_claim(now), std::nullopt, false};
+    beginning.reserved = board.cursors.reserve(beginning.marks, wanted, now);
+    beginning.has_turn = !beginning.reserved && wanted > 1 && board.cursors.take_turn(now);
+    if (beginning.reserved || beginning.has_turn || wanted == 1 || now >= until ||
+        tools_.loop.draining()) {
+      return beginning;
+    }
     tools_.loop.run_until([] { return false; }, now + kTurnLook);
   }
+}
+
+/// What the claim says about how much there is.
+void Claimer::note_found(const Beginning& beginning, std::span<const Message> messages,
+                         int wanted) {
+  ClaimCursors& cursors = tools_.queue().cursors;
+  if (!beginning.reserved) cursors.overlapped(messages);
+  const bool all = static_cast<int>(messages.size()) == wanted;
+  const int lane = all ? messages.front().lane : 0;
+  // All of one fresh lane: messages of others come first, and what was left there is behind a mark.
+  const bool of_one = all && lane % 2 == 1 && lane == messages.back().lane;
+  const auto priority = static_cast<std::size_t>(lane / 2);
+  // A claim after a wake-up may have got the only message there was.
+  if (of_one && (found_all_ || wanted > 1)) cursors.found(priority, Clock::now());
+  if (beginning.reserved && (!of_one || *beginning.reserved != priority)) {
+    cursors.exhausted(*beginning.reserved);
+  }
+  found_all_ = all;
+  if (beginning.has_turn) cursors.end_turn();
 }
 
 /// What a failed claim was to settle is settled alone next, which knows what to do about rows that

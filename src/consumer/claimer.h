@@ -10,13 +10,12 @@
 #include "consumer/lease_keeper.h"
 #include "consumer/settler.h"
 #include "consumer/tools.h"
-#include "scoreboard/claim_turns.h"
 
 namespace pgforeman {
 
 /// What a claim came to.
 struct Claimed {
-  bool made = false;  ///< false: no claim was made; try again, after a settle
+  bool made = false;  ///< false: it found nothing for a reason that is over; try again
   int wanted = 0, got = 0;
 
   bool found_all() const { return made && got == wanted; }
@@ -46,7 +45,15 @@ class Claimer {
     std::string refused;  ///< why, when the answer came and could not be read
   };
 
-  std::optional<ClaimTurn> wait_for_turn();
+  /// From where a claim begins; has_turn: at the marks, with the turn.
+  struct Beginning {
+    Marks marks{};
+    std::optional<std::size_t> reserved;  ///< the priority in whose lane it begins behind others
+    bool has_turn = false;
+  };
+
+  Beginning find_beginning(int wanted);
+  void note_found(const Beginning& beginning, std::span<const Message> messages, int wanted);
   bool settles_first(Batch::Indexes done, const DatabaseError& error);
   std::int64_t next_token();
 
@@ -57,6 +64,7 @@ class Claimer {
   std::optional<OpenClaim> open_;
   std::uint64_t claims_ = 0;
   bool got_less_ = false;
+  bool found_all_ = false;  ///< the last claim
 };
 
 }  // namespace pgforeman

@@ -8,7 +8,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "scoreboard/claim_turns.h"
+#include "scoreboard/claim_cursors.h"
 #include "scoreboard/marks.h"
 
 namespace pgforeman {
@@ -41,7 +41,7 @@ struct alignas(64) QueueBoard {
   QueueCounted counted;
   QueueNews news;
   LowWaterMarks marks;
-  ClaimTurns claim_turns;
+  ClaimCursors cursors;
   VacuumBoard vacuum;
 };
 

@@ -1,0 +1,124 @@
+// Where claims begin: at the marks, or behind each other while there is plenty.
+#include "scoreboard/claim_cursors.h"
+
+#include <limits>
+#include <vector>
+
+#include "support/catch.h"
+
+using namespace pgforeman;
+using namespace std::chrono_literals;
+
+namespace pgforeman {
+
+/// Writes into the shared memory, as a stray process might.
+struct ClaimCursorsTest {
+  static void set_next_id(ClaimCursors& c, std::int64_t id) { c.cursors_[2].next_id.store(id); }
+  static void set_from(ClaimCursors& c, std::int64_t id) { c.cursors_[2].from.store(id); }
+  static void set_plenty(ClaimCursors& c, std::int64_t ms) { c.cursors_[2].plenty_at_ms.store(ms); }
+  static void set_turn(ClaimCursors& c, std::int64_t ms) { c.turn_until_ms_.store(ms); }
+};
+
+}  // namespace pgforeman
+
+namespace {
+
+const TimePoint kClaimedAt{1'000'000ms};
+constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
+
+Message of_lane(std::int64_t id, int lane = 5) {
+  Message message;
+  message.lease.id = id;
+  message.lane = lane;
+  return message;
+}
+
+struct Cursors {
+  ClaimCursors cursors{};
+  /// The marks of a claim, which came to `mark` so far.
+  Marks begin(int wanted, std::int64_t mark = 100, TimePoint now = kClaimedAt) {
+    Marks marks{0, 0, mark, 0};
+    cursors.reserve(marks, wanted, now);
+    return marks;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("Claims begin at the mark, and behind each other while there is plenty",
+          "[claim_cursors]") {
+  Cursors fleet;
+  CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
+  fleet.cursors.found(2, kClaimedAt);
+  CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
+  CHECK(fleet.begin(5) == Marks{0, 0, 110, 0});
+  CHECK(fleet.begin(7) == Marks{0, 0, 115, 0});
+  // Claims came farther: ids have gaps.
+  CHECK(fleet.begin(7, 500) == Marks{0, 0, 500, 0});
+  CHECK(fleet.begin(7, 500) == Marks{0, 0, 507, 0});
+  fleet.cursors.exhausted(2);
+  CHECK(fleet.begin(7, 500) == Marks{0, 0, 500, 0});
+  CHECK(fleet.begin(7, 500) == Marks{0, 0, 500, 0});
+}
+
+TEST_CASE("What a claim that began at the mark took is not reserved for others too",
+          "[claim_cursors]") {
+  Cursors fleet;
+  fleet.cursors.found(2, kClaimedAt);
+  fleet.cursors.overlapped(std::vector{of_lane(101), of_lane(102)});  // nothing is reserved yet
+  CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
+  CHECK(fleet.begin(10) == Marks{0, 0, 110, 0});
+  // Two of the reserved ones: their claim takes two from behind.
+  fleet.cursors.overlapped(std::vector{of_lane(98), of_lane(100), of_lane(101), of_lane(102, 3),
+                                       of_lane(115), of_lane(116, 4)});
+  CHECK(fleet.begin(10) == Marks{0, 0, 122, 0});
+  // At another mark another count begins.
+  CHECK(fleet.begin(10, 500) == Marks{0, 0, 500, 0});
+  fleet.cursors.overlapped(std::vector{of_lane(500)});
+  CHECK(fleet.begin(10, 500) == Marks{0, 0, 510, 0});
+}
+
+TEST_CASE("Plenty is soon over, and not where no claim has come yet", "[claim_cursors]") {
+  Cursors fleet;
+  fleet.cursors.found(2, kClaimedAt);
+  CHECK(fleet.begin(10, 100, kClaimedAt + 199ms) == Marks{0, 0, 100, 0});
+  CHECK(fleet.begin(10, 100, kClaimedAt + 200ms) == Marks{0, 0, 100, 0});
+  CHECK(fleet.begin(10, 100, kClaimedAt + 199ms) == Marks{0, 0, 110, 0});
+  fleet.cursors.exhausted(2);
+  fleet.cursors.found(1, kClaimedAt);
+  CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
+  CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
+}
+
+TEST_CASE("No value in the shared memory leads a claim astray", "[claim_cursors]") {
+  Cursors fleet;
+  fleet.cursors.found(2, kClaimedAt);
+  for (const std::int64_t wild :
+       {std::int64_t{-1}, std::int64_t{99}, std::int64_t{5'000'000}, kMax}) {
+    ClaimCursorsTest::set_next_id(fleet.cursors, wild);
+    CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
+    CHECK(fleet.begin(10) == Marks{0, 0, 110, 0});
+  }
+  ClaimCursorsTest::set_from(fleet.cursors, -kMax);
+  for (const std::int64_t wild : {kMax, std::int64_t{-1}}) {
+    ClaimCursorsTest::set_next_id(fleet.cursors, wild);
+    fleet.cursors.overlapped(std::vector{of_lane(150), of_lane(151)});
+    CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
+  }
+  CHECK(fleet.begin(10, kMax) == Marks{0, 0, kMax, 0});
+  for (const std::int64_t wild : {std::int64_t{-1}, kMax}) {
+    ClaimCursorsTest::set_plenty(fleet.cursors, wild);
+    CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
+  }
+}
+
+TEST_CASE("Turns are taken one at a time, and a lost one is soon over", "[claim_cursors]") {
+  ClaimCursors cursors{};
+  CHECK(cursors.take_turn(kClaimedAt));
+  CHECK_FALSE(cursors.take_turn(kClaimedAt + 4ms));
+  CHECK(cursors.take_turn(kClaimedAt + 5ms));
+  cursors.end_turn();
+  CHECK(cursors.take_turn(kClaimedAt + 6ms));
+  ClaimCursorsTest::set_turn(cursors, kMax);
+  CHECK(cursors.take_turn(kClaimedAt));
+}
