@@ -42,13 +42,17 @@ Settled settle_one(Queue& queue, const Settlement& settlement, const RetryRule& 
 /// One call for all; nothing when one message may be why it failed.
 std::optional<std::vector<Settled>> try_all(Queue& queue, std::span<const Settlement> settlements,
                                             const RetryRule& rule) {
-  const TimePoint asked_at = Clock::now();
-  try {
-    return queue.settle(settlements, rule);
-  } catch (const DatabaseError& error) {
-    if (!may_be_of_one(error, asked_at)) throw;
-    return std::nullopt;
+  for (const RowLocks locks : {RowLocks::wait, RowLocks::skip}) {
+    const TimePoint asked_at = Clock::now();
+    try {
+      return queue.settle(settlements, rule, locks);
+    } catch (const DatabaseError& error) {
+      if (error.kind() == DatabaseError::Kind::locked && locks == RowLocks::wait) continue;
+      if (!may_be_of_one(error, asked_at)) throw;
+      break;
+    }
   }
+  return std::nullopt;
 }
 
 /// One call for all that are done, which fail least: true when that settled them.

@@ -133,7 +133,7 @@ bool Consumer::is_worn_out(std::size_t index) {
   Outcome outcome{Outcome::Kind::worn_out};
   outcome.error = "claimed " + std::to_string(fruitless) + " times without a run that ended";
   outcome.evidence.cause = Cause::worn_out;
-  settler_.end(index, std::move(outcome));
+  settler_.end(index, std::move(outcome), Clock::now());
   return true;
 }
 

@@ -116,7 +116,8 @@ void Runner::run(std::size_t index) {
   tools_.loop.enter(Phase::running, started_at);
   oom_.refresh(started_at);
   Outcome outcome = handle(index, started_at);
-  const auto took = Clock::now() - started_at;
+  const TimePoint ended_at = Clock::now();
+  const auto took = ended_at - started_at;
   handled_for_ += took;
   tools_.loop.slot().count_handler_time(took);
   tools_.batch_size.handled(took);
@@ -132,7 +133,7 @@ void Runner::run(std::size_t index) {
   watch_.judge(m.message, outcome, not_started);
   if (!released) recycling_.count_message();
   if (not_started) log::error("the handler cannot be started", {{"error", outcome.error}});
-  settler_.end(index, std::move(outcome));
+  settler_.end(index, std::move(outcome), ended_at);
   end_orphans();
 }
 

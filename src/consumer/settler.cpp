@@ -25,20 +25,21 @@ bool ConsumerTools::connect_while_running() const {
   return session.try_connect();
 }
 
-void Settler::end(std::size_t index, Outcome outcome) {
+void Settler::end(std::size_t index, Outcome outcome, TimePoint now) {
   const auto kind = outcome.kind;
   tools_.batch.end(index, std::move(outcome));
   if (tools_.batch[index].is_lost()) return;  // nothing to settle
   // Where rows are locked each call may take long.
   const bool may_wait = tools_.batch_size.are_brief() || tools_.batch.any_deferred();
-  timing_.ended(kind, may_wait, Clock::now());
+  timing_.ended(kind, may_wait, now);
 }
 
 void Settler::release_waiting() {
+  const TimePoint now = Clock::now();
   std::size_t released = 0;
   for (std::size_t i = 0; i < tools_.batch.size(); ++i) {
     if (!tools_.batch[i].waits()) continue;
-    end(i, Outcome{Outcome::Kind::released});
+    end(i, Outcome{Outcome::Kind::released}, now);
     ++released;
   }
   if (released == 0) return;

@@ -16,7 +16,7 @@ class Settler {
   Settler(const ConsumerTools& tools, VacuumDuty& vacuum) : tools_(tools), vacuum_(vacuum) {}
 
   /// The message has an outcome.
-  void end(std::size_t index, Outcome outcome);
+  void end(std::size_t index, Outcome outcome, TimePoint now);
   /// Releases what has not begun, without counting an attempt; the next settle says so.
   void release_waiting();
 

@@ -166,10 +166,11 @@ std::vector<Message> Queue::settle_and_claim(std::span<const std::int64_t> done,
   return messages;
 }
 
-std::vector<Settled> Queue::settle(std::span<const Settlement> settlements, const RetryRule& rule) {
+std::vector<Settled> Queue::settle(std::span<const Settlement> settlements, const RetryRule& rule,
+                                   RowLocks locks) {
   if (settlements.empty()) return {};
   try {
-    return settle_as_given(settlements, rule);
+    return settle_as_given(settlements, rule, locks);
   } catch (const DatabaseError& error) {
     if (error.kind() != Kind::rejected) throw;
   }
@@ -180,11 +181,11 @@ std::vector<Settled> Queue::settle(std::span<const Settlement> settlements, cons
     settlement.outcome.error = ascii(settlement.outcome.error);
     settlement.outcome.evidence.stderr_tail = ascii(settlement.outcome.evidence.stderr_tail);
   }
-  return settle_as_given(plain, rule);
+  return settle_as_given(plain, rule, locks);
 }
 
 std::vector<Settled> Queue::settle_as_given(std::span<const Settlement> settlements,
-                                            const RetryRule& rule) {
+                                            const RetryRule& rule, RowLocks locks) {
   std::vector<Settled> settled;
   Ids ids, tokens;
   std::vector<std::string> outcomes;
@@ -201,11 +202,12 @@ std::vector<Settled> Queue::settle_as_given(std::span<const Settlement> settleme
   }
   const pqxx::result rows = call(
       "select settled from pgforeman.settle($1::bigint[], $2::bigint[], $3::text[],"
-      " $4::interval[], $5::text[], $6::jsonb[], $7::int, $8::int, $9::interval, $10::interval)",
+      " $4::interval[], $5::text[], $6::jsonb[], $7::int, $8::int, $9::interval, $10::interval,"
+      " $11::boolean)",
       {array_text(ids), array_text(tokens), array_text(outcomes), array_text(delays),
        array_text(errors), array_text(evidence), std::to_string(rule.max_attempts),
        std::to_string(rule.max_crashes), interval_text(rule.backoff),
-       interval_text(rule.backoff_max)});
+       interval_text(rule.backoff_max), locks == RowLocks::skip ? "true" : "false"});
   settled.reserve(settlements.size());
   for (const auto& row : rows) settled.push_back(settled_of(row[0].c_str()));
   return settled;

@@ -49,6 +49,10 @@ enum class Settled {
   refused,  ///< not settled: the database refuses it, the lease will end (settle_each only)
 };
 
+/// What a settle does about a row that another transaction has locked: waits for 200 ms and throws
+/// DatabaseError::locked, or says Settled::locked for it.
+enum class RowLocks { wait, skip };
+
 /// It is to be settled later.
 constexpr bool is_deferred(Settled settled) {
   return settled == Settled::locked || settled == Settled::failed;
@@ -76,7 +80,8 @@ class Queue {
                                         const Marks& marks);
 
   /// Ends leases. One whose token moved on changes nothing and says lost_lease.
-  std::vector<Settled> settle(std::span<const Settlement> settlements, const RetryRule& rule);
+  std::vector<Settled> settle(std::span<const Settlement> settlements, const RetryRule& rule,
+                              RowLocks locks = RowLocks::wait);
 
   /// Extends leases to `lease` from now; returns the ids that are no longer held by their token.
   std::vector<std::int64_t> renew(std::span<const Lease> leases, Millis lease);
@@ -130,7 +135,7 @@ class Queue {
   /// are in order is of what was to be done: rejected.
   pqxx::result call(const std::string& sql, const std::vector<std::string>& params);
   std::vector<Settled> settle_as_given(std::span<const Settlement> settlements,
-                                       const RetryRule& rule);
+                                       const RetryRule& rule, RowLocks locks);
 
   Connection& connection_;
   std::string name_;

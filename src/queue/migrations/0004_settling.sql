@@ -29,11 +29,12 @@ return case when run is null then history
 --   worn_out  dead at once, without a run: it was claimed too often without a result
 --   released  as before, claimable at once or after its delay
 -- A run's evidence (a JSON object, or null) joins the message's history.
--- Of several, one whose row another transaction has locked stays as it is ('locked'). A lock on the only
--- row, or on the whole table, ends the call with lock_timeout.
+-- A lock of another transaction on a row ends the call with lock_timeout, unless `skip_locked`: then the
+-- message stays as it is ('locked'). Not by default, as it locks each row before it is changed.
 create function pgforeman.settle(
   ids bigint[], tokens bigint[], outcomes text[], delays interval[], errors text[],
-  evidence jsonb[], max_attempts int, max_crashes int, backoff interval, backoff_max interval)
+  evidence jsonb[], max_attempts int, max_crashes int, backoff interval, backoff_max interval,
+  skip_locked boolean default false)
 returns table (id bigint, settled text)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -66,7 +67,7 @@ begin
       using errcode = '22023';
   end if;
 
-  if given > 1 then
+  if settle.skip_locked then
     mine := array(
       select m.id from pgforeman.message m where m.id = any (settle.ids)
       order by m.id  -- one order for all sessions: no deadlocks
