@@ -12,10 +12,11 @@ namespace pgforeman {
 /// frames would destroy objects that the two processes share.
 using ChildMain = void (*)(void* context) noexcept;
 
-/// Forks. In the child: a session of its own, dispositions reset, every descriptor but 0-2 and
-/// `keep` closed, the child a subreaper with parent-death armed, only then unmasked (but for
-/// `still_blocked`, which it reads from a signalfd) and `main(context)` called. Returns the pid, or
-/// -1 with errno. When the parent is gone the child kills its descendants and ends, wherever it is.
+/// Forks. The child gets a session of its own, and is a subreaper that a parent's death ends.
+/// Signal dispositions are reset, and every descriptor but 0-2 and `keep` is closed. Only then
+/// signals are unmasked (but for `still_blocked`, which it reads from a signalfd) and
+/// `main(context)` is called. Returns the pid, or -1 with errno. When the parent is gone the child
+/// kills its descendants and ends, wherever it is.
 pid_t fork_child(ChildMain main, void* context, std::span<const int> keep,
                  std::span<const int> still_blocked);
 

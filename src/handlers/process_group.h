@@ -10,8 +10,8 @@
 namespace pgforeman {
 
 /// KILL to every process of `group`. Also right after its leader was reaped: the id is not given
-/// out again while the group has members, and to hit a stranger without them, all process ids would
-/// have to be used up between the reaping and this call.
+/// out again while the group has members. Without members another process could be hit only if all
+/// process ids were used up between the reaping and this call.
 void kill_group(pid_t group);
 
 class GroupEnder {

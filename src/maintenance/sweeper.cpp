@@ -15,8 +15,8 @@ constexpr Millis kNearSoonest{20};
 constexpr Millis kLookAnyway{10'000};
 constexpr Millis kNearTime{15};
 constexpr int kNearRest = 8;  // near looks take a ninth of the time at most
-// But a look that took long because the machine is busy says little of its cost, and who waits for
-// it waits already.
+// But a look that took long because the machine is busy says little of its cost, and what it finds
+// has waited already.
 constexpr Millis kNearRestMost{200};
 // A dead entry costs 0.15 microseconds.
 constexpr std::int64_t kNearSpan = 100'000, kNearSpanMost = 400'000;

@@ -1,11 +1,11 @@
 #pragma once
-// The duty that finds what claims pass by: consumers look for fresh messages above the marks on the
-// scoreboard only, and what becomes claimable behind those (committed late, its host was lost, its
-// claim was rolled back) this moves to where they look first. Two kinds of looks:
+// The duty that finds what claims pass by. Consumers look for fresh messages only above the marks
+// on the scoreboard. What becomes claimable behind those (committed late, its host was lost, its
+// claim was rolled back) is moved to where they look first. Two kinds of looks:
 //   near   often, for what commits late: a window below the marks, down to where every writer has
 //          ended, and as wide as can be looked through in some milliseconds (100,000 ids at least)
 //   a pass at a tenth of its time, for everything: in slices, from the lowest message alive, with
-//          a second's rest between slices at most
+//          a second's rest between slices at most.
 // With nothing behind the marks and no sender that may commit there, a look near each ten seconds
 // is all it does. Fork: after.
 
@@ -29,8 +29,8 @@ class Sweeper {
   /// Something was committed: maybe late.
   void soon();
 
-  /// From where to count: up to there the last pass has counted the leases, or (before the first
-  /// one is done, and while passes take long) it is so far behind that few can be left.
+  /// From where to count. Up to there the last pass has counted the leases. Before the first one is
+  /// done, and while passes take long, it is so far behind that few can be left.
   Marks counted() const;
   std::int64_t leased_behind() const { return leased_behind_; }
 

@@ -31,8 +31,8 @@ std::optional<Part> part_of(std::string_view name);
 /// Those rights as statements of one transaction, for a person or psql. Throws DatabaseError.
 std::string grants_script(Connection& connection, const std::string& role, Part part);
 
-/// Grants them, all or nothing; every replica may do so at once. Throws DatabaseError, also when
-/// there is no such role, when the connection's own role may not grant all of it, and when row
+/// Grants them, all or nothing; every replica may do so at once. Throws DatabaseError, also if
+/// there is no such role or the connection's own role may not grant all of it. So it does if row
 /// level security would hide rows from the role all the same.
 void grant(Connection& connection, const std::string& role, Part part);
 

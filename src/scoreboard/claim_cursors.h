@@ -1,15 +1,14 @@
 #pragma once
 // Where claims of a fleet begin. Claims that run at the same time and all begin at the marks try
-// for the same rows, walk over those that others have locked, and leave locks of their own on them,
-// for which the settle of the others has to wait. So while there is plenty in a lane each claim
-// reserves the next ids and begins behind those that are reserved already.
+// for the same rows. They walk over those that others have locked, and leave locks of their own on
+// them, for which the settle of the others has to wait. So while there is plenty in a lane each
+// claim reserves the next ids and begins behind those that are reserved already.
 //
 // It leaves out nothing that it could have got: the first n messages above an id M have at least n
 // ids, so a claim that takes n takes all up to M + n. Should it fail, what it would have taken is
 // behind a mark, where maintenance finds it.
 //
-// Shared memory, written by consumers (compare-and-swap): any value may be found there. Fork:
-// after.
+// Shared memory, written by consumers (compare-and-swap): anything may stand there. Fork: after.
 
 #include <array>
 #include <atomic>

@@ -1,8 +1,8 @@
 #pragma once
-// Children of the supervisor that it did not fork: what dead consumers' handlers left behind, which
-// must be gone before their messages run again, and processes of other origin (from before the
-// fleet, or left by a sidecar or a `docker exec`), which are not the fleet's to end.
-// Fork: before; the supervisor alone.
+// Children of the supervisor that it did not fork. What dead consumers' handlers left behind must
+// be gone before their messages run again. Processes of other origin (from before the fleet, or
+// left by a sidecar or a `docker exec`) are not the fleet's to end. Fork: before; the supervisor
+// alone.
 
 #include <sys/types.h>
 
