@@ -8,10 +8,10 @@
 
 namespace pgforeman {
 
-/// Settles all in one call. If the database refuses that (a trigger, say): those that are done in
-/// one call, then the others one by one, for half a second; what is left is `locked`. A message
-/// that is `failed` or `refused` by itself is logged with the reason. In the order of
-/// `settlements`. Throws DatabaseError for anything else, and for a statement that took too long.
+/// Settles all in one call. If the database refuses that (a trigger, say): halves, then their
+/// halves, for half a second, without locked rows; what is left is `locked`. A message that is
+/// `failed` or `refused` by itself is logged with the reason. In the order of `settlements`. Throws
+/// DatabaseError for anything else, and for a statement that took too long.
 std::vector<Settled> settle_each(Queue& queue, std::span<const Settlement> settlements,
                                  const RetryRule& rule);
 

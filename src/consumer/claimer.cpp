@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "child/settled.h"
-#include "child/unheard_claim.h"
 
 namespace pgforeman {
 namespace {
@@ -12,6 +11,8 @@ namespace {
 // How long a claim of several messages waits for its turn at the marks, and how often it looks.
 constexpr Millis kTurnPatience{3};
 constexpr std::chrono::microseconds kTurnLook{300};
+// Longer than a statement may take.
+constexpr Millis kLateLook{13'000};
 
 }  // namespace
 
@@ -131,10 +132,27 @@ void Claimer::give_back_open_claim() {
     crash->error = "its claim failed: " + open_->refused;
     crash->evidence.cause = Cause::consumer_crash;
   }
-  release_unheard_claim(tools_.session.queue(), {open_->token, open_->marks}, crash,
-                        retry_rule(tools_.options));
+  const UnheardClaim claim{open_->token, open_->marks};
+  release_unheard_claim(tools_.session.queue(), claim, crash, retry_rule(tools_.options));
+  if (!crash) late_ = {claim, Clock::now() + kLateLook};
   open_.reset();
   tools_.ledger.end_claim({});
+}
+
+TimePoint Claimer::late_look_at() const {
+  return late_ ? late_->at : TimePoint::max();
+}
+
+void Claimer::late_look(TimePoint now) {
+  if (!late_ || now < late_->at) return;
+  tools_.loop.enter(Phase::settling);
+  release_unheard_claim(tools_.session.queue(), late_->claim, std::nullopt,
+                        retry_rule(tools_.options));
+  late_.reset();
+}
+
+std::optional<UnheardClaim> Claimer::late_claim() const {
+  return late_ ? std::optional(late_->claim) : std::nullopt;
 }
 
 std::int64_t Claimer::next_token() {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "child/unheard_claim.h"
 #include "consumer/handler_watch.h"
 #include "consumer/lease_keeper.h"
 #include "consumer/settler.h"
@@ -32,7 +33,15 @@ class Claimer {
   /// A claim was sent, and what it got is unknown.
   bool has_open_claim() const { return open_.has_value(); }
   /// Hands back what an open claim got. Throws DatabaseError when another session may do better.
+  /// The server may still be at work on it, and looks that come too early find nothing: so there is
+  /// one more, late_look().
   void give_back_open_claim();
+  /// When to look again; max: not at all.
+  TimePoint late_look_at() const;
+  /// Looks if it is time to. Throws DatabaseError as above.
+  void late_look(TimePoint now);
+  /// The claim that a late look is still due for.
+  std::optional<UnheardClaim> late_claim() const;
   /// The last claim got something, but less than it wanted, within the last 2 ms, and so much is
   /// sent that maintenance looks each 2 ms: another claim now would find next to nothing. True
   /// once.
@@ -61,7 +70,13 @@ class Claimer {
   Settler& settler_;
   LeaseKeeper& leases_;
   const HandlerWatch& watch_;
+  struct LateLook {
+    UnheardClaim claim;
+    TimePoint at;
+  };
+
   std::optional<OpenClaim> open_;
+  std::optional<LateLook> late_;  ///< of the last claim that was given up
   std::uint64_t claims_ = 0;
   bool got_less_ = false;
   bool found_all_ = false;  ///< the last claim

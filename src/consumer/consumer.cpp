@@ -63,6 +63,7 @@ void Consumer::run() {
 /// One step; every step can be repeated after an outage.
 void Consumer::work() {
   if (claimer_.has_open_claim()) claimer_.give_back_open_claim();
+  claimer_.late_look(Clock::now());
   // The rows of all that is held are locked: another consumer follows the wake-up.
   if (batch_.room() == 0) idle_.pass_on();
   if (!batch_.any_waits() && !idle_.is_woken() && vacuum_.take(Clock::now())) {
@@ -99,7 +100,8 @@ bool Consumer::open_handler() {
 void Consumer::wait() {
   // A handler that ended while it had nothing to do is started again.
   idle_.wait(
-      batch_.room() > 0, settler_.due(), [this] { return runner_.fails_to_start(); },
+      batch_.room() > 0, std::min(settler_.due(), claimer_.late_look_at()),
+      [this] { return runner_.fails_to_start(); },
       [this](TimePoint now) { runner_.look_at_limits(now); });
 }
 
@@ -167,6 +169,8 @@ void Consumer::hand_back() {
         std::min(left, backoff_delay(failures, kHandBackRetry, kHandBackRetryMax, loop_.random())));
   }
   ledger_.end_claim({});
+  // What that claim may still get, maintenance looks for.
+  if (const auto late = claimer_.late_claim()) ledger_.begin_claim(late->token, late->marks);
 }
 
 }  // namespace pgforeman

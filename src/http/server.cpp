@@ -121,7 +121,7 @@ class HttpServer::Impl : public std::enable_shared_from_this<Impl> {
     // for ever does not.
     pause_.expires_after(kAcceptPause);
     pause_.async_wait([self = shared_from_this()](const beast::error_code& cancelled) {
-      if (!cancelled && !self->stopped_) self->wait_for_connection();
+      if (!cancelled && !self->stopped_) self->accept({});
     });
   }
 

@@ -106,8 +106,8 @@ class Queue {
   /// be claimed to where claims find them.
   Sweep sweep(const Marks& after, const Marks& upto);
 
-  /// False through a pooler that swaps sessions between statements: LISTEN would be another
-  /// else's.
+  /// False through a pooler that swaps sessions between statements: LISTEN would be that of
+  /// another client.
   bool can_listen() const;
   /// LISTENs, and sends itself a first notification; counts as a listener.
   void listen();

@@ -335,6 +335,28 @@ TEST_CASE("A server that falls silent costs a reconnect, not a child", "[long]")
   stop_cleanly(fleet);
 }
 
+TEST_CASE("What a claim that was given up gets later is handed back", "[long]") {
+  Bed bed;
+  Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"BATCH", "1"}}));
+  REQUIRE(fleet.wait_ready());
+  const auto server_process = static_cast<pid_t>(bed.sql.number(
+      "select pid from pg_stat_activity where application_name like 'pgforeman consumer 0 %'"));
+  ::kill(server_process, SIGSTOP);
+  bed.send(1, R"({"do": "hold"})");
+  // The claim is not answered; another session makes the next one.
+  const bool ran = bed.wait_for_runs(1, 30s);
+  bed.send(1);
+  ::kill(server_process, SIGCONT);
+  REQUIRE(ran);
+  REQUIRE(eventually([&] {
+    return bed.sql.number("select count(*) from pgforeman.message where token <> 0") == 2;
+  }));
+  bed.go();
+  CHECK(bed.wait_until_empty(20s));  // the late look
+  CHECK(bed.runs().size() == 2);
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("Nothing is lost or run twice when PostgreSQL restarts again and again", "[outage]") {
   Bed bed;
   bed.send(3000);

@@ -85,7 +85,7 @@ begin
       from unnest(settle.ids, settle.tokens, settle.outcomes, settle.delays, settle.errors,
                   settle.evidence) l (i, t, o, d, e, v)
       where l.i <> all (locked);
-      given := given - cardinality(locked);
+      given := coalesce(cardinality(settle.ids), 0);
     end if;
   end if;
 
