@@ -98,7 +98,7 @@ class HttpServer::Impl : public std::enable_shared_from_this<Impl> {
   /// Takes one connection a turn: signals, children and those already connected get theirs.
   void accept(beast::error_code error) noexcept {
     try {
-      // Twice in vain: the room made was taken by others, or it is not ours to make.
+      // Failed twice: another process took the room that was made, or none can be made.
       for (int tries = 0; !error && tries < 3; ++tries) {
         tcp::socket socket = acceptor_.accept(error);
         if (!error) {
