@@ -8,7 +8,7 @@
 namespace pgforeman {
 namespace {
 
-// How long a message waits whose row another transaction has locked.
+// How long a message waits if another transaction has locked its row.
 constexpr Millis kDeferredFor{1000};
 constexpr Millis kDeferredForMost{10'000};
 

@@ -57,7 +57,7 @@ class Claimer {
   /// From where a claim begins; has_turn: at the marks, with the turn.
   struct Beginning {
     Marks marks{};
-    std::optional<std::size_t> reserved;  ///< the priority in whose lane it begins behind others
+    std::optional<std::size_t> reserved;  ///< the priority where it begins behind others
     bool has_turn = false;
   };
 

@@ -52,7 +52,7 @@ constexpr std::string_view kCapitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
 constexpr std::string_view kSmall = "abcdefghijklmnopqrstuvwxyz0123456789";
 constexpr std::string_view kSchemeSigns = "abcdefghijklmnopqrstuvwxyz0123456789+.-_:";
 
-// Whose schemes are that stand for PostgreSQL, by their beginnings, and those of other servers.
+// Schemes that stand for PostgreSQL, with the product they are of, and those of other servers.
 constexpr std::array<Pair, 17> kSchemes = {{
     {"SQLAlchemy", "postgresql+ postgres+"},
     {"Java's JDBC", "jdbc:"},
@@ -94,13 +94,13 @@ Problem scheme_problem(std::string_view text) {
     return fmt::format("begins with {}://, so it is no address of a PostgreSQL database; {}", other,
                        kWrite);
   }
-  for (const auto& [whose, beginnings] : kSchemes) {
+  for (const auto& [product, beginnings] : kSchemes) {
     const auto words = words_of(beginnings);
     const auto begins = [&](std::string_view word) { return scheme.starts_with(word); };
     if (std::none_of(words.begin(), words.end(), begins)) continue;
     return fmt::format(
         "has the scheme {}:// of {}, which libpq does not know: write postgresql:// instead{}",
-        scheme.substr(0, 24), whose,
+        scheme.substr(0, 24), product,
         scheme.starts_with("jdbc") ? ", with user and password before the host" : "");
   }
   return fmt::format("has a scheme that libpq does not know; {}", kWrite);
@@ -146,7 +146,7 @@ Problem without_scheme(std::string_view text) {
   return fmt::format("has no scheme; {}", kWrite);
 }
 
-// Parameters that are not libpq's, by whose they are.
+// Parameters that are not libpq's, with the product they are of.
 constexpr std::array<Pair, 12> kForeign = {{
     {"Prisma",
      "schema connection_limit pool_timeout pgbouncer socket_timeout statement_cache_size sslaccept "
@@ -182,12 +182,12 @@ Problem query_problem(std::string_view text) {
              "sslmode=disable";
     }
     if (key.starts_with("amp;")) return "has &amp; where & belongs between its parameters";
-    for (const auto& [whose, names] : kForeign) {
+    for (const auto& [product, names] : kForeign) {
       if (!has_word(names, lower(key))) continue;
       return fmt::format(
           "has the parameter {} of {}, which libpq does not know: remove it (pgforeman's schema is "
           "always called pgforeman)",
-          lower(key), whose);
+          lower(key), product);
     }
     if (!key.empty() && key != "ssl" && !is_conninfo_keyword(std::string(key))) {
       return "has a parameter after its ? that libpq does not know (it is not shown): remove it; "
