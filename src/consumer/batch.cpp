@@ -18,11 +18,6 @@ bool Batch::any_waits() const {
   return std::any_of(messages_.begin(), messages_.end(), [](const auto& m) { return m.waits(); });
 }
 
-bool Batch::any_in_doubt() const {
-  return std::any_of(messages_.begin(), messages_.end(),
-                     [](const auto& m) { return m.state == MessageState::in_doubt; });
-}
-
 bool Batch::any_deferred() const {
   return std::any_of(messages_.begin(), messages_.end(),
                      [](const auto& m) { return m.is_deferred(); });
@@ -69,34 +64,39 @@ void Batch::add(std::vector<Message> messages) {
 }
 
 void Batch::start(std::size_t index, std::int64_t wall_ms, TimePoint deadline) {
-  change(index, MessageEvent::start).started_ms = wall_ms;
   ledger_.start(index, wall_ms, deadline);
+  change(index, MessageEvent::start).started_ms = wall_ms;
 }
 
 void Batch::end(std::size_t index, Outcome outcome) {
-  LeasedMessage& m = change(index, MessageEvent::end);
-  m.outcome = std::move(outcome);
-  ledger_.finish(index, *m.outcome);
-  if (m.state == MessageState::lost) ledger_.settled(index);
+  ledger_.finish(index, outcome);
+  change(index, MessageEvent::end).outcome = std::move(outcome);
 }
 
 void Batch::lose(std::size_t index) {
-  if (change(index, MessageEvent::lose).state == MessageState::lost) ledger_.settled(index);
+  change(index, MessageEvent::lose);
 }
 
-void Batch::unanswered(std::size_t index) {
-  change(index, MessageEvent::unanswered);
+void Batch::ask(Indexes indexes) {
+  for (const std::size_t i : indexes) change(i, MessageEvent::ask);
+}
+
+void Batch::unanswered(Indexes indexes) {
+  for (const std::size_t i : indexes) change(i, MessageEvent::unanswered);
+}
+
+void Batch::not_settled(Indexes indexes) {
+  for (const std::size_t i : indexes) change(i, MessageEvent::not_settled);
 }
 
 void Batch::defer(std::size_t index, TimePoint now) {
-  LeasedMessage& m = change(index, MessageEvent::deferred);
+  LeasedMessage& m = change(index, MessageEvent::not_settled);
   m.deferred_for = std::clamp(2 * m.deferred_for, kDeferredFor, kDeferredForMost);
   m.settle_at = now + m.deferred_for;
 }
 
 void Batch::settled(std::size_t index) {
   change(index, MessageEvent::settled).outcome.reset();
-  ledger_.settled(index);
 }
 
 bool Batch::forget_settled() {
@@ -123,6 +123,7 @@ LeasedMessage& Batch::change(std::size_t index, MessageEvent event) {
                            std::string(to_string(event)) + "' cannot happen");
   }
   m.state = *next;
+  ledger_.set_state(index, m.state);
   return m;
 }
 

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "consumer/message_state.h"
 #include "pgforeman/message.h"
 #include "scoreboard/ledger.h"
+#include "scoreboard/message_state.h"
 
 namespace pgforeman {
 
@@ -31,9 +31,7 @@ struct LeasedMessage {
   bool is_lost() const {
     return state == MessageState::running_lost || state == MessageState::lost;
   }
-  bool is_unsettled() const {
-    return state == MessageState::ended || state == MessageState::in_doubt;
-  }
+  bool is_unsettled() const { return pgforeman::is_unsettled(state); }
   bool is_deferred() const { return is_unsettled() && deferred_for > Millis{0}; }
 };
 
@@ -50,7 +48,6 @@ class Batch {
   const LeasedMessage& operator[](std::size_t index) const { return messages_[index]; }
   std::span<const LeasedMessage> all() const { return messages_; }
   bool any_waits() const;
-  bool any_in_doubt() const;
   bool any_deferred() const;
   /// The leases that a renewal extends, from `from` on: of messages that wait or run.
   std::vector<Lease> leases_from(std::size_t from) const;
@@ -70,7 +67,11 @@ class Batch {
   void start(std::size_t index, std::int64_t wall_ms, TimePoint deadline);
   void end(std::size_t index, Outcome outcome);
   void lose(std::size_t index);
-  void unanswered(std::size_t index);
+  /// A settle of these is about to be sent. It is followed by settled(), defer(), not_settled() or
+  /// unanswered() of each.
+  void ask(Indexes indexes);
+  void unanswered(Indexes indexes);
+  void not_settled(Indexes indexes);
   /// Waits 1, 2, 4 ... 10 s before the next settle, as that may wait for the lock.
   void defer(std::size_t index, TimePoint now);
   void settled(std::size_t index);

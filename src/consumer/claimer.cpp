@@ -40,7 +40,7 @@ Claimed Claimer::claim() {
   open_ = OpenClaim{next_token(), beginning.marks, {}};
   // Before the call: if its answer never comes, its rows are found by this token.
   tools_.ledger.begin_claim(open_->token, open_->marks);
-  if (!done.empty()) tools_.ledger.ask();
+  batch.ask(done);
   leases_.claimed(Clock::now());
   tools_.loop.slot().slot().batch.store(static_cast<std::uint32_t>(wanted));
   std::vector<Message> messages;
@@ -107,18 +107,17 @@ void Claimer::note_found(const Beginning& beginning, std::span<const Message> me
 bool Claimer::settles_first(Batch::Indexes done, const DatabaseError& error) {
   using Kind = DatabaseError::Kind;
   settler_.claim_failed();
+  if (error.kind() == Kind::connection) {
+    tools_.batch.unanswered(done);
+    return false;
+  }
+  tools_.batch.not_settled(done);
   if (!done.empty() && error.may_work_later()) {
     open_.reset();
     tools_.ledger.end_claim({});
-    tools_.ledger.answered();
     return true;
   }
-  if (error.kind() == Kind::connection) {
-    for (const std::size_t i : done) tools_.batch.unanswered(i);
-  } else {
-    tools_.ledger.answered();
-    if (error.kind() == Kind::rejected) open_->refused = error.what();
-  }
+  if (error.kind() == Kind::rejected) open_->refused = error.what();
   return false;
 }
 

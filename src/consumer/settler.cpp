@@ -71,8 +71,6 @@ void Settler::settle() {
       apply(indexes[i], results[i]);
       if (!is_deferred(results[i])) ++settled;
     }
-    // Only now: if the consumer dies in between, what was settled is not taken for lost.
-    if (!batch.any_in_doubt()) tools_.ledger.answered();
     if (const auto locked = std::count(results.begin(), results.end(), Settled::locked)) {
       log::warn("messages not settled yet, their rows are locked", {{"messages", locked}});
     }
@@ -87,15 +85,15 @@ void Settler::settle() {
 
 /// One call; when its answer is lost, what it may have done is known to the next one.
 std::vector<Settled> Settler::ask(std::span<const Settlement> settlements, Batch::Indexes indexes) {
-  tools_.ledger.ask();
+  tools_.batch.ask(indexes);
   std::vector<Settled> results;
   try {
     results = settle_each(tools_.session.queue(), settlements, retry_rule(tools_.options));
   } catch (const DatabaseError& error) {
     if (error.kind() == DatabaseError::Kind::connection) {
-      for (const std::size_t i : indexes) tools_.batch.unanswered(i);
-    } else if (!tools_.batch.any_in_doubt()) {
-      tools_.ledger.answered();  // with an error
+      tools_.batch.unanswered(indexes);
+    } else {
+      tools_.batch.not_settled(indexes);
     }
     throw;
   }
@@ -138,7 +136,6 @@ std::vector<std::size_t> Settler::with_claim() const {
 
 void Settler::settled_with_claim(Batch::Indexes indexes) {
   for (const std::size_t i : indexes) apply(i, Settled::done);
-  tools_.ledger.answered();
   finish(indexes.size());
 }
 

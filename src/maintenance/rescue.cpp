@@ -134,10 +134,10 @@ void Rescue::rescue(int index) {
       continue;
     }
     if (results[i] != Settled::refused) record(ledger, i, results[i]);
-    LedgerWriter(board.ledger(index)).settled(ledger.entries[i].index);
+    LedgerWriter(board.ledger(index)).set_state(ledger.entries[i].index, MessageState::settled);
   }
-  // Only now: if we die in between, what was told is not taken for lost.
-  board.ledger(index).asked.store(ledger.asked);
+  // Only now: if we die in between, what was settled is not taken for lost.
+  board.ledger(index).rescue_in_doubt.store(ledger.rescue_in_doubt ? 1 : 0);
   if (ledger.claiming_token != 0 && !is_searched(index)) {
     searches_.push_back({index,
                          {ledger.claiming_token, ledger.claiming_marks},
@@ -163,23 +163,24 @@ std::vector<Settled> Rescue::settle(const LedgerReading& reading, Ledger& ledger
         {entry.lease, outcome_of(entry, reading), {ledger.slot.load(), entry.started_ms}});
   }
   if (settlements.empty()) return {};
-  ledger.asked.store(Asked::maintenance);  // for this process or its successor, if this call fails
+  ledger.rescue_in_doubt.store(1);  // for this process or its successor, if this call fails
   std::vector<Settled> results;
   try {
     results = settle_each(tools_.session.queue(), settlements, retry_rule(*tools_.context.options));
   } catch (const DatabaseError& error) {
     // It was answered, with an error: a lease that is gone later was not ended by this call.
-    if (error.kind() == DatabaseError::Kind::transient) ledger.asked.store(reading.asked);
+    if (error.kind() == DatabaseError::Kind::transient) {
+      ledger.rescue_in_doubt.store(reading.rescue_in_doubt ? 1 : 0);
+    }
     throw;
   }
   for (std::size_t i = 0; i < results.size(); ++i) {
-    // What is not held any more may have been settled before, by a call whose answer was lost
-    // and that did not count: by its consumer, if it was finished; by maintenance in any state.
+    // What is not leased any more may have been settled before, by a call whose answer was lost
+    // and that did not count: the consumer's, or one of maintenance.
     const auto state = reading.entries[i].state;
-    const bool finished = state != LeaseState::held && state != LeaseState::running;
-    const bool told =
-        reading.asked == Asked::maintenance || (reading.asked == Asked::consumer && finished);
-    if (results[i] == Settled::lost_lease && told) {
+    const bool in_doubt = reading.rescue_in_doubt || state == MessageState::settling ||
+                          state == MessageState::in_doubt;
+    if (results[i] == Settled::lost_lease && in_doubt) {
       results[i] = as_told_before(settlements[i].outcome.kind);
     }
   }

@@ -18,12 +18,13 @@ std::string readable(const std::string& raw) {
   return text;
 }
 
-/// Its outcome stood in the ledger, and the queue did not know it, when its consumer died.
-Outcome finished(Kind kind, const LedgerReading::Entry& entry, const Death& death) {
-  Outcome outcome{kind};
-  if (kind == Kind::done) return outcome;
+/// Its outcome stands in the ledger, and the queue may not know it.
+Outcome finished(const LedgerReading::Entry& entry, const Death& death) {
+  Outcome outcome{entry.outcome};
+  if (outcome.kind == Kind::done) return outcome;
+  outcome.evidence = entry.evidence;  // a released one may have run, until the fleet stopped
+  if (outcome.kind == Kind::released) return outcome;
   outcome.error = death.explain + " before it could say why";
-  outcome.evidence = entry.evidence;
   if (entry.after_ms >= 0) outcome.after = Millis{entry.after_ms};
   return outcome;
 }
@@ -40,32 +41,16 @@ Outcome crash_of(const Death& death, const std::string& doing) {
 }
 
 Outcome outcome_of(const LedgerReading::Entry& entry, const LedgerReading& ledger) {
-  switch (entry.state) {
-    case LeaseState::done:
-      return finished(Kind::done, entry, ledger.death);
-    case LeaseState::dead:
-      return finished(Kind::dead, entry, ledger.death);
-    case LeaseState::retry:
-      return finished(Kind::retry, entry, ledger.death);
-    case LeaseState::crash:
-      return finished(Kind::crash, entry, ledger.death);
-    case LeaseState::worn_out:
-      return finished(Kind::worn_out, entry, ledger.death);
-    case LeaseState::released: {
-      Outcome outcome{Kind::released};
-      outcome.evidence = entry.evidence;  // it may have run, until the fleet stopped
-      return outcome;
-    }
-    case LeaseState::running: {
-      Outcome outcome = ledger.death.blame == Cause::none ? Outcome{Kind::released}
-                                                          : crash_of(ledger.death, "ran");
-      if (outcome.kind == Kind::released) outcome.evidence.cause = Cause::shutdown;
-      outcome.evidence.stderr_tail = readable(ledger.stderr_tail);
-      return outcome;
-    }
-    default:
-      return Outcome{Kind::released};
+  if (is_unsettled(entry.state)) return finished(entry, ledger.death);
+  Outcome outcome{Kind::released};
+  if (entry.state == MessageState::waiting) return outcome;
+  if (ledger.death.blame == Cause::none) {
+    outcome.evidence.cause = Cause::shutdown;
+  } else {
+    outcome = crash_of(ledger.death, "ran");
   }
+  outcome.evidence.stderr_tail = readable(ledger.stderr_tail);
+  return outcome;
 }
 
 }  // namespace pgforeman

@@ -2,12 +2,11 @@
 // What becomes of a message that a dead consumer held, by what its ledger says. Pure.
 //
 //   the ledger's state        outcome
-//   held                      released
-//   running                   a crash of the message, unless the consumer's death blames it for
+//   waiting                   released
+//   running, running_lost     a crash of the message, unless the consumer's death blames it for
 //                             nothing: then released
-//   done, dead, worn_out      the same; the reason of a failure died with the consumer
-//   retry, crash              the same, with the handler's own delay
-//   released                  released
+//   ended, settling,          the outcome it ended with, and the handler's own delay; the reason of
+//   in_doubt                  a failure died with the consumer
 
 #include <string>
 

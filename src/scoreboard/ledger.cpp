@@ -5,24 +5,6 @@
 namespace pgforeman {
 namespace {
 
-LeaseState state_of(Outcome::Kind kind) {
-  switch (kind) {
-    case Outcome::Kind::done:
-      return LeaseState::done;
-    case Outcome::Kind::retry:
-      return LeaseState::retry;
-    case Outcome::Kind::crash:
-      return LeaseState::crash;
-    case Outcome::Kind::dead:
-      return LeaseState::dead;
-    case Outcome::Kind::worn_out:
-      return LeaseState::worn_out;
-    case Outcome::Kind::released:
-      return LeaseState::released;
-  }
-  return LeaseState::released;
-}
-
 /// The wall clock then: years have four digits.
 constexpr std::int64_t kYear10000Ms = 253'402'300'800'000;
 
@@ -33,9 +15,10 @@ Cause cause_of(const std::atomic<Cause>& word) {
 }
 
 void copy(const LedgerEntry& from, LedgerEntry& to) {
-  to.state.store(LeaseState::none);
+  to.state.store(MessageState::settled);
   to.id.store(from.id.load());
   to.token.store(from.token.load());
+  to.outcome.store(from.outcome.load());
   to.attempt.store(from.attempt.load());
   to.after_ms.store(from.after_ms.load());
   to.started_ms.store(from.started_ms.load());
@@ -47,16 +30,24 @@ void copy(const LedgerEntry& from, LedgerEntry& to) {
   to.state.store(from.state.load());
 }
 
-/// Nothing where nothing is held. An entry is read whole or not at all, also of a writer that lives
-/// (a stray write may say that it is dead): another message's state is never
-/// taken for this one's.
+bool names_message(MessageState state) {
+  return state != MessageState::settled && state < MessageState::lost;
+}
+
+/// Nothing where nothing is held, or what stands there can mean nothing. An entry is read whole or
+/// not at all, also of a writer that lives (a stray write may say that it is dead): another
+/// message's state is never taken for this one's.
 std::optional<LedgerReading::Entry> read_entry(const LedgerEntry& entry, std::size_t index) {
   const auto state = entry.state.load();
-  if (state == LeaseState::none || state > LeaseState::released) return std::nullopt;
+  const auto outcome = entry.outcome.load();
+  if (!names_message(state) || (is_unsettled(state) && outcome > Outcome::Kind::released)) {
+    return std::nullopt;
+  }
   LedgerReading::Entry reading{
       index,
       {entry.id.load(), entry.token.load()},
       state,
+      outcome,
       entry.attempt.load(),
       // A year at most: a torn number must not become an interval that the database refuses.
       std::clamp<std::int64_t>(entry.after_ms.load(), -1, 366LL * 24 * 3600 * 1000),
@@ -109,7 +100,7 @@ void LedgerWriter::end_claim(std::span<const Message> messages) {
   if (held_ == 0) ledger_.claimed_at_ms.store(begun_at_ms_, std::memory_order_relaxed);
   for (std::size_t i = 0; i < count; ++i) {
     LedgerEntry& entry = ledger_.entries[held_ + i];
-    entry.state.store(LeaseState::none);  // see read_entry()
+    entry.state.store(MessageState::settled);  // see read_entry()
     std::atomic_thread_fence(std::memory_order_release);
     entry.id.store(messages[i].lease.id, std::memory_order_relaxed);
     entry.token.store(messages[i].lease.token, std::memory_order_relaxed);
@@ -117,7 +108,7 @@ void LedgerWriter::end_claim(std::span<const Message> messages) {
     entry.after_ms.store(-1, std::memory_order_relaxed);
     entry.started_ms.store(0, std::memory_order_relaxed);
     entry.lost_token.store(0, std::memory_order_relaxed);
-    entry.state.store(LeaseState::held, std::memory_order_relaxed);
+    entry.state.store(MessageState::waiting, std::memory_order_relaxed);
   }
   // The entries stand before the token goes: at every instant one of the two tells of the rows.
   held_ += count;
@@ -125,12 +116,15 @@ void LedgerWriter::end_claim(std::span<const Message> messages) {
   ledger_.claiming_token.store(0);
 }
 
+void LedgerWriter::set_state(std::size_t index, MessageState state) {
+  ledger_.entries[index].state.store(state, std::memory_order_release);
+}
+
 void LedgerWriter::start(std::size_t index, std::int64_t wall_ms, TimePoint deadline) {
   ledger_.run_until_ms.store(to_ms(deadline), std::memory_order_relaxed);
   ledger_.handler_pid.store(0, std::memory_order_relaxed);
   ledger_.stderr_bytes.store(0, std::memory_order_relaxed);
   ledger_.entries[index].started_ms.store(wall_ms, std::memory_order_relaxed);
-  ledger_.entries[index].state.store(LeaseState::running);
 }
 
 void LedgerWriter::add_stderr(std::string_view chunk) {
@@ -143,7 +137,7 @@ void LedgerWriter::add_stderr(std::string_view chunk) {
 void LedgerWriter::finish(std::size_t index, const Outcome& outcome) {
   LedgerEntry& entry = ledger_.entries[index];
   // The rest of a batch may be released while one runs.
-  if (entry.state.load() == LeaseState::running) {
+  if (entry.state.load() == MessageState::running) {
     ledger_.run_until_ms.store(0, std::memory_order_relaxed);
   }
   const Evidence& evidence = outcome.evidence;
@@ -152,11 +146,7 @@ void LedgerWriter::finish(std::size_t index, const Outcome& outcome) {
   entry.exit_code.store(evidence.exit_code, std::memory_order_relaxed);
   entry.signal.store(evidence.signal, std::memory_order_relaxed);
   entry.peak_rss_kib.store(evidence.peak_rss_kib, std::memory_order_relaxed);
-  entry.state.store(state_of(outcome.kind));
-}
-
-void LedgerWriter::settled(std::size_t index) {
-  ledger_.entries[index].state.store(LeaseState::none);
+  entry.outcome.store(outcome.kind, std::memory_order_relaxed);
 }
 
 void LedgerWriter::keep(std::span<const std::size_t> indexes) {
@@ -165,15 +155,15 @@ void LedgerWriter::keep(std::span<const std::size_t> indexes) {
     if (from == to) continue;
     // Rather there twice for an instant than nowhere.
     copy(ledger_.entries[from], ledger_.entries[to]);
-    settled(from);
+    set_state(from, MessageState::settled);
   }
   held_ = indexes.size();
   ledger_.count.store(static_cast<std::uint32_t>(held_));
-  if (indexes.empty()) answered();
 }
 
 void LedgerWriter::clear() {
   keep({});
+  ledger_.rescue_in_doubt.store(0);
   ledger_.claiming_token.store(0);
 }
 
@@ -197,7 +187,9 @@ std::vector<Lease> leases_to_renew(const Ledger& ledger, TimePoint fresh_since, 
   for (std::size_t i = 0; i < count; ++i) {
     const LedgerEntry& entry = ledger.entries[i];
     const auto state = entry.state.load();
-    if (state == LeaseState::none || state >= LeaseState::released) continue;
+    if (!names_message(state) || state == MessageState::running_lost) continue;
+    // What is released is about to be anyway.
+    if (is_unsettled(state) && entry.outcome.load() == Outcome::Kind::released) continue;
     leases.push_back({entry.id.load(), entry.token.load()});
   }
   return leases;
@@ -217,7 +209,7 @@ void note_renewal(Ledger& ledger, TimePoint asked_at, std::span<const Lease> los
 LedgerReading read_ledger(const Ledger& ledger) {
   LedgerReading reading;
   reading.claiming_token = ledger.claiming_token.load();
-  reading.asked = ledger.asked.load();
+  reading.rescue_in_doubt = ledger.rescue_in_doubt.load() == 1;
   for (std::size_t i = 0; i < reading.claiming_marks.size(); ++i) {
     reading.claiming_marks[i] = ledger.claiming_marks[i].load();
   }

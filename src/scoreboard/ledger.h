@@ -17,26 +17,16 @@
 
 #include "base/clock.h"
 #include "pgforeman/message.h"
+#include "scoreboard/message_state.h"
 
 namespace pgforeman {
 
 inline constexpr std::size_t kMaxBatch = 1000;
 
-enum class LeaseState : std::uint32_t {
-  none,
-  held,
-  running,
-  done,
-  retry,
-  crash,
-  dead,
-  worn_out,
-  released
-};
-
 struct LedgerEntry {
   std::atomic<std::int64_t> id, token;
-  std::atomic<LeaseState> state;
+  std::atomic<MessageState> state;     ///< settled: nothing stands here
+  std::atomic<Outcome::Kind> outcome;  ///< once it has ended
   std::atomic<std::int32_t> attempt;
   std::atomic<std::int64_t> after_ms;    ///< retry: the handler's own delay; -1: none
   std::atomic<std::int64_t> started_ms;  ///< wall clock; 0: not yet
@@ -50,9 +40,6 @@ struct LedgerEntry {
 
 /// Which process may touch a ledger: none, its child, or (after that child's death) maintenance.
 enum class LedgerUse : std::uint32_t { free, owned, orphaned };
-
-/// Which process asked to settle a ledger and has no answer: what is not held may be settled.
-enum class Asked : std::uint32_t { none, consumer, maintenance };
 
 /// How a child ended, for the messages it held.
 struct Death {
@@ -81,7 +68,8 @@ struct alignas(64) Ledger {
   std::atomic<std::int64_t> renewed_at_ms;  ///< by maintenance: when it last asked for all of them
   /// The token of a claim that is under way: its rows are ours even if its answer never came.
   std::atomic<std::int64_t> claiming_token;
-  std::atomic<Asked> asked;
+  /// 1: maintenance asked to settle the messages and has no answer: each may be settled.
+  std::atomic<std::uint32_t> rescue_in_doubt;
   /// From where that claim looks: the way to its rows.
   std::array<std::atomic<std::int64_t>, std::tuple_size_v<Marks>> claiming_marks;
   std::atomic<std::uint32_t> count;
@@ -95,15 +83,13 @@ class LedgerWriter {
 
   void begin_claim(std::int64_t token, const Marks& marks);
   void end_claim(std::span<const Message> messages);  ///< these come after what is still held
+  /// After what belongs to the state: a reader that sees the state sees that too.
+  void set_state(std::size_t index, MessageState state);
   /// A run begins; its lease is not renewed beyond `deadline`.
   void start(std::size_t index, std::int64_t wall_ms, TimePoint deadline);
   void set_handler(std::int32_t pid) { ledger_.handler_pid.store(pid); }
   void add_stderr(std::string_view chunk);
   void finish(std::size_t index, const Outcome& outcome);
-  /// The database is about to be told; it has answered.
-  void ask() { ledger_.asked.store(Asked::consumer); }
-  void answered() { ledger_.asked.store(Asked::none); }
-  void settled(std::size_t index);                  ///< the database knows (or the lease was lost)
   void keep(std::span<const std::size_t> indexes);  ///< forgets all but these (ascending)
   void clear();
 
@@ -123,14 +109,15 @@ struct LedgerReading {
   struct Entry {
     std::size_t index;  ///< in the ledger
     Lease lease;
-    LeaseState state;
+    MessageState state;
+    Outcome::Kind outcome;  ///< once it has ended
     int attempt;
     std::int64_t after_ms, started_ms;
     Evidence evidence;  ///< without stderr_tail
   };
   std::vector<Entry> entries;
   std::int64_t claiming_token = 0;
-  Asked asked = Asked::none;
+  bool rescue_in_doubt = false;
   Marks claiming_marks{};
   Death death;
   std::string stderr_tail;  ///< of the running message's handler; any bytes

@@ -11,6 +11,7 @@ using namespace std::chrono_literals;
 namespace {
 
 const TimePoint kBatchNow{1'000'000ms};
+const std::vector<std::size_t> kFirst{0}, kSecond{1}, kThird{2};
 
 Outcome outcome(Outcome::Kind kind) {
   return Outcome{kind};
@@ -41,7 +42,7 @@ struct Held {
   Batch batch{writer};
 };
 
-std::string state_in_ledger(std::int64_t id, LeaseState state) {
+std::string state_in_ledger(std::int64_t id, MessageState state) {
   return std::to_string(id) + ":" + std::to_string(static_cast<int>(state)) + " ";
 }
 
@@ -72,11 +73,13 @@ TEST_CASE("What is done of one claim can be settled with the next one", "[batch]
   }
   SECTION("nor when one is in doubt") {
     f.batch.end(1, outcome(Ended::done));
-    f.batch.unanswered(1);
+    f.batch.ask(kSecond);
+    f.batch.unanswered(kSecond);
     CHECK_FALSE(f.batch.can_settle_with_claim());
   }
   SECTION("nor when a row is locked") {
     f.batch.end(1, outcome(Ended::done));
+    f.batch.ask(kSecond);
     f.batch.defer(1, kBatchNow);
     CHECK_FALSE(f.batch.can_settle_with_claim());
   }
@@ -99,9 +102,13 @@ TEST_CASE("Several messages of a batch may run at once", "[batch]") {
   CHECK(f.batch.leases_from(0).size() == 3);
   f.batch.end(2, outcome(Outcome::Kind::done));
   CHECK(f.batch.leases_from(0).size() == 2);
-  CHECK(f.in_ledger() == state_in_ledger(1, LeaseState::running) +
-                             state_in_ledger(2, LeaseState::held) +
-                             state_in_ledger(3, LeaseState::done));
+  CHECK(f.in_ledger() == state_in_ledger(1, MessageState::running) +
+                             state_in_ledger(2, MessageState::waiting) +
+                             state_in_ledger(3, MessageState::ended));
+  f.batch.ask(kThird);
+  CHECK(f.in_ledger() == state_in_ledger(1, MessageState::running) +
+                             state_in_ledger(2, MessageState::waiting) +
+                             state_in_ledger(3, MessageState::settling));
   f.batch.settled(2);
   CHECK_FALSE(f.batch.forget_settled());
   CHECK(f.batch.size() == 3);
@@ -111,6 +118,7 @@ TEST_CASE("A batch forgets what is over, and keeps the rest in its order", "[bat
   Held f({7, 7, 7, 7});
   for (const std::size_t i : {0, 1, 2}) f.batch.end(i, outcome(Outcome::Kind::released));
   f.batch.lose(3);
+  f.batch.ask(std::vector<std::size_t>{1, 2});
   f.batch.settled(1);
   f.batch.defer(2, kBatchNow);
   CHECK(f.batch.forget_settled());
@@ -118,7 +126,8 @@ TEST_CASE("A batch forgets what is over, and keeps the rest in its order", "[bat
   CHECK(f.batch[0].message.lease.id == 1);
   CHECK(f.batch[1].message.lease.id == 3);
   CHECK(f.in_ledger() ==
-        state_in_ledger(1, LeaseState::released) + state_in_ledger(3, LeaseState::released));
+        state_in_ledger(1, MessageState::ended) + state_in_ledger(3, MessageState::ended));
+  f.batch.ask(std::vector<std::size_t>{0, 1});
   f.batch.settled(0);
   f.batch.settled(1);
   CHECK(f.batch.forget_settled());
@@ -130,6 +139,7 @@ TEST_CASE("A locked row is settled after ever longer waits", "[batch]") {
   Held f({7});
   f.batch.end(0, outcome(Outcome::Kind::released));
   for (const Millis wait : {1000ms, 2000ms, 4000ms, 8000ms, 10'000ms, 10'000ms}) {
+    f.batch.ask(kFirst);
     f.batch.defer(0, kBatchNow);
     CHECK(f.batch[0].settle_at == kBatchNow + wait);
   }

@@ -50,11 +50,14 @@ TEST_CASE("What a child writes before it dies is what the parent reads", "[score
     const std::vector<Message> claimed = {message(1, 77), message(2, 77), message(3, 77)};
     ledger.end_claim(claimed);
     ledger.start(0, 1000, Clock::now() + 5s);
+    ledger.set_state(0, MessageState::running);
     Outcome outcome{Outcome::Kind::retry, 5s, "x", ""};
     outcome.evidence = {Cause::exit_code, 3, 0, 2048, "x"};
     ledger.add_stderr("of the first message");
     ledger.finish(0, outcome);
+    ledger.set_state(0, MessageState::ended);
     ledger.start(1, 2000, Clock::now() + 5s);
+    ledger.set_state(1, MessageState::running);
     ledger.set_handler(4711);
     ledger.add_stderr(std::string(5000, 'a'));
     ledger.add_stderr("the end\n");
@@ -67,10 +70,11 @@ TEST_CASE("What a child writes before it dies is what the parent reads", "[score
   const LedgerReading reading = read_ledger(board.ledger(3));
   REQUIRE(reading.entries.size() == 3);
   CHECK(reading.claiming_token == 0);
-  CHECK(reading.entries[0].state == LeaseState::retry);
+  CHECK(reading.entries[0].state == MessageState::ended);
+  CHECK(reading.entries[0].outcome == Outcome::Kind::retry);
   CHECK(reading.entries[0].after_ms == 5000);
-  CHECK(reading.entries[1].state == LeaseState::running);
-  CHECK(reading.entries[2].state == LeaseState::held);
+  CHECK(reading.entries[1].state == MessageState::running);
+  CHECK(reading.entries[2].state == MessageState::waiting);
   CHECK(reading.entries[2].lease.id == 3);
   CHECK(reading.entries[2].lease.token == 77);
   CHECK(reading.entries[0].started_ms == 1000);
@@ -102,7 +106,7 @@ TEST_CASE("A settled message is no longer in the ledger", "[scoreboard]") {
   const std::vector<Message> claimed = {message(1, 5), message(2, 5)};
   ledger.begin_claim(5, {});
   ledger.end_claim(claimed);
-  ledger.settled(0);
+  ledger.set_state(0, MessageState::settled);
   const auto reading = read_ledger(board.ledger(0));
   REQUIRE(reading.entries.size() == 1);
   CHECK(reading.entries[0].lease.id == 2);
@@ -115,6 +119,7 @@ TEST_CASE("What could not be told stays in the ledger, before the next claim's",
   ledger.begin_claim(5, {});
   ledger.end_claim(claimed);
   ledger.finish(1, Outcome{Outcome::Kind::dead});
+  ledger.set_state(1, MessageState::ended);
   ledger.keep(std::vector<std::size_t>{1});
   ledger.begin_claim(6, {});
   CHECK(read_ledger(board.ledger(0)).entries.size() == 1);
@@ -122,9 +127,10 @@ TEST_CASE("What could not be told stays in the ledger, before the next claim's",
   const auto reading = read_ledger(board.ledger(0));
   REQUIRE(reading.entries.size() == 2);
   CHECK(reading.entries[0].lease.id == 2);
-  CHECK(reading.entries[0].state == LeaseState::dead);
+  CHECK(reading.entries[0].state == MessageState::ended);
+  CHECK(reading.entries[0].outcome == Outcome::Kind::dead);
   CHECK(reading.entries[1].lease.id == 4);
-  CHECK(reading.entries[1].state == LeaseState::held);
+  CHECK(reading.entries[1].state == MessageState::waiting);
   ledger.keep({});
   CHECK(read_ledger(board.ledger(0)).entries.empty());
 }

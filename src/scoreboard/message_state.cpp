@@ -1,4 +1,4 @@
-#include "consumer/message_state.h"
+#include "scoreboard/message_state.h"
 
 #include <array>
 
@@ -21,10 +21,17 @@ std::optional<MessageState> next_state(MessageState state, MessageEvent event) {
       if (event == Event::end) return lost;
       break;
     case ended:
-    case in_doubt:
+      if (event == Event::ask) return settling;
+      break;
+    case settling:
       if (event == Event::unanswered) return in_doubt;
-      if (event == Event::deferred) return state;
+      if (event == Event::not_settled) return ended;
       if (event == Event::settled) return settled;
+      break;
+    case in_doubt:
+      if (event == Event::settled) return settled;
+      if (event == Event::ask || event == Event::unanswered) return in_doubt;
+      if (event == Event::not_settled) return in_doubt;
       break;
     case settled:
     case lost:
@@ -35,13 +42,13 @@ std::optional<MessageState> next_state(MessageState state, MessageEvent event) {
 
 std::string_view to_string(MessageState state) {
   constexpr std::array<std::string_view, kMessageStates> kNames = {
-      "waiting", "running", "running_lost", "ended", "in_doubt", "settled", "lost"};
+      "settled", "waiting", "running", "running_lost", "ended", "settling", "in_doubt", "lost"};
   return kNames.at(static_cast<std::size_t>(state));
 }
 
 std::string_view to_string(MessageEvent event) {
   constexpr std::array<std::string_view, kMessageEvents> kNames = {
-      "start", "end", "lose", "unanswered", "deferred", "settled"};
+      "start", "end", "lose", "ask", "unanswered", "not_settled", "settled"};
   return kNames.at(static_cast<std::size_t>(event));
 }
 

@@ -1,0 +1,52 @@
+#pragma once
+// The states of a message that a consumer has leased, and the one function that changes them. Pure.
+// The consumer keeps each message's state in its batch and writes it into its ledger, where
+// maintenance reads it once the consumer is dead.
+//
+//   waiting ──start──> running ──end──> ended ──ask──> settling ──settled──> settled
+//      │ └──────────────end───────────────┘ ^──not_settled──┘ │
+//      │                  │                     unanswered────┴──> in_doubt ──settled──> settled
+//      └──lose──> lost    └──lose──> running_lost ──end──> lost
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace pgforeman {
+
+enum class MessageState : std::uint8_t {
+  settled,       ///< the queue knows its outcome, or refused it for good; of a ledger: no message
+  waiting,       ///< leased, its run has not begun
+  running,       ///< its handler runs
+  running_lost,  ///< the same, but its lease has another holder: the handler is being ended
+  ended,         ///< has an outcome that the queue does not know yet
+  settling,      ///< the same, and a settle was sent that is not answered yet
+  in_doubt,      ///< the same, and the answer to a settle was lost: it may be settled already
+  lost,          ///< its lease has another holder
+};
+inline constexpr int kMessageStates = 8;
+
+enum class MessageEvent : std::uint8_t {
+  start,        ///< its handler is called
+  end,          ///< it has an outcome, of a run or without one (released, claimed too often)
+  lose,         ///< the queue says that its lease has another holder
+  ask,          ///< a settle is about to be sent
+  unanswered,   ///< the session was lost before the settle was answered
+  not_settled,  ///< the settle was answered and changed nothing: the row is locked, or an error
+  settled,      ///< the settle was answered
+};
+inline constexpr int kMessageEvents = 7;
+
+/// True of an outcome that the queue does not know, or may not know.
+constexpr bool is_unsettled(MessageState state) {
+  using enum MessageState;
+  return state == ended || state == settling || state == in_doubt;
+}
+
+/// The state after `event`; nothing when it cannot happen in this state.
+std::optional<MessageState> next_state(MessageState state, MessageEvent event);
+
+std::string_view to_string(MessageState state);
+std::string_view to_string(MessageEvent event);
+
+}  // namespace pgforeman
