@@ -1,6 +1,7 @@
 #include "consumer/batch_size.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace pgforeman {
 namespace {
@@ -16,8 +17,11 @@ constexpr double kMostWhenShort = 32;
 // Beyond some hundreds a claim costs by the row, and siblings find the less.
 constexpr int kMost = 250;
 constexpr double kBriefUs = 1'000;
-// The weight of the latest message: one slow message is noticed at once, and forgotten after some
-// tens.
+// The weight of the latest message in the geometric mean: one slow message is noticed at once, and
+// forgotten after some tens. Where many processes share few processors most messages are over in
+// their usual time, and some wait long for a processor: an arithmetic mean follows those, makes
+// batches smaller, and more processes work for less. With 64 children on 2 processors it fell into
+// that state in one of 15 runs at 8,000 messages a second (p50 6.4 ms, then 860 ms), and stayed.
 constexpr double kWeight = 0.2;
 
 }  // namespace
@@ -42,7 +46,7 @@ bool BatchSize::are_brief() const {
 void BatchSize::handled(Clock::duration took) {
   const double us = std::max(
       1.0, std::chrono::duration<double, std::micro>(std::max(took, Clock::duration{0})).count());
-  mean_us_ = mean_us_ <= 0 ? us : mean_us_ + kWeight * (us - mean_us_);
+  mean_us_ = mean_us_ <= 0 ? us : mean_us_ * std::pow(us / mean_us_, kWeight);
 }
 
 }  // namespace pgforeman

@@ -28,7 +28,7 @@ class BatchSize {
  private:
   int fixed_;
   int ramp_ = 1;        ///< doubles with each full claim
-  double mean_us_ = 0;  ///< of a message's time, the latest counting most; 0: none yet
+  double mean_us_ = 0;  ///< geometric, of a message's time; 0: none yet
 };
 
 }  // namespace pgforeman

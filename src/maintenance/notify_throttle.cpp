@@ -10,8 +10,9 @@ constexpr int kQuietLooks = 4;
 // Looks take a fifth of the time at most.
 constexpr int kLookRest = 4;
 // A look for this many messages at least: fewer looks for more each leave the processors to
-// senders.
-constexpr std::int64_t kPlenty = 24;
+// senders. At 8,000 a second, 8 children: with 24 half of the messages start within 6.9 ms, with 12
+// within 4.2, with 6 within 3.5 and for a third more CPU.
+constexpr std::int64_t kPlenty = 9;
 // A sender may have found the listeners' lock free before it was taken, and commit after, without a
 // notification. Looks after 2, 4, 8 ... ms catch it; from a second on maintenance's own tick does.
 constexpr Millis kLookMost{1000};

@@ -71,13 +71,15 @@ TEST_CASE("While the queue is short an automatic batch holds two milliseconds of
   }
 }
 
-TEST_CASE("One slow message makes an automatic batch small at once, and not for long",
+TEST_CASE("A slow message makes an automatic batch smaller at once, and not for long",
           "[batch_size]") {
   BatchSize size(0);
   for (int i = 0; i < 20; ++i) {
     size.claimed(size.next(), size.next());
     size.handled(1ms);
   }
+  size.handled(10s);
+  CHECK(size.next() == 7);
   size.handled(10s);
   CHECK(size.next() == 1);
   for (int i = 0; i < 40; ++i) {
@@ -95,4 +97,14 @@ TEST_CASE("Messages are brief when they take no longer than a settle", "[batch_s
     for (int i = 0; i < 20; ++i) size.handled(each);
     CHECK(size.are_brief() == brief);
   }
+}
+
+TEST_CASE("Messages that waited for a processor now and then leave an automatic batch large",
+          "[batch_size]") {
+  BatchSize size(0);
+  for (int i = 0; i < 200; ++i) {
+    size.claimed(size.next(), size.next());
+    size.handled(i % 10 == 0 ? 20ms : 100us);
+  }
+  CHECK(size.next() > 100);
 }
