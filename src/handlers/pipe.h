@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <string>
 #include <string_view>
 
 #include "base/fd.h"
@@ -21,14 +20,14 @@ class PipeReader {
 
   /// `on_end` is called once at the end of the stream; the reader is closed by then.
   PipeReader(boost::asio::io_context& io, UniqueFd fd, OnData on_data, OnEnd on_end = {});
-  ~PipeReader();
-  PipeReader(PipeReader&&) = default;
-  PipeReader& operator=(PipeReader&&) = delete;
+  ~PipeReader() { close(); }
+  PipeReader(const PipeReader&) = delete;
+  PipeReader& operator=(const PipeReader&) = delete;
 
   /// Reads what is there now without waiting, but no more than some MiB: a writer that is still
   /// alive must not hold the caller.
   void drain();
-  bool is_open() const;
+  [[nodiscard]] bool is_open() const;
   void close();
 
  private:
@@ -44,18 +43,18 @@ class PipeWriter {
   /// `on_broken` is called once when no process can read any more and something is unwritten;
   /// nothing more is written then. Never called from within write().
   PipeWriter(boost::asio::io_context& io, UniqueFd fd, OnBroken on_broken = {});
-  ~PipeWriter();
-  PipeWriter(PipeWriter&&) = default;
-  PipeWriter& operator=(PipeWriter&&) = delete;
+  ~PipeWriter() { close(); }
+  PipeWriter(const PipeWriter&) = delete;
+  PipeWriter& operator=(const PipeWriter&) = delete;
 
   /// Writes `data`, which must live until it is written or the writer is closed. One at a time.
   void write(std::string_view data);
   /// Closes as soon as everything is written: the reader sees the end of its input.
   void close_when_written();
   /// Bytes given to write() that are not in the pipe yet.
-  std::size_t unwritten() const;
+  [[nodiscard]] std::size_t unwritten() const;
   /// Bytes in the pipe that were not read yet; 0 when that cannot be told.
-  std::size_t unread() const;
+  [[nodiscard]] std::size_t unread() const;
   void close();
 
  private:

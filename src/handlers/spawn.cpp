@@ -60,22 +60,6 @@ struct ChildPlan {
   fail(plan, "exec");
 }
 
-/// Blocks every signal for its lifetime: no handler of the parent may run in the child.
-class AllSignalsBlocked {
- public:
-  AllSignalsBlocked() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~AllSignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  AllSignalsBlocked(const AllSignalsBlocked&) = delete;
-  AllSignalsBlocked& operator=(const AllSignalsBlocked&) = delete;
-
- private:
-  sigset_t before_{};
-};
-
 /// In its own frame, which nothing uses after the child has run in it.
 __attribute__((noinline)) pid_t vfork_and_exec(ChildPlan& plan) {
   // fork would copy the consumer's page tables (1.65 ms against 0.65), and posix_spawn cannot arm
@@ -89,35 +73,12 @@ struct Pipe {
   UniqueFd read, write;
 };
 
-/// Above 2, so that dup2 in the child can neither overwrite one it still needs nor be a no-op that
-/// leaves close-on-exec set.
-UniqueFd above_standard_streams(int fd) {
-  UniqueFd owned(fd);
-  if (fd > 2) return owned;
-  UniqueFd moved(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-  if (!moved) throw std::system_error(errno, std::generic_category(), "fcntl(F_DUPFD_CLOEXEC)");
-  return moved;
-}
-
 Pipe make_pipe() {
   std::array<int, 2> fds{};
   if (::pipe2(fds.data(), O_CLOEXEC) != 0) {
     throw std::system_error(errno, std::generic_category(), "pipe2");
   }
-  UniqueFd write(fds[1]);
-  Pipe pipe;
-  pipe.read = above_standard_streams(fds[0]);
-  pipe.write = above_standard_streams(write.release());
-  return pipe;
-}
-
-UniqueFd non_blocking(UniqueFd fd) {
-  // The two ends of a pipe are two file descriptions: the child's end stays blocking.
-  const int flags = ::fcntl(fd.get(), F_GETFL);
-  if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
-    throw std::system_error(errno, std::generic_category(), "fcntl(O_NONBLOCK)");
-  }
-  return fd;
+  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
 std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
@@ -139,9 +100,9 @@ Spawned spawn(const std::vector<std::string>& argv, const std::vector<std::strin
   Pipe out = make_pipe();
   Pipe err = make_pipe();
   Spawned spawned;
-  spawned.in = non_blocking(std::move(in.write));
-  spawned.out = non_blocking(std::move(out.read));
-  spawned.err = non_blocking(std::move(err.read));
+  spawned.in = std::move(in.write);
+  spawned.out = std::move(out.read);
+  spawned.err = std::move(err.read);
 
   const std::vector<char*> argv_pointers = pointers_to(argv);
   const std::vector<char*> env_pointers = pointers_to(environment);
@@ -153,14 +114,16 @@ Spawned spawn(const std::vector<std::string>& argv, const std::vector<std::strin
   plan.parent = ::getpid();
   static const HandlerOomScore oom_score;  // this process's own does not change
   plan.oom_score = &oom_score;
-  {
-    const AllSignalsBlocked blocked;
-    spawned.pid = vfork_and_exec(plan);
-    if (spawned.pid < 0) {
-      plan.error = errno;
-      plan.step = "vfork";
-    }
+  // No handler of the parent may run in the child.
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  spawned.pid = vfork_and_exec(plan);
+  if (spawned.pid < 0) {
+    plan.error = errno;
+    plan.step = "vfork";
   }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (plan.error != 0) {
     throw std::system_error(plan.error, std::generic_category(),
                             "cannot start '" + argv.front() + "': " + plan.step);

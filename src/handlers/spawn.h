@@ -14,12 +14,13 @@ namespace pgforeman {
 /// A started program, leader of its own process group: `pid` is also the group's id.
 struct Spawned {
   pid_t pid = 0;
-  UniqueFd in;   ///< write end of its stdin, non-blocking
-  UniqueFd out;  ///< read end of its stdout, non-blocking
-  UniqueFd err;  ///< read end of its stderr, non-blocking
+  UniqueFd in;   ///< write end of its stdin
+  UniqueFd out;  ///< read end of its stdout
+  UniqueFd err;  ///< read end of its stderr
 };
 
 /// Starts `argv` (argv[0] is a path, not searched for) with exactly `environment` ("KEY=value").
+/// The caller's own descriptors 0 to 2 must be open: main() sees to it.
 ///
 /// The program gets default signal dispositions, an empty signal mask, blocking pipes as its
 /// descriptors 0, 1 and 2 and no other descriptor, and dies (SIGKILL) with the calling process. It
@@ -28,6 +29,7 @@ struct Spawned {
 ///
 /// Throws std::system_error naming the step and the program, also when exec fails; the process that
 /// failed to exec is left to the caller's reaper, as every other child is.
-Spawned spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment);
+[[nodiscard]] Spawned spawn(const std::vector<std::string>& argv,
+                            const std::vector<std::string>& environment);
 
 }  // namespace pgforeman
