@@ -5,7 +5,6 @@
 #include <array>
 #include <cerrno>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
@@ -16,15 +15,11 @@
 #include "base/utc_time.h"
 #include "handlers/answer_watch.h"
 #include "handlers/capture.h"
-#include "handlers/handler.h"
+#include "handlers/handler_process.h"
 #include "handlers/json_line.h"
 #include "handlers/limits.h"
 #include "handlers/one_shot_timer.h"
 #include "handlers/outcome.h"
-#include "handlers/pipe.h"
-#include "handlers/process_group.h"
-#include "handlers/spawn.h"
-#include "handlers/stderr_log.h"
 #include "handlers/text.h"
 
 namespace pgforeman {
@@ -45,54 +40,48 @@ bool is_handler_variable(std::string_view variable) {
                                 kHandlerVariables.end();
 }
 
-Millis passed_since(TimePoint time) {
-  return std::chrono::duration_cast<Millis>(Clock::now() - time);
+/// By the two codes with which mail and service tools say that trying again will not help:
+/// EX_DATAERR of sysexits.h, and 100, permanent failure of qmail and its relatives.
+bool means_dead(const ChildExit& exit) {
+  return exit.signal == 0 && (exit.exit_code == 65 || exit.exit_code == 100);
+}
+
+/// What a process comes to that ended by itself.
+Outcome outcome_of_exit(const ChildExit& exit, std::string result, std::string_view stderr_tail) {
+  if (exit.signal == 0 && exit.exit_code == 0) {
+    Outcome done;
+    done.result = std::move(result);
+    add_exit(done.evidence, exit);
+    return done;
+  }
+  Outcome outcome = ended_outcome(exit.explain(), exit, stderr_tail);
+  if (means_dead(exit)) {
+    outcome.kind = Outcome::Kind::dead;
+    outcome.evidence.cause = Cause::dead;
+  }
+  return outcome;
 }
 
 /// The message that runs, and its process.
-struct Run {
-  Run(asio::io_context& io, Spawned spawned, Handler::Done on_done,
-      const std::function<void(std::string_view)>& on_stderr, StderrBudget& budget)
-      : pid(spawned.pid),
+struct Run : HandlerProcess {
+  Run(asio::io_context& io, Spawned spawned, const HandlerSettings& settings, StderrBudget& budget,
+      Handler::Done on_done)
+      : HandlerProcess(io, std::move(spawned), settings, budget,
+                       [this](std::string_view chunk) {
+                         result.feed(chunk);
+                         last_output.feed(chunk);
+                         answers.feed(chunk);
+                       }),
         done(std::move(on_done)),
-        ender(io),
-        deadline(io),
-        lives(io),
-        log(spawned.pid, budget),
-        in(io, std::move(spawned.in)),
-        out(io, std::move(spawned.out),
-            [this](std::string_view chunk) {
-              result.feed(chunk);
-              last_output.feed(chunk);
-              answers.feed(chunk);
-            }),
-        err(io, std::move(spawned.err), [this, &on_stderr](std::string_view chunk) {
-          tail.feed(chunk);
-          if (on_stderr) on_stderr(chunk);
-          log.feed(chunk);
-        }) {}
+        deadline(io) {}
 
-  void read_last_words() {
-    out.drain();
-    err.drain();
-    log.finish();
-  }
-
-  pid_t pid;
   std::string input;
   Handler::Done done;
-  TimePoint begun = Clock::now();
-  Ending ending = Ending::none;
-  std::string memory_error;
-  GroupEnder ender;
-  OneShotTimer deadline, lives;
+  Ending ending;
+  OneShotTimer deadline;
   HeadCapture result{kResultBytes};
   TailCapture last_output{kStderrTailBytes};
   AnswerWatch answers;
-  TailCapture tail{kStderrTailBytes};
-  StderrLog log;
-  PipeWriter in;
-  PipeReader out, err;
 };
 
 class ExecHandler final : public ProcessHandler {
@@ -121,19 +110,14 @@ class ExecHandler final : public ProcessHandler {
   void stop(StopReason reason, Millis grace) override {
     // One that has ended by itself a moment ago is believed: only its exit is still to be read.
     if (!run_ || has_ended(run_->pid)) return;
-    if (reason == StopReason::lease_lost) {
-      run_->ending = Ending::lease_lost;
-    } else if (run_->ending == Ending::none) {
-      run_->ending = Ending::shutdown;
-    }
+    run_->ending.stop_for(reason);
     run_->deadline.cancel();
     run_->ender.begin(run_->pid, settings_.stop_signal, grace);
   }
 
   void kill_for_memory(std::string error) override {
-    if (!run_ || run_->ending != Ending::none) return;
-    run_->ending = Ending::memory;
-    run_->memory_error = std::move(error);
+    if (!run_ || run_->ending.begun()) return;
+    run_->ending.verdict = {Cause::out_of_memory, std::move(error)};
     run_->deadline.cancel();
     kill_group(run_->pid);
   }
@@ -143,6 +127,7 @@ class ExecHandler final : public ProcessHandler {
     const std::unique_ptr<Run> run = std::move(run_);
     // Whatever it left in its group goes with it; one that holds the pipes is not waited for.
     kill_group(exit.pid);
+    run->out.drain();
     run->read_last_words();
     delivery_.deliver(std::move(run->done), outcome_of(*run, exit));
     return true;
@@ -177,17 +162,21 @@ class ExecHandler final : public ProcessHandler {
   }
 
   Outcome outcome_of(const Run& run, const ChildExit& exit) {
-    if (run.ending == Ending::none) {
+    if (!run.ending.begun()) {
       const std::string problem = start_problem(exit);
       if (!problem.empty()) {
-        longest_failed_ = std::max(longest_failed_, passed_since(run.begun));
+        longest_failed_ = std::max(
+            longest_failed_, std::chrono::duration_cast<Millis>(Clock::now() - run.started_at));
         return not_started(problem, run.tail.text());
       }
     }
     failed_starts_ = 0;
-    std::string tail = run.tail.text();
-    if (run.ending == Ending::memory) return memory_outcome(run.memory_error, exit, tail);
-    Outcome outcome = exec_outcome(exit, run.ending, settings_.timeout, run.result.text(), tail);
+    const std::string tail = run.tail.text();
+    Outcome outcome = outcome_of_exit(exit, run.result.text(), tail);
+    // Of a process that is being ended no exit code is believed: most answer TERM by 0.
+    // proves: P29 stop
+    if (run.ending.begun()) outcome = run.ending.outcome(exit, tail);
+    if (run.ending.killed_for_memory()) return outcome;
     // proves: P77 mode
     if (outcome.kind == Outcome::Kind::done && run.answers.found()) {
       outcome = retry_outcome(Cause::contract,
@@ -218,22 +207,16 @@ class ExecHandler final : public ProcessHandler {
   }
 
   void start(const Message& message, const Done& done) {
-    Spawned spawned = spawn(settings_.argv, environment_for(message));
-    const pid_t pid = spawned.pid;
-    try {
-      run_ = std::make_unique<Run>(io_, std::move(spawned), done, settings_.on_stderr, budget_);
-    } catch (...) {
-      kill_group(pid);  // reaped as a stranger
-      throw;
-    }
+    run_ = std::make_unique<Run>(io_, spawn(settings_.argv, environment_for(message)), settings_,
+                                 budget_, done);
     run_->deadline.start(settings_.timeout, [this] {
-      run_->ending = Ending::timeout;
+      run_->ending.verdict = {Cause::timeout, timed_out(settings_.timeout)};
       run_->ender.begin(run_->pid, settings_.stop_signal, settings_.kill_grace);
     });
     if (settings_.start_news.lives) {
       // One that fails slowly has not started for having run so long.
-      run_->lives.start(std::max(kLivesAfter, 2 * longest_failed_),
-                        [this] { settings_.start_news.lives(); });
+      run_->start_check.start(std::max(kLivesAfter, 2 * longest_failed_),
+                              [this] { settings_.start_news.lives(); });
     }
     run_->input = message.payload;
     join_json_lines(run_->input);  // a line, as shells read one

@@ -13,19 +13,13 @@
 #include <utility>
 
 #include "base/log.h"
-#include "handlers/capture.h"
-#include "handlers/handler.h"
 #include "handlers/json_line.h"
-#include "handlers/jsonl_outcome.h"
 #include "handlers/jsonl_process.h"
 #include "handlers/limits.h"
 #include "handlers/one_shot_timer.h"
 #include "handlers/outcome.h"
-#include "handlers/pipe.h"
-#include "handlers/process_group.h"
 #include "handlers/spawn.h"
 #include "handlers/start_watch.h"
-#include "handlers/stderr_log.h"
 #include "handlers/text.h"
 
 namespace pgforeman {
@@ -72,8 +66,8 @@ class JsonlHandler final : public ProcessHandler {
                  std::move(done));
     process_->tail.clear();
     run_->deadline.start(settings_.timeout, [this] {
-      run_->verdict = {Cause::timeout,
-                       timed_out(settings_.timeout) + starts_.doubt_after_timeout()};
+      run_->ending.verdict = {Cause::timeout,
+                              timed_out(settings_.timeout) + starts_.doubt_after_timeout()};
       process_->ender.begin(process_->pid, settings_.stop_signal, settings_.kill_grace);
     });
     give();
@@ -82,19 +76,14 @@ class JsonlHandler final : public ProcessHandler {
   void stop(StopReason reason, Millis grace) override {
     // One that has ended by itself a moment ago is no shutdown: only its exit is still to be read.
     if (!run_ || (!process_->exited && has_ended(process_->pid))) return;
-    if (reason == StopReason::lease_lost) {
-      run_->ending = Ending::lease_lost;
-    } else if (run_->ending == Ending::none) {
-      run_->ending = Ending::shutdown;
-    }
+    run_->ending.stop_for(reason);
     run_->deadline.cancel();
     process_->ender.begin(process_->pid, settings_.stop_signal, grace);
   }
 
   void kill_for_memory(std::string error) override {
-    if (!run_ || run_->verdict || run_->ending != Ending::none) return;
-    run_->ending = Ending::memory;
-    run_->verdict = {Cause::out_of_memory, std::move(error)};
+    if (!run_ || run_->ending.begun()) return;
+    run_->ending.verdict = {Cause::out_of_memory, std::move(error)};
     run_->deadline.cancel();
     if (!process_->exited) kill_group(process_->pid);
   }
@@ -140,18 +129,10 @@ class JsonlHandler final : public ProcessHandler {
 
   void start_process() {
     try {
-      Spawned spawned = spawn(settings_.argv, settings_.environment);
-      const pid_t pid = spawned.pid;
-      try {
-        process_ = std::make_shared<Process>(
-            io_, std::move(spawned), budget_,
-            JsonlProcess::Heard{[this](std::string_view chunk) { on_output(chunk); },
-                                [this] { on_output_end(); }, [this] { on_input_broken(); },
-                                settings_.on_stderr});
-      } catch (...) {
-        kill_group(pid);  // reaped as a stranger
-        throw;
-      }
+      process_ = std::make_shared<Process>(
+          io_, spawn(settings_.argv, settings_.environment), settings_, budget_,
+          [this](std::string_view chunk) { on_output(chunk); }, [this] { on_output_end(); },
+          [this] { on_input_broken(); });
     } catch (const std::system_error& error) {
       starts_.cannot_spawn(error.what());
       throw;
@@ -161,7 +142,7 @@ class JsonlHandler final : public ProcessHandler {
   }
 
   void watch_start(Process& process) {
-    process.watch.start(StartWatch::kLook, [this, &process] {
+    process.start_check.start(StartWatch::kLook, [this, &process] {
       if (process_.get() != &process || process.answered || process.exited) return;
       starts_.look(process, run_ ? &*run_ : nullptr);
       watch_start(process);
@@ -185,23 +166,18 @@ class JsonlHandler final : public ProcessHandler {
     if (process != process_ || trim_end(line).empty()) return;
     if (!run_ && process->leaves) return;
     if (!run_) return retire_unasked();
-    if (run_->verdict || run_->ending == Ending::lease_lost) return;
+    if (run_->ending.verdict || run_->ending.stop == StopReason::lease_lost) return;
     if (process->in_pipe() < run_->end()) {
       return violation("answered before it had read the whole message");
     }
     auto answer = parse_answer(line, run_->id);
     if (!answer) return violation("printed " + answer.problem);
     starts_.answered(*process);
-    process->leaves = run_->ending != Ending::none && !process->exited;
-    finish(believed(std::move(*answer.value)));
-  }
-
-  Outcome believed(Answer answer) {
-    if (answer.outcome.kind != Outcome::Kind::done) {
-      answer.outcome.evidence.stderr_tail = process_->tail.text();
-    }
-    if (!answer.warning.empty()) starts_.mended(*process_, answer.warning);
-    return std::move(answer.outcome);
+    process->leaves = run_->ending.begun() && !process->exited;
+    auto& [outcome, warning] = *answer.value;
+    if (!warning.empty()) starts_.mended(*process, warning);
+    if (outcome.kind != Outcome::Kind::done) outcome.evidence.stderr_tail = process->tail.text();
+    finish(std::move(outcome));
   }
 
   void on_output_end() {
@@ -216,20 +192,20 @@ class JsonlHandler final : public ProcessHandler {
 
   /// Calls it a violation, unless an exit comes soon and explains it better.
   void blame_after_exit(std::string what) {
-    if (!run_ || run_->verdict) return;
+    if (!run_ || run_->ending.verdict) return;
     run_->wait_for_exit.start(kWaitForExit, [this, what = std::move(what)] { violation(what); });
   }
 
   /// The process broke the contract while a message ran: the message is retried when it is dead.
   void violation(std::string_view what) {
-    if (run_->verdict) return;
-    // What a program prints because it was asked to end breaks no contract.
-    if (run_->ending == Ending::none) {
-      run_->verdict = {Cause::contract, "the handler " + std::string(what)};
-    }
+    if (run_->ending.verdict) return;
     run_->deadline.cancel();
-    if (run_->verdict && process_->read_nothing_from(run_->begin)) {
-      starts_.failed(*process_, run_->verdict->second);
+    // What a program prints because it was asked to end breaks no contract.
+    if (!run_->ending.stop) {
+      run_->ending.verdict = {Cause::contract, "the handler " + std::string(what)};
+      if (process_->read_nothing_from(run_->begin)) {
+        starts_.failed(*process_, run_->ending.verdict->second);
+      }
     }
     if (!process_->exited) kill_group(process_->pid);
   }
@@ -245,28 +221,35 @@ class JsonlHandler final : public ProcessHandler {
     process_.reset();
     if (run_) {
       if (may_start_over(*process) && start_over()) return;
-      Outcome outcome = outcome_of_exit(*run_, *process, exit, starts_.doubt_after_exit());
-      if (run_->ending == Ending::none && !run_->verdict) note_start(*process, outcome.error);
-      return finish(std::move(outcome));
+      if (run_->ending.begun()) {
+        return finish(run_->ending.outcome(exit, process->tail.text()));
+      }
+      return finish(ended_by_itself(*process, exit));
     }
     starts_.ended_idle(*process, exit);
     process->log_end(exit);
   }
 
   /// It ended by itself without an answer to the message that runs.
-  void note_start(Process& process, const std::string& why) {
+  Outcome ended_by_itself(Process& process, const ChildExit& exit) {
+    const std::string tail = process.tail.text(), what = "the handler " + ended(exit);
     if (process.read_nothing_from(run_->begin)) {
-      starts_.failed(process, why);
-    } else {
-      starts_.has_read();
+      // Not one byte of the message was read: no attempt of anything.
+      Outcome outcome = not_started_outcome(what + " before it read the message", tail);
+      starts_.failed(process, outcome.error);
+      return outcome;
     }
+    const bool planned = exit.signal == 0 && exit.exit_code == 0;
+    const std::string doubt = planned ? starts_.doubt_after_exit() : std::string();
+    starts_.has_read();
+    return ended_outcome(what + " " + process.without_answer() + doubt, exit, tail);
   }
 
   /// A handler that ends after an answer (some do after each, or after so many) may just not be
   /// gone yet when the next message is written. One that never answered gets no second try here.
   bool may_start_over(const Process& process) const {
-    return process.answered && run_->ending == Ending::none && !run_->verdict &&
-           process.read_nothing_from(run_->begin) && process.lines.partial().empty();
+    return process.answered && !run_->ending.begun() && process.read_nothing_from(run_->begin) &&
+           process.lines.partial().empty();
   }
 
   bool start_over() {

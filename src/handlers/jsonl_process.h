@@ -4,48 +4,17 @@
 #include <boost/asio/io_context.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 
-#include "base/child_exit.h"
 #include "base/log.h"
-#include "handlers/capture.h"
-#include "handlers/handler.h"
-#include "handlers/limits.h"
+#include "handlers/handler_process.h"
 #include "handlers/one_shot_timer.h"
-#include "handlers/outcome.h"
-#include "handlers/pipe.h"
-#include "handlers/process_group.h"
-#include "handlers/spawn.h"
-#include "handlers/stderr_log.h"
 
 namespace pgforeman {
 
-struct JsonlProcess {
-  struct Heard {
-    std::function<void(std::string_view)> output;
-    std::function<void()> output_end, input_broken;
-    std::function<void(std::string_view)> stderr_chunk;  ///< may be empty
-  };
-
-  JsonlProcess(boost::asio::io_context& io, Spawned spawned, StderrBudget& budget, Heard heard)
-      : pid(spawned.pid),
-        log(spawned.pid, budget),
-        watch(io),
-        ender(io),
-        in(io, std::move(spawned.in), std::move(heard.input_broken)),
-        out(io, std::move(spawned.out), std::move(heard.output), std::move(heard.output_end)),
-        err(io, std::move(spawned.err),
-            [this, on_stderr = std::move(heard.stderr_chunk)](std::string_view chunk) {
-              tail.feed(chunk);
-              if (on_stderr) on_stderr(chunk);
-              log.feed(chunk);
-            }) {}
-  JsonlProcess(const JsonlProcess&) = delete;
-  JsonlProcess& operator=(const JsonlProcess&) = delete;
+struct JsonlProcess : HandlerProcess {
+  using HandlerProcess::HandlerProcess;
 
   /// How much of what it was given is at least in its pipe.
   std::size_t in_pipe() const { return given - in.unwritten(); }
@@ -68,12 +37,6 @@ struct JsonlProcess {
                "the handler ended between messages: " + exit.explain(), {{"handler_pid", pid}});
   }
 
-  void read_last_words() {
-    err.drain();
-    log.finish();
-  }
-
-  pid_t pid;
   bool answered = false;        ///< at least once: it is a handler that works
   bool blamed = false;          ///< counted as a failed start
   bool left_by_itself = false;  ///< ended between messages: its exit is worth a line
@@ -81,14 +44,7 @@ struct JsonlProcess {
   bool leaves = false;          ///< it answered when it was to end
   std::size_t given = 0;        ///< bytes, to its stdin
   LineSplitter lines{kAnswerBytes};
-  TailCapture tail{kStderrTailBytes};  ///< of its stderr since the message began
-  StderrLog log;
-  TimePoint started_at = Clock::now();
   bool lives = false;  ///< it was said that it does
-  OneShotTimer watch;  ///< until its first answer
-  GroupEnder ender;
-  PipeWriter in;
-  PipeReader out, err;
 };
 
 /// The message that runs.
@@ -107,10 +63,7 @@ struct JsonlRun {
   std::string request;
   std::size_t begin = 0;  ///< of the request, in all that the process was ever given
   Handler::Done done;
-  Ending ending = Ending::none;
-  /// What the process did wrong (or that its time is up): it is being killed, and this becomes
-  /// the error when it is gone.
-  std::optional<std::pair<Cause, std::string>> verdict;
+  Ending ending;
   OneShotTimer deadline, wait_for_exit;
   TimePoint begun_at = Clock::now();
 };

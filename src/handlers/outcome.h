@@ -14,15 +14,6 @@
 
 namespace pgforeman {
 
-/// Why a running message's process is being ended, when it is. Later ones win over earlier ones,
-/// but for `shutdown`, which leaves a timeout a timeout.
-enum class Ending { none, shutdown, timeout, memory, lease_lost };
-
-/// What exec makes of its ended process: exit code 0 is done, 65 and 100 are dead. Of a process
-/// that is being ended no exit code is believed: most programs answer TERM by exit code 0.
-Outcome exec_outcome(const ChildExit& exit, Ending ending, Millis timeout, std::string result,
-                     std::string_view stderr_tail);
-
 /// A process's end before it was done with the message: an exit code counts an attempt, a signal a
 /// crash, but for TERM, INT and HUP, which come from outside and count an attempt. `what` says how
 /// it ended; the tail is added.
@@ -32,14 +23,6 @@ Outcome retry_outcome(Cause cause, std::string_view what, std::string_view stder
 Outcome not_started_outcome(std::string_view what, std::string_view stderr_tail);
 /// Handed back; `cause` is none when the message was never run.
 Outcome released_outcome(Cause cause, std::string_view why);
-/// Why a process was being ended: shutdown or lease_lost.
-Outcome released_outcome(Ending ending);
-/// The same with how the process then ended, and its last words.
-Outcome released_outcome(Ending ending, const ChildExit& exit, std::string_view stderr_tail);
-/// Killed because it held too much memory; `what` says how much.
-Outcome memory_outcome(std::string_view what, const ChildExit& exit, std::string_view stderr_tail);
-/// A signal by which processes are asked to end, as systemd or an operator may do.
-bool asks_to_end(int signal);
 /// Adds how the process ended to a run's evidence.
 void add_exit(Evidence& evidence, const ChildExit& exit);
 /// "exited with code 3", "was killed by SIGSEGV".

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "handlers/outcome.h"
 
 namespace pgforeman {
 namespace {
@@ -18,9 +19,8 @@ constexpr const char* kQuestion =
 void unbuffer_python(std::vector<std::string>& environment) {
   constexpr std::string_view kVariable = "PYTHONUNBUFFERED=";
   const bool set =
-      std::any_of(environment.begin(), environment.end(), [&](const std::string& variable) {
-        return variable.compare(0, kVariable.size(), kVariable) == 0;
-      });
+      std::any_of(environment.begin(), environment.end(),
+                  [&](const std::string& variable) { return variable.starts_with(kVariable); });
   if (!set) environment.push_back(std::string(kVariable) + "1");
 }
 
