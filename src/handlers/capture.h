@@ -70,12 +70,7 @@ class LineSplitter {
       if (!add(chunk.substr(0, newline))) return false;
       chunk.remove_prefix(newline + 1);
       // Taken out first: the callback may ask for the partial line.
-      std::string line;
-      if (long_) {
-        line = long_->text();
-      } else {
-        line.swap(partial_);
-      }
+      const std::string line = long_ ? long_->text() : std::move(partial_);
       clear();
       on_line(std::string_view(line));
     }

@@ -1,6 +1,6 @@
 #include "handlers/lenient_json.h"
 
-#include <cctype>
+#include <charconv>
 #include <cstddef>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -21,10 +21,8 @@ bool is_control(char c) {
 std::optional<unsigned> code_unit(std::string_view text) {
   if (text.size() < 6 || text[0] != '\\' || text[1] != 'u') return std::nullopt;
   unsigned unit = 0;
-  for (const char c : text.substr(2, 4)) {
-    if (std::isxdigit(static_cast<unsigned char>(c)) == 0) return std::nullopt;
-    unit = unit * 16 + static_cast<unsigned>(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-  }
+  const char* const end = text.data() + 6;
+  if (std::from_chars(text.data() + 2, end, unit, 16).ptr != end) return std::nullopt;
   return unit;
 }
 

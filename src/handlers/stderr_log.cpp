@@ -49,35 +49,27 @@ void StderrBudget::process_ended() {
 void StderrLog::feed(std::string_view chunk) {
   while (!chunk.empty()) {
     const std::size_t newline = chunk.find('\n');
-    if (!skipping_) {
-      // Four bytes more than are shown: the cut is made after cleaning, at a character's end.
-      const std::size_t room = kLineBytes + 4 - std::min(partial_.size(), kLineBytes + 4);
-      partial_ += chunk.substr(0, std::min(newline, room));
-    }
-    if (newline == std::string_view::npos) {
-      if (!skipping_ && partial_.size() > kLineBytes) {
-        log_line(partial_);
-        partial_.clear();
-        skipping_ = true;
-      }
-      return;
-    }
-    if (!skipping_) log_line(partial_);
-    partial_.clear();
-    skipping_ = false;
+    const bool ends = newline != std::string_view::npos;
+    // Four bytes more than are shown: the cut is made after cleaning, at a character's end.
+    line_ += chunk.substr(0, std::min(newline, kLineBytes + 4 - line_.size()));
+    if (!logged_ && (ends || line_.size() > kLineBytes)) log_line();
+    if (!ends) return;
+    line_.clear();
+    logged_ = false;
     chunk.remove_prefix(newline + 1);
   }
 }
 
 void StderrLog::finish() {
-  if (!partial_.empty()) log_line(partial_);
-  partial_.clear();
+  if (!line_.empty() && !logged_) log_line();
+  line_.clear();
   budget_.process_ended();
 }
 
-void StderrLog::log_line(std::string_view line) {
+void StderrLog::log_line() {
+  logged_ = true;
   if (!budget_.allow()) return;
-  const std::string clean = clean_text(line);
+  const std::string clean = clean_text(line_);
   const std::string_view text = trim_end(first_bytes(clean, kLineBytes));
   if (text.empty()) return;
   log::info(text, {{"from", "handler"}, {"handler_pid", pid_}});

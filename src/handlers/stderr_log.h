@@ -9,7 +9,6 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "handlers/capture.h"
 
 namespace pgforeman {
 
@@ -55,11 +54,11 @@ class StderrLog {
   void finish();
 
  private:
-  void log_line(std::string_view line);
+  void log_line();
 
   pid_t pid_;
-  std::string partial_;
-  bool skipping_ = false;  ///< inside a line whose beginning was logged already
+  std::string line_;     ///< its beginning
+  bool logged_ = false;  ///< before its end, as it is long
   StderrBudget& budget_;
 };
 

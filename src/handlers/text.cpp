@@ -1,7 +1,8 @@
 #include "handlers/text.h"
+
 #include <algorithm>
-#include <cstdint>
-#include <cstdlib>
+#include <array>
+#include <charconv>
 
 #include "base/utf8.h"
 
@@ -68,15 +69,10 @@ std::string excerpt(std::string_view raw) {
 }
 
 std::string decimal_seconds(Millis duration) {
-  const std::int64_t ms = duration.count();
-  std::string text = ms < 0 ? "-" : "";
-  text += std::to_string(std::abs(ms / 1000));
-  if (const std::int64_t rest = std::abs(ms % 1000); rest != 0) {
-    std::string digits = std::to_string(1000 + rest).substr(1);
-    while (digits.back() == '0') digits.pop_back();
-    text += "." + digits;
-  }
-  return text;
+  std::array<char, 32> text{};
+  const double seconds = static_cast<double>(duration.count()) / 1000.0;
+  const auto end = std::to_chars(text.begin(), text.end(), seconds, std::chars_format::fixed);
+  return {text.begin(), end.ptr};
 }
 
 }  // namespace pgforeman
