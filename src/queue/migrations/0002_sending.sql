@@ -1,17 +1,14 @@
 -- For producers, in their own transactions.
 --
--- send and send_batch run as their owner (SECURITY DEFINER): a producer needs the right to execute
--- them and none on the tables, so that it can fill the database and do nothing else. The work is in
--- the json versions, one function with one SET each; the other versions only convert. An untyped
--- literal or parameter is taken as text.
+-- send and send_batch run as their owner: a producer has no right on the tables, and can do nothing
+-- but send. The json versions do the work; the others convert. An untyped literal is taken as text.
 
--- The largest payload and headers that are taken: what is stored must fit into one row that a claim
--- returns, as text, in every client encoding (PostgreSQL's limit is 1 GB).
+-- What is stored must fit into one row that a claim returns, in every client encoding (limit: 1 GB).
 create function pgforeman.max_payload_bytes() returns int language sql immutable return 268435456;
 create function pgforeman.max_headers_bytes() returns int language sql immutable return 1048576;
 
--- Raises an error (22P05) for what a claim could not return, as its text is UTF-8: some encodings have
--- bytes without a character. (SQL_ASCII converts nothing, and so finds nothing here.)
+-- Raises an error (22P05) for what a claim could not return in UTF-8: some encodings have bytes
+-- without a character. (SQL_ASCII converts nothing.)
 create function pgforeman.check_encoding(text text)
 returns void
 language plpgsql stable
@@ -75,9 +72,9 @@ begin
 end
 $$;
 
--- Tells the fleets of a queue, when this transaction commits, that there is work 'now' or 'later'.
--- Notifications cost every committer a turn at one lock of the whole server: without a listener
--- none is sent. Listeners share an advisory lock; a sender that can have it alone is alone.
+-- Tells the fleets of a queue, at commit, that there is work 'now' or 'later'. Notifying costs each
+-- committer a turn at one lock of the server, so none is sent without a listener: listeners share an
+-- advisory lock, and a sender that can have it alone is alone.
 create function pgforeman.announce(queue text, word text)
 returns void
 language plpgsql volatile
@@ -111,13 +108,10 @@ $$;
 
 create function pgforeman.leave_listeners(queue text)
 returns void
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  perform pg_advisory_unlock_shared(1885824614, hashtext(leave_listeners.queue));
-end
-$$;
+language sql volatile
+begin atomic
+  select pg_advisory_unlock_shared(1885824614, hashtext(leave_listeners.queue));
+end;
 
 -- Enqueues one message in the caller's own transaction; returns its id.
 create function pgforeman.send(

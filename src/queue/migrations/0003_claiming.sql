@@ -6,8 +6,7 @@
 -- a transaction pooler too.
 
 -- Where to begin in a lane: after the mark of its priority if it is a fresh one (marks[1] is the most
--- urgent's), at its beginning otherwise. Without a SET, so that it becomes a part of the caller's
--- plan.
+-- urgent's), else at its beginning. Without a SET, so that it becomes a part of the caller's plan.
 create function pgforeman.mark_of(lane int, marks bigint[])
 returns bigint
 language sql immutable
@@ -25,9 +24,9 @@ return case when last_lane.lane < 1 and last_lane.marks[1] > 0 then 0
             when last_lane.lane < 7 and last_lane.marks[4] > 0 then 6
             else 7 end;
 
--- Ends the leases of messages that are done and were claimed together: deletes their rows. Returns
--- whether all were still held under `token`; if not the caller has to roll back. No RETURNING: it would
--- double the cost of a delete. A part of claim, whose SETs it has.
+-- Deletes messages that are done and were claimed together. Returns whether all were still held under
+-- `token`; if not the caller has to roll back. No RETURNING: it would double the cost of a delete. A
+-- part of claim, whose SETs it has.
 create function pgforeman.end_done(ids bigint[], token bigint)
 returns boolean
 language plpgsql volatile
@@ -61,10 +60,9 @@ end
 $$;
 
 -- Locks up to `most` claimable messages and returns where they are, the most urgent first.
--- `marks`: of each priority, up to which id fresh messages need not be looked for; what becomes
--- claimable there is found in the redelivered lane (see pgforeman.sweep). Each lane is looked into
--- for itself, in such a form that no other index than message_ready can serve it, and only when the
--- more urgent ones did not give enough. A part of claim, whose SETs it has.
+-- `marks`: of each priority, up to which id fresh messages need not be looked for (see sweep). Looks
+-- into a lane only when the more urgent ones did not give enough, and in such a form that no other
+-- index than message_ready can serve it. A part of claim, whose SETs it has.
 create function pgforeman.lock_claimable(
   queue text, most int, moment timestamptz, marks bigint[])
 returns tid[]
@@ -106,12 +104,10 @@ end
 $$;
 
 -- Takes up to `max_messages` claimable messages for `lease` under `token`, the most urgent ones, in
--- no order. Before, ends the leases of `done`, messages of an earlier claim that are done: a busy
--- consumer needs one round trip and one commit for both. When any of them was no longer held
--- under `done_token` it fails with SQLSTATE PF001 and has done nothing: settle says which. (Not with
--- one that drivers try again by themselves.)
--- `fruitless` counts earlier claims under which it may have run, but came to no end: hosts lost,
--- fleets stopped.
+-- no order. Before, ends the leases of `done`, messages of an earlier claim that are done: one round
+-- trip and one commit for both. When one of them was no longer held under `done_token` it fails with
+-- SQLSTATE PF001 (drivers do not retry that by themselves) and has done nothing: settle says which.
+-- `fruitless` counts earlier claims under which it may have run to no end: hosts lost, fleets stopped.
 -- Rows are addressed by ctid: the lock was just taken on that very row version.
 create function pgforeman.claim(
   queue text, max_messages int, token bigint, lease interval, marks bigint[] default '{}',

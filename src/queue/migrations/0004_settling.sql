@@ -4,7 +4,6 @@
 create function pgforeman.retry_delay(failures int, backoff interval, backoff_max interval)
 returns interval
 language sql volatile
-set search_path = pg_catalog, pg_temp
 return make_interval(secs =>
   least(extract(epoch from backoff_max)::double precision,
         -- proves: P23
@@ -15,7 +14,6 @@ return make_interval(secs =>
 create function pgforeman.with_run(history jsonb, run jsonb, fence bigint)
 returns jsonb
 language sql immutable
-set search_path = pg_catalog, pg_temp
 return case when run is null then history
             else case when jsonb_array_length(history) >= 20 then history - 0 else history end
                  || jsonb_build_array(run || jsonb_build_object('fence', fence)) end;
@@ -29,8 +27,8 @@ return case when run is null then history
 --   worn_out  dead at once, without a run: it was claimed too often without a result
 --   released  as before, claimable at once or after its delay
 -- A run's evidence (a JSON object, or null) joins the message's history.
--- A lock of another transaction on a row ends the call with lock_timeout, unless `skip_locked`: then the
--- message stays as it is ('locked'). Not by default, as it locks each row before it is changed.
+-- A row that another transaction has locked ends the call with lock_timeout, unless `skip_locked`: then
+-- it stays as it is ('locked'). Not by default, as it locks each row before it is changed.
 create function pgforeman.settle(
   ids bigint[], tokens bigint[], outcomes text[], delays interval[], errors text[],
   evidence jsonb[], max_attempts int, max_crashes int, backoff interval, backoff_max interval,

@@ -96,9 +96,8 @@ begin
 end
 $$;
 
--- One statement a tick: makes due messages claimable, says when the next will be due, and counts
--- unless told not to (the counts are null then). What was due comes into the redelivered lane: fresh
--- messages with higher ids have been claimed meanwhile, and claims do not look behind those.
+-- Makes due messages claimable, says when the next will be due, and counts unless told not to (the
+-- counts are null then). What was due goes into the redelivered lane, as claims have passed its id.
 create function pgforeman.tick(
   queue text, with_counts boolean default true, max_promoted int default 10000,
   passed bigint[] default '{}')
@@ -129,14 +128,7 @@ begin
   -- Of several fleets one gets the rows, and only it knows. (A fleet that listens alone notifies none.)
   if promoted > 0 then perform pgforeman.announce(tick.queue, 'now'); end if;
 
-  select greatest(0, ceil(1000 * extract(
-           epoch from least(s.due_at, moment + interval '100 years') - moment)))::bigint
-  into next_due_ms
-  from pgforeman.message s
-  where s.queue = tick.queue and s.state = 1
-  order by s.queue, s.due_at
-  limit 1;
-
+  next_due_ms := (select l.next_due_ms from pgforeman.look(tick.queue, most => 0) l);
   if tick.with_counts then
     select c.ready, c.scheduled, c.running, c.dead, c.oldest_seconds, c.capped
     into ready, scheduled, running, dead, oldest_seconds, capped
@@ -148,9 +140,8 @@ end
 $$;
 
 -- Looks through the fresh lanes behind the marks of claims: of each priority the ids above `after` up
--- to `upto`. What is claimable there (committed late, its lease ran out, its claim was rolled back)
--- goes into the redelivered lane, where claims look first; as it is, so that its holder may
--- still settle it. At most `max_moved` of a priority.
+-- to `upto`. Moves what is claimable there (committed late, its lease ran out) into the redelivered
+-- lane, at most `max_moved` of a priority. Changes nothing else: its holder may still settle it.
 --   moved, claimable  what went there, and what was to (more than were moved, or locked)
 --   leased            those under a lease
 --   lowest            of each priority: the lowest id that was found alive
@@ -239,14 +230,12 @@ begin
 end
 $$;
 
--- In how many milliseconds it is time to VACUUM the queue's table, so that it is done every so many,
--- by autovacuum or a fleet; 0: now; null: never, as this role may not. Asked after many
--- settled messages: autovacuum, which looks once a minute, lets the table of a busy queue grow to many
--- times its size. (A time in the future was noted before the clock was set back.)
+-- In how many milliseconds to VACUUM the queue's table, so that autovacuum or a fleet does so every
+-- so many; 0: now; null: never, as this role may not. Autovacuum alone, which looks once a minute, lets
+-- a busy table grow to many times its size. (A time in the future is from before a clock was set back.)
 create function pgforeman.vacuum_due_ms(every_ms bigint)
 returns bigint
 language sql volatile
-set search_path = pg_catalog, pg_temp
 return (
   select case when (select pg_has_role(d.datdba, 'USAGE') from pg_database d
                     where d.datname = current_database())
@@ -259,12 +248,10 @@ return (
                         where t <= clock_timestamp())))), 0) end
   from pg_class c where c.oid = 'pgforeman.message'::regclass);
 
--- Hands back whatever is held under a token: for a claim whose answer was lost. `marks` are those
--- that the claim was given: from there on it is looked for among the first 20,000 of each lane, as
--- tokens are in no index. What is not found comes back when its lease ends.
--- With `error` the claimer died of what may be the message's doing: one that was claimed more than
--- ten times oftener than it ran counts a crash, so that it cannot cycle for ever. From the second
--- time on it waits for a second: a pause for what kills the process that claims it.
+-- Hands back what is held under a token: for a claim whose answer was lost. Tokens are in no index, so
+-- it looks from the claim's `marks` on among the first 20,000 of each lane; the rest waits for its lease.
+-- With `error` the claimer died of what may be the message's doing: a message waits for a second from
+-- the second such claim on, and counts a crash when claimed more than ten times oftener than it ran.
 create function pgforeman.release_token(
   queue text, token bigint, error text default null, evidence jsonb default null,
   max_crashes int default null, backoff interval default null, backoff_max interval default null,
@@ -274,7 +261,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
-set lock_timeout = '200ms'  -- a lock on one row is no reason to let all others wait
+set lock_timeout = '200ms'  -- see end_done
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -283,13 +270,12 @@ declare
   most     constant int := 20000;
   held     bigint[];
   waiting  boolean[];
-  suspects bigint[] := '{}';
-  size     int[];
+  suspects bigint[];
   released bigint;
 begin
   if release_token.token = 0 then return 0; end if;
   select array_agg(w.id), array_agg(release_token.error is not null and w.fruitless > 1),
-         coalesce(array_agg(w.id) filter (where w.fruitless > 10), '{}')
+         array_agg(w.id) filter (where w.fruitless > 10 and release_token.error is not null)
   into held, waiting, suspects
   from generate_series(0, 7) l (lane)
   cross join lateral (
@@ -304,16 +290,11 @@ begin
     if row_security_active('pgforeman.message') then perform pgforeman.refuse_row_security(); end if;
     return 0;
   end if;
-  if release_token.error is null then
-    suspects := '{}';
-  elsif cardinality(suspects) > 0 then
-    size := array[cardinality(suspects)];
-    perform pgforeman.settle(
-      suspects, array_fill(release_token.token, size), array_fill('crash'::text, size),
-      array_fill(null::interval, size), array_fill(release_token.error, size),
-      array_fill(release_token.evidence, size), 0, release_token.max_crashes,
-      release_token.backoff, release_token.backoff_max);
-  end if;
+  perform pgforeman.settle(
+    suspects, array_agg(release_token.token), array_agg('crash'::text),
+    array_agg(null::interval), array_agg(release_token.error), array_agg(release_token.evidence),
+    0, release_token.max_crashes, release_token.backoff, release_token.backoff_max)
+  from unnest(suspects) having count(*) > 0;
   update pgforeman.message m
   set token = 0, visible_at = '-infinity', lane = m.lane / 2 * 2, state = w.waits::int,
       due_at = case when w.waits then clock_timestamp() + interval '1 second' else m.due_at end,
@@ -322,6 +303,6 @@ begin
   where m.id = any (held) and m.id = w.id and m.token = release_token.token;
   get diagnostics released = row_count;
   if released > 0 then perform pgforeman.announce(release_token.queue, 'now'); end if;
-  return released + cardinality(suspects);
+  return released + coalesce(cardinality(suspects), 0);
 end
 $$;

@@ -1,8 +1,7 @@
 -- For operators: list, retry and purge dead letters.
 
--- Whether a call is about this dead letter: of one queue or of all; of some ids, of a reason, with a
--- text in its error, or any (null). Without a SET of its own, so that it becomes a part of the
--- caller's plan.
+-- Whether a call is about this dead letter: by queue, ids, reason and a part of its error, where null
+-- is any. Without a SET, so that it becomes a part of the caller's plan.
 create function pgforeman.dead_is_meant(
   d pgforeman.dead_message, queue text, ids bigint[], reason text, error_part text)
 returns boolean
@@ -17,46 +16,34 @@ create function pgforeman.dead_list(
   queue text default null, ids bigint[] default null, reason text default null,
   error_part text default null, max_rows int default 50)
 returns setof pgforeman.dead_message
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_column
-begin
-  return query
-    select d.* from pgforeman.dead_message d
-    where pgforeman.dead_is_meant(
-      d, dead_list.queue, dead_list.ids, dead_list.reason, dead_list.error_part)
-    order by d.died_at desc, d.id desc
-    limit dead_list.max_rows;
-end
-$$;
+language sql stable
+begin atomic
+  select d.* from pgforeman.dead_message d
+  where pgforeman.dead_is_meant(
+    d, dead_list.queue, dead_list.ids, dead_list.reason, dead_list.error_part)
+  order by d.died_at desc, d.id desc
+  limit dead_list.max_rows;
+end;
 
--- Locks the dead letters that a call is about, and returns where they are, oldest first; see
--- dead_is_meant. Only those that died before `died_before`, so that a loop over all does not meet
--- those that die again meanwhile. (Not their ids: two of them may have the same.)
+-- Locks the dead letters that a call is about, and returns where they are (two may have one id),
+-- oldest first. Only those that died before `died_before`: a loop over all ends, though some die anew.
 create function pgforeman.dead_select(
   queue text, ids bigint[], reason text, error_part text, died_before timestamptz, max_rows int)
 returns setof tid
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_column
-begin
-  return query
-    select d.ctid from pgforeman.dead_message d
-    where pgforeman.dead_is_meant(
-      d, dead_select.queue, dead_select.ids, dead_select.reason, dead_select.error_part)
-      and d.died_at < dead_select.died_before
-    order by d.died_at, d.id
-    limit dead_select.max_rows
-    for update skip locked;
-end
-$$;
+language sql volatile
+begin atomic
+  select d.ctid from pgforeman.dead_message d
+  where pgforeman.dead_is_meant(
+    d, dead_select.queue, dead_select.ids, dead_select.reason, dead_select.error_part)
+    and d.died_at < dead_select.died_before
+  order by d.died_at, d.id
+  limit dead_select.max_rows
+  for update skip locked;
+end;
 
 -- Back into the queue as new ones, but for id, fence and history; see dead_select. Into the
--- redelivered lane: claims have long passed their ids in the fresh one. One whose id is that of
--- another message by now (the database was restored, say) gets a new one. Returns the ids they had,
--- and those they have.
+-- redelivered lane, as claims have passed their ids. One whose id another message has by now (after a
+-- restore, say) gets a new one. Returns the ids they had, and those they have.
 create function pgforeman.dead_retry(
   queue text default null, ids bigint[] default null, reason text default null,
   error_part text default null, died_before timestamptz default 'infinity',
@@ -113,31 +100,20 @@ create function pgforeman.dead_purge(
   error_part text default null, died_before timestamptz default 'infinity',
   max_rows int default 1000)
 returns setof bigint
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_column
-begin
-  return query
-    delete from pgforeman.dead_message d
-    where d.ctid = any (array(
-      select pgforeman.dead_select(
-        dead_purge.queue, dead_purge.ids, dead_purge.reason, dead_purge.error_part,
-        dead_purge.died_before, dead_purge.max_rows)))
-    returning d.id;
-end
-$$;
+language sql volatile
+begin atomic
+  delete from pgforeman.dead_message d
+  where d.ctid = any (array(
+    select pgforeman.dead_select(
+      dead_purge.queue, dead_purge.ids, dead_purge.reason, dead_purge.error_part,
+      dead_purge.died_before, dead_purge.max_rows)))
+  returning d.id;
+end;
 
 create function pgforeman.dead_count(
   queue text default null, reason text default null, error_part text default null)
 returns bigint
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_column
-begin
-  return (select count(*) from pgforeman.dead_message d
-          where pgforeman.dead_is_meant(
-            d, dead_count.queue, null, dead_count.reason, dead_count.error_part));
-end
-$$;
+language sql stable
+return (select count(*) from pgforeman.dead_message d
+        where pgforeman.dead_is_meant(
+          d, dead_count.queue, null, dead_count.reason, dead_count.error_part));

@@ -9,10 +9,9 @@ language sql volatile security definer
 set search_path = pg_catalog, pg_temp
 return (select last_value - (not is_called)::int from pgforeman.message_id_seq);
 
--- Which server and which table this is. A restored dump has another table, a restored base backup or
--- a standby that took over another timeline, a copy on a new server another system identifier. (Some
--- platforms let no role ask for the latter two.) With its owner's rights, so that every role gets the
--- same answer.
+-- Which table, server and timeline this is: one of them changes with a restored dump, a copy on a
+-- new server, a restored base backup, a standby that took over. (Some platforms let no role ask for
+-- the latter two.) With its owner's rights, so that every role gets the same answer.
 create function pgforeman.current_home()
 returns text
 language plpgsql stable security definer
@@ -47,19 +46,15 @@ set search_path = pg_catalog, pg_temp
 return not pg_is_in_recovery()
        and exists (select from pgforeman.home h where h.identity <> pgforeman.current_home());
 
--- Whether there are messages or dead letters with ids that the sequence will give out again, as after
--- a switch to a logical replica, or a restore that left the sequence out. Looks only above the
--- sequence, where in order nothing stands: the cost does not grow with the queue. The statement's
--- snapshot is older than the sequence that it reads, so that a send meanwhile is not taken for one.
--- Ids from 2^62 on are not looked at, because the sequence must not be moved to its end.
+-- Whether messages or dead letters have ids that the sequence will give out again, as after a restore
+-- that left the sequence out. Looks only above the sequence, where there should be none, so that the
+-- cost does not grow with the queue. A send meanwhile is not taken for one: the snapshot is older than
+-- the sequence that is read. Ids from 2^62 on do not count, as the sequence must not be moved to its
+-- end. A part of tick and advance_ids, whose SETs it has.
 create function pgforeman.ids_are_behind()
 returns boolean
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set jit = off
-set plan_cache_mode = force_generic_plan
 as $$
 begin
   return (select exists (select from pgforeman.message m
@@ -72,11 +67,11 @@ end
 $$;
 
 -- Sets the sequence of ids forward where it is behind, and returns from and to which id, and whether
--- the database has moved; no row where it is not, or where another session does so just now. Never
--- back: one session at a time may do it, and it goes a million ids further than needed, far more than
--- senders can be given between the look and the step. Where the database has moved it goes a hundred
--- billion further: at 20,000 messages a second the ids of two months. (Ids that a double holds exactly
--- suffice for 90,000 such steps.) With its owner's rights, as it writes the sequence.
+-- the database has moved; no row where it is not behind, or another session is at it. Never back: it
+-- goes a million ids further than needed, more than senders are given between the look and the step.
+-- Where the database has moved, a hundred billion: the ids of two months at 20,000 messages a second.
+-- (A double holds enough ids for 90,000 such steps.) With its owner's rights, as it writes the
+-- sequence.
 create function pgforeman.advance_ids()
 returns table (was bigint, now_at bigint, moved boolean)
 language plpgsql volatile security definer

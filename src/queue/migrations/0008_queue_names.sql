@@ -1,6 +1,5 @@
--- The queues that have messages or dead letters, in the order of their names, with how many of each:
--- at most 1,000 are counted. Steps from name to name in the indexes, so that it does not read what
--- is in the queues.
+-- The queues that have messages or dead letters, by name, with how many of each (at most 1,000 are
+-- counted). Steps from name to name in the indexes: its cost does not grow with the queues.
 create function pgforeman.queues(max_queues int default 20)
 returns table (queue text, messages bigint, dead bigint)
 language plpgsql stable
