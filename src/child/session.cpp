@@ -48,16 +48,12 @@ bool Session::try_connect() {
     return false;
   }
   log::debug("database session opened");
-  report_reached();
+  if (context_.scoreboard->fleet().reached.exchange(1) == 0) {  // once a fleet
+    const ReachedDatabase at = connection_->reached();
+    log::info("database reached",
+              {{"host", at.host}, {"port", at.port}, {"database", at.database}, {"user", at.user}});
+  }
   return true;
-}
-
-/// Once a fleet, at its first session.
-void Session::report_reached() {
-  if (context_.scoreboard->fleet().reached.exchange(1) != 0) return;
-  const ReachedDatabase at = connection_->reached();
-  log::info("database reached",
-            {{"host", at.host}, {"port", at.port}, {"database", at.database}, {"user", at.user}});
 }
 
 void Session::worked() {

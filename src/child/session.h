@@ -40,7 +40,6 @@ class Session {
   void set_broken();
   void wait_before_retry();
   void report(const std::string& reason);
-  void report_reached();
   void close();
 
   const ChildContext& context_;

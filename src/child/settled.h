@@ -1,7 +1,10 @@
 #pragma once
-// What a settle came to, as a counter and as a word. For consumer and maintenance.
+// What a settle came to, as consumer and maintenance count it. Fork: after.
 
-#include <string_view>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
 
 #include "options/options.h"
 #include "queue/queue.h"
@@ -9,28 +12,13 @@
 
 namespace pgforeman {
 
+/// What is settled later counts then.
 inline void count_settled(Slot& slot, Settled settled) {
-  switch (settled) {
-    case Settled::done:
-      slot.done.fetch_add(1);
-      break;
-    case Settled::retried:
-      slot.retry.fetch_add(1);
-      break;
-    case Settled::dead:
-      slot.dead.fetch_add(1);
-      break;
-    case Settled::released:
-      slot.released.fetch_add(1);
-      break;
-    case Settled::lost_lease:
-      slot.lost_lease.fetch_add(1);
-      break;
-    case Settled::locked:
-    case Settled::failed:
-    case Settled::refused:
-      break;
-  }
+  // In the order of Settled.
+  constexpr std::atomic<std::uint64_t> Slot::*kCounters[] = {&Slot::done, &Slot::retry, &Slot::dead,
+                                                             &Slot::released, &Slot::lost_lease};
+  const auto i = static_cast<std::size_t>(settled);
+  if (i < std::size(kCounters)) (slot.*kCounters[i]).fetch_add(1);
 }
 
 inline void count_cause(FleetBoard& board, Cause cause) {
@@ -45,41 +33,10 @@ inline RetryRule retry_rule(const Options& options) {
 
 /// What a settle of this kind comes to when it was done before and only its answer was lost.
 constexpr Settled as_told_before(Outcome::Kind kind) {
-  switch (kind) {
-    case Outcome::Kind::done:
-      return Settled::done;
-    case Outcome::Kind::retry:
-    case Outcome::Kind::crash:
-      return Settled::retried;
-    case Outcome::Kind::dead:
-    case Outcome::Kind::worn_out:
-      return Settled::dead;
-    case Outcome::Kind::released:
-      return Settled::released;
-  }
-  return Settled::lost_lease;
-}
-
-constexpr std::string_view to_string(Settled settled) {
-  switch (settled) {
-    case Settled::done:
-      return "done";
-    case Settled::retried:
-      return "retried";
-    case Settled::dead:
-      return "dead";
-    case Settled::released:
-      return "released";
-    case Settled::lost_lease:
-      return "lost_lease";
-    case Settled::locked:
-      return "locked";
-    case Settled::failed:
-      return "failed";
-    case Settled::refused:
-      return "refused";
-  }
-  return "unknown";
+  // In the order of Outcome::Kind.
+  constexpr Settled kSettled[] = {Settled::done, Settled::retried, Settled::retried,
+                                  Settled::dead, Settled::dead,    Settled::released};
+  return kSettled[static_cast<std::size_t>(kind)];
 }
 
 }  // namespace pgforeman

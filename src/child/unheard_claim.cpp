@@ -7,8 +7,7 @@ namespace pgforeman {
 std::int64_t release_unheard_claim(Queue& queue, const UnheardClaim& claim,
                                    const std::optional<Outcome>& crash, const RetryRule& rule) {
   try {
-    return crash ? queue.blame_token(claim.token, rule, *crash, claim.marks)
-                 : queue.release_token(claim.token, claim.marks);
+    return queue.release_token(claim.token, claim.marks, crash, rule);
   } catch (const DatabaseError& error) {
     if (!error.may_work_later() && error.kind() != DatabaseError::Kind::rejected) throw;
     log::warn("claim without an answer not released, its messages wait for VISIBILITY_TIMEOUT",

@@ -45,9 +45,8 @@ Claimed Claimer::claim() {
   tools_.loop.slot().slot().batch.store(static_cast<std::uint32_t>(wanted));
   std::vector<Message> messages;
   try {
-    messages =
-        tools_.session.queue().settle_and_claim(done_ids, done_token, wanted, open_->token,
-                                                tools_.options.visibility_timeout, open_->marks);
+    messages = tools_.session.queue().claim(wanted, open_->token, tools_.options.visibility_timeout,
+                                            open_->marks, done_ids, done_token);
   } catch (const DatabaseError& error) {
     if (beginning.has_turn) tools_.queue().cursors.end_turn();
     if (settles_first(done, error)) return {};

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "queue/id_sequence.h"
 #include "queue/queue_names.h"
 #include "scoreboard/said.h"
 
@@ -62,7 +61,7 @@ void Upkeep::run_once() {
 /// A send fails if its id is that of another message, so this is not put off.
 void Upkeep::advance_ids() {
   try {
-    if (const auto advanced = pgforeman::advance_ids(tools_.session.connection())) {
+    if (const auto advanced = tools_.session.queue().advance_ids()) {
       log::warn("message ids were about to come again, the sequence is set forward",
                 {{"from", advanced->from},
                  {"to", advanced->to},

@@ -1,7 +1,7 @@
 #pragma once
 // A duty of every 1.2 s: makes due messages claimable, counts the queue into the scoreboard, and
 // is the fleet's probe of the database. One statement; one more when message ids would come again
-// (queue/id_sequence.h), and at the start for a queue that has nothing. Fork: after.
+// (Queue::advance_ids), and at the start for a queue that has nothing. Fork: after.
 
 #include "maintenance/sweeper.h"
 #include "maintenance/tools.h"

@@ -1,16 +1,13 @@
 #include "queue/queue.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <limits>
-#include <map>
 #include <pqxx/result>
+#include <thread>
 #include <tuple>
 
 #include "queue/history.h"
 #include "queue/migrate.h"
-#include "queue/schema_look.h"
 #include "queue/schema_owner.h"
 #include "queue/session.h"
 #include "queue/sql_text.h"
@@ -27,36 +24,14 @@ constexpr const char* kChannel = "pgforeman";
 /// How often the rows that a renewal found locked are tried again, waiting 1, 2, 4 ... ms between.
 constexpr int kRenewRounds = 5;
 
-void pause(Millis time) {
-  struct timespec left {};
-  left.tv_nsec = time.count() * 1'000'000;
-  ::nanosleep(&left, nullptr);
-}
-
-const char* outcome_name(Outcome::Kind kind) {
-  switch (kind) {
-    case Outcome::Kind::done:
-      return "done";
-    case Outcome::Kind::retry:
-      return "retry";
-    case Outcome::Kind::crash:
-      return "crash";
-    case Outcome::Kind::dead:
-      return "dead";
-    case Outcome::Kind::worn_out:
-      return "worn_out";
-    case Outcome::Kind::released:
-      return "released";
-  }
-  return "released";
-}
+/// In the order of Outcome::Kind.
+constexpr const char* kOutcomes[] = {"done", "retry", "crash", "dead", "worn_out", "released"};
 
 Settled settled_of(std::string_view name) {
-  if (name == "done") return Settled::done;
-  if (name == "retried") return Settled::retried;
-  if (name == "dead") return Settled::dead;
-  if (name == "released") return Settled::released;
-  if (name == "locked") return Settled::locked;
+  for (const Settled each :
+       {Settled::done, Settled::retried, Settled::dead, Settled::released, Settled::locked}) {
+    if (name == to_string(each)) return each;
+  }
   return Settled::lost_lease;
 }
 
@@ -67,17 +42,29 @@ std::string ascii(std::string text) {
   return text;
 }
 
-void split(std::span<const Lease> leases, Ids& ids, Ids& tokens) {
-  for (const Lease& lease : leases) {
-    ids.push_back(lease.id);
-    tokens.push_back(lease.token);
-  }
-}
-
 template <typename Field>
 std::string_view text_of(const Field& field) {
   return {field.c_str(), field.size()};
 }
+
+/// Whether the session may write and use what a fleet does: the functions that it calls and those
+/// that they call.
+constexpr const char* kRights =
+    "select not pg_catalog.pg_is_in_recovery()"
+    " and pg_catalog.current_setting('transaction_read_only') operator(pg_catalog.=) 'off'::text"
+    " and (select pg_catalog.bool_and(pg_catalog.has_table_privilege("
+    "  t.name::pg_catalog.regclass, r.name))"
+    "  from (values ('pgforeman.message'), ('pgforeman.dead_message')) t (name),"
+    "  (values ('select'), ('insert'), ('update'), ('delete')) r (name))"
+    " and not exists ("
+    "  select from pg_catalog.unnest('{announce,become_listener,claim,counts,"
+    "end_done,ids_are_behind,last_lane,leave_listeners,lock_claimable,look,mark_of,"
+    "release_token,renew,retry_delay,settle,sweep,tick,with_run}'::pg_catalog.name[]) f (name)"
+    "  where not exists ("
+    "   select from pg_catalog.pg_proc p"
+    "   where p.pronamespace operator(pg_catalog.=) 'pgforeman'::pg_catalog.regnamespace::oid"
+    "   and p.proname operator(pg_catalog.=) f.name"
+    "   and pg_catalog.has_function_privilege(p.oid, 'execute')))";
 
 /// The columns that messages_of() reads.
 const std::string kClaimed =
@@ -145,18 +132,23 @@ pqxx::result Queue::call(const std::string& sql, const SqlParams& params) {
   } catch (const DatabaseError& error) {
     const Kind kind = error.kind();
     if (kind != Kind::schema && kind != Kind::permission && kind != Kind::read_only) throw;
-    if (!schema_and_rights_stand(connection_)) throw;
+    if (!schema_and_rights_stand()) throw;
     throw DatabaseError(Kind::rejected, error.server_text());
   }
 }
 
-std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease, const Marks& marks) {
-  return settle_and_claim({}, 0, limit, token, lease, marks);
+bool Queue::schema_and_rights_stand() {
+  try {
+    check_schema();
+    return connection_.impl().call(kRights)[0][0].as<bool>();
+  } catch (const DatabaseError& error) {
+    if (error.kind() == Kind::connection) throw;
+    return false;
+  }
 }
 
-std::vector<Message> Queue::settle_and_claim(std::span<const std::int64_t> done,
-                                             std::int64_t done_token, int limit, std::int64_t token,
-                                             Millis lease, const Marks& marks) {
+std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease, const Marks& marks,
+                                  std::span<const std::int64_t> done, std::int64_t done_token) {
   auto messages =
       messages_of(call(kClaimed + " from pgforeman.claim($1, $2::int, $3::bigint, $4::interval,"
                                   " $5::bigint[], $6::bigint[], $7::bigint)",
@@ -194,7 +186,7 @@ std::vector<Settled> Queue::settle_as_given(std::span<const Settlement> settleme
     const auto& [lease, outcome, run] = settlement;
     ids.push_back(lease.id);
     tokens.push_back(lease.token);
-    outcomes.emplace_back(outcome_name(outcome.kind));
+    outcomes.emplace_back(kOutcomes[static_cast<std::size_t>(outcome.kind)]);
     delays.push_back(outcome.after ? std::optional(interval_text(*outcome.after)) : std::nullopt);
     errors.push_back(outcome.error.empty() ? std::nullopt
                                            : std::optional(without_nul(outcome.error)));
@@ -217,9 +209,12 @@ std::vector<std::int64_t> Queue::renew(std::span<const Lease> leases, Millis lea
   Ids lost;
   std::vector<Lease> left(leases.begin(), leases.end());
   for (int round = 0; round < kRenewRounds && !left.empty(); ++round) {
-    if (round > 0) pause(Millis{1 << (round - 1)});
+    if (round > 0) std::this_thread::sleep_for(Millis{1 << (round - 1)});
     Ids ids, tokens;
-    split(left, ids, tokens);
+    for (const Lease& held : left) {
+      ids.push_back(held.id);
+      tokens.push_back(held.token);
+    }
     const pqxx::result rows =
         call("select renewal from pgforeman.renew($1::bigint[], $2::bigint[], $3::interval)",
              {array_text(ids), array_text(tokens), interval_text(lease)});
@@ -235,19 +230,14 @@ std::vector<std::int64_t> Queue::renew(std::span<const Lease> leases, Millis lea
   return lost;
 }
 
-std::int64_t Queue::release_token(std::int64_t token, const Marks& marks) {
-  return call("select pgforeman.release_token($1, $2::bigint, marks => $3::bigint[])",
-              {name_, std::to_string(token), array_text(marks)})[0][0]
-      .as<std::int64_t>();
-}
-
-std::int64_t Queue::blame_token(std::int64_t token, const RetryRule& rule, const Outcome& crash,
-                                const Marks& marks) {
+std::int64_t Queue::release_token(std::int64_t token, const Marks& marks,
+                                  const std::optional<Outcome>& crash, const RetryRule& rule) {
+  const std::string error = crash ? ascii(crash->error) : "";
+  const std::string evidence = crash ? history_entry({{}, *crash}).value_or("null") : "null";
   return call(
-             "select pgforeman.release_token($1, $2::bigint, $3, $4::jsonb, $5::int, $6::interval,"
-             " $7::interval, $8::bigint[])",
-             {name_, std::to_string(token), ascii(crash.error),
-              history_entry({{}, crash}).value_or("null"), std::to_string(rule.max_crashes),
+             "select pgforeman.release_token($1, $2::bigint, nullif($3, ''), $4::jsonb, $5::int,"
+             " $6::interval, $7::interval, $8::bigint[])",
+             {name_, std::to_string(token), error, evidence, std::to_string(rule.max_crashes),
               interval_text(rule.backoff), interval_text(rule.backoff_max),
               array_text(marks)})[0][0]
       .as<std::int64_t>();
@@ -346,7 +336,7 @@ std::optional<Millis> Queue::vacuum_due(Millis every) {
 }
 
 void Queue::vacuum() {
-  connection_.impl().run("vacuum (skip_locked, truncate off) pgforeman.message");
+  connection_.impl().exec("vacuum (skip_locked, truncate off) pgforeman.message");
 }
 
 QueueCounts Queue::counts() {
@@ -354,6 +344,14 @@ QueueCounts Queue::counts() {
       "select ready, scheduled, running, dead, oldest_seconds, capped from pgforeman.counts($1)",
       {name_});
   return counts_of(rows[0], 0);
+}
+
+std::optional<AdvancedIds> Queue::advance_ids() {
+  const pqxx::result rows =
+      connection_.impl().call("select was, now_at, moved from pgforeman.advance_ids()");
+  if (rows.empty()) return std::nullopt;
+  return AdvancedIds{rows[0][0].as<std::int64_t>(), rows[0][1].as<std::int64_t>(),
+                     rows[0][2].as<bool>()};
 }
 
 }  // namespace pgforeman

@@ -17,46 +17,9 @@
 
 namespace pgforeman {
 
-/// How failures are retried; the same for every message of a queue.
-struct RetryRule {
-  int max_attempts = 5;
-  Millis backoff{1000};  ///< after the first failed attempt; doubles each time, +-20 % jitter
-  Millis backoff_max{300000};
-  int max_crashes = 3;
-};
-
-/// Where and when a message ran.
-struct Run {
-  int slot = -1;                ///< -1: not known
-  std::int64_t started_ms = 0;  ///< wall clock, since the epoch; 0: it never ran
-};
-
-struct Settlement {
-  Lease lease;
-  Outcome outcome;
-  Run run{};
-};
-
-/// What a settlement came to, in the order they were given.
-enum class Settled {
-  done,
-  retried,
-  dead,
-  released,
-  lost_lease,
-  locked,   ///< not settled: another transaction has locked its row
-  failed,   ///< not settled: an error that passes (settle_each only)
-  refused,  ///< not settled: the database refuses it, the lease will end (settle_each only)
-};
-
 /// What a settle does about a row that another transaction has locked: waits for 200 ms and throws
 /// DatabaseError::locked, or says Settled::locked for it.
 enum class RowLocks { wait, skip };
-
-/// It is to be settled later.
-constexpr bool is_deferred(Settled settled) {
-  return settled == Settled::locked || settled == Settled::failed;
-}
 
 /// How many a sweep moves at once, of each priority.
 inline constexpr std::int64_t kSweepMoves = 1000;
@@ -70,14 +33,11 @@ class Queue {
   void check_schema();
 
   /// Claims up to `limit` messages for `lease` under `token` (chosen by the caller, never 0, never
-  /// used before), most urgent first, behind no mark. May return fewer than there are.
-  std::vector<Message> claim(int limit, std::int64_t token, Millis lease, const Marks& marks = {});
-
-  /// The same, and before, in the same transaction, settles as done what was claimed together.
-  /// Throws DatabaseError::transient, and has done nothing, when any of that was no longer held.
-  std::vector<Message> settle_and_claim(std::span<const std::int64_t> done, std::int64_t done_token,
-                                        int limit, std::int64_t token, Millis lease,
-                                        const Marks& marks);
+  /// used before), most urgent first, behind no mark. May return fewer than there are. Before, in
+  /// the same transaction, settles as done what was claimed together. Throws
+  /// DatabaseError::transient, and has done nothing, when any of that was no longer held.
+  std::vector<Message> claim(int limit, std::int64_t token, Millis lease, const Marks& marks = {},
+                             std::span<const std::int64_t> done = {}, std::int64_t done_token = 0);
 
   /// Ends leases. One whose token moved on changes nothing and says lost_lease.
   std::vector<Settled> settle(std::span<const Settlement> settlements, const RetryRule& rule,
@@ -86,14 +46,11 @@ class Queue {
   /// Extends leases to `lease` from now; returns the ids that are no longer held by their token.
   std::vector<std::int64_t> renew(std::span<const Lease> leases, Millis lease);
 
-  /// Releases at no attempt whatever is held under `token`: for a claim whose answer was never
-  /// seen. `marks` are those of that claim.
-  std::int64_t release_token(std::int64_t token, const Marks& marks = {});
-
-  /// The same after the claimer died of something that may be the message's doing: one that was
-  /// claimed much more often than it was ever run counts a crash.
-  std::int64_t blame_token(std::int64_t token, const RetryRule& rule, const Outcome& crash,
-                           const Marks& marks = {});
+  /// Releases without counting an attempt what is held under `token`: for a claim whose answer was
+  /// lost. `marks` are those of that claim. With `crash` the claimer died of what may be the
+  /// message's doing: one that was claimed much more often than it ran counts a crash.
+  std::int64_t release_token(std::int64_t token, const Marks& marks = {},
+                             const std::optional<Outcome>& crash = {}, const RetryRule& rule = {});
 
   /// Moves due messages to ready, and counts if asked to (it is the costly part), but for fresh
   /// messages up to `passed`. One statement.
@@ -130,10 +87,15 @@ class Queue {
   /// Only counts; changes nothing.
   QueueCounts counts();
 
+  /// Sets the sequence of ids forward behind all ids there are, never back, as after a restore or a
+  /// failover: see Tick::ids_behind. Nothing when it is not behind, or another session is at it.
+  std::optional<AdvancedIds> advance_ids();
+
  private:
-  /// As Connection's. An error that looks like one of schema, rights or standby while all of them
-  /// are in order is of what was to be done: rejected.
+  /// As Connection's. A trigger or constraint on the tables may raise any error, also those by
+  /// which a missing schema or right is known: while both stand, such an error is `rejected`.
   pqxx::result call(const std::string& sql, const std::vector<std::string>& params);
+  bool schema_and_rights_stand();
   std::vector<Settled> settle_as_given(std::span<const Settlement> settlements,
                                        const RetryRule& rule, RowLocks locks);
 

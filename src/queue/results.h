@@ -1,14 +1,58 @@
 #pragma once
-// What the queue's functions return, as plain values.
+// What the queue's functions take and return, as plain values.
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <vector>
+#include <string_view>
 
 #include "base/clock.h"
 #include "pgforeman/message.h"
 
 namespace pgforeman {
+
+/// How failures are retried; the same for every message of a queue.
+struct RetryRule {
+  int max_attempts = 5;
+  Millis backoff{1000};  ///< after the first failed attempt; doubles each time, +-20 % jitter
+  Millis backoff_max{300000};
+  int max_crashes = 3;
+};
+
+/// Where and when a message ran.
+struct Run {
+  int slot = -1;                ///< -1: not known
+  std::int64_t started_ms = 0;  ///< wall clock, since the epoch; 0: it never ran
+};
+
+struct Settlement {
+  Lease lease;
+  Outcome outcome;
+  Run run{};
+};
+
+/// What a settlement came to.
+enum class Settled {
+  done,
+  retried,
+  dead,
+  released,
+  lost_lease,
+  locked,   ///< not settled: another transaction has locked its row
+  failed,   ///< not settled: an error that passes (settle_each only)
+  refused,  ///< not settled: the database refuses it, the lease will end (settle_each only)
+};
+
+constexpr std::string_view to_string(Settled settled) {
+  constexpr std::string_view kNames[] = {"done",       "retried", "dead",   "released",
+                                         "lost_lease", "locked",  "failed", "refused"};
+  return kNames[static_cast<std::size_t>(settled)];
+}
+
+/// It is to be settled later.
+constexpr bool is_deferred(Settled settled) {
+  return settled == Settled::locked || settled == Settled::failed;
+}
 
 struct QueueCounts {
   std::int64_t ready = 0;      ///< claimable now
@@ -23,8 +67,14 @@ struct Tick {
   std::int64_t promoted = 0;
   std::optional<Millis> next_due;  ///< until the next scheduled message is due
   QueueCounts counts;
-  bool ids_behind =
-      false;  ///< ids of messages there are will be given out again; see id_sequence.h
+  bool ids_behind = false;  ///< ids that messages or dead letters have will be given out again
+};
+
+/// How the sequence of ids was set forward.
+struct AdvancedIds {
+  std::int64_t from = 0;  ///< the last id that was given out
+  std::int64_t to = 0;    ///< what counts as that from now on
+  bool moved = false;     ///< the database was restored, copied or taken over by a standby
 };
 
 /// What a look behind the marks came to.

@@ -81,8 +81,7 @@ using Ids = std::vector<std::int64_t>;
 /// Claims one message; false: it said that not all that is done was still held.
 bool claims_after(Database& db, const Ids& done, std::int64_t done_token) {
   try {
-    const auto claimed =
-        db.queue.settle_and_claim(done, done_token, 1, ++db.last_token, Millis{60000}, {});
+    const auto claimed = db.queue.claim(1, ++db.last_token, Millis{60000}, {}, done, done_token);
     CHECK(claimed.size() == 1);
     return true;
   } catch (const DatabaseError& error) {
@@ -145,14 +144,14 @@ TEST_CASE("A claim that could not settle a locked row has claimed nothing", "[cl
   somebody.query("begin; select 1 from pgforeman.message where token = 1 for update");
   const std::vector ids{held[0].lease.id};
   try {
-    db.queue.settle_and_claim(ids, 1, 1, 2, Millis{60000}, {});
+    db.queue.claim(1, 2, Millis{60000}, {}, ids, 1);
     FAIL("it did not notice");
   } catch (const DatabaseError& error) {
     CHECK(error.kind() == DatabaseError::Kind::locked);
   }
   CHECK(db.sql.number("select count(*) from pgforeman.message where token = 2") == 0);
   somebody.query("commit");
-  CHECK(db.queue.settle_and_claim(ids, 1, 1, 3, Millis{60000}, {}).size() == 1);
+  CHECK(db.queue.claim(1, 3, Millis{60000}, {}, ids, 1).size() == 1);
   CHECK(db.sql.number("select count(*) from pgforeman.message") == 1);
 }
 
@@ -222,8 +221,8 @@ TEST_CASE("Each message of a claim that killed waits as long as it was unlucky",
   db.sql.query("update pgforeman.message set claims = case id when " + std::to_string(once) +
                " then 1 when " + std::to_string(twice) + " then 2 else 11 end");
   const RetryRule rule{5, Millis{60000}, Millis{60000}, 3};
-  CHECK(db.queue.blame_token(held[0].lease.token, rule, test::crash("killed while it claimed")) ==
-        3);
+  CHECK(db.queue.release_token(held[0].lease.token, {}, test::crash("killed while it claimed"),
+                               rule) == 3);
   const auto id = [](std::int64_t number) { return std::to_string(number); };
   CHECK(db.sql.rows("select id, state, crashes, token, lane, case when state = 0 then ''"
                     " when due_at < clock_timestamp() + interval '2 seconds' then 'soon'"
@@ -243,7 +242,7 @@ TEST_CASE("A message that is claimed again and again and never run uses up its c
     const auto held = db.claim();
     REQUIRE(held.size() == 1);
     CHECK(held[0].attempt == 1);
-    CHECK(db.queue.blame_token(held[0].lease.token, rule, crash) == 1);
+    CHECK(db.queue.release_token(held[0].lease.token, {}, crash, rule) == 1);
     // Again at once the first time; then after a pause; the eleventh time as the rule says.
     CHECK(db.sql.number("select state from pgforeman.message") == (i == 0 ? 0 : 1));
     if (i > 0 && i < 10) {
@@ -259,7 +258,7 @@ TEST_CASE("A message that is claimed again and again and never run uses up its c
   auto held = db.claim();
   REQUIRE(held.size() == 1);
   CHECK(held[0].attempt == 1);
-  db.queue.blame_token(held[0].lease.token, rule, crash);
+  db.queue.release_token(held[0].lease.token, {}, crash, rule);
   CHECK(db.left() == 0);
   CHECK(db.sql.rows("select id, error from pgforeman.dead_message") ==
         std::vector<Row>{{std::to_string(id), "killed while it claimed"}});

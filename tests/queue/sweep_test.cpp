@@ -120,6 +120,6 @@ TEST_CASE("A lost claim is found from its marks on", "[sweep]") {
   const Marks marks{0, 0, 3, 0};
   db.queue.claim(2, 77, Millis{60000}, marks);
   CHECK(db.queue.release_token(77, {0, 0, 5, 0}) == 0);
-  CHECK(db.queue.blame_token(77, RetryRule{}, test::crash("killed"), marks) == 2);
+  CHECK(db.queue.release_token(77, marks, test::crash("killed")) == 2);
   CHECK(db.sql.number("select count(*) from pgforeman.message where lane = 4") == 2);
 }

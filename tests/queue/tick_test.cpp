@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "queue/database.h"
-#include "queue/id_sequence.h"
 #include "queue/queue_names.h"
 
 using namespace pgforeman;
@@ -158,7 +157,7 @@ TEST_CASE("Ids that would come again are noticed, and the sequence is set forwar
   CHECK_FALSE(db.queue.tick().ids_behind);
   for (int i = 0; i < 3; ++i) db.send();
   CHECK_FALSE(db.queue.tick().ids_behind);
-  CHECK_FALSE(advance_ids(db.connection));
+  CHECK_FALSE(db.queue.advance_ids());
   // A send that is under way is not taken for one.
   Sql sender(db.conninfo);
   sender.query("begin; select pgforeman.send('q', '1')");
@@ -168,12 +167,12 @@ TEST_CASE("Ids that would come again are noticed, and the sequence is set forwar
 
   db.sql.query("select setval('pgforeman.message_id_seq', 1, false)");
   CHECK(db.queue.tick().ids_behind);
-  const auto advanced = advance_ids(db.connection);
+  const auto advanced = db.queue.advance_ids();
   REQUIRE(advanced);
   CHECK(advanced->from == 0);
   CHECK(advanced->to > 4);
   CHECK_FALSE(db.queue.tick().ids_behind);
-  CHECK_FALSE(advance_ids(db.connection));
+  CHECK_FALSE(db.queue.advance_ids());
   CHECK(db.send() == advanced->to + 1);
 
   // By dead letters alone, and with just the rights of a fleet.
@@ -185,8 +184,9 @@ TEST_CASE("Ids that would come again are noticed, and the sequence is set forwar
       "grant select, update on pgforeman.message, pgforeman.dead_message to clerk_of_ids");
   {
     Connection connection(settings_for(db.conninfo + " user=clerk_of_ids"));
-    CHECK(Queue(connection, "q").tick().ids_behind);
-    CHECK(advance_ids(connection)->to > advanced->to);
+    Queue queue(connection, "q");
+    CHECK(queue.tick().ids_behind);
+    CHECK(queue.advance_ids()->to > advanced->to);
   }
   db.sql.query("drop owned by clerk_of_ids; drop role clerk_of_ids");
 }
@@ -197,12 +197,12 @@ TEST_CASE("In a database that was restored or copied, ids begin far above those 
   const auto before = db.send();
   db.sql.query("update pgforeman.home set identity = '16384 7000000000000000000 1'");
   CHECK(db.queue.tick().ids_behind);
-  const auto advanced = advance_ids(db.connection);
+  const auto advanced = db.queue.advance_ids();
   REQUIRE(advanced);
   CHECK(advanced->moved);
   CHECK(db.send() > before + 99'999'999'999);
   CHECK_FALSE(db.queue.tick().ids_behind);
-  CHECK_FALSE(advance_ids(db.connection));
+  CHECK_FALSE(db.queue.advance_ids());
   CHECK(db.sql.number("select count(*) from pgforeman.home") == 1);
 }
 
@@ -229,7 +229,7 @@ TEST_CASE("Of several sessions one sets the sequence of ids forward, and none to
   db.sql.query("select setval('pgforeman.message_id_seq', 1, false)");
   Sql other(db.conninfo);
   other.query("begin; select pgforeman.advance_ids()");
-  CHECK_FALSE(advance_ids(db.connection));
+  CHECK_FALSE(db.queue.advance_ids());
   other.query("commit");
   CHECK_FALSE(db.queue.tick().ids_behind);
   db.sql.query(
