@@ -154,27 +154,18 @@ const std::string& Connection::Impl::prepared(const std::string& sql) {
   return at->second;
 }
 
-void Connection::Impl::run(const std::string& sql) {
-  guarded([&](pqxx::nontransaction& work) { return work.exec(sql); });
-}
-
 pqxx::result Connection::Impl::call(const std::string& sql, const SqlParams& params) {
   if (!wrap_) return exec(sql, params);
-  run("begin isolation level read committed");
-  try {
-    const pqxx::result rows = exec(sql, params);
-    run("commit");
-    return rows;
-  } catch (const DatabaseError&) {
-    rollback();
-    throw;
-  }
+  Transaction transaction(*this, "begin isolation level read committed");
+  pqxx::result rows = exec(sql, params);
+  transaction.commit();
+  return rows;
 }
 
 void Connection::Impl::rollback() noexcept {
   if (lost_) return;
   try {
-    run("rollback");
+    exec("rollback");
   } catch (const std::exception&) {
     lost_ = true;  // a session in an unknown state is of no use
   }

@@ -2,7 +2,6 @@
 // One PostgreSQL session, with every blocking call under a watchdog. Fork: after. Single-threaded;
 // one Connection a process at a time is watched. Hides libpqxx (6.4 and 7.10) from all other code.
 
-#include <functional>
 #include <memory>
 #include <string>
 

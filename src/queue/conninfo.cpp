@@ -10,9 +10,7 @@ namespace pgforeman {
 
 namespace {
 
-using Values = ConninfoValues;
-
-Values parse(const std::string& conninfo) {
+ConninfoValues parse(const std::string& conninfo) {
   if (conninfo.find('\0') != std::string::npos) {
     throw DatabaseError(DatabaseError::Kind::connection, "the database URL contains a NUL byte");
   }
@@ -25,44 +23,33 @@ Values parse(const std::string& conninfo) {
   return *std::move(values);
 }
 
-const std::string* find(const Values& values, const Values& environment, const char* key) {
-  for (const Values* where : {&values, &environment}) {
-    if (const auto found = where->find(key); found != where->end()) return &found->second;
-  }
-  return nullptr;
-}
-
-/// The user's timeout or ours, but a try over all hosts ends within the watchdog's time, where
-/// there is one: a process that connects for longer is taken for stuck. libpq counts in seconds,
-/// for each host anew, takes 1 for 2 and 0 for ever.
-void bound_connect_time(Values& values, const Values& environment,
-                        const ConnectionSettings& settings) {
+/// The user's timeout (in `known`, with libpq's own variables) or ours, but a try over all hosts
+/// ends within the watchdog's time, where there is one: a process that connects for longer is taken
+/// for stuck. libpq counts in seconds, for each host anew, takes 1 for 2 and 0 for ever.
+std::int64_t connect_seconds(const ConninfoValues& known, const ConnectionSettings& settings) {
   std::int64_t seconds = (settings.connect_timeout.count() + 999) / 1000;
-  if (const std::string* given = find(values, environment, "connect_timeout")) {
-    seconds = std::strtoll(given->c_str(), nullptr, 10);
+  if (const auto given = known.find("connect_timeout"); given != known.end()) {
+    seconds = std::strtoll(given->second.c_str(), nullptr, 10);
   }
-  if (settings.watchdog > Millis{0}) {
-    std::int64_t hosts = 1;
-    for (const char* key : {"host", "hostaddr"}) {
-      const std::string* list = find(values, environment, key);
-      if (list != nullptr) {
-        hosts = std::max<std::int64_t>(hosts, 1 + std::count(list->begin(), list->end(), ','));
-      }
+  if (settings.watchdog <= Millis{0}) return seconds;
+  std::int64_t hosts = 1;
+  for (const char* key : {"host", "hostaddr"}) {
+    if (const auto list = known.find(key); list != known.end()) {
+      const std::string& names = list->second;
+      hosts = std::max<std::int64_t>(hosts, 1 + std::count(names.begin(), names.end(), ','));
     }
-    const std::int64_t most = settings.watchdog.count() / 1000 / hosts;
-    if (seconds <= 0 || seconds > most) seconds = most;
-    seconds = std::max<std::int64_t>(2, seconds);
   }
-  values["connect_timeout"] = std::to_string(seconds);
+  const std::int64_t most = settings.watchdog.count() / 1000 / hosts;
+  if (seconds <= 0 || seconds > most) seconds = most;
+  return std::max<std::int64_t>(2, seconds);
 }
 
 }  // namespace
 
 std::string complete_conninfo(const ConnectionSettings& settings) {
-  Values values = parse(settings.conninfo);
-  const Values environment = conninfo_defaults();
-
-  bound_connect_time(values, environment, settings);
+  ConninfoValues values = parse(settings.conninfo), known = values;
+  known.merge(conninfo_defaults());
+  values["connect_timeout"] = std::to_string(connect_seconds(known, settings));
   values.emplace("keepalives_idle", "10");
   values.emplace("keepalives_interval", "5");
   values.emplace("keepalives_count", "3");

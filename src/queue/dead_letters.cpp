@@ -56,7 +56,6 @@ std::vector<DeadLetter> DeadLetters::summaries(const std::string& ids, int limit
       "select " + kSummary + " from pgforeman.dead_list(" + kWhich + ", $5::int)",
       {filter_.queue, ids, filter_.reason, filter_.error_part, std::to_string(limit)});
   std::vector<DeadLetter> letters;
-  letters.reserve(static_cast<std::size_t>(rows.size()));
   for (const auto& row : rows) letters.push_back(summary_of(row));
   return letters;
 }
@@ -85,12 +84,17 @@ std::optional<DeadLetter> DeadLetters::in_full(const DeadLetter& listed) {
   return letter;
 }
 
+pqxx::result DeadLetters::change(const std::string& columns, const std::string& function,
+                                 const std::string& ids, const std::string& before, int limit) {
+  return connection_.impl().call(
+      "select " + columns + " from pgforeman." + function + "(" + kWhich +
+          ", $5::timestamptz, $6::int) d",
+      {filter_.queue, ids, filter_.reason, filter_.error_part, before, std::to_string(limit)});
+}
+
 std::vector<RetriedLetter> DeadLetters::retry(std::span<const std::int64_t> ids) {
   std::vector<RetriedLetter> retried;
-  const pqxx::result rows = connection_.impl().call(
-      "select id, new_id from pgforeman.dead_retry(" + kWhich + ", 'infinity', $5::int)",
-      {filter_.queue, array_text(ids), filter_.reason, filter_.error_part,
-       std::to_string(kNoLimit)});
+  const auto rows = change("id, new_id", "dead_retry", array_text(ids), "infinity", kNoLimit);
   for (const auto& row : rows) {
     retried.push_back({row[0].as<std::int64_t>(), row[1].as<std::int64_t>()});
   }
@@ -99,29 +103,19 @@ std::vector<RetriedLetter> DeadLetters::retry(std::span<const std::int64_t> ids)
 
 std::vector<std::int64_t> DeadLetters::purge(std::span<const std::int64_t> ids) {
   std::vector<std::int64_t> purged;
-  const pqxx::result rows =
-      connection_.impl().call("select pgforeman.dead_purge(" + kWhich + ", 'infinity', $5::int)",
-                              {filter_.queue, array_text(ids), filter_.reason, filter_.error_part,
-                               std::to_string(kNoLimit)});
+  const auto rows = change("d", "dead_purge", array_text(ids), "infinity", kNoLimit);
   for (const auto& row : rows) purged.push_back(row[0].as<std::int64_t>());
   return purged;
 }
 
 RetriedCount DeadLetters::retry_before(const std::string& before, int limit) {
-  const pqxx::result rows = connection_.impl().call(
-      "select count(*), count(*) filter (where id operator(pg_catalog.<>) new_id)"
-      " from pgforeman.dead_retry(" +
-          kWhich + ", $5::timestamptz, $6::int)",
-      {filter_.queue, "", filter_.reason, filter_.error_part, before, std::to_string(limit)});
+  const auto rows = change("count(*), count(*) filter (where id operator(pg_catalog.<>) new_id)",
+                           "dead_retry", "", before, limit);
   return {rows[0][0].as<std::int64_t>(), rows[0][1].as<std::int64_t>()};
 }
 
 std::int64_t DeadLetters::purge_before(const std::string& before, int limit) {
-  return connection_.impl()
-      .call("select count(*) from pgforeman.dead_purge(" + kWhich + ", $5::timestamptz, $6::int)",
-            {filter_.queue, "", filter_.reason, filter_.error_part, before,
-             std::to_string(limit)})[0][0]
-      .as<std::int64_t>();
+  return change("count(*)", "dead_purge", "", before, limit)[0][0].as<std::int64_t>();
 }
 
 std::string DeadLetters::now() {

@@ -73,6 +73,8 @@ class DeadLetters {
 
  private:
   std::vector<DeadLetter> summaries(const std::string& ids, int limit);
+  pqxx::result change(const std::string& columns, const std::string& function,
+                      const std::string& ids, const std::string& before, int limit);
 
   Connection& connection_;
   DeadFilter filter_;

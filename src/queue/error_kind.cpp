@@ -1,21 +1,10 @@
 #include "queue/error_kind.h"
 
-#include <initializer_list>
-
 namespace pgforeman {
 
 namespace {
-
 using Kind = DatabaseError::Kind;
-
-bool is_any(std::string_view state, std::initializer_list<std::string_view> states) {
-  for (const auto& each : states) {
-    if (state == each) return true;
-  }
-  return false;
 }
-
-}  // namespace
 
 Kind kind_of(std::string_view state) {
   const std::string_view group = state.substr(0, 2);
@@ -23,7 +12,9 @@ Kind kind_of(std::string_view state) {
   if (group == "08" || state.substr(0, 4) == "57P0" || state == "25P03") return Kind::connection;
   if (state == "25006") return Kind::read_only;
   // No such schema, table, function, column, type: a schema that is not there, or another version.
-  if (is_any(state, {"3F000", "42P01", "42883", "42703", "42704"})) return Kind::schema;
+  for (const char* each : {"3F000", "42P01", "42883", "42703", "42704"}) {
+    if (state == each) return Kind::schema;
+  }
   if (state == "42501" || group == "28") return Kind::permission;
   if (state == "55P03") return Kind::locked;
   if (state == "PF001") return Kind::transient;  // pgforeman.claim: a lease is lost
@@ -35,19 +26,17 @@ Kind kind_of(std::string_view state) {
 }
 
 std::string one_line(std::string_view text) {
-  std::string out;
-  bool space = false, line = false;
+  std::string out, gap;
   for (const char c : text) {
-    space = space || c == ' ' || c == '\t' || c == '\r';
-    line = line || c == '\n';
-    if (c == '\n' || c == '\r' || c == '\t' || c == ' ') continue;
-    if (!out.empty() && line) {
-      out += "; ";
-    } else if (!out.empty() && space) {
-      out += ' ';
+    if (c == '\n') {
+      gap = "; ";
+    } else if (c == ' ' || c == '\t' || c == '\r') {
+      if (gap.empty()) gap = " ";
+    } else {
+      if (!out.empty()) out += gap;
+      out += c;
+      gap.clear();
     }
-    out += c;
-    space = line = false;
   }
   return out;
 }

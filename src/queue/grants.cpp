@@ -45,20 +45,17 @@ Right column_right(const std::string& columns, const std::string& table) {
               columns.substr(0, columns.find(',')) + "', 'select')"};
 }
 
+/// A condition on pg_proc p.
 std::string functions_of(Part part) {
-  const std::string send = kSendFunctions, monitor = kMonitorFunctions,
-                    operate = kOperatorFunctions;
-  switch (part) {
-    case Part::producer:
-      return "p.proname in (" + send + ")";
-    case Part::monitor:
-      return "p.proname in (" + monitor + ")";
-    case Part::operate:
-      return "p.proname in (" + send + ", " + monitor + ", " + operate + ")";
-    case Part::worker:
-      break;
-  }
-  return "true";
+  if (part == Part::worker) return "true";
+  std::string names = part == Part::monitor ? kMonitorFunctions : kSendFunctions;
+  if (part == Part::operate) names = names + ", " + kMonitorFunctions + ", " + kOperatorFunctions;
+  return "p.proname in (" + names + ")";
+}
+
+[[noreturn]] void refuse(const std::string& role, const std::string& why) {
+  throw DatabaseError(Kind::permission,
+                      "nothing was granted to " + quoted_identifier(role) + ": " + why);
 }
 
 void add_table_rights(std::vector<Right>& rights, Part part, bool has_maintain) {
@@ -122,9 +119,7 @@ void check_granted(Connection& connection, const std::vector<Right>& rights,
   std::string all;
   for (const Right& right : rights) all += (all.empty() ? "" : " and ") + right.check;
   const auto granted = connection.impl().exec("select " + all, {role});
-  if (granted[0][0].as<bool>()) return;
-  throw DatabaseError(Kind::permission, "nothing was granted to " + quoted_identifier(role) +
-                                            ": only the owner of the schema can");
+  if (!granted[0][0].as<bool>()) refuse(role, "only the owner of the schema can");
 }
 
 /// A role that had another part before keeps its rights: `part` would not be all it may do. (Not
@@ -147,12 +142,12 @@ void check_nothing_else(Connection& connection, const std::string& role, Part pa
       {role});
   if (!more[0][0].as<bool>()) return;
   const std::string name = quoted_identifier(role);
-  throw DatabaseError(Kind::permission,
-                      "nothing was granted to " + name +
-                          ": it has rights that this part does not need, as of an earlier grant. "
-                          "Take them away (revoke all on all tables in schema pgforeman from " +
-                          name + "; revoke all on all functions in schema pgforeman from " + name +
-                          ") and grant again");
+  refuse(
+      role,
+      "it has rights that this part does not need, as of an earlier grant. Take them away (revoke "
+      "all on all tables in schema pgforeman from " +
+          name + "; revoke all on all functions in schema pgforeman from " + name +
+          ") and grant again");
 }
 
 void check_row_security(Connection& connection, const std::string& role, Part part) {
@@ -161,9 +156,7 @@ void check_row_security(Connection& connection, const std::string& role, Part pa
       std::string("select pgforeman.row_security_problem($1, ") +
           (part == Part::monitor ? "array['r'])" : "array['r', 'a', 'w', 'd'])"),
       {role});
-  if (hidden[0][0].is_null()) return;
-  throw DatabaseError(Kind::permission, "nothing was granted to " + quoted_identifier(role) + ": " +
-                                            hidden[0][0].c_str());
+  if (!hidden[0][0].is_null()) refuse(role, hidden[0][0].c_str());
 }
 
 }  // namespace
@@ -184,19 +177,14 @@ std::string grants_script(Connection& connection, const std::string& role, Part 
 void grant(Connection& connection, const std::string& role, Part part) {
   check_role(connection, role);
   auto& session = connection.impl();
-  session.run(kBeginLocked);
-  try {
-    become_schema_owner(connection);
-    const std::vector<Right> rights = rights_of(connection, part);
-    session.run(statements(rights, role));
-    check_granted(connection, rights, role);
-    check_nothing_else(connection, role, part);
-    check_row_security(connection, role, part);
-    session.run("commit");
-  } catch (const DatabaseError&) {
-    session.rollback();
-    throw;
-  }
+  Connection::Impl::Transaction transaction(session, kBeginLocked);
+  become_schema_owner(connection);
+  const std::vector<Right> rights = rights_of(connection, part);
+  session.exec(statements(rights, role));
+  check_granted(connection, rights, role);
+  check_nothing_else(connection, role, part);
+  check_row_security(connection, role, part);
+  transaction.commit();
 }
 
 }  // namespace pgforeman

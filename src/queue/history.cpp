@@ -1,9 +1,8 @@
 #include "queue/history.h"
 
-#include <unistd.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -18,9 +17,8 @@ namespace {
 /// The name other hosts know this one by: a pod's name in Kubernetes.
 const std::string& host() {
   static const std::string name = [] {
-    std::array<char, 256> buffer{};
-    return ::gethostname(buffer.data(), buffer.size() - 1) == 0 ? std::string(buffer.data())
-                                                                : std::string("unknown");
+    utsname names{};
+    return std::string(::uname(&names) == 0 ? names.nodename : "unknown");
   }();
   return name;
 }

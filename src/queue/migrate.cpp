@@ -31,9 +31,31 @@ std::string tables_of(Connection::Impl& session) {
   return rows[0][0].is_null() ? std::string() : std::string(rows[0][0].c_str());
 }
 
-/// In the transaction that is open, if one is. Asks the catalog's tables: to_regclass() answers
-/// from a cache that inside a transaction may not yet know what another replica has just committed.
-InstalledSchema look_up(Connection& connection) {
+/// True when it was applied here, false when another replica had done it meanwhile.
+bool apply(Connection& connection, const Migration& migration) {
+  auto& session = connection.impl();
+  Connection::Impl::Transaction transaction(session, kBeginLocked);
+  become_schema_owner(connection);
+  const bool missing = installed_schema(connection).version < migration.version;
+  if (missing) {
+    session.exec(std::string(migration.sql));
+    session.exec(kRevoke + record_of(migration));
+    // Another role may have made the schema since the look above.
+    check_schema_owner(connection);
+  }
+  transaction.commit();
+  return missing;
+}
+
+}  // namespace
+
+int latest_version() {
+  return migrations().back().version;
+}
+
+// Asks the catalog's tables: to_regclass() answers from a cache that inside a transaction may not
+// yet know what another replica has just committed.
+InstalledSchema installed_schema(Connection& connection) {
   auto& session = connection.impl();
   // Before the versions are read: a replica commits the first tables together with their version.
   const std::string tables = tables_of(session);
@@ -58,37 +80,6 @@ InstalledSchema look_up(Connection& connection) {
   }
   if (installed.version == 0) installed.leftovers = tables;
   return installed;
-}
-
-/// True when it was applied here, false when another replica had done it meanwhile.
-bool apply(Connection& connection, const Migration& migration) {
-  auto& session = connection.impl();
-  session.run(kBeginLocked);
-  try {
-    become_schema_owner(connection);
-    const bool missing = look_up(connection).version < migration.version;
-    if (missing) {
-      session.run(std::string(migration.sql));
-      session.run(kRevoke + record_of(migration));
-      // Another role may have made the schema since the look above.
-      check_schema_owner(connection);
-    }
-    session.run("commit");
-    return missing;
-  } catch (const DatabaseError&) {
-    session.rollback();
-    throw;
-  }
-}
-
-}  // namespace
-
-int latest_version() {
-  return migrations().back().version;
-}
-
-InstalledSchema installed_schema(Connection& connection) {
-  return look_up(connection);
 }
 
 std::string schema_mismatch(const InstalledSchema& installed) {

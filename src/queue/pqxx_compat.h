@@ -1,5 +1,5 @@
 #pragma once
-// libpqxx 6.4 and 7.x behind one face.
+// libpqxx before and since 7.10 behind one face: Debian 12 has 6.4, Debian 13 has 7.10.
 
 #include <pqxx/connection>
 #include <pqxx/errorhandler>
@@ -24,37 +24,13 @@ inline std::string sqlstate_of(const pqxx::sql_error& error) {
   return "";
 }
 
-#if PQXX_VERSION_MAJOR < 7
-
-/// libpqxx 6 would open a new session behind our back, without its settings, and mid-transaction.
-inline void forbid_silent_reconnect(pqxx::connection& connection) {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-  connection.inhibit_reactivation(true);
-#pragma GCC diagnostic pop
-}
-
-inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& sql,
-                                const std::vector<std::string>& params) {
-  return work.exec_params(sql, pqxx::prepare::make_dynamic_params(params));
-}
-
-inline pqxx::result exec_prepared(pqxx::nontransaction& work, const std::string& name,
-                                  const std::vector<std::string>& params) {
-  return work.exec_prepared(name, pqxx::prepare::make_dynamic_params(params));
-}
-
-#else
-
-inline void forbid_silent_reconnect(pqxx::connection&) {}  // libpqxx 7 never does
+#if PQXX_VERSION_MAJOR > 7 || (PQXX_VERSION_MAJOR == 7 && PQXX_VERSION_MINOR >= 10)
 
 inline pqxx::params list_of(const std::vector<std::string>& params) {
   pqxx::params list;
   for (const std::string& each : params) list.append(each);
   return list;
 }
-
-#if PQXX_VERSION_MAJOR > 7 || PQXX_VERSION_MINOR >= 10
 
 inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& sql,
                                 const std::vector<std::string>& params) {
@@ -65,24 +41,6 @@ inline pqxx::result exec_prepared(pqxx::nontransaction& work, const std::string&
                                   const std::vector<std::string>& params) {
   return work.exec(pqxx::prepped{name}, list_of(params));
 }
-
-#else
-
-inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& sql,
-                                const std::vector<std::string>& params) {
-  return work.exec_params(sql, list_of(params));
-}
-
-inline pqxx::result exec_prepared(pqxx::nontransaction& work, const std::string& name,
-                                  const std::vector<std::string>& params) {
-  return work.exec_prepared(name, list_of(params));
-}
-
-#endif
-
-#endif
-
-#if PQXX_VERSION_MAJOR > 7 || (PQXX_VERSION_MAJOR == 7 && PQXX_VERSION_MINOR >= 10)
 
 /// What the server says unasked libpq would write to stderr as it is; why a session ended its
 /// failure tells.
@@ -113,6 +71,16 @@ class Listener {
 
 #else
 
+inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& sql,
+                                const std::vector<std::string>& params) {
+  return work.exec_params(sql, pqxx::prepare::make_dynamic_params(params));
+}
+
+inline pqxx::result exec_prepared(pqxx::nontransaction& work, const std::string& name,
+                                  const std::vector<std::string>& params) {
+  return work.exec_prepared(name, pqxx::prepare::make_dynamic_params(params));
+}
+
 using QuietNotices = pqxx::quiet_errorhandler;
 
 class Listener : private pqxx::notification_receiver {
@@ -132,5 +100,15 @@ class Listener : private pqxx::notification_receiver {
 };
 
 #endif
+
+/// libpqxx 6 would open a new session behind our back, without its settings, and mid-transaction.
+inline void forbid_silent_reconnect([[maybe_unused]] pqxx::connection& connection) {
+#if PQXX_VERSION_MAJOR < 7
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  connection.inhibit_reactivation(true);
+#pragma GCC diagnostic pop
+#endif
+}
 
 }  // namespace pgforeman::compat

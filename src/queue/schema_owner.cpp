@@ -92,7 +92,7 @@ void become_schema_owner(Connection& connection) {
                    "select pg_catalog.pg_get_userbyid(n.nspowner) from pg_catalog.pg_namespace n"
                    " where n.nspname = 'pgforeman' and n.nspowner in (select oid from mine)"
                    " and pg_catalog.pg_get_userbyid(n.nspowner) <> current_user");
-  if (!owner.empty()) session.run("set local role " + quoted_identifier(owner[0][0].c_str()));
+  if (!owner.empty()) session.exec("set local role " + quoted_identifier(owner[0][0].c_str()));
 }
 
 }  // namespace pgforeman

@@ -26,9 +26,8 @@ class Connection::Impl {
   /// One statement as one READ COMMITTED transaction.
   pqxx::result call(const std::string& sql, const SqlParams& params = {});
 
-  /// One statement in whatever transaction is open. `run` takes several, without parameters.
+  /// One statement, or several without parameters, in whatever transaction is open.
   pqxx::result exec(const std::string& sql, const SqlParams& params = {});
-  void run(const std::string& sql);
 
   /// The server process is the one of the connect: no pooler between swaps sessions.
   bool direct() const { return direct_; }
@@ -37,10 +36,30 @@ class Connection::Impl {
   /// What came on `channel` since it was listened to, in order. The first call listens.
   std::vector<std::string> notifications(const std::string& channel);
 
-  /// Ends an open transaction after an error; what the connection thinks of it does not matter.
-  void rollback() noexcept;
+  /// Begins by the statement `begin`; rolls back at its end unless it was committed. Lives no
+  /// longer than the session.
+  class Transaction {
+   public:
+    Transaction(Impl& session, const std::string& begin) : session_(session) {
+      session_.exec(begin);
+    }
+    ~Transaction() {
+      if (!committed_) session_.rollback();
+    }
+    Transaction(const Transaction&) = delete;
+    Transaction& operator=(const Transaction&) = delete;
+    void commit() {
+      session_.exec("commit");
+      committed_ = true;
+    }
+
+   private:
+    Impl& session_;
+    bool committed_ = false;
+  };
 
  private:
+  void rollback() noexcept;
   template <typename Call>
   auto guarded(Call&& call);
   const std::string& prepared(const std::string& sql);

@@ -10,9 +10,7 @@ namespace pgforeman {
 
 namespace {
 
-int watchdog_signal() {
-  return SIGRTMIN + 3;
-}
+const int kWatchdogSignal = SIGRTMIN + 3;
 
 void set_time(timer_t timer, Millis limit) noexcept {
   struct itimerspec spec {};
@@ -44,17 +42,17 @@ void Watchdog::make_timer() {
   action.sa_sigaction = &Watchdog::on_signal;
   action.sa_flags = SA_SIGINFO | SA_RESTART;
   sigemptyset(&action.sa_mask);
-  ::sigaction(watchdog_signal(), &action, nullptr);
+  ::sigaction(kWatchdogSignal, &action, nullptr);
   sigset_t set;
   sigemptyset(&set);
-  sigaddset(&set, watchdog_signal());
+  sigaddset(&set, kWatchdogSignal);
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 
   // To this thread and no other: then a signal cannot arrive after disarm() returned here, and
   // never races with the descriptor being closed and its number used again.
   struct sigevent event {};
   event.sigev_notify = SIGEV_THREAD_ID;
-  event.sigev_signo = watchdog_signal();
+  event.sigev_signo = kWatchdogSignal;
   event.sigev_value.sival_ptr = this;
 #ifdef sigev_notify_thread_id
   event.sigev_notify_thread_id = ::gettid();
