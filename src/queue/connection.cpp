@@ -162,12 +162,12 @@ pqxx::result Connection::Impl::call(const std::string& sql, const SqlParams& par
   return rows;
 }
 
-void Connection::Impl::rollback() noexcept {
-  if (lost_) return;
+Connection::Impl::Transaction::~Transaction() {
+  if (committed_ || session_.lost_) return;
   try {
-    exec("rollback");
+    session_.exec("rollback");
   } catch (const std::exception&) {
-    lost_ = true;  // a session in an unknown state is of no use
+    session_.lost_ = true;  // a session in an unknown state is of no use
   }
 }
 

@@ -16,10 +16,9 @@ const std::string kWhich =
 
 constexpr int kNoLimit = std::numeric_limits<int>::max();
 
-constexpr const char* kIsoUtc = "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'";
-
 std::string utc(const char* column) {
-  return std::string("to_char(") + column + " at time zone 'UTC', " + kIsoUtc + ")";
+  return std::string("to_char(") + column +
+         " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
 }
 
 /// What summary_of() reads: none of it is large.

@@ -1,5 +1,5 @@
 #pragma once
-// libpqxx before and since 7.10 behind one face: Debian 12 has 6.4, Debian 13 has 7.10.
+// libpqxx 6.4 (Debian 12), 7.0 to 7.9, and since 7.10 (Debian 13) behind one face.
 
 #include <pqxx/connection>
 #include <pqxx/errorhandler>
@@ -24,13 +24,33 @@ inline std::string sqlstate_of(const pqxx::sql_error& error) {
   return "";
 }
 
-#if PQXX_VERSION_MAJOR > 7 || (PQXX_VERSION_MAJOR == 7 && PQXX_VERSION_MINOR >= 10)
+#if PQXX_VERSION_MAJOR < 7
+
+inline auto list_of(const std::vector<std::string>& params) {
+  return pqxx::prepare::make_dynamic_params(params);
+}
+
+/// libpqxx 6 would open a new session behind our back, without its settings, and mid-transaction.
+inline void forbid_silent_reconnect(pqxx::connection& connection) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  connection.inhibit_reactivation(true);
+#pragma GCC diagnostic pop
+}
+
+#else
 
 inline pqxx::params list_of(const std::vector<std::string>& params) {
   pqxx::params list;
   for (const std::string& each : params) list.append(each);
   return list;
 }
+
+inline void forbid_silent_reconnect(pqxx::connection&) {}
+
+#endif
+
+#if PQXX_VERSION_MAJOR > 7 || (PQXX_VERSION_MAJOR == 7 && PQXX_VERSION_MINOR >= 10)
 
 inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& sql,
                                 const std::vector<std::string>& params) {
@@ -73,12 +93,12 @@ class Listener {
 
 inline pqxx::result exec_params(pqxx::nontransaction& work, const std::string& sql,
                                 const std::vector<std::string>& params) {
-  return work.exec_params(sql, pqxx::prepare::make_dynamic_params(params));
+  return work.exec_params(sql, list_of(params));
 }
 
 inline pqxx::result exec_prepared(pqxx::nontransaction& work, const std::string& name,
                                   const std::vector<std::string>& params) {
-  return work.exec_prepared(name, pqxx::prepare::make_dynamic_params(params));
+  return work.exec_prepared(name, list_of(params));
 }
 
 using QuietNotices = pqxx::quiet_errorhandler;
@@ -100,15 +120,5 @@ class Listener : private pqxx::notification_receiver {
 };
 
 #endif
-
-/// libpqxx 6 would open a new session behind our back, without its settings, and mid-transaction.
-inline void forbid_silent_reconnect([[maybe_unused]] pqxx::connection& connection) {
-#if PQXX_VERSION_MAJOR < 7
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-  connection.inhibit_reactivation(true);
-#pragma GCC diagnostic pop
-#endif
-}
 
 }  // namespace pgforeman::compat

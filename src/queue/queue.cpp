@@ -42,11 +42,6 @@ std::string ascii(std::string text) {
   return text;
 }
 
-template <typename Field>
-std::string_view text_of(const Field& field) {
-  return {field.c_str(), field.size()};
-}
-
 /// Whether the session may write and use what a fleet does: the functions that it calls and those
 /// that they call.
 constexpr const char* kRights =
@@ -87,8 +82,8 @@ std::vector<Message> messages_of(const pqxx::result& rows) {
     message.fruitless = row[4].as<std::int64_t>();
     message.enqueued_at = std::chrono::sys_time<std::chrono::microseconds>{
         std::chrono::microseconds{row[5].as<std::int64_t>()}};
-    message.payload = text_of(row[6]);
-    message.headers = text_of(row[7]);
+    message.payload.assign(row[6].c_str(), row[6].size());
+    message.headers.assign(row[7].c_str(), row[7].size());
   }
   const auto before = [](const Message& a, const Message& b) {
     return std::tie(a.lane, a.lease.id) < std::tie(b.lane, b.lease.id);

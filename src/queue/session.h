@@ -43,9 +43,7 @@ class Connection::Impl {
     Transaction(Impl& session, const std::string& begin) : session_(session) {
       session_.exec(begin);
     }
-    ~Transaction() {
-      if (!committed_) session_.rollback();
-    }
+    ~Transaction();
     Transaction(const Transaction&) = delete;
     Transaction& operator=(const Transaction&) = delete;
     void commit() {
@@ -59,7 +57,6 @@ class Connection::Impl {
   };
 
  private:
-  void rollback() noexcept;
   template <typename Call>
   auto guarded(Call&& call);
   const std::string& prepared(const std::string& sql);
