@@ -11,16 +11,14 @@
 namespace pgforeman {
 namespace {
 
+using Kind = DatabaseError::Kind;
+
 // A lock on the only row of a call costs 200 ms: settle's own lock_timeout.
 constexpr Millis kPatience{500};
 
-bool is_refused(const DatabaseError& error) {
-  return error.kind() == DatabaseError::Kind::rejected;
-}
-
 /// Whether one of several messages may be the reason. (A trigger can raise any error.)
 bool may_be_of_one(const DatabaseError& error, TimePoint asked_at) {
-  if (is_refused(error) || error.kind() == DatabaseError::Kind::locked) return true;
+  if (error.kind() == Kind::rejected || error.kind() == Kind::locked) return true;
   // What took long is likely to take as long again.
   return error.may_work_later() && Clock::now() - asked_at < kPatience;
 }
@@ -30,8 +28,8 @@ Settled settle_one(Queue& queue, const Settlement& settlement, const RetryRule& 
   try {
     return queue.settle({&settlement, 1}, rule, locks).front();
   } catch (const DatabaseError& error) {
-    if (error.kind() == DatabaseError::Kind::locked) return Settled::locked;
-    if (!error.may_work_later() && !is_refused(error)) throw;
+    if (error.kind() == Kind::locked) return Settled::locked;
+    if (!error.may_work_later() && error.kind() != Kind::rejected) throw;
     const log::MessageScope scope(settlement.lease.id, 0);
     if (error.may_work_later()) {
       log::warn("message not settled yet, the database failed to", {{"reason", error.what()}});
@@ -49,7 +47,7 @@ std::optional<std::vector<Settled>> try_all(Queue& queue, std::span<const Settle
   try {
     return queue.settle(settlements, rule, locks);
   } catch (const DatabaseError& error) {
-    if (error.kind() == DatabaseError::Kind::locked && locks == RowLocks::wait) {
+    if (error.kind() == Kind::locked && locks == RowLocks::wait) {
       return try_all(queue, settlements, rule, RowLocks::skip);
     }
     if (!may_be_of_one(error, asked_at)) throw;
@@ -107,7 +105,7 @@ std::vector<Settled> settle_each(Queue& queue, std::span<const Settlement> settl
   try {
     settle_parts(queue, settlements, rule, settled);
   } catch (const DatabaseError& error) {
-    if (error.kind() == DatabaseError::Kind::connection) throw;  // what it did is unknown
+    if (error.kind() == Kind::connection) throw;  // what it did is unknown
     // What was settled counts; the next call throws this again.
   }
   return settled;

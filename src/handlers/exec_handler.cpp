@@ -40,12 +40,6 @@ bool is_handler_variable(std::string_view variable) {
                                 kHandlerVariables.end();
 }
 
-/// By the two codes with which mail and service tools say that trying again will not help:
-/// EX_DATAERR of sysexits.h, and 100, permanent failure of qmail and its relatives.
-bool means_dead(const ChildExit& exit) {
-  return exit.signal == 0 && (exit.exit_code == 65 || exit.exit_code == 100);
-}
-
 /// What a process comes to that ended by itself.
 Outcome outcome_of_exit(const ChildExit& exit, std::string result, std::string_view stderr_tail) {
   if (exit.signal == 0 && exit.exit_code == 0) {
@@ -55,7 +49,8 @@ Outcome outcome_of_exit(const ChildExit& exit, std::string result, std::string_v
     return done;
   }
   Outcome outcome = ended_outcome(exit.explain(), exit, stderr_tail);
-  if (means_dead(exit)) {
+  // Trying again will not help: EX_DATAERR of sysexits.h, and permanent failure of qmail.
+  if (exit.signal == 0 && (exit.exit_code == 65 || exit.exit_code == 100)) {
     outcome.kind = Outcome::Kind::dead;
     outcome.evidence.cause = Cause::dead;
   }

@@ -15,8 +15,6 @@
 #include "base/log.h"
 #include "handlers/json_line.h"
 #include "handlers/jsonl_process.h"
-#include "handlers/limits.h"
-#include "handlers/one_shot_timer.h"
 #include "handlers/outcome.h"
 #include "handlers/spawn.h"
 #include "handlers/start_watch.h"
@@ -48,7 +46,7 @@ class JsonlHandler final : public ProcessHandler {
 
   void open() override {
     // Reads what is not an answer to anything now, so that no later message is blamed for it.
-    if (process_ && !run_ && process_->out.is_open()) process_->out.drain();
+    if (process_ && !run_) process_->out.drain();
     if (process_ && !run_ && !process_->out.is_open()) let_end();
     if (!process_) start_process();
   }
