@@ -1,21 +1,18 @@
-// render_options NAME: one of the generated files, on standard output.
+// render_options NAME: one of the generated files, or the part of it, on standard output.
 
 #include <cstdio>
-#include <cstring>
 #include <string>
+#include <string_view>
 
 #include "options/render.h"
 
 int main(int argc, char** argv) {
-  const char* name = argc == 2 ? argv[1] : "";
-  std::string text;
-  if (std::strcmp(name, "sample.env") == 0) {
-    text = pgforeman::render_sample_env();
-  } else if (std::strcmp(name, "config/pgforeman.conf") == 0) {
-    text = pgforeman::render_config_file();
-  } else if (std::strcmp(name, "docs/configuration.md") == 0) {
-    text = pgforeman::render_configuration();
-  } else {
+  const std::string_view name = argc == 2 ? argv[1] : "";
+  const std::string text = name == "sample.env"              ? pgforeman::render_sample_env()
+                           : name == "config/pgforeman.conf" ? pgforeman::render_config_file()
+                           : name == "docs/configuration.md" ? pgforeman::render_settings()
+                                                             : std::string();
+  if (text.empty()) {
     std::fputs("usage: render_options sample.env|config/pgforeman.conf|docs/configuration.md\n",
                stderr);
     return 64;

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <sstream>
 
+#include "options/table.h"
 #include "options_support.h"
 #include "support/catch.h"
 
@@ -43,7 +44,10 @@ TEST_CASE("The committed files are what the table says (tools/generate refreshes
           "[render]") {
   CHECK(committed("sample.env") == render_sample_env());
   CHECK(committed("config/pgforeman.conf") == render_config_file());
-  CHECK(committed("docs/configuration.md") == render_configuration());
+  const std::string document = committed("docs/configuration.md");
+  const std::size_t settings = document.find("\n## Settings\n");
+  REQUIRE(settings != std::string::npos);
+  CHECK(document.substr(settings + 1) == render_settings());
 }
 
 TEST_CASE("Both samples are valid config files as they stand", "[render]") {
@@ -76,7 +80,7 @@ TEST_CASE("Each setting of a sample is valid when its # is removed", "[render]")
 
 TEST_CASE("Every option is in every rendering", "[render]") {
   const std::string help = options_help(Command::run);
-  const std::string document = render_configuration();
+  const std::string document = render_settings();
   for (const Option& option : option_table()) {
     INFO(option.name);
     CHECK(contains(render_sample_env(), "\n#" + variable_of(option) + "="));
@@ -116,7 +120,7 @@ TEST_CASE("A command's help has its own options only, in lines of at most 100 ch
 }
 
 TEST_CASE("The messages in the documentation are those that are printed", "[render]") {
-  const std::string document = render_configuration();
+  const std::string document = committed("docs/configuration.md");
   const auto result = load(Command::run, {"--handler-timeout=30"}, {"PGFOREMAN_CONCURRENCY=5000"});
   REQUIRE(result.errors.size() == 2);
   for (const std::string& line : result.errors) {
