@@ -286,7 +286,7 @@ LoadResult load_options(Command command, std::span<const char* const> args,
                         std::span<const CommandFlag> flags, std::vector<FoundFlag>* found) {
   LoadInput input{command, args, flags, process_environment()};
   if (command == Command::run) {
-    const int most = static_cast<int>(find_option("CONCURRENCY")->most);
+    const int most = static_cast<int>(find_option("CONCURRENCY")->range.most);
     input.cpus = cpu_limit(affinity_cpus(), cgroup_cpu_quota(), most);
   }
   return load_from(input, found);

@@ -99,7 +99,7 @@ std::string settings_group(std::string_view group) {
                         option.needs_restart ? "no" : "yes",
                         option.commands == kAllCommands ? "all" : names_of(option.commands), quote);
     std::string text = fmt::format("**{}**: {}", option.name, option.help);
-    if (!option.limits_because.empty()) text += fmt::format(" *Limits:* {}", option.limits_because);
+    if (!option.range.because.empty()) text += fmt::format(" *Limits:* {}", option.range.because);
     prose += "\n" + wrapped(text, "", kWidth);
   }
   return fmt::format("\n### {}\n\n{}{}", group, rows, prose);

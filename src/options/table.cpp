@@ -1,14 +1,24 @@
 #include "options/table.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
 #include <vector>
 
-#include "options/table_units.h"
 #include "options/text_rules.h"
 
 namespace pgforeman {
 namespace {
 
+// Durations are in milliseconds, sizes in bytes.
+constexpr std::int64_t kSecond = 1000;
+constexpr std::int64_t kMinute = 60 * kSecond;
+constexpr std::int64_t kHour = 60 * kMinute;
+constexpr std::int64_t kWeek = 168 * kHour;
+constexpr std::int64_t kTebibyte = std::int64_t{1} << 40U;
+
+constexpr Commands kRun = commands_of(Command::run);
 constexpr Commands kMigrate = commands_of(Command::migrate);
 constexpr Commands kStatus = commands_of(Command::status);
 constexpr Commands kHealth = commands_of(Command::health);
@@ -59,20 +69,17 @@ const Option kQueueOptions[] = {
     {.name = "VISIBILITY_TIMEOUT",
      .target = &Options::visibility_timeout,
      .default_text = "30s",
-     .least = kSecond,
-     .most = 12 * kHour,
-     .limits_because = "Below one second a slow network would lose leases; beyond half a day the "
-                       "messages of a lost host would be as good as lost.",
+     .range = {kSecond, 12 * kHour,
+               "Below one second a slow network would lose leases; beyond half a day the "
+               "messages of a lost host would be as good as lost."},
      .help = "How long a claimed message is hidden from other consumers. The lease of a running "
              "message is renewed at a third of it, so it may be shorter than the handler takes; it "
              "is how long messages wait when a whole host is lost."},
     {.name = "BATCH",
      .target = &Options::batch,
      .default_text = "auto",
-     .least = 1,
-     .most = 1000,
-     .limits_because =
-         "A thousand leases are renewed and settled in one statement of some milliseconds.",
+     .range = {1, 1000,
+               "A thousand leases are renewed and settled in one statement of some milliseconds."},
      .zero_word = "auto",
      .help = "How many messages a child claims at once. They are worked on one after the other, in "
              "order. More than one saves round trips when handlers take milliseconds; with slow "
@@ -82,10 +89,9 @@ const Option kQueueOptions[] = {
     {.name = "POLL_INTERVAL",
      .target = &Options::poll_interval,
      .default_text = "1s",
-     .least = 10,
-     .most = kHour,
-     .limits_because = "A hundred looks a second are no polling any more; after an hour no person "
-                       "expects a message to start.",
+     .range = {10, kHour,
+               "A hundred looks a second are no polling any more; after an hour no person "
+               "expects a message to start."},
      .help = "How often one of the idle consumers looks for work for all of them, where they have "
              "to: through a pooler, or without maintenance. Else the maintenance process hears of "
              "new messages, looks every 1.2 s besides, and wakes as many consumers as there is "
@@ -121,10 +127,9 @@ const Option kHandlerOptions[] = {
     {.name = "HANDLER_TIMEOUT",
      .target = &Options::handler_timeout,
      .default_text = "5m",
-     .least = 10,
-     .most = kWeek,
-     .limits_because = "No process starts and ends in less than some milliseconds; what takes "
-                       "longer than a week is no message.",
+     .range = {10, kWeek,
+               "No process starts and ends in less than some milliseconds; what takes "
+               "longer than a week is no message."},
      .help = "How long one message may take. A handler that takes longer is ended with everything "
              "it started, HANDLER_STOP_SIGNAL first, then KILL, and the message is retried."},
     {.name = "HANDLER_STOP_SIGNAL",
@@ -136,18 +141,15 @@ const Option kHandlerOptions[] = {
     {.name = "HANDLER_STOP_GRACE",
      .target = &Options::handler_stop_grace,
      .default_text = "2s",
-     .least = 10,
-     .most = 10 * kMinute,
-     .limits_because = "No process reacts in less than some milliseconds; a handler that needs "
-                       "longer to stop is better ended.",
+     .range = {10, 10 * kMinute,
+               "No process reacts in less than some milliseconds; a handler that needs "
+               "longer to stop is better ended."},
      .help = "How long a handler may take to end after HANDLER_STOP_SIGNAL before it gets KILL. A "
              "fleet that stops ends within SHUTDOWN_GRACE and this together."},
     {.name = "HANDLER_MAX_MEMORY",
      .target = &Options::handler_max_memory,
      .default_text = "0",
-     .least = 1 << 20U,
-     .most = kTebibyte,
-     .limits_because = "0 is no limit; below a MiB no program starts.",
+     .range = {1 << 20U, kTebibyte, "0 is no limit; below a MiB no program starts."},
      .example = "512MiB",
      .help =
          "Above how much resident memory a handler is killed, which counts a crash of its message "
@@ -159,44 +161,112 @@ const Option kRetryOptions[] = {
     {.name = "MAX_ATTEMPTS",
      .target = &Options::max_attempts,
      .default_text = "5",
-     .least = 1,
-     .most = 1000,
-     .limits_because = "A message that failed a thousand times does not succeed later.",
+     .range = {1, 1000, "A message that failed a thousand times does not succeed later."},
      .help = "How often a message is tried before it becomes a dead letter with its last error. A "
              "deploy or a drain costs no attempt, and neither does a crash."},
     {.name = "MAX_CRASHES",
      .target = &Options::max_crashes,
      .default_text = "3",
-     .least = 1,
-     .most = 1000,
-     .limits_because = "A message that killed a thousand processes will kill the next.",
+     .range = {1, 1000, "A message that killed a thousand processes will kill the next."},
      .help = "How often a message may kill the process that runs it, its handler (a signal, lack "
              "of memory) or the consumer, before it becomes a dead letter with the evidence."},
     {.name = "MAX_CLAIMS",
      .target = &Options::max_claims,
      .default_text = "100",
-     .least = 10,
-     .most = 1'000'000,
-     .limits_because = "A few deploys and lost hosts in a row are bad luck, not a verdict.",
+     .range = {10, 1'000'000, "A few deploys and lost hosts in a row are bad luck, not a verdict."},
      .help =
          "How often a message may be claimed without a run that ended, because hosts were lost or "
          "fleets stopped meanwhile, before it becomes a dead letter: nothing goes round for ever."},
     {.name = "RETRY_BACKOFF",
      .target = &Options::retry_backoff,
      .default_text = "1s",
-     .least = 1,
-     .most = 24 * kHour,
-     .limits_because =
-         "The first wait has a day's room; what must wait longer is better sent with a delay.",
+     .range =
+         {1, 24 * kHour,
+          "The first wait has a day's room; what must wait longer is better sent with a delay."},
      .help = "How long a message waits after its first failed attempt. It doubles with every "
              "further one, give or take 20 %. A delay that the handler asks for wins."},
     {.name = "RETRY_BACKOFF_MAX",
      .target = &Options::retry_backoff_max,
      .default_text = "5m",
-     .least = 1,
-     .most = kWeek,
-     .limits_because = "The same bound of a week as for HANDLER_TIMEOUT.",
+     .range = {1, kWeek, "The same bound of a week as for HANDLER_TIMEOUT."},
      .help = "Where the doubling of RETRY_BACKOFF ends. Must not be below it."},
+};
+
+const Option kFleetOptions[] = {
+    {.name = "CONCURRENCY",
+     .target = &Options::concurrency,
+     .default_note = "the CPUs that this container may use",
+     .range = {1, 1024,
+               "Each child is a connection to PostgreSQL: far fewer than 1024 are good for "
+               "a server, so more are taken for a slip."},
+     .example = "4",
+     .help = "How many children work side by side, each with a handler and a database connection "
+             "of its own (the fleet holds one connection more). The default heeds cgroup quotas, "
+             "v1 and v2, and the affinity mask, rounded up. TTIN and TTOU add and remove a child "
+             "while it runs."},
+    {.name = "BOOT_TIMEOUT",
+     .target = &Options::boot_timeout,
+     .default_text = "30s",
+     .range = {100, 10 * kMinute,
+               "A busy host can take tens of milliseconds to run a new process; a child "
+               "that hangs longer than ten minutes should have been noticed."},
+     .help = "How long a child may take from fork until it reports. One that takes longer is "
+             "killed and replaced. Reaching the database is not part of it. A first fleet that "
+             "cannot be forked within this time ends the daemon."},
+    {.name = "SHUTDOWN_GRACE",
+     .target = &Options::shutdown_grace,
+     .default_text = "25s",
+     .range = {0, kHour, "0s ends handlers at once; platforms seldom wait for an hour."},
+     .help = "How long running handlers may go on after TERM. Then they are ended and their "
+             "messages released, the attempt not counted. Keep it, with HANDLER_STOP_GRACE, below "
+             "the time your platform gives a container: 10 s in Docker (stop_grace_period), 30 s "
+             "in Kubernetes (terminationGracePeriodSeconds)."},
+    {.name = "RESTART_BACKOFF",
+     .target = &Options::restart_backoff,
+     .default_text = "100ms",
+     .range = {10, kMinute, "Below 10ms a crash loop would cost a noticeable part of a core."},
+     .help = "How long the slot of a child that ended before it was ready stays empty. It doubles "
+             "with every such end in a row, give or take 20 %. A child that had been ready is "
+             "replaced at once."},
+    {.name = "RESTART_BACKOFF_MAX",
+     .target = &Options::restart_backoff_max,
+     .default_text = "30s",
+     .range = {10, kHour, "An empty slot should be tried again within the hour."},
+     .help = "Where the doubling of RESTART_BACKOFF ends. Must not be below it."},
+    {.name = "MAX_MESSAGES",
+     .target = &Options::max_messages,
+     .default_text = "0",
+     .range = {0, 1'000'000'000, "0 is never, and a billion takes years."},
+     .help = "After how many messages a child is replaced, against leaks of whatever kind. The "
+             "slots' own limits lie between nine tenths of it and all of it, so that children of "
+             "one age do not reach them together, and at most a tenth of the fleet (at least one "
+             "child) is replaced at a time: until its turn comes a child works on. A planned end: "
+             "no message is cut short or charged for it."},
+    {.name = "MAX_MEMORY",
+     .target = &Options::max_memory,
+     .default_text = "0",
+     .range = {32 << 20U, kTebibyte,
+               "0 is never; a child that has done nothing yet has some MiB already."},
+     .example = "512MiB",
+     .help = "Above how much resident memory a child is replaced in the same way. It counts the "
+             "child's own and its jsonl handler's, with what that started (an exec handler is gone "
+             "between messages). It is looked at after a message, once a second at most, and never "
+             "ends one that runs."},
+    {.name = "CRASH_LOOP_COUNT",
+     .target = &Options::crash_loop_count,
+     .default_text = "5",
+     .range = {1, 100,
+               "With 1 a single failed start is a verdict; beyond 100 there would never be one."},
+     .help = "How many children of a slot must end in a row before they were ready for the slot to "
+             "count as crash-looping. The fleet is no longer live when every slot is."},
+    {.name = "CRASH_LOOP_WINDOW",
+     .target = &Options::crash_loop_window,
+     .default_text = "60s",
+     .range = {kSecond, kHour,
+               "Two starts within less than a second are hardly possible; an hour apart "
+               "they are no loop."},
+     .help = "The time within which CRASH_LOOP_COUNT failed starts make a slot crash-looping. The "
+             "verdict is taken back when a child of the slot has been healthy for 60 s."},
 };
 
 const Option kHealthOptions[] = {
@@ -215,9 +285,7 @@ const Option kHealthOptions[] = {
      .target = &Options::health_port,
      .value_name = "PORT",
      .default_text = "8080",
-     .least = 0,
-     .most = 65535,
-     .limits_because = "Ports below 1024 need a right that a container's user seldom has.",
+     .range = {0, 65535, "Ports below 1024 need a right that a container's user seldom has."},
      .needs_restart = true,
      .commands = kEndpoint,
      .help = "The endpoint's port. 0 takes any free one, which the log then names. A port that is "
@@ -265,7 +333,7 @@ std::vector<Option> all_options() {
   add("Queue", kQueueOptions);
   add("Handler", kHandlerOptions);
   add("Retries", kRetryOptions);
-  add("Fleet", fleet_options());
+  add("Fleet", kFleetOptions);
   add("Health endpoint", kHealthOptions);
   add("Logs and configuration", kLogOptions);
   return all;
@@ -276,6 +344,38 @@ std::vector<Option> all_options() {
 std::span<const Option> option_table() {
   static const std::vector<Option> table = all_options();
   return table;
+}
+
+const Option* find_option(std::string_view name) {
+  const auto table = option_table();
+  const auto found = std::find_if(table.begin(), table.end(),
+                                  [&](const Option& option) { return option.name == name; });
+  return found == table.end() ? nullptr : &*found;
+}
+
+std::string variable_of(const Option& option) {
+  return std::string(kVariablePrefix) + std::string(option.name);
+}
+
+std::string flag_of(const Option& option) {
+  std::string flag = "--";
+  for (const char c : option.name) {
+    flag += c == '_' ? '-' : static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  }
+  return flag;
+}
+
+bool is_for(const Option& option, Command command) {
+  return (option.commands & commands_of(command)) != 0;
+}
+
+std::string names_of(Commands commands) {
+  std::string text;
+  for (std::size_t i = 0; i < std::size(kCommandNames); ++i) {
+    if ((commands & (1U << i)) == 0) continue;
+    text += fmt::format("{}`{}`", text.empty() ? "" : ", ", kCommandNames[i]);
+  }
+  return text;
 }
 
 }  // namespace pgforeman

@@ -27,6 +27,14 @@ struct TextRule {
   std::string_view allowed;
 };
 
+/// Which numbers are allowed: milliseconds of durations; bytes of sizes, where 0 (never) is allowed
+/// besides.
+struct Range {
+  std::int64_t least = 0;
+  std::int64_t most = 0;
+  std::string_view because = {};  ///< why these two; for the documentation
+};
+
 /// A set of commands.
 using Commands = unsigned;
 constexpr Commands commands_of(Command command) {
@@ -42,10 +50,7 @@ struct Option {
   std::string_view value_name = {};    ///< "PATH" in --help; else that of its type, as "DURATION"
   std::string_view default_text = {};  ///< as an operator would write it; empty: none
   std::string_view default_note = {};  ///< said of a default that is no fixed text
-  /// Of numbers; milliseconds of durations; bytes of sizes, where 0 (never) is allowed besides.
-  std::int64_t least = 0;
-  std::int64_t most = 0;
-  std::string_view limits_because = {};            ///< why these two; for the documentation
+  Range range = {};
   std::string_view zero_word = {};                 ///< of a number: a word that may stand for 0
   std::span<const std::string_view> choices = {};  ///< enums: the names in the enum's order
   TextRule rule = {};
@@ -58,8 +63,6 @@ struct Option {
 
 /// Every option, grouped.
 std::span<const Option> option_table();
-/// Its part about the fleet's processes.
-std::span<const Option> fleet_options();
 
 /// Finds by name as in the table ("QUEUE"); null when there is none.
 const Option* find_option(std::string_view name);

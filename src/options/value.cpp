@@ -27,7 +27,7 @@ std::optional<std::int64_t> parse_whole_number(std::string_view text) {
 }
 
 bool within_limits(const Option& option, std::int64_t number) {
-  return number >= option.least && number <= option.most;
+  return number >= option.range.least && number <= option.range.most;
 }
 
 std::string must_be(const Option& option) {
@@ -101,7 +101,7 @@ std::optional<std::string> set_value(const Option& option, std::string_view text
 std::string allowed_values(const Option& option) {
   if (std::holds_alternative<int Options::*>(option.target)) {
     const std::string number =
-        fmt::format("a whole number from {} to {}", option.least, option.most);
+        fmt::format("a whole number from {} to {}", option.range.least, option.range.most);
     return option.zero_word.empty() ? number : fmt::format("{} or {}", option.zero_word, number);
   }
   if (std::holds_alternative<Millis Options::*>(option.target)) {
@@ -117,16 +117,16 @@ std::string allowed_values(const Option& option) {
 
 std::string limits(const Option& option) {
   if (std::holds_alternative<int Options::*>(option.target)) {
-    const std::string range = fmt::format("{} to {}", option.least, option.most);
+    const std::string range = fmt::format("{} to {}", option.range.least, option.range.most);
     return option.zero_word.empty() ? range : fmt::format("{}, or {}", option.zero_word, range);
   }
   if (std::holds_alternative<Millis Options::*>(option.target)) {
-    return fmt::format("{} to {}", format_duration(Millis{option.least}),
-                       format_duration(Millis{option.most}));
+    return fmt::format("{} to {}", format_duration(Millis{option.range.least}),
+                       format_duration(Millis{option.range.most}));
   }
   if (std::holds_alternative<ByteSize Options::*>(option.target)) {
-    return fmt::format("0, or {} to {}", format_byte_size({option.least}),
-                       format_byte_size({option.most}));
+    return fmt::format("0, or {} to {}", format_byte_size({option.range.least}),
+                       format_byte_size({option.range.most}));
   }
   return option.choices.empty() ? std::string(option.rule.allowed) : choices_text(option.choices);
 }

@@ -169,8 +169,8 @@ TEST_CASE("Every row of the table is complete, and its default is allowed", "[va
     const bool bounded = std::holds_alternative<int Options::*>(option.target) ||
                          std::holds_alternative<Millis Options::*>(option.target) ||
                          std::holds_alternative<ByteSize Options::*>(option.target);
-    CHECK((!bounded || (option.least < option.most && !option.limits_because.empty())));
-    if (std::holds_alternative<int Options::*>(option.target)) CHECK(option.most <= INT_MAX);
+    CHECK((!bounded || (option.range.least < option.range.most && !option.range.because.empty())));
+    if (std::holds_alternative<int Options::*>(option.target)) CHECK(option.range.most <= INT_MAX);
     const auto text = option.default_text.empty() ? option.example : option.default_text;
     CHECK(problem(option.name, text).empty());
   }
