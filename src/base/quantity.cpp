@@ -1,10 +1,32 @@
 #include "base/quantity.h"
 
+#include <array>
 #include <charconv>
 #include <limits>
+#include <span>
 
 namespace pgforeman {
 namespace {
+
+struct Unit {
+  std::string_view name;  ///< "" is a bare number
+  std::int64_t factor;    ///< in the smallest unit
+};
+
+/// A kind of quantity, and the words of its mistakes.
+struct Quantity {
+  std::span<const Unit> units;  ///< the largest first
+  std::string_view unit_names;
+  std::string_view smallest;
+  std::string_view too_much;
+};
+
+constexpr std::array<Unit, 4> kDurationUnits = {
+    {{"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
+constexpr Quantity kDuration = {kDurationUnits, "ms, s, m or h", "milliseconds", "is too long"};
+constexpr std::array<Unit, 4> kSizeUnits = {
+    {{"GiB", std::int64_t{1} << 30U}, {"MiB", 1 << 20U}, {"KiB", 1 << 10U}, {"", 1}}};
+constexpr Quantity kByteSize = {kSizeUnits, "KiB, MiB or GiB", "bytes", "is too large"};
 
 // Beyond this a fraction of an hour cannot be a whole number of milliseconds anyway (1h = 36e5 ms
 // has five factors of ten), unless its tail is zeros; of a GiB more would not be read, and the
@@ -32,10 +54,9 @@ std::int64_t fraction_of(std::string_view digits, std::int64_t factor) {
   return numerator * factor % denominator == 0 ? numerator * factor / denominator : -1;
 }
 
-}  // namespace
-
-Parsed<std::int64_t> parse_quantity(const Quantity& kind, std::string_view text) {
-  using Result = Parsed<std::int64_t>;
+template <typename T>
+Parsed<T> parse_quantity(const Quantity& kind, std::string_view text) {
+  using Result = Parsed<T>;
   if (text.empty()) return Result::wrong("is empty");
   if (text.front() == '-') return Result::wrong("is negative");
   const std::string_view whole = take_digits(text);
@@ -46,8 +67,8 @@ Parsed<std::int64_t> parse_quantity(const Quantity& kind, std::string_view text)
     fraction = take_digits(text);
     if (fraction.empty()) return Result::wrong("has no digits after its point");
   }
-  const QuantityUnit* unit = nullptr;
-  for (const QuantityUnit& candidate : kind.units) {
+  const Unit* unit = nullptr;
+  for (const Unit& candidate : kind.units) {
     if (candidate.name == text) unit = &candidate;
   }
   if (unit == nullptr && text.empty()) return Result::wrong("has no unit");
@@ -63,15 +84,33 @@ Parsed<std::int64_t> parse_quantity(const Quantity& kind, std::string_view text)
   }
   const std::int64_t extra = fraction_of(fraction, unit->factor);
   if (extra < 0) return Result::wrong("is no whole number of " + std::string(kind.smallest));
-  return Result::ok(count * unit->factor + extra);
+  return Result::ok(T{count * unit->factor + extra});
 }
 
 std::string format_quantity(const Quantity& kind, std::int64_t count) {
-  for (const QuantityUnit& unit : kind.units) {
+  for (const Unit& unit : kind.units) {
     if (count % unit.factor == 0)
       return std::to_string(count / unit.factor) + std::string(unit.name);
   }
   return {};  // unreachable: the smallest unit divides everything
+}
+
+}  // namespace
+
+Parsed<Millis> parse_duration(std::string_view text) {
+  return parse_quantity<Millis>(kDuration, text);
+}
+
+Parsed<ByteSize> parse_byte_size(std::string_view text) {
+  return parse_quantity<ByteSize>(kByteSize, text);
+}
+
+std::string format_duration(Millis duration) {
+  return duration.count() == 0 ? "0s" : format_quantity(kDuration, duration.count());
+}
+
+std::string format_byte_size(ByteSize size) {
+  return size.bytes == 0 ? "0" : format_quantity(kByteSize, size.bytes);
 }
 
 }  // namespace pgforeman

@@ -1,34 +1,30 @@
 #pragma once
-// A number with its unit, as people write settings: digits, optionally a fraction, then the unit,
-// with nothing around or between. Durations and sizes are made of it.
+// Durations and sizes as people write them: a number with its unit, `500ms`, `1.5h`, `512MiB`. A
+// duration's unit is one of ms, s, m, h; without one it would be a guess. A size's is KiB, MiB or
+// GiB (powers of two only: there are two meanings of MB), or none for bytes.
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/parsed.h"
 
 namespace pgforeman {
 
-struct QuantityUnit {
-  std::string_view name;  ///< "" is a bare number
-  std::int64_t factor;    ///< in the smallest unit
+/// Bytes; a type of its own, so that an option's table knows a size from a number.
+struct ByteSize {
+  std::int64_t bytes = 0;
+  bool operator==(const ByteSize&) const = default;
 };
 
-/// A kind of quantity, and the words of its mistakes.
-struct Quantity {
-  std::span<const QuantityUnit> units;  ///< the largest first
-  std::string_view unit_names;          ///< "ms, s, m or h"
-  std::string_view smallest;            ///< "milliseconds"
-  std::string_view too_much;            ///< "is too long"
-};
+/// Parse digits, optionally a fraction, then the unit, with nothing around or between. Exact: what
+/// is no whole number of milliseconds or bytes is refused, as is what does not fit.
+Parsed<Millis> parse_duration(std::string_view text);
+Parsed<ByteSize> parse_byte_size(std::string_view text);
 
-/// Parses `text` into the smallest unit. Exact: what is no whole number of it is refused, as is
-/// what does not fit.
-Parsed<std::int64_t> parse_quantity(const Quantity& kind, std::string_view text);
-
-/// The shortest exact form in whole units; `count` is not 0 and a multiple of the smallest.
-std::string format_quantity(const Quantity& kind, std::int64_t count);
+/// The shortest exact form in whole units: `1500ms`, `90s`, `24h`, `0s`; `1536MiB`, `1000`, `0`.
+std::string format_duration(Millis duration);
+std::string format_byte_size(ByteSize size);
 
 }  // namespace pgforeman

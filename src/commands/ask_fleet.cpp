@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "base/duration.h"
+#include "base/quantity.h"
 #include "commands/text_table.h"
 
 namespace pgforeman {

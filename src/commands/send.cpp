@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
-#include "base/duration.h"
+#include "base/quantity.h"
 #include "commands/commands.h"
 #include "commands/database_command.h"
 #include "commands/line_input.h"

@@ -10,9 +10,9 @@
 #include <utility>
 
 #include "base/backoff.h"
-#include "base/byte_size.h"
 #include "base/log.h"
 #include "base/origin.h"
+#include "base/quantity.h"
 #include "base/resident.h"
 #include "base/signals.h"
 #include "consumer/run_end.h"

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <string>
 
-#include "base/duration.h"
 #include "base/log.h"
+#include "base/quantity.h"
 
 namespace pgforeman {
 

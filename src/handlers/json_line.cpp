@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "base/duration.h"
+#include "base/quantity.h"
 #include "base/utc_time.h"
 #include "handlers/lenient_json.h"
 #include "handlers/limits.h"

@@ -2,7 +2,7 @@
 
 #include <csignal>
 
-#include "base/duration.h"
+#include "base/quantity.h"
 
 namespace pgforeman {
 namespace {

@@ -9,8 +9,8 @@
 #include <string>
 
 #include "base/cpu_limit.h"
-#include "base/duration.h"
 #include "base/nearest.h"
+#include "base/quantity.h"
 #include "options/command_line.h"
 #include "options/config_file.h"
 #include "options/conninfo.h"

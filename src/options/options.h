@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/byte_size.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/quantity.h"
 
 namespace pgforeman {
 

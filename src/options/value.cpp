@@ -7,8 +7,7 @@
 #include <charconv>
 #include <type_traits>
 
-#include "base/byte_size.h"
-#include "base/duration.h"
+#include "base/quantity.h"
 #include "base/terminal_text.h"
 #include "base/utf8.h"
 #include "options/text_rules.h"

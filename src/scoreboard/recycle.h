@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "base/byte_size.h"
+#include "base/quantity.h"
 
 namespace pgforeman {
 

@@ -6,8 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/byte_size.h"
-#include "base/duration.h"
+#include "base/quantity.h"
 #include "fuzz/must.h"
 #include "options/command_line.h"
 #include "options/config_file.h"

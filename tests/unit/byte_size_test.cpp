@@ -1,4 +1,4 @@
-#include "base/byte_size.h"
+#include "base/quantity.h"
 
 #include "support/catch.h"
 

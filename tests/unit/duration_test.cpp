@@ -1,4 +1,4 @@
-#include "base/duration.h"
+#include "base/quantity.h"
 
 #include "support/catch.h"
 
