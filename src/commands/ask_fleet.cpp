@@ -27,7 +27,7 @@ std::string read_timeout(const std::string& text, Millis& timeout) {
 }  // namespace
 
 AskWords read_ask_words(Command command, std::span<const char* const> args,
-                        std::span<const FlagHelp> flags, std::string_view help) {
+                        std::span<const CommandFlag> flags, std::string_view help) {
   AskWords words{read_command_words(command, args, flags, help)};
   if (words.finished) return words;
   if (!words.positionals.empty()) {

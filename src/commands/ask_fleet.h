@@ -9,8 +9,8 @@
 
 namespace pgforeman {
 
-inline constexpr FlagHelp kTimeoutFlag{"timeout", "DURATION",
-                                       "how long to wait for the endpoint (default 2s)"};
+inline constexpr CommandFlag kTimeoutFlag{"timeout", "DURATION",
+                                          "how long to wait for the endpoint (default 2s)"};
 
 /// Words that name an endpoint to ask and how long to wait. The default is within a container
 /// runtime's own patience with a health check.
@@ -20,7 +20,7 @@ struct AskWords : CommandWords {
 
 /// Reads a command that takes no other words than flags, kTimeoutFlag among them.
 AskWords read_ask_words(Command command, std::span<const char* const> args,
-                        std::span<const FlagHelp> flags, std::string_view help);
+                        std::span<const CommandFlag> flags, std::string_view help);
 
 /// Asks the endpoint for `target`. Throws HttpGetError.
 HttpAnswer ask_endpoint(const AskWords& words, const std::string& target);

@@ -19,15 +19,31 @@ using Kind = DatabaseError::Kind;
 /// Between the server giving up on a statement and us giving up on the server.
 constexpr Millis kWatchdogMargin{2000};
 
-void print_help(Command command, std::span<const FlagHelp> flags, std::string_view help) {
+void print_help(Command command, std::span<const CommandFlag> flags, std::string_view help) {
   fmt::print("{}", help);
   if (!flags.empty()) fmt::print("\nFlags:\n");
-  for (const FlagHelp& flag : flags) {
+  for (const CommandFlag& flag : flags) {
     const std::string name =
         fmt::format("--{}{}{}", flag.name, flag.value_name.empty() ? "" : " ", flag.value_name);
     fmt::print("  {:<21} {}\n", name, flag.help);
   }
   fmt::print("\n{}", options_help(command));
+}
+
+ExitCode exit_code_of(const DatabaseError& error) {
+  switch (error.kind()) {
+    case Kind::schema:
+      return ExitCode::schema_mismatch;
+    case Kind::rejected:
+      return ExitCode::bad_data;
+    case Kind::connection:
+    case Kind::transient:
+    case Kind::locked:
+    case Kind::read_only:
+    case Kind::permission:
+      return ExitCode::unavailable;
+  }
+  return ExitCode::internal;
 }
 
 }  // namespace
@@ -44,24 +60,16 @@ std::optional<std::string> CommandWords::value(std::string_view flag) const {
 }
 
 CommandWords read_command_words(Command command, std::span<const char* const> args,
-                                std::span<const FlagHelp> flags, std::string_view help) {
-  CommandWords words;
-  std::vector<CommandFlag> known;
-  for (const FlagHelp& flag : flags) {
-    known.push_back({std::string(flag.name), !flag.value_name.empty(), std::string(flag.help)});
-  }
-  LoadResult loaded = load_options(command, args, known, &words.flags);
-  if (loaded.help) {
+                                std::span<const CommandFlag> flags, std::string_view help) {
+  CommandWords words{load_options(command, args, flags)};
+  if (words.help) {
     print_help(command, flags, help);
     words.finished = ExitCode::ok;
     return words;
   }
-  for (const std::string& warning : loaded.warnings) complain(command, "warning: " + warning);
-  for (const std::string& error : loaded.errors) complain(command, error);
-  if (!loaded.errors.empty()) words.finished = ExitCode::config;
-  words.options = std::move(loaded.options);
-  words.positionals = std::move(loaded.positionals);
-  words.given = std::move(loaded.given);
+  for (const std::string& warning : words.warnings) complain(command, "warning: " + warning);
+  for (const std::string& error : words.errors) complain(command, error);
+  if (!words.errors.empty()) words.finished = ExitCode::config;
   return words;
 }
 
@@ -86,22 +94,6 @@ ConnectionSettings command_settings(Command command, const Options& options, Mil
   settings.statement_timeout = patience;
   settings.watchdog = patience.count() > 0 ? patience + kWatchdogMargin : Millis{0};
   return settings;
-}
-
-ExitCode exit_code_of(const DatabaseError& error) {
-  switch (error.kind()) {
-    case Kind::schema:
-      return ExitCode::schema_mismatch;
-    case Kind::rejected:
-      return ExitCode::bad_data;
-    case Kind::connection:
-    case Kind::transient:
-    case Kind::locked:
-    case Kind::read_only:
-    case Kind::permission:
-      return ExitCode::unavailable;
-  }
-  return ExitCode::internal;
 }
 
 ExitCode with_database_errors(Command command, const std::function<ExitCode()>& work) {

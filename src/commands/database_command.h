@@ -3,12 +3,10 @@
 // code of what goes wrong there.
 
 #include <functional>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "options/load.h"
 #include "pgforeman/exit_code.h"
@@ -16,27 +14,16 @@
 
 namespace pgforeman {
 
-/// A flag of one command, with the word that stands for its value in --help (empty: takes none).
-struct FlagHelp {
-  std::string_view name;
-  std::string_view value_name;
-  std::string_view help;
-};
-
-struct CommandWords {
-  Options options;
-  std::vector<std::string> positionals;
-  std::map<std::string, std::string, std::less<>> given;  ///< see LoadResult
-  std::vector<FoundFlag> flags;
+struct CommandWords : LoadResult {
   /// Set when there is nothing left to do: help was printed, or mistakes were.
-  std::optional<ExitCode> finished;
+  std::optional<ExitCode> finished = {};
 
   bool has(std::string_view flag) const;
   std::optional<std::string> value(std::string_view flag) const;  ///< the last one given
 };
 
 CommandWords read_command_words(Command command, std::span<const char* const> args,
-                                std::span<const FlagHelp> flags, std::string_view help);
+                                std::span<const CommandFlag> flags, std::string_view help);
 
 /// "pgforeman NAME: text" on standard error.
 void complain(Command command, std::string_view text);
@@ -48,10 +35,8 @@ ExitCode wrong_usage(Command command, std::string_view text);
 /// read. A command waits longer for a statement than the fleet does; 0: for ever.
 ConnectionSettings command_settings(Command command, const Options& options, Millis patience);
 
-/// Runs `work` and turns a DatabaseError into a line on standard error and an exit code.
+/// Runs `work` and turns a DatabaseError into a line on standard error and an exit code, which
+/// tells scripts what kind of help is needed.
 ExitCode with_database_errors(Command command, const std::function<ExitCode()>& work);
-
-/// The exit code that tells scripts what kind of help is needed.
-ExitCode exit_code_of(const class DatabaseError& error);
 
 }  // namespace pgforeman

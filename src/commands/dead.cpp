@@ -51,13 +51,13 @@ constexpr std::string_view kDeadHelp =
     "  78  an option is wrong\n";
 
 constexpr std::array kDeadFlags = {
-    FlagHelp{"all", "", "retry, purge: all of the queue, in batches"},
-    FlagHelp{"reason", "REASON",
-             "only those that died of it: handler, max_attempts, max_crashes, max_claims"},
-    FlagHelp{"error", "TEXT", "only those with this text in their last error"},
-    FlagHelp{"limit", "N", "list: at most so many, 1 to 100000 (default 50)"},
-    FlagHelp{"yes", "", "purge: do not ask"},
-    FlagHelp{"json", "", "print JSON"}};
+    CommandFlag{"all", "", "retry, purge: all of the queue, in batches"},
+    CommandFlag{"reason", "REASON",
+                "only those that died of it: handler, max_attempts, max_crashes, max_claims"},
+    CommandFlag{"error", "TEXT", "only those with this text in their last error"},
+    CommandFlag{"limit", "N", "list: at most so many, 1 to 100000 (default 50)"},
+    CommandFlag{"yes", "", "purge: do not ask"},
+    CommandFlag{"json", "", "print JSON"}};
 
 constexpr int kDefaultLimit = 50;
 constexpr int kMaxLimit = 100'000;

@@ -36,11 +36,11 @@ constexpr std::string_view kMigrateHelp =
     "  78  an option is wrong\n";
 
 constexpr std::array kMigrateFlags = {
-    FlagHelp{"grant", "ROLE", "then give this role what it needs for its part, and no more"},
-    FlagHelp{"as", "PART",
-             "producer (sends), worker (runs a fleet, the default), operator (works on dead "
-             "letters) or monitor (counts)"},
-    FlagHelp{"dry-run", "", "print the SQL that would be run, and change nothing"}};
+    CommandFlag{"grant", "ROLE", "then give this role what it needs for its part, and no more"},
+    CommandFlag{"as", "PART",
+                "producer (sends), worker (runs a fleet, the default), operator (works on dead "
+                "letters) or monitor (counts)"},
+    CommandFlag{"dry-run", "", "print the SQL that would be run, and change nothing"}};
 
 // PostgreSQL takes this word for all roles, however it is quoted.
 constexpr std::string_view kEverybody = "public";

@@ -50,11 +50,11 @@ constexpr std::string_view kSendHelp =
     "  78  an option is wrong\n";
 
 constexpr std::array kSendFlags = {
-    FlagHelp{"priority", "PRIORITY", "urgent, high, normal or low, or 0 to 3 (default normal)"},
-    FlagHelp{"delay", "DURATION", "not handled earlier, such as 5s or 10m (default 0s)"},
-    FlagHelp{"headers", "JSON", "an object that goes with each message (default {})"},
-    FlagHelp{"json", "", "print one JSON object with the ids"},
-    FlagHelp{"quiet", "", "print no ids"}};
+    CommandFlag{"priority", "PRIORITY", "urgent, high, normal or low, or 0 to 3 (default normal)"},
+    CommandFlag{"delay", "DURATION", "not handled earlier, such as 5s or 10m (default 0s)"},
+    CommandFlag{"headers", "JSON", "an object that goes with each message (default {})"},
+    CommandFlag{"json", "", "print one JSON object with the ids"},
+    CommandFlag{"quiet", "", "print no ids"}};
 
 constexpr std::size_t kBatchMessages = 1000;
 constexpr std::size_t kBatchBytes = 4 * 1024 * 1024;

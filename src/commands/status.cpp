@@ -35,8 +35,8 @@ constexpr std::string_view kStatusHelp =
     "  78  an option is wrong\n";
 
 constexpr std::array kStatusFlags = {
-    FlagHelp{"json", "", "print one JSON object"},
-    FlagHelp{"queue-only", "", "do not ask the fleet; count the queue in the database"},
+    CommandFlag{"json", "", "print one JSON object"},
+    CommandFlag{"queue-only", "", "do not ask the fleet; count the queue in the database"},
     kTimeoutFlag};
 
 // Long enough for a count that is bounded in the database.

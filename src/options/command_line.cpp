@@ -31,7 +31,7 @@ class Reader {
  public:
   Reader(Command command, std::span<const CommandFlag> flags) : command_(command), flags_(flags) {
     know("--help", true);
-    for (const CommandFlag& flag : flags) know("--" + flag.name, true);
+    for (const CommandFlag& flag : flags) know(fmt::format("--{}", flag.name), true);
     for (const Option& option : option_table()) {
       know(flag_of(option), !option.secret && is_for(option, command));
     }
@@ -77,7 +77,7 @@ class Reader {
       if (flag_of(option) == name) return take_option(option, name, value);
     }
     const bool takes_value = std::any_of(flags_.begin(), flags_.end(), [&](const auto& flag) {
-      return flag.takes_value && flag.name == given.string_key;
+      return !flag.value_name.empty() && flag.name == given.string_key;
     });
     if (!takes_value && words.size() > 1) {  // the next word is none of its
       value = nullptr;
@@ -87,7 +87,7 @@ class Reader {
     line_.help_all |= words[0] == "--help=all";
     if (takes_value && value == nullptr) return needs_value(name);
     if (!takes_value && value != nullptr) return error(name + ": takes no value");
-    line_.found.push_back({given.string_key, takes_value ? *value : ""});
+    line_.flags.push_back({given.string_key, takes_value ? *value : ""});
   }
 
   void take_option(const Option& option, const std::string& name, const std::string* value) {

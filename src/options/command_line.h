@@ -12,7 +12,7 @@ namespace pgforeman {
 
 struct CommandLine {
   std::map<std::string, std::string, std::less<>> values;  ///< "QUEUE" -> what its flag was given
-  std::vector<FoundFlag> found;
+  std::vector<FoundFlag> flags;
   std::vector<std::string> positionals;
   std::vector<std::string> errors;
   bool help = false;

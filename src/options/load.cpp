@@ -15,10 +15,8 @@
 #include "options/config_file.h"
 #include "options/conninfo.h"
 #include "options/conninfo_mistakes.h"
-#include "options/environment.h"
 #include "options/handler_command.h"
 #include "options/libpq_variables.h"
-#include "options/loader.h"
 #include "options/table.h"
 #include "options/text_rules.h"
 #include "options/value.h"
@@ -46,14 +44,14 @@ class Loader {
  public:
   explicit Loader(const LoadInput& input) : input_(input), command_(input.command) {}
 
-  LoadResult load(std::vector<FoundFlag>* found) {
+  LoadResult load() {
     CommandLine line = split_command_line(command_, input_.args, input_.flags);
     result_.help = line.help;
     result_.help_all = line.help_all;
     if (line.help) return std::move(result_);
     result_.errors = std::move(line.errors);
     result_.positionals = std::move(line.positionals);
-    if (found != nullptr) *found = std::move(line.found);
+    result_.flags = std::move(line.flags);
 
     // From the strongest source to the weakest: the first to name an option wins.
     for (auto& [name, value] : line.values) {
@@ -278,18 +276,18 @@ class Loader {
 
 }  // namespace
 
-LoadResult load_from(const LoadInput& input, std::vector<FoundFlag>* found) {
-  return Loader(input).load(found);
+LoadResult load_from(const LoadInput& input) {
+  return Loader(input).load();
 }
 
 LoadResult load_options(Command command, std::span<const char* const> args,
-                        std::span<const CommandFlag> flags, std::vector<FoundFlag>* found) {
+                        std::span<const CommandFlag> flags) {
   LoadInput input{command, args, flags, process_environment()};
   if (command == Command::run) {
     const int most = static_cast<int>(find_option("CONCURRENCY")->range.most);
     input.cpus = cpu_limit(affinity_cpus(), cgroup_cpu_quota(), most);
   }
-  return load_from(input, found);
+  return load_from(input);
 }
 
 std::vector<std::string> changed_options(const Options& before, const Options& after,

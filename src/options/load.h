@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "options/environment.h"
 #include "options/options.h"
 
 namespace pgforeman {
@@ -16,11 +17,25 @@ namespace pgforeman {
 /// The command whose options are loaded; an option of the table says which commands it is for.
 enum class Command { run, migrate, send, status, dead, health, version };
 
+/// A flag of one command alone (`--json`), which is no setting of the fleet.
+struct CommandFlag {
+  std::string_view name;        ///< without the dashes
+  std::string_view value_name;  ///< stands for its value in --help; empty: it takes none
+  std::string_view help;
+};
+
+/// One that was given: "json" -> "", "limit" -> "20".
+struct FoundFlag {
+  std::string name;
+  std::string value;
+};
+
 struct LoadResult {
   Options options;
   std::vector<std::string> errors;    ///< each names the option, its value and what is allowed
   std::vector<std::string> warnings;  ///< e.g. an unknown PGFOREMAN_* variable and its nearest name
   std::vector<std::string> positionals;  ///< words that are no options, in their order
+  std::vector<FoundFlag> flags;          ///< in their order
   /// Where each option was given that was: "QUEUE" -> "--queue", "PGFOREMAN_QUEUE", "FILE:3:
   /// QUEUE".
   std::map<std::string, std::string, std::less<>> given;
@@ -28,22 +43,19 @@ struct LoadResult {
   bool help_all = false;  ///< as --help=all
 };
 
-/// A flag of one command alone (e.g. `--json`), which is no setting of the fleet.
-struct CommandFlag {
-  std::string name;  ///< without the dashes
-  bool takes_value = false;
-  std::string help;
+/// Everything that is read, so that tests can give it.
+struct LoadInput {
+  Command command = Command::run;
+  std::span<const char* const> args;
+  std::span<const CommandFlag> flags;
+  Environment environment;
+  int cpus = 1;  ///< CONCURRENCY when it is not given
 };
+LoadResult load_from(const LoadInput& input);
 
-/// What `args` and the process's own environment say. `flags` given by the user come back through
-/// `found` ("json" -> "", "limit" -> "20").
-struct FoundFlag {
-  std::string name;
-  std::string value;
-};
+/// The same with the process's own environment and CPUs.
 LoadResult load_options(Command command, std::span<const char* const> args,
-                        std::span<const CommandFlag> flags = {},
-                        std::vector<FoundFlag>* found = nullptr);
+                        std::span<const CommandFlag> flags = {});
 
 /// Takes the secrets out of this process's environment: captured for load_options (also at
 /// HUP), then overwritten in place, so that /proc/PID/environ does not show them and no handler

@@ -44,7 +44,7 @@ void words(const std::string& text) {
   for (std::string word; std::getline(in, word, ' ');) all.push_back(word);
   std::vector<const char*> args;
   for (const std::string& word : all) args.push_back(word.c_str());
-  const std::vector<CommandFlag> flags{{"json", false, ""}, {"limit", true, ""}};
+  const std::vector<CommandFlag> flags{{"json", "", ""}, {"limit", "N", ""}};
   for (const Command command : {Command::run, Command::dead}) {
     const CommandLine line = split_command_line(command, args, flags);
     for (const auto& error : line.errors) must(!error.empty(), "a mistake is named");

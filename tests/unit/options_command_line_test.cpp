@@ -10,8 +10,7 @@ using Values = decltype(CommandLine::values);
 
 namespace {
 
-const std::vector<CommandFlag> kFlags = {{"json", false, "print JSON"},
-                                         {"limit", true, "how many"}};
+const std::vector<CommandFlag> kFlags = {{"json", "", "print JSON"}, {"limit", "N", "how many"}};
 
 CommandLine split(const Words& args, Command command = Command::run) {
   return split_command_line(command, args, kFlags);
@@ -41,12 +40,12 @@ TEST_CASE("Other words come back in their order", "[command_line]") {
 TEST_CASE("A command's own flags come back as found", "[command_line]") {
   const CommandLine line = split({"--limit", "20", "--json", "--limit=-3"}, Command::dead);
   CHECK(line.errors.empty());
-  REQUIRE(line.found.size() == 3);
-  CHECK(line.found[0].name == "limit");
-  CHECK(line.found[0].value == "20");
-  CHECK(line.found[1].name == "json");
-  CHECK(line.found[1].value.empty());
-  CHECK(line.found[2].value == "-3");
+  REQUIRE(line.flags.size() == 3);
+  CHECK(line.flags[0].name == "limit");
+  CHECK(line.flags[0].value == "20");
+  CHECK(line.flags[1].name == "json");
+  CHECK(line.flags[1].value.empty());
+  CHECK(line.flags[2].value == "-3");
 }
 
 TEST_CASE("Every mistake of a command line is reported", "[command_line]") {
@@ -77,8 +76,8 @@ TEST_CASE("A flag is not guessed from its beginning or from small letters", "[co
 TEST_CASE("A flag whose value was forgotten does not take the next flag for it", "[command_line]") {
   const CommandLine line = split({"--queue", "--batch", "5", "--limit", "--json", "--handler"});
   CHECK(line.values == Values{{"BATCH", "5"}});
-  REQUIRE(line.found.size() == 1);
-  CHECK(line.found[0].name == "json");
+  REQUIRE(line.flags.size() == 1);
+  CHECK(line.flags[0].name == "json");
   CHECK(line.errors == Texts{"--queue: needs a value: --queue VALUE or --queue=VALUE",
                              "--limit: needs a value: --limit VALUE or --limit=VALUE",
                              "--handler: needs a value: --handler VALUE or --handler=VALUE"});
@@ -91,7 +90,7 @@ TEST_CASE("A value may begin with a dash; with two it needs an equals sign", "[c
   CHECK_FALSE(line.help);
   CHECK(line.values ==
         Values{{"QUEUE", "-x"}, {"BATCH", "-"}, {"LOG_LEVEL", "-h"}, {"HANDLER", "--help"}});
-  CHECK(line.found[0].value == "-1");
+  CHECK(line.flags[0].value == "-1");
 }
 
 TEST_CASE("A value keeps its equals signs, blanks and bytes", "[command_line]") {
@@ -107,15 +106,15 @@ TEST_CASE("An empty value is a mistake of an option, and a value of a command's 
     const CommandLine line = split(args);
     CHECK(line.errors == Texts{"--queue: needs a value that is not empty"});
     CHECK(line.positionals == Texts{"mail"});
-    REQUIRE(line.found.size() == 1);
-    CHECK(line.found[0].value.empty());
+    REQUIRE(line.flags.size() == 1);
+    CHECK(line.flags[0].value.empty());
   }
 }
 
 TEST_CASE("A flag that takes no value leaves the next word alone", "[command_line]") {
   const CommandLine line = split({"list", "--json", "7", "--json", "-x", "--json=", "8"});
   CHECK(line.positionals == Texts{"list", "7", "8"});
-  CHECK(line.found.size() == 2);
+  CHECK(line.flags.size() == 2);
   CHECK(line.errors == Texts{"-x: is no option of `pgforeman run`", "--json: takes no value"});
 }
 
@@ -123,7 +122,7 @@ TEST_CASE("Behind two dashes there are no flags, and no value for one before the
           "[command_line]") {
   const CommandLine line = split({"a", "--queue", "--", "--limit=5", "-x", ""});
   CHECK(line.positionals == Texts{"a", "--limit=5", "-x", ""});
-  CHECK(line.found.empty());
+  CHECK(line.flags.empty());
   CHECK(line.errors == Texts{"--queue: needs a value: --queue VALUE or --queue=VALUE"});
   CHECK(split({"--"}).positionals.empty());
 }
@@ -149,7 +148,7 @@ TEST_CASE("No order of odd words hides a mistake or loses a word", "[command_lin
       for (const char* third : odd) {
         const CommandLine line = split({first, second, third});
         const std::size_t told =
-            line.values.size() + line.found.size() + line.positionals.size() + line.errors.size();
+            line.values.size() + line.flags.size() + line.positionals.size() + line.errors.size();
         INFO(first << " " << second << " " << third);
         // A word is a value at most, and `--` alone says nothing.
         if (told == 0 && std::string(first) != "--") FAIL("nothing came of it");

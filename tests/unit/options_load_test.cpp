@@ -338,13 +338,12 @@ TEST_CASE("Who asks the endpoint must know its port", "[load]") {
 }
 
 TEST_CASE("Words and a command's own flags come back beside the options", "[load]") {
-  std::vector<FoundFlag> found;
   const LoadResult result = load(Command::dead, {"list", "--limit", "20", "--queue", "q", "7"}, {},
-                                 {{"limit", true, "how many"}}, &found);
+                                 {{"limit", "N", "how many"}});
   CHECK(result.errors.empty());
   CHECK(result.positionals == Texts{"list", "7"});
-  REQUIRE(found.size() == 1);
-  CHECK(found[0].value == "20");
+  REQUIRE(result.flags.size() == 1);
+  CHECK(result.flags[0].value == "20");
   CHECK(result.options.queue == "q");
 }
 

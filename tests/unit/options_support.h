@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "options/loader.h"
+#include "options/load.h"
 
 namespace pgforeman::test {
 
@@ -45,8 +45,7 @@ using Words = std::vector<const char*>;
 
 /// Loads with a valid handler, unless `environment` has another, and no variable of this process.
 inline LoadResult load(Command command, const Words& args, Environment environment = {},
-                       const std::vector<CommandFlag>& flags = {},
-                       std::vector<FoundFlag>* found = nullptr) {
+                       const std::vector<CommandFlag>& flags = {}) {
   if (value_in(environment, "PGFOREMAN_HANDLER").empty()) {
     environment.emplace_back("PGFOREMAN_HANDLER=/bin/cat");
   }
@@ -56,7 +55,7 @@ inline LoadResult load(Command command, const Words& args, Environment environme
   input.flags = flags;
   input.environment = std::move(environment);
   input.cpus = 3;
-  return load_from(input, found);
+  return load_from(input);
 }
 
 /// All errors and warnings as one text.
