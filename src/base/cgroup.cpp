@@ -5,6 +5,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/quantity.h"
+
 namespace pgforeman {
 namespace {
 
@@ -69,10 +71,7 @@ std::optional<std::string> read_small_file(const fs::path& path) {
 
 std::optional<std::int64_t> parse_cgroup_number(std::string_view text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
+  return parse_number(text);
 }
 
 std::vector<CgroupMount> parse_cgroup_mounts(std::string_view mountinfo,

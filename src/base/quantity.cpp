@@ -97,6 +97,14 @@ std::string format_quantity(const Quantity& kind, std::int64_t count) {
 
 }  // namespace
 
+std::optional<std::int64_t> parse_number(std::string_view text) {
+  std::int64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  return number;
+}
+
 Parsed<Millis> parse_duration(std::string_view text) {
   return parse_quantity<Millis>(kDuration, text);
 }

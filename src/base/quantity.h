@@ -4,6 +4,7 @@
 // GiB (powers of two only: there are two meanings of MB), or none for bytes.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,9 @@
 #include "base/parsed.h"
 
 namespace pgforeman {
+
+/// A whole decimal number, perhaps negative, and nothing else.
+std::optional<std::int64_t> parse_number(std::string_view text);
 
 /// Bytes; a type of its own, so that an option's table knows a size from a number.
 struct ByteSize {

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdio>
 #include <iostream>
 
+#include "base/quantity.h"
 #include "commands/commands.h"
 #include "commands/database_command.h"
 #include "commands/dead_text.h"
@@ -66,15 +66,9 @@ constexpr Millis kDeadPatience{60'000};
 constexpr std::array<std::string_view, 4> kReasons = {"handler", "max_attempts", "max_crashes",
                                                       "max_claims"};
 
-std::string ids_text(std::span<const std::int64_t> ids) {
-  return fmt::format("{}", fmt::join(ids, ","));
-}
-
 std::optional<std::int64_t> parse_id(std::string_view text) {
-  std::int64_t id = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (error != std::errc() || end != text.data() + text.size() || id < 1) return std::nullopt;
-  return id;
+  const auto id = parse_number(text);
+  return id && *id >= 1 ? id : std::nullopt;
 }
 
 struct Request {
@@ -267,23 +261,20 @@ Changed change_ids(DeadLetters& letters, const Request& request, bool retry) {
   return changed;
 }
 
-void print_change_json(const Changed& changed, const Request& request, bool retry) {
+Json change_json(const Changed& changed, const Request& request, bool retry) {
   const std::string& queue = request.filter.queue;
-  fmt::print("{{\"queue\":{},\"{}\":{}", queue.empty() ? "null" : json_text(queue),
-             retry ? "retried" : "purged", changed.count.retried);
-  if (retry) fmt::print(",\"renumbered\":{}", changed.count.renumbered);
-  if (!request.some()) {
-    fmt::print(",\"ids\":[{}],\"not_found\":[{}]", ids_text(changed.ids),
-               ids_text(changed.missing));
+  Json json = {{"queue", queue.empty() ? Json() : Json(queue)},
+               {retry ? "retried" : "purged", changed.count.retried}};
+  if (retry) json["renumbered"] = changed.count.renumbered;
+  if (request.some()) return json;
+  json["ids"] = changed.ids;
+  json["not_found"] = changed.missing;
+  if (!retry) return json;
+  Json& pairs = json["new_ids"] = Json::array();
+  for (const RetriedLetter& letter : changed.renumbered) {
+    pairs.push_back({{"id", letter.id}, {"new_id", letter.new_id}});
   }
-  if (retry && !request.some()) {
-    std::vector<std::string> pairs;
-    for (const RetriedLetter& letter : changed.renumbered) {
-      pairs.push_back(fmt::format("{{\"id\":{},\"new_id\":{}}}", letter.id, letter.new_id));
-    }
-    fmt::print(",\"new_ids\":[{}]", fmt::join(pairs, ","));
-  }
-  fmt::print("}}\n");
+  return json;
 }
 
 void print_change(const Changed& changed, bool retry) {
@@ -310,12 +301,12 @@ ExitCode change(DeadLetters& letters, const Request& request) {
     changed = change_ids(letters, request, retry);
   }
   if (request.json) {
-    print_change_json(changed, request, retry);
+    fmt::print("{}\n", safe_dump(change_json(changed, request, retry)));
   } else {
     print_change(changed, retry);
   }
   if (!changed.missing.empty()) {
-    complain(Command::dead, no_letter(request, ids_text(changed.missing)));
+    complain(Command::dead, no_letter(request, fmt::format("{}", fmt::join(changed.missing, ","))));
   }
   return changed.count.retried == 0 || !changed.missing.empty() ? ExitCode::nothing_found
                                                                 : ExitCode::ok;

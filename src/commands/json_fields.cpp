@@ -5,24 +5,30 @@
 
 namespace pgforeman {
 
-double number(const Json& object, const char* key) {
+const Json& field(const Json& object, const char* key) {
+  static const Json kNothing;
   const auto found = object.find(key);
-  return found != object.end() && found->is_number() ? found->get<double>() : 0.0;
+  return found != object.end() ? *found : kNothing;
 }
 
-long long integer(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_number_integer() ? found->get<long long>() : 0;
+double number(const Json& object, const char* key) {
+  const Json& value = field(object, key);
+  return value.is_number() ? value.get<double>() : 0.0;
+}
+
+std::int64_t integer(const Json& object, const char* key) {
+  const Json& value = field(object, key);
+  return value.is_number_integer() ? value.get<std::int64_t>() : 0;
 }
 
 bool flag(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_boolean() && found->get<bool>();
+  const Json& value = field(object, key);
+  return value.is_boolean() && value.get<bool>();
 }
 
 std::string raw_words(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+  const Json& value = field(object, key);
+  return value.is_string() ? value.get<std::string>() : std::string();
 }
 
 std::string words(const Json& object, const char* key) {
@@ -30,12 +36,8 @@ std::string words(const Json& object, const char* key) {
 }
 
 Json member(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_object() ? *found : Json::object();
-}
-
-std::string json_text(const std::string& text) {
-  return safe_dump(Json(text));
+  const Json& value = field(object, key);
+  return value.is_object() ? value : Json::object();
 }
 
 std::string safe_dump(const Json& json) {

@@ -1,6 +1,6 @@
 #pragma once
 // Members of JSON from outside, perhaps of another version: what is missing or of another
-// type reads as nothing. And a text as JSON has it, for the commands' own. Pure.
+// type reads as nothing. And JSON as the commands print it. Pure.
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -9,21 +9,25 @@ namespace pgforeman {
 
 using Json = nlohmann::ordered_json;
 
+/// The member, of whatever type; null when it is missing.
+const Json& field(const Json& object, const char* key);
 /// The member as a number; 0 when it is missing or no number.
 double number(const Json& object, const char* key);
-long long integer(const Json& object, const char* key);
+std::int64_t integer(const Json& object, const char* key);
 bool flag(const Json& object, const char* key);
 /// A string as it is; empty when it is missing or no string.
 std::string raw_words(const Json& object, const char* key);
 /// The same on one line, for a terminal.
 std::string words(const Json& object, const char* key);
+/// An object; empty when it is missing or none.
 Json member(const Json& object, const char* key);
 
 /// On one line, safe for a terminal: steering characters are escaped, bytes that are no UTF-8 are
 /// replaced.
 std::string safe_dump(const Json& json);
-
 /// The same of one text, in quotes.
-std::string json_text(const std::string& text);
+inline std::string json_text(const std::string& text) {
+  return safe_dump(Json(text));
+}
 
 }  // namespace pgforeman

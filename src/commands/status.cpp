@@ -42,14 +42,11 @@ constexpr std::array kStatusFlags = {
 // Long enough for a count that is bounded in the database.
 constexpr Millis kStatusPatience{10'000};
 
-/// The body of /status; empty, and said why on standard error, when no fleet answers.
-std::string ask_fleet(const AskWords& words) {
+/// The answer of /status; null, and said why on standard error, when no fleet answers.
+Json ask_fleet(const AskWords& words) {
   try {
-    HttpAnswer answer = ask_endpoint(words, "/status");
-    if (answer.status == 200) {
-      figures_of(answer.body);  // throws when it is something else that answers there
-      return std::move(answer.body);
-    }
+    const HttpAnswer answer = ask_endpoint(words, "/status");
+    if (answer.status == 200) return parse_fleet(answer.body);
     complain(Command::status, fmt::format("the endpoint answered {}: {}", answer.status,
                                           printable(answer.body, 200)));
   } catch (const std::runtime_error& error) {
@@ -63,29 +60,22 @@ QueueFigures ask_database(const Options& options) {
   Connection connection(command_settings(Command::status, options, kStatusPatience));
   Queue queue(connection, options.queue);
   queue.check_schema();
-  const QueueCounts counts = queue.counts();
-  QueueFigures figures;
-  figures.name = options.queue;
-  figures.ready = counts.ready;
-  figures.scheduled = counts.scheduled;
-  figures.running = counts.running;
-  figures.dead = counts.dead;
-  figures.oldest_seconds = counts.oldest_seconds;
-  figures.capped = counts.capped;
-  if (counts.ready + counts.scheduled + counts.running + counts.dead == 0) {
+  QueueFigures figures{queue.counts(), options.queue, {}, {}};
+  if (figures.ready + figures.scheduled + figures.running + figures.dead == 0) {
     const auto queues = queues_in_use(connection, kMostNamedQueues);
     figures.others = names_with_counts(queues, &QueueSize::messages);
   }
   return figures;
 }
 
-void print_answer(const std::string& fleet, const std::optional<QueueFigures>& queue, bool json) {
+void print_answer(const Json& fleet, const std::optional<QueueFigures>& queue, bool json) {
   if (json) {
-    const std::string_view source = fleet.empty() ? "database" : "fleet";
-    fmt::print("{}", joined_json(fleet, queue ? queue_json(*queue, source) : std::string()));
+    const std::string_view source = fleet.is_null() ? "database" : "fleet";
+    const Json both = {{"fleet", fleet}, {"queue", queue ? queue_json(*queue, source) : Json()}};
+    fmt::print("{}\n", safe_dump(both));
     return;
   }
-  if (!fleet.empty()) fmt::print("{}\n", fleet_text(fleet));
+  if (!fleet.is_null()) fmt::print("{}\n", fleet_text(fleet));
   fmt::print("{}", queue ? queue_text(*queue) : "queue: not counted yet\n");
 }
 
@@ -94,9 +84,9 @@ void print_answer(const std::string& fleet, const std::optional<QueueFigures>& q
 ExitCode command_status(Args args) {
   const AskWords words = read_ask_words(Command::status, args, kStatusFlags, kStatusHelp);
   if (words.finished) return *words.finished;
-  const std::string fleet = words.has("queue-only") ? std::string() : ask_fleet(words);
+  const Json fleet = words.has("queue-only") ? Json() : ask_fleet(words);
   return with_database_errors(Command::status, [&] {
-    const auto queue = fleet.empty() ? ask_database(words.options) : figures_of(fleet);
+    const auto queue = fleet.is_null() ? ask_database(words.options) : figures_of(fleet);
     print_answer(fleet, queue, words.has("json"));
     return ExitCode::ok;
   });

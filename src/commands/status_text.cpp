@@ -8,21 +8,12 @@
 #include <stdexcept>
 #include <vector>
 
-#include "commands/json_fields.h"
 #include "commands/text_table.h"
 
 namespace pgforeman {
 namespace {
 
 using Row = std::vector<std::string>;
-
-Json parse(std::string_view text) {
-  Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object() || !json.contains("slots") || !json["slots"].is_array()) {
-    throw std::runtime_error("the answer is not a fleet's status");
-  }
-  return json;
-}
 
 std::string phase_cell(const Json& slot) {
   if (const double wait = number(slot, "restart_in_seconds"); wait > 0) {
@@ -34,10 +25,9 @@ std::string phase_cell(const Json& slot) {
 }
 
 std::string deadline_cell(const Json& slot) {
-  if (!slot.contains("pid") || !slot["pid"].is_number()) return "-";
-  const auto found = slot.find("deadline_in_seconds");
-  if (found == slot.end() || !found->is_number()) return "-";
-  const double left = found->get<double>();
+  const char* key = "deadline_in_seconds";
+  if (!field(slot, "pid").is_number() || !field(slot, key).is_number()) return "-";
+  const double left = number(slot, key);
   return left < 0 ? "overdue " + human_seconds(-left) : "in " + human_seconds(left);
 }
 
@@ -55,8 +45,8 @@ std::string last_exit_cell(const Json& slot) {
 }
 
 Row slot_row(const Json& slot) {
-  const bool has_pid = slot.contains("pid") && slot["pid"].is_number();
-  const long long number_of_slot = integer(slot, "slot");
+  const bool has_pid = field(slot, "pid").is_number();
+  const std::int64_t number_of_slot = integer(slot, "slot");
   return {number_of_slot < 0 ? "maintenance" : std::to_string(number_of_slot),
           has_pid ? std::to_string(integer(slot, "pid")) : "-",
           std::to_string(integer(slot, "epoch")),
@@ -151,17 +141,24 @@ std::string human_seconds(double seconds) {
   return fmt::format("{}d {}h", whole / 86400, whole % 86400 / 3600);
 }
 
-std::string fleet_text(std::string_view json) {
-  const Json status = parse(json);
+Json parse_fleet(std::string_view text) {
+  Json fleet = Json::parse(text, nullptr, false);
+  if (!field(fleet, "slots").is_array()) {
+    throw std::runtime_error("the answer is not a fleet's status");
+  }
+  return fleet;
+}
+
+std::string fleet_text(const Json& fleet) {
   std::vector<Row> rows = {{"SLOT", "PID", "EPOCH", "PHASE", "DEADLINE", "HEARTBEAT", "DATABASE",
                             "MESSAGE", "DONE", "RESTARTS", "LAST EXIT"}};
-  for (const Json& slot : status["slots"]) {
+  for (const Json& slot : field(fleet, "slots")) {
     if (slot.is_object()) rows.push_back(slot_row(slot));
   }
-  if (const Json maintenance = member(status, "maintenance"); !maintenance.empty()) {
+  if (const Json maintenance = member(fleet, "maintenance"); !maintenance.empty()) {
     rows.push_back(slot_row(maintenance));
   }
-  return header(status) + "\n" + text_table(rows);
+  return header(fleet) + "\n" + text_table(rows);
 }
 
 std::string queue_text(const QueueFigures& figures) {
@@ -178,25 +175,23 @@ std::string queue_text(const QueueFigures& figures) {
                                  : "queues with messages: " + printable(figures.others) + "\n");
 }
 
-std::string queue_json(const QueueFigures& figures, std::string_view source) {
-  Json json = {{"name", figures.name},
-               {"ready", figures.ready},
-               {"scheduled", figures.scheduled},
-               {"running", figures.running},
-               {"dead", figures.dead},
-               {"oldest_seconds", figures.oldest_seconds},
-               {"age_seconds", figures.age_seconds.value_or(0.0)},
-               {"capped", figures.capped},
-               {"source", source}};
-  return safe_dump(json);
+Json queue_json(const QueueFigures& figures, std::string_view source) {
+  return {{"name", figures.name},
+          {"ready", figures.ready},
+          {"scheduled", figures.scheduled},
+          {"running", figures.running},
+          {"dead", figures.dead},
+          {"oldest_seconds", figures.oldest_seconds},
+          {"age_seconds", figures.age_seconds.value_or(0.0)},
+          {"capped", figures.capped},
+          {"source", source}};
 }
 
-std::optional<QueueFigures> figures_of(std::string_view json) {
-  const Json status = parse(json);
-  const Json counts = member(status, "queue_counts");
-  if (!counts.contains("ready") || counts["ready"].is_null()) return std::nullopt;
+std::optional<QueueFigures> figures_of(const Json& fleet) {
+  const Json counts = member(fleet, "queue_counts");
+  if (field(counts, "ready").is_null()) return std::nullopt;
   QueueFigures figures;
-  figures.name = words(status, "queue");
+  figures.name = words(fleet, "queue");
   figures.ready = integer(counts, "ready");
   figures.scheduled = integer(counts, "scheduled");
   figures.running = integer(counts, "running");
@@ -205,14 +200,6 @@ std::optional<QueueFigures> figures_of(std::string_view json) {
   figures.age_seconds = number(counts, "age_seconds");
   figures.capped = flag(counts, "capped");
   return figures;
-}
-
-std::string joined_json(std::string_view fleet, std::string_view queue) {
-  const auto value = [](std::string_view text) {
-    return text.empty() ? Json() : Json::parse(text);
-  };
-  const Json json = {{"fleet", value(fleet)}, {"queue", value(queue)}};
-  return safe_dump(json) + "\n";
 }
 
 }  // namespace pgforeman

@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <string_view>
 
 #include "base/conninfo_values.h"
+#include "base/quantity.h"
 #include "options/conninfo_mistakes.h"
 #include "options/read_file.h"
 #include "options/value.h"
@@ -24,11 +24,8 @@ bool is_url(std::string_view conninfo) {
 bool are_ports(std::string_view text) {
   while (true) {
     const std::string_view port = text.substr(0, text.find(','));
-    int number = 0;
-    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-    const bool is_port =
-        error == std::errc() && end == port.data() + port.size() && number >= 1 && number <= 65535;
-    if (!port.empty() && !is_port) return false;
+    const std::int64_t number = parse_number(port).value_or(0);
+    if (!port.empty() && (number < 1 || number > 65535)) return false;
     if (port.size() == text.size()) return true;
     text.remove_prefix(port.size() + 1);
   }

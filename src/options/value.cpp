@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <type_traits>
 
 #include "base/quantity.h"
@@ -17,13 +16,6 @@ namespace {
 
 // Long enough for any sane value and short enough for a line of a terminal.
 constexpr std::size_t kMaxShown = 120;
-
-std::optional<std::int64_t> parse_whole_number(std::string_view text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 bool within_limits(const Option& option, std::int64_t number) {
   return number >= option.range.least && number <= option.range.most;
@@ -49,7 +41,7 @@ struct Setter {
       options.*member = 0;
       return std::nullopt;
     }
-    const auto number = parse_whole_number(text);
+    const auto number = parse_number(text);
     if (!number || !within_limits(option, *number)) return must_be(option);
     options.*member = static_cast<int>(*number);
     return std::nullopt;

@@ -19,7 +19,6 @@
 
 using namespace pgforeman;
 using namespace pgforeman::test;
-using Json = nlohmann::json;
 
 namespace {
 
@@ -155,8 +154,8 @@ TEST_CASE("status prints the fleet and its queue, or both as one JSON object", "
 
   const Ran json = run(command_status, {"--json", "--health-port", port.c_str()});
   CHECK(json.code == 0);
-  const Json both = Json::parse(json.out);
-  CHECK(both["fleet"] == Json::parse(render_status(sample_view())));
+  const nlohmann::json both = nlohmann::json::parse(json.out);
+  CHECK(both["fleet"] == nlohmann::json::parse(render_status(sample_view())));
   CHECK(both["queue"]["ready"] == 10);
   CHECK(both["queue"]["source"] == "fleet");
 }
@@ -176,7 +175,7 @@ TEST_CASE("where no fleet answers, status counts in the database and changes not
   const Ran json = run(command_status, {"--queue", "orders", "--queue-only", "--json"}, conninfo);
   CHECK(json.code == 0);
   CHECK(json.err.empty());
-  const Json both = Json::parse(json.out);
+  const nlohmann::json both = nlohmann::json::parse(json.out);
   CHECK(both["fleet"].is_null());
   CHECK(both["queue"]["ready"] == 3);
   CHECK(both["queue"]["source"] == "database");

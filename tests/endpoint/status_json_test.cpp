@@ -8,10 +8,9 @@
 
 using namespace pgforeman;
 using namespace pgforeman::test;
-using Json = nlohmann::json;
 
 TEST_CASE("status holds the fleet, each slot and maintenance", "[status]") {
-  const Json status = Json::parse(render_status(sample_view()));
+  const nlohmann::json status = nlohmann::json::parse(render_status(sample_view()));
   CHECK(status["version"] == "1.2.3");
   CHECK(status["state"] == "running");
   CHECK(status["queue"] == "orders");
@@ -21,30 +20,33 @@ TEST_CASE("status holds the fleet, each slot and maintenance", "[status]") {
   CHECK(status["ready"] == true);
   CHECK(status["not_live_reason"].is_null());
   CHECK(status["not_ready_reason"].is_null());
-  CHECK(status["queue_counts"] ==
-        Json::parse(R"({"ready":10,"scheduled":20,"running":3,"dead":4,"oldest_seconds":1.5,
+  CHECK(
+      status["queue_counts"] ==
+      nlohmann::json::parse(R"({"ready":10,"scheduled":20,"running":3,"dead":4,"oldest_seconds":1.5,
                         "age_seconds":0.75,"capped":false})"));
   CHECK(status["messages"] ==
-        Json::parse(R"({"done":300,"retry":5,"dead":4,"released":3,"lost_lease":2})"));
-  CHECK(status["failures_by_cause"] == Json::parse(R"({"retry":3,"timeout":0,"signal":2})"));
-  CHECK(status["exits_by_cause"] == Json::parse(R"({"signal":4,"exit_code":1})"));
+        nlohmann::json::parse(R"({"done":300,"retry":5,"dead":4,"released":3,"lost_lease":2})"));
+  CHECK(status["failures_by_cause"] ==
+        nlohmann::json::parse(R"({"retry":3,"timeout":0,"signal":2})"));
+  CHECK(status["exits_by_cause"] == nlohmann::json::parse(R"({"signal":4,"exit_code":1})"));
   CHECK(status["log_lines_dropped"] == 9);
   CHECK(status["handler_time"]["count"] == 103);
   CHECK(status["handler_time"]["sum_seconds"] == 4000.25);
   CHECK(status["handler_time"]["buckets"].size() == kHandlerSecondsBounds.size() + 1);
   CHECK(status["handler_time"]["buckets"][0]["up_to_seconds"] == 0.001);
   CHECK(status["handler_time"]["buckets"].back() ==
-        Json::parse(R"({"up_to_seconds":null,"count":1})"));
+        nlohmann::json::parse(R"({"up_to_seconds":null,"count":1})"));
   REQUIRE(status["slots"].size() == 3);
   CHECK(status["slots"][0] ==
-        Json::parse(R"({"slot":0,"role":"consumer","pid":5000,"epoch":7,"phase":"running",
+        nlohmann::json::parse(R"({"slot":0,"role":"consumer","pid":5000,"epoch":7,"phase":"running",
           "phase_seconds":0.5,"deadline_in_seconds":29.5,"heartbeat_age_seconds":0.25,
           "connected":true,"message":{"id":42,"attempt":2},"batch":20,"restarts":6,"crash_looping":false,
           "restart_in_seconds":0.0,"last_exit":null,
           "messages":{"done":100,"retry":0,"dead":0,"released":0,"lost_lease":0}})"));
   CHECK(status["slots"][1]["message"].is_null());
   CHECK(status["slots"][1]["last_exit"] ==
-        Json::parse(R"({"cause":"signal","explain":"killed by SIGKILL","seconds_ago":3.5})"));
+        nlohmann::json::parse(
+            R"({"cause":"signal","explain":"killed by SIGKILL","seconds_ago":3.5})"));
   CHECK(status["maintenance"]["slot"] == -1);
   CHECK(status["maintenance"]["role"] == "maintenance");
 }
@@ -56,7 +58,7 @@ TEST_CASE("what is unknown is null, and a slot without a process has no pid", "[
   view.not_live_reason = "why";
   view.slots[0].pid = 0;
   view.slots[0].phase = Phase::empty;
-  const Json status = Json::parse(render_status(view));
+  const nlohmann::json status = nlohmann::json::parse(render_status(view));
   CHECK(status["queue_counts"]["ready"].is_null());
   CHECK(status["live"] == false);
   CHECK(status["not_live_reason"] == "why");
@@ -65,7 +67,7 @@ TEST_CASE("what is unknown is null, and a slot without a process has no pid", "[
 }
 
 TEST_CASE("status is one line of valid JSON for an empty view and for odd contents", "[status]") {
-  CHECK(Json::parse(render_status(FleetView{}))["slots"].empty());
+  CHECK(nlohmann::json::parse(render_status(FleetView{}))["slots"].empty());
 
   FleetView odd = sample_view();
   odd.state = std::string("a\0b", 3);
@@ -82,7 +84,7 @@ TEST_CASE("status is one line of valid JSON for an empty view and for odd conten
   std::string text;
   REQUIRE_NOTHROW(text = render_status(odd));
   CHECK(text.find('\n') == text.size() - 1);
-  const Json status = Json::parse(text);
+  const nlohmann::json status = nlohmann::json::parse(text);
   CHECK(status["state"] == std::string("a\0b", 3));
   CHECK(status["slots"][1]["last_exit"]["explain"] ==
         "\xEF\xBF\xBD\xEF\xBF\xBD( \"quoted\" \n\t\x01 \xEF\xBF\xBD");
