@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <new>
@@ -15,6 +16,7 @@
 
 #include "base/log_sink.h"
 #include "base/terminal_text.h"
+#include "base/utf8.h"
 
 namespace pgforeman::log {
 namespace {
@@ -68,17 +70,9 @@ State& state() {
 }
 
 spdlog::level::level_enum to_spdlog(Level level) {
-  switch (level) {
-    case Level::debug:
-      return spdlog::level::debug;
-    case Level::info:
-      return spdlog::level::info;
-    case Level::warn:
-      return spdlog::level::warn;
-    case Level::error:
-      return spdlog::level::err;
-  }
-  return spdlog::level::info;
+  constexpr std::array kLevels = {spdlog::level::debug, spdlog::level::info, spdlog::level::warn,
+                                  spdlog::level::err};
+  return kLevels[static_cast<std::size_t>(level)];
 }
 
 void set_pattern(State& s) {
@@ -89,14 +83,6 @@ void set_pattern(State& s) {
       std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc, "\n"));
 }
 
-/// At most `limit` bytes, cut between characters.
-std::string_view shorten(std::string_view text, std::size_t limit = kMaxValue) {
-  if (text.size() <= limit) return text;
-  std::size_t end = limit;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-  return text.substr(0, end);
-}
-
 /// A JSON string literal of about kMaxValue bytes at most; bytes that are no UTF-8 become U+FFFD.
 std::string quoted(std::string_view text) {
   using nlohmann::json;
@@ -104,7 +90,7 @@ std::string quoted(std::string_view text) {
   std::size_t limit = kMaxValue;
   do {  // an escape may be six times its character
     literal = terminal_json(
-        json(shorten(text, limit)).dump(-1, ' ', false, json::error_handler_t::replace));
+        json(first_bytes(text, limit)).dump(-1, ' ', false, json::error_handler_t::replace));
     limit /= 2;
   } while (literal.size() > kMaxValue + 2);
   return literal;
@@ -112,7 +98,7 @@ std::string quoted(std::string_view text) {
 
 /// Text of a handler must not steer a terminal or fake a line.
 std::string plain(std::string_view text) {
-  return std::string(shorten(terminal_text(shorten(text))));
+  return std::string(first_bytes(terminal_text(first_bytes(text, kMaxValue)), kMaxValue));
 }
 
 bool needs_quotes(std::string_view text) {
@@ -125,7 +111,8 @@ std::string value_text(const Field& field, Format format) {
   if (const auto* real = std::get_if<double>(&field.value)) return fmt::format("{:.3f}", *real);
   if (const auto* flag = std::get_if<bool>(&field.value)) return *flag ? "true" : "false";
   const auto text = std::get<std::string_view>(field.value);
-  return format == Format::json || needs_quotes(text) ? quoted(text) : std::string(shorten(text));
+  return format == Format::json || needs_quotes(text) ? quoted(text)
+                                                      : std::string(first_bytes(text, kMaxValue));
 }
 
 /// Appends one field unless the line would pass its bound; then says so once.

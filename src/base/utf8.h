@@ -2,16 +2,33 @@
 // Text that must be valid UTF-8 where its source is not known to be. Fork: either.
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace pgforeman {
 
-/// Bytes of the valid sequence at the start of `text`, which is not empty; 0 when there is none.
-std::size_t utf8_length(std::string_view text);
+/// U+FFFD, which stands for what is no UTF-8.
+inline constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
-/// `text` with every byte that is not part of a valid UTF-8 sequence (overlong forms, surrogates
-/// and what lies beyond U+10FFFF included) replaced by U+FFFD.
+struct Utf8Character {
+  std::size_t bytes = 0;  ///< 0: no valid sequence
+  std::uint32_t code = 0;
+};
+
+/// The character at the start of `text`. Overlong forms, surrogates and what lies beyond U+10FFFF
+/// are not valid.
+Utf8Character utf8_character(std::string_view text);
+
+/// False for the second and later bytes of a character.
+inline bool starts_character(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+}
+
+/// The first `limit` bytes of valid UTF-8, or up to three less: never half a character.
+std::string_view first_bytes(std::string_view text, std::size_t limit);
+
+/// `text` with every byte that is not part of a valid sequence replaced by U+FFFD.
 std::string to_valid_utf8(std::string_view text);
 
 }  // namespace pgforeman

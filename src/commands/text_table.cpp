@@ -3,14 +3,11 @@
 #include <algorithm>
 
 #include "base/terminal_text.h"
+#include "base/utf8.h"
 
 namespace pgforeman {
 
 namespace {
-
-bool starts_character(char c) {
-  return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-}
 
 std::size_t characters(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), starts_character));

@@ -4,17 +4,10 @@
 #include <array>
 #include <charconv>
 
-#include "base/utf8.h"
-
 namespace pgforeman {
 namespace {
 
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 constexpr std::size_t kExcerptBytes = 160;
-
-bool is_continuation(char c) {
-  return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U;
-}
 
 }  // namespace
 
@@ -27,13 +20,6 @@ std::string clean_text(std::string_view raw) {
   return clean;
 }
 
-std::string_view first_bytes(std::string_view text, std::size_t limit) {
-  if (text.size() <= limit) return text;
-  std::size_t end = limit;
-  while (end > 0 && is_continuation(text[end])) --end;
-  return text.substr(0, end);
-}
-
 std::string_view last_lines(std::string_view text, std::size_t limit) {
   if (text.size() <= limit) return text;
   std::size_t begin = text.size() - limit;
@@ -41,7 +27,7 @@ std::string_view last_lines(std::string_view text, std::size_t limit) {
     const std::size_t newline = text.find('\n', begin);
     if (newline != std::string_view::npos && newline + 1 < text.size()) begin = newline + 1;
   }
-  while (begin < text.size() && is_continuation(text[begin])) ++begin;
+  while (begin < text.size() && !starts_character(text[begin])) ++begin;
   return text.substr(begin);
 }
 

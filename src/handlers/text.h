@@ -6,14 +6,12 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 namespace pgforeman {
 
 /// Valid UTF-8 without NUL: every byte that belongs to no character becomes U+FFFD.
 std::string clean_text(std::string_view raw);
-
-/// The first `limit` bytes of valid UTF-8, or up to three less: never half a character.
-std::string_view first_bytes(std::string_view text, std::size_t limit);
 
 /// The last `limit` bytes of valid UTF-8 or less, from the start of a line where there is one.
 std::string_view last_lines(std::string_view text, std::size_t limit);

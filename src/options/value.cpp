@@ -131,7 +131,7 @@ std::string shown(std::string_view text) {
       text.remove_prefix(length);
       continue;
     }
-    const std::size_t bytes = std::max<std::size_t>(1, utf8_length(text));
+    const std::size_t bytes = std::max<std::size_t>(1, utf8_character(text).bytes);
     for (const char c : text.substr(0, bytes)) {
       out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     }
