@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,13 +20,7 @@ namespace {
 
 // A descendant that forks as fast as it is killed, or that the kernel cannot end now, must not hold
 // its killer for ever. The caller itself is about to end, and nothing comes after it.
-constexpr std::int64_t kLastCleanupMs = 500;
-
-std::int64_t now_ms() {
-  struct timespec now {};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
-}
+constexpr Millis kLastCleanup{500};
 
 /// Parses a decimal pid; 0 when `text` is not one. Async-signal-safe.
 pid_t parse_pid(const char* text) {
@@ -61,16 +54,6 @@ pid_t parent_of(const char* pid_name) {
   return ppid;
 }
 
-/// Directory entries by raw getdents64 into a stack buffer: opendir would allocate, which a signal
-/// handler must not.
-struct RawDirent {
-  std::uint64_t ino;
-  std::int64_t off;
-  unsigned short reclen;
-  unsigned char type;
-  char name[1];
-};
-
 /// Whether /proc can be believed: it may be that of another pid namespace, or hide processes.
 bool is_child(pid_t pid) {
   siginfo_t info{};
@@ -102,7 +85,8 @@ bool for_each_listed(Visit visit) {
   return size == 0;
 }
 
-/// Visits every process there is, with its name in /proc. Async-signal-safe.
+/// Visits every process there is, with its name in /proc. Async-signal-safe: getdents64 into a
+/// buffer on the stack, as opendir would allocate.
 template <typename Visit>
 void for_each_process(Visit visit) {
   const int dir = ::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -112,10 +96,10 @@ void for_each_process(Visit visit) {
     const ssize_t size = ::getdents64(dir, buffer.data(), buffer.size());
     if (size <= 0) break;
     for (ssize_t at = 0; at < size;) {
-      const auto* entry = reinterpret_cast<const RawDirent*>(buffer.data() + at);
-      at += entry->reclen;
-      const pid_t pid = parse_pid(entry->name);
-      if (pid > 0) visit(pid, entry->name);
+      const auto* entry = reinterpret_cast<const dirent64*>(buffer.data() + at);
+      at += entry->d_reclen;
+      const pid_t pid = parse_pid(entry->d_name);
+      if (pid > 0) visit(pid, entry->d_name);
     }
   }
   ::close(dir);
@@ -213,7 +197,7 @@ std::vector<pid_t> children_now() {
 
 CleanUp kill_children(const std::function<bool(pid_t)>& chosen, Millis patience) {
   CleanUp result;
-  const std::int64_t give_up = now_ms() + patience.count();
+  const TimePoint give_up = Clock::now() + patience;
   for (int round = 0; has_children(); ++round) {
     result.left = false;
     for_each_child([&](pid_t pid) {
@@ -225,7 +209,7 @@ CleanUp kill_children(const std::function<bool(pid_t)>& chosen, Millis patience)
       }
     });
     while (auto exit = reap_one()) result.exits.push_back(*exit);
-    if (!result.left || now_ms() >= give_up) return result;
+    if (!result.left || Clock::now() >= give_up) return result;
     let_them_die(round);
   }
   result.left = false;
@@ -246,7 +230,7 @@ bool has_ended(pid_t pid) {
 }
 
 void kill_all_children_from_signal_handler() noexcept {
-  const std::int64_t give_up = now_ms() + kLastCleanupMs;
+  const TimePoint give_up = Clock::now() + kLastCleanup;
   for (int round = 0;; ++round) {
     bool found = false;
     for_each_child([&](pid_t pid) { found = kill_with_group(pid) || found; });
@@ -254,20 +238,20 @@ void kill_all_children_from_signal_handler() noexcept {
     int status = 0;
     while (::waitpid(-1, &status, WNOHANG) > 0) {
     }
-    if (now_ms() >= give_up) return;
+    if (Clock::now() >= give_up) return;
     let_them_die(round);
   }
 }
 
 void kill_processes_from_signal_handler(bool (*chosen)(pid_t)) noexcept {
   const pid_t self = ::getpid();
-  const std::int64_t give_up = now_ms() + kLastCleanupMs;
+  const TimePoint give_up = Clock::now() + kLastCleanup;
   for (int round = 0;; ++round) {
     bool found = false;
     for_each_process([&](pid_t pid, const char*) {
       if (pid != self && chosen(pid)) found = ::kill(pid, SIGKILL) == 0 || found;
     });
-    if (!found || now_ms() >= give_up) return;
+    if (!found || Clock::now() >= give_up) return;
     let_them_die(round);
   }
 }

@@ -1,44 +1,17 @@
 #include "base/resident.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
-#include <charconv>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <system_error>
 #include <vector>
-
-#include "base/fd.h"
 
 namespace pgforeman {
 namespace {
 
 constexpr std::size_t kMostProcesses = 256;
-
-/// What one read gives: enough for the few numbers wanted, and for a long list of children.
-std::string read_start(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return {};
-  std::array<char, 4096> buffer;
-  const ssize_t size = ::read(fd.get(), buffer.data(), buffer.size());
-  return size > 0 ? std::string(buffer.data(), static_cast<std::size_t>(size)) : std::string();
-}
-
-/// The whole numbers of `text`, separated by blanks.
-std::vector<std::int64_t> numbers(const std::string& text) {
-  std::vector<std::int64_t> all;
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  while (at != end) {
-    std::int64_t number = 0;
-    const auto [next, error] = std::from_chars(at, end, number);
-    if (error == std::errc()) all.push_back(number);
-    at = next == at ? at + 1 : next;
-  }
-  return all;
-}
 
 /// A process's threads each have a list of the children they forked.
 std::vector<pid_t> children_of(pid_t pid) {
@@ -46,9 +19,8 @@ std::vector<pid_t> children_of(pid_t pid) {
   std::error_code error;
   std::filesystem::directory_iterator thread("/proc/" + std::to_string(pid) + "/task", error);
   while (!error && thread != std::filesystem::directory_iterator()) {
-    for (const auto child : numbers(read_start(thread->path().string() + "/children"))) {
-      children.push_back(static_cast<pid_t>(child));
-    }
+    std::ifstream list(thread->path() / "children");
+    for (pid_t child = 0; list >> child;) children.push_back(child);
     thread.increment(error);
   }
   return children;
@@ -62,8 +34,9 @@ std::vector<pid_t> children_of(pid_t pid) {
 // to a limit that is there for leaks.
 std::int64_t resident_bytes(pid_t pid) {
   static const std::int64_t page = ::sysconf(_SC_PAGESIZE);
-  const auto fields = numbers(read_start("/proc/" + std::to_string(pid) + "/statm"));
-  return fields.size() < 2 ? 0 : fields[1] * page;
+  std::ifstream statm("/proc/" + std::to_string(pid) + "/statm");
+  std::int64_t size = 0, resident = 0;
+  return statm >> size >> resident ? resident * page : 0;
 }
 
 std::int64_t resident_bytes_of_tree(pid_t pid) {
