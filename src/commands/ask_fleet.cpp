@@ -7,43 +7,20 @@
 
 namespace pgforeman {
 
-namespace {
-
-constexpr Millis kTimeoutLeast{1};
-constexpr Millis kTimeoutMost{600'000};
-
-/// What is wrong with `text`; empty when `timeout` has it.
-std::string read_timeout(const std::string& text, Millis& timeout) {
-  const auto parsed = parse_duration(text);
-  if (parsed && *parsed.value >= kTimeoutLeast && *parsed.value <= kTimeoutMost) {
-    timeout = *parsed.value;
-    return {};
-  }
-  return fmt::format("--timeout '{}' {}; allowed is a duration from {} to {}, such as 2s",
-                     printable(text), parsed ? "is out of range" : parsed.problem,
-                     format_duration(kTimeoutLeast), format_duration(kTimeoutMost));
+Millis read_timeout(const CommandWords& words) {
+  constexpr Millis kLeast{1}, kMost{600'000};
+  const auto text = words.value("timeout");
+  if (!text) return Millis{2000};
+  const auto timeout = parse_duration(*text);
+  if (timeout && *timeout.value >= kLeast && *timeout.value <= kMost) return *timeout.value;
+  throw WrongUsage(fmt::format("--timeout '{}' {}; allowed is a duration from {} to {}, such as 2s",
+                               printable(*text), timeout ? "is out of range" : timeout.problem,
+                               format_duration(kLeast), format_duration(kMost)));
 }
 
-}  // namespace
-
-AskWords read_ask_words(Command command, std::span<const char* const> args,
-                        std::span<const CommandFlag> flags, std::string_view help) {
-  AskWords words{read_command_words(command, args, flags, help)};
-  if (words.finished) return words;
-  if (!words.positionals.empty()) {
-    words.finished = wrong_usage(
-        command, fmt::format("'{}' is one word too many", printable(words.positionals[0])));
-  } else if (const auto timeout = words.value("timeout")) {
-    const std::string problem = read_timeout(*timeout, words.timeout);
-    if (!problem.empty()) words.finished = wrong_usage(command, problem);
-  }
-  return words;
-}
-
-HttpAnswer ask_endpoint(const AskWords& words, const std::string& target) {
-  const Options& options = words.options;
+HttpAnswer ask_endpoint(const Options& options, const std::string& target, Millis timeout) {
   return http_get(connectable_addresses(options.health_address),
-                  static_cast<std::uint16_t>(options.health_port), target, words.timeout);
+                  static_cast<std::uint16_t>(options.health_port), target, timeout);
 }
 
 }  // namespace pgforeman

@@ -12,17 +12,11 @@ namespace pgforeman {
 inline constexpr CommandFlag kTimeoutFlag{"timeout", "DURATION",
                                           "how long to wait for the endpoint (default 2s)"};
 
-/// Words that name an endpoint to ask and how long to wait. The default is within a container
-/// runtime's own patience with a health check.
-struct AskWords : CommandWords {
-  Millis timeout{2000};
-};
+/// What kTimeoutFlag says. The default is within a container runtime's own patience with a health
+/// check. Throws WrongUsage.
+Millis read_timeout(const CommandWords& words);
 
-/// Reads a command that takes no other words than flags, kTimeoutFlag among them.
-AskWords read_ask_words(Command command, std::span<const char* const> args,
-                        std::span<const CommandFlag> flags, std::string_view help);
-
-/// Asks the endpoint for `target`. Throws HttpGetError.
-HttpAnswer ask_endpoint(const AskWords& words, const std::string& target);
+/// Asks the endpoint that the options name for `target`. Throws HttpGetError.
+HttpAnswer ask_endpoint(const Options& options, const std::string& target, Millis timeout);
 
 }  // namespace pgforeman

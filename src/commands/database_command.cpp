@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <stdexcept>
 
 #include "base/terminal_text.h"
+#include "commands/text_table.h"
 #include "options/table.h"
 #include "queue/database_error.h"
 
@@ -30,22 +30,6 @@ void print_help(Command command, std::span<const CommandFlag> flags, std::string
   fmt::print("\n{}", options_help(command));
 }
 
-ExitCode exit_code_of(const DatabaseError& error) {
-  switch (error.kind()) {
-    case Kind::schema:
-      return ExitCode::schema_mismatch;
-    case Kind::rejected:
-      return ExitCode::bad_data;
-    case Kind::connection:
-    case Kind::transient:
-    case Kind::locked:
-    case Kind::read_only:
-    case Kind::permission:
-      return ExitCode::unavailable;
-  }
-  return ExitCode::internal;
-}
-
 }  // namespace
 
 bool CommandWords::has(std::string_view flag) const {
@@ -59,38 +43,43 @@ std::optional<std::string> CommandWords::value(std::string_view flag) const {
   return found->value;
 }
 
-CommandWords read_command_words(Command command, std::span<const char* const> args,
-                                std::span<const CommandFlag> flags, std::string_view help) {
-  CommandWords words{load_options(command, args, flags)};
+ExitCode run_command(Command command, std::span<const char* const> args,
+                     std::span<const CommandFlag> flags, std::string_view help,
+                     const std::function<ExitCode(CommandWords&)>& work) {
+  CommandWords words{load_options(command, args, flags), command};
   if (words.help) {
     print_help(command, flags, help);
-    words.finished = ExitCode::ok;
-    return words;
+    return ExitCode::ok;
   }
   for (const std::string& warning : words.warnings) complain(command, "warning: " + warning);
   for (const std::string& error : words.errors) complain(command, error);
-  if (!words.errors.empty()) words.finished = ExitCode::config;
-  return words;
+  if (!words.errors.empty()) return ExitCode::config;
+  try {
+    return with_database_errors(command, [&] { return work(words); });
+  } catch (const WrongUsage& mistake) {
+    complain(command, mistake.what());
+    fmt::print(stderr, "See pgforeman {} --help\n", to_string(command));
+    return ExitCode::usage;
+  }
+}
+
+void refuse_positionals(const CommandWords& words) {
+  if (words.positionals.empty()) return;
+  throw WrongUsage(fmt::format("'{}' is one word too many", printable(words.positionals[0])));
 }
 
 void complain(Command command, std::string_view text) {
   fmt::print(stderr, "pgforeman {}: {}\n", to_string(command), terminal_text(text));
 }
 
-ExitCode wrong_usage(Command command, std::string_view text) {
-  complain(command, text);
-  fmt::print(stderr, "See pgforeman {} --help\n", to_string(command));
-  return ExitCode::usage;
-}
-
-ConnectionSettings command_settings(Command command, const Options& options, Millis patience) {
+ConnectionSettings command_settings(const CommandWords& words, Millis patience) {
   ConnectionSettings settings;
   try {
-    settings.conninfo = resolve_conninfo(options);
+    settings.conninfo = resolve_conninfo(words.options);
   } catch (const std::runtime_error& error) {
     throw DatabaseError(Kind::connection, error.what());
   }
-  settings.application_name = fmt::format("pgforeman {}", to_string(command));
+  settings.application_name = fmt::format("pgforeman {}", to_string(words.command));
   settings.statement_timeout = patience;
   settings.watchdog = patience.count() > 0 ? patience + kWatchdogMargin : Millis{0};
   return settings;
@@ -101,7 +90,8 @@ ExitCode with_database_errors(Command command, const std::function<ExitCode()>& 
     return work();
   } catch (const DatabaseError& error) {
     complain(command, error.what());
-    return exit_code_of(error);
+    if (error.kind() == Kind::schema) return ExitCode::schema_mismatch;
+    return error.kind() == Kind::rejected ? ExitCode::bad_data : ExitCode::unavailable;
   }
 }
 

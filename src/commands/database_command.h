@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -14,29 +15,36 @@
 
 namespace pgforeman {
 
+/// A mistake in a command's own words.
+struct WrongUsage : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 struct CommandWords : LoadResult {
-  /// Set when there is nothing left to do: help was printed, or mistakes were.
-  std::optional<ExitCode> finished = {};
+  Command command = Command::run;
 
   bool has(std::string_view flag) const;
   std::optional<std::string> value(std::string_view flag) const;  ///< the last one given
 };
 
-CommandWords read_command_words(Command command, std::span<const char* const> args,
-                                std::span<const CommandFlag> flags, std::string_view help);
+/// Reads the words of a command and hands them to `work`. Prints --help, mistakes of the options,
+/// WrongUsage and DatabaseError, each of which has its exit code.
+ExitCode run_command(Command command, std::span<const char* const> args,
+                     std::span<const CommandFlag> flags, std::string_view help,
+                     const std::function<ExitCode(CommandWords&)>& work);
+
+/// For a command that takes flags only. Throws WrongUsage.
+void refuse_positionals(const CommandWords& words);
 
 /// "pgforeman NAME: text" on standard error.
 void complain(Command command, std::string_view text);
 
-/// complain() for a command's own words, and its exit code.
-ExitCode wrong_usage(Command command, std::string_view text);
-
 /// How to connect for a command; throws DatabaseError::connection when the URL's file cannot be
 /// read. A command waits longer for a statement than the fleet does; 0: for ever.
-ConnectionSettings command_settings(Command command, const Options& options, Millis patience);
+ConnectionSettings command_settings(const CommandWords& words, Millis patience);
 
 /// Runs `work` and turns a DatabaseError into a line on standard error and an exit code, which
-/// tells scripts what kind of help is needed.
+/// tells scripts what kind of help is needed. run_command() does so for all of a command.
 ExitCode with_database_errors(Command command, const std::function<ExitCode()>& work);
 
 }  // namespace pgforeman

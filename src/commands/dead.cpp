@@ -91,9 +91,13 @@ std::string no_letter(const Request& request, std::string_view ids) {
              : fmt::format("queue {} has no dead letter {}", request.filter.queue, ids);
 }
 
-/// What is wrong with the words; empty when `request` has them.
-std::string read_request(const CommandWords& words, Request& request) {
-  if (words.positionals.empty()) return "what to do is missing: list, show, retry or purge";
+/// What the words ask for. Throws WrongUsage.
+Request read_request(const CommandWords& words) {
+  const auto refuse_if = [](bool wrong, std::string_view problem) {
+    if (wrong) throw WrongUsage(std::string(problem));
+  };
+  refuse_if(words.positionals.empty(), "what to do is missing: list, show, retry or purge");
+  Request request;
   request.action = words.positionals[0];
   request.all = words.has("all");
   request.yes = words.has("yes");
@@ -102,40 +106,38 @@ std::string read_request(const CommandWords& words, Request& request) {
                     words.value("error").value_or("")};
   for (const std::string& word : std::span(words.positionals).subspan(1)) {
     const auto id = parse_id(word);
-    if (!id) return fmt::format("'{}' is no id: a whole number from 1", shown(word));
+    refuse_if(!id, fmt::format("'{}' is no id: a whole number from 1", shown(word)));
     request.ids.push_back(*id);
   }
   if (const auto text = words.value("limit")) {
     const auto limit = parse_id(*text);
-    if (!limit || *limit > kMaxLimit) {
-      return fmt::format("--limit '{}' is not valid: 1 to {}", shown(*text), kMaxLimit);
-    }
+    refuse_if(!limit || *limit > kMaxLimit,
+              fmt::format("--limit '{}' is not valid: 1 to {}", shown(*text), kMaxLimit));
     request.limit = static_cast<int>(*limit);
   }
   const bool many = request.action == "retry" || request.action == "purge";
-  if (!many && request.action != "list" && request.action != "show") {
-    return fmt::format("'{}' is not known: list, show, retry or purge", shown(request.action));
-  }
-  if (words.has("limit") && request.action != "list") return "--limit goes with list only";
+  refuse_if(!many && request.action != "list" && request.action != "show",
+            fmt::format("'{}' is not known: list, show, retry or purge", shown(request.action)));
+  refuse_if(words.has("limit") && request.action != "list", "--limit goes with list only");
   const std::string& reason = request.filter.reason;
-  if (words.has("reason") &&
-      std::find(kReasons.begin(), kReasons.end(), reason) == kReasons.end()) {
-    return fmt::format("--reason '{}' is not known: {}", shown(reason), fmt::join(kReasons, ", "));
-  }
-  if (words.has("error") && request.filter.error_part.empty()) return "--error is empty";
-  if (request.filtered() && request.action == "show") return "show takes no filter";
-  if (request.filtered() && request.all) return "--all and a filter exclude each other";
-  if (request.yes && request.action != "purge") return "--yes goes with purge only";
-  if (request.all && !many) return "--all goes with retry and purge only";
-  if (request.action == "list" && !request.ids.empty()) return "list takes no ids; see show";
-  if (request.action == "show" && request.ids.size() != 1) return "show takes one id";
-  if (many && request.some() == !request.ids.empty()) {
-    return request.action + " takes ids, a filter, or --all";
-  }
+  refuse_if(
+      words.has("reason") && std::find(kReasons.begin(), kReasons.end(), reason) == kReasons.end(),
+      fmt::format("--reason '{}' is not known: {}", shown(reason), fmt::join(kReasons, ", ")));
+  refuse_if(words.has("error") && request.filter.error_part.empty(), "--error is empty");
+  refuse_if(request.filtered() && request.action == "show", "show takes no filter");
+  refuse_if(request.filtered() && request.all, "--all and a filter exclude each other");
+  refuse_if(request.yes && request.action != "purge", "--yes goes with purge only");
+  refuse_if(request.all && !many, "--all goes with retry and purge only");
+  refuse_if(request.action == "list" && !request.ids.empty(), "list takes no ids; see show");
+  refuse_if(request.action == "show" && request.ids.size() != 1, "show takes one id");
+  refuse_if(many && request.some() == !request.ids.empty(),
+            request.action + " takes ids, a filter, or --all");
+  refuse_if(request.action == "purge" && !request.yes && ::isatty(STDIN_FILENO) == 0,
+            "purge deletes for good, and there is no terminal to ask: add --yes");
   // Without a name, --all and filters stay with the default queue: they may delete.
   const bool named = words.given.find("QUEUE") != words.given.end();
   if (!named && !(many && request.some())) request.filter.queue.clear();
-  return {};
+  return request;
 }
 
 /// For a queue that has none: its name may be mistyped.
@@ -312,27 +314,20 @@ ExitCode change(DeadLetters& letters, const Request& request) {
                                                                 : ExitCode::ok;
 }
 
+ExitCode run_dead(const CommandWords& words) {
+  const Request request = read_request(words);
+  Connection connection(command_settings(words, kDeadPatience));
+  Queue(connection, words.options.queue).check_schema();
+  DeadLetters letters(connection, request.filter);
+  if (request.action == "list") return list(connection, letters, request);
+  if (request.action == "show") return show(letters, request);
+  return change(letters, request);
+}
+
 }  // namespace
 
 ExitCode command_dead(Args args) {
-  const CommandWords words = read_command_words(Command::dead, args, kDeadFlags, kDeadHelp);
-  if (words.finished) return *words.finished;
-  Request request;
-  if (const std::string problem = read_request(words, request); !problem.empty()) {
-    return wrong_usage(Command::dead, problem);
-  }
-  if (request.action == "purge" && !request.yes && ::isatty(STDIN_FILENO) == 0) {
-    return wrong_usage(Command::dead,
-                       "purge deletes for good, and there is no terminal to ask: add --yes");
-  }
-  return with_database_errors(Command::dead, [&] {
-    Connection connection(command_settings(Command::dead, words.options, kDeadPatience));
-    Queue(connection, words.options.queue).check_schema();
-    DeadLetters letters(connection, request.filter);
-    if (request.action == "list") return list(connection, letters, request);
-    if (request.action == "show") return show(letters, request);
-    return change(letters, request);
-  });
+  return run_command(Command::dead, args, kDeadFlags, kDeadHelp, run_dead);
 }
 
 }  // namespace pgforeman

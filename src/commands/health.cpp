@@ -27,16 +27,18 @@ constexpr std::string_view kHealthHelp =
 
 ExitCode command_health(Args args) {
   const std::array flags = {kTimeoutFlag};
-  const AskWords words = read_ask_words(Command::health, args, flags, kHealthHelp);
-  if (words.finished) return *words.finished;
-  try {
-    const HttpAnswer answer = ask_endpoint(words, "/livez");
-    fmt::print("{}\n", printable(answer.body));
-    return answer.status == 200 ? ExitCode::ok : ExitCode::nothing_found;
-  } catch (const HttpGetError& error) {
-    complain(Command::health, error.what());
-    return ExitCode::nothing_found;
-  }
+  return run_command(Command::health, args, flags, kHealthHelp, [](const CommandWords& words) {
+    refuse_positionals(words);
+    const Millis timeout = read_timeout(words);
+    try {
+      const HttpAnswer answer = ask_endpoint(words.options, "/livez", timeout);
+      fmt::print("{}\n", printable(answer.body));
+      return answer.status == 200 ? ExitCode::ok : ExitCode::nothing_found;
+    } catch (const HttpGetError& error) {
+      complain(Command::health, error.what());
+      return ExitCode::nothing_found;
+    }
+  });
 }
 
 }  // namespace pgforeman

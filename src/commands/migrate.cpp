@@ -61,62 +61,52 @@ ExitCode dry_run(Connection& connection, const std::optional<Grant>& wanted) {
   return ExitCode::ok;
 }
 
-/// What is wrong with --grant and --as; empty when `wanted` has them.
-std::string read_grant(const CommandWords& words, std::optional<Grant>& wanted) {
+/// What --grant and --as say. Throws WrongUsage.
+std::optional<Grant> read_grant(const CommandWords& words) {
   const auto role = words.value("grant"), part = words.value("as");
-  if (part && !role) return "--as is not valid without --grant ROLE";
-  if (!role) return {};
+  if (part && !role) throw WrongUsage("--as is not valid without --grant ROLE");
+  if (!role) return std::nullopt;
   if (role->empty() || *role == kEverybody) {
-    return fmt::format("--grant '{}' is not valid: the name of one role is needed", *role);
+    throw WrongUsage(
+        fmt::format("--grant '{}' is not valid: the name of one role is needed", *role));
   }
   const auto known = part ? part_of(*part) : Part::worker;
   if (!known) {
-    return fmt::format("--as '{}' is not valid: producer, worker, operator or monitor",
-                       printable(*part));
+    throw WrongUsage(fmt::format("--as '{}' is not valid: producer, worker, operator or monitor",
+                                 printable(*part)));
   }
-  wanted = Grant{*role, *known};
-  return {};
+  return Grant{*role, *known};
+}
+
+ExitCode run_migrate(const CommandWords& words) {
+  refuse_positionals(words);
+  const std::optional<Grant> wanted = read_grant(words);
+  // However long it takes: another replica may be at it, or a table may be big.
+  Connection connection(command_settings(words, Millis{0}));
+  if (words.has("dry-run")) return dry_run(connection, wanted);
+  if (const auto pid = migration_lock_holder(connection)) {
+    complain(Command::migrate,
+             fmt::format("waiting for the lock of migrations, which the server process {0} holds "
+                         "(select * from pg_stat_activity where pid = {0})",
+                         *pid));
+  }
+  const int applied = migrate(connection, [](const Migration& migration) {
+    fmt::print("applied {}\n", migration.name);
+    std::fflush(stdout);
+  });
+  fmt::print("{}the schema is version {}\n", applied == 0 ? "nothing to do: " : "",
+             latest_version());
+  if (wanted) {
+    grant(connection, wanted->role, wanted->part);
+    fmt::print("granted to {}\n", printable(wanted->role));
+  }
+  return ExitCode::ok;
 }
 
 }  // namespace
 
 ExitCode command_migrate(Args args) {
-  const CommandWords words =
-      read_command_words(Command::migrate, args, kMigrateFlags, kMigrateHelp);
-  if (words.finished) return *words.finished;
-  if (!words.positionals.empty()) {
-    return wrong_usage(Command::migrate,
-                       fmt::format("'{}' is one word too many", printable(words.positionals[0])));
-  }
-  std::optional<Grant> wanted;
-  if (const std::string problem = read_grant(words, wanted); !problem.empty()) {
-    return wrong_usage(Command::migrate, problem);
-  }
-  return with_database_errors(Command::migrate, [&] {
-    // However long it takes: another replica may be at it, or a table may be big.
-    Connection connection(command_settings(Command::migrate, words.options, Millis{0}));
-    if (words.has("dry-run")) return dry_run(connection, wanted);
-    if (const auto pid = migration_lock_holder(connection)) {
-      complain(Command::migrate,
-               fmt::format("waiting for the lock of migrations, which the server process {} holds "
-                           "(select * from pg_stat_activity where pid = {})",
-                           *pid, *pid));
-    }
-    const int applied = migrate(connection, [](const Migration& migration) {
-      fmt::print("applied {}\n", migration.name);
-      std::fflush(stdout);
-    });
-    if (applied == 0) {
-      fmt::print("nothing to do: the schema is version {}\n", latest_version());
-    } else {
-      fmt::print("the schema is version {}\n", latest_version());
-    }
-    if (wanted) {
-      grant(connection, wanted->role, wanted->part);
-      fmt::print("granted to {}\n", printable(wanted->role));
-    }
-    return ExitCode::ok;
-  });
+  return run_command(Command::migrate, args, kMigrateFlags, kMigrateHelp, run_migrate);
 }
 
 }  // namespace pgforeman

@@ -25,29 +25,27 @@ namespace pgforeman {
 
 namespace {
 
-constexpr std::string_view kSendHelp =
-    "Usage: pgforeman send QUEUE JSON... [FLAG...]\n"
-    "       pgforeman send QUEUE [-] [FLAG...]  < a JSON document per line\n"
-    "       pgforeman send --queue QUEUE [JSON...] [FLAG...]\n"
-    "\n"
-    "Puts one message per JSON document into QUEUE, and prints the messages' ids. From its words "
-    "all\n"
-    "are sent, or none. From standard input they are sent in batches of up to 1,000 in the order "
-    "of\n"
-    "the lines; empty lines are skipped; at the first line that is not JSON it stops, having sent\n"
-    "those before it, and says so. Messages are stored as they are given, to the last space.\n"
-    "\n"
-    "Examples:\n"
-    "  pgforeman send mail '{\"to\": \"ann@example.com\"}' --priority high --delay 5m\n"
-    "  pgforeman send mail --quiet < messages.jsonl\n"
-    "\n"
-    "Exit codes:\n"
-    "  0   all were sent\n"
-    "  64  a word of this command is wrong\n"
-    "  65  something is not JSON (it is named)\n"
-    "  69  the database cannot be reached, or refused\n"
-    "  76  the schema is not installed, or not this version's: run `pgforeman migrate`\n"
-    "  78  an option is wrong\n";
+constexpr std::string_view kSendHelp = R"(Usage: pgforeman send QUEUE JSON... [FLAG...]
+       pgforeman send QUEUE [-] [FLAG...]  < a JSON document per line
+       pgforeman send --queue QUEUE [JSON...] [FLAG...]
+
+Puts one message per JSON document into QUEUE, and prints the messages' ids. From its words all
+are sent, or none. From standard input they are sent in batches of up to 1,000 in the order of
+the lines; empty lines are skipped; at the first line that is not JSON it stops, having sent
+those before it, and says so. Messages are stored as they are given, to the last space.
+
+Examples:
+  pgforeman send mail '{"to": "ann@example.com"}' --priority high --delay 5m
+  pgforeman send mail --quiet < messages.jsonl
+
+Exit codes:
+  0   all were sent
+  64  a word of this command is wrong
+  65  something is not JSON (it is named)
+  69  the database cannot be reached, or refused
+  76  the schema is not installed, or not this version's: run `pgforeman migrate`
+  78  an option is wrong
+)";
 
 constexpr std::array kSendFlags = {
     CommandFlag{"priority", "PRIORITY", "urgent, high, normal or low, or 0 to 3 (default normal)"},
@@ -70,52 +68,53 @@ std::optional<int> parse_priority(std::string_view text) {
 }
 
 /// Takes the queue's name from the words, unless --queue names it, or the first word is JSON that
-/// cannot be a name and the environment or the config file has one. What is wrong with it, or
-/// empty.
-std::string take_queue(CommandWords& words) {
+/// cannot be a name and the environment or the config file has one. Throws WrongUsage.
+void take_queue(CommandWords& words) {
   const auto given = words.given.find("QUEUE");
-  if (given != words.given.end() && given->second == "--queue") return {};
   const bool has_other = given != words.given.end();
-  if (words.positionals.empty()) return has_other ? "" : "the queue's name is missing";
-  const std::string queue = words.positionals[0];
-  if (has_other && queue == "-") return {};
-  Options named = words.options;
-  if (const auto problem = set_value(*find_option("QUEUE"), queue, named)) {
-    if (has_other && nlohmann::json::accept(queue)) return {};
-    return fmt::format("QUEUE '{}' {}", shown(queue), *problem);
+  if (has_other && given->second == "--queue") return;
+  if (words.positionals.empty()) {
+    if (!has_other) throw WrongUsage("the queue's name is missing");
+    return;
   }
-  words.options = std::move(named);
+  const std::string queue = words.positionals[0];
+  if (has_other && queue == "-") return;
+  if (const auto problem = set_value(*find_option("QUEUE"), queue, words.options)) {
+    if (has_other && nlohmann::json::accept(queue)) return;
+    throw WrongUsage(fmt::format("QUEUE '{}' {}", shown(queue), *problem));
+  }
   words.positionals.erase(words.positionals.begin());
-  return {};
 }
 
-/// What is wrong with the flags; empty when `options` has them.
-std::string read_flags(const CommandWords& words, SendOptions& options) {
+/// What the flags say. Throws WrongUsage.
+SendOptions read_flags(const CommandWords& words) {
+  SendOptions options;
   if (const auto text = words.value("priority")) {
     const auto priority = parse_priority(*text);
     if (!priority) {
-      return fmt::format(
-          "--priority '{}' is not valid: urgent (0), high (1), normal (2) or low (3)",
-          shown(*text));
+      throw WrongUsage(
+          fmt::format("--priority '{}' is not valid: urgent (0), high (1), normal (2) or low (3)",
+                      shown(*text)));
     }
     options.priority = *priority;
   }
   if (const auto text = words.value("delay")) {
     const auto delay = parse_duration(*text);
     if (!delay || *delay.value > kMaxDelay) {
-      return fmt::format("--delay '{}' {}; allowed is 0s to {}", shown(*text),
-                         delay ? "is too long" : delay.problem, format_duration(kMaxDelay));
+      throw WrongUsage(fmt::format("--delay '{}' {}; allowed is 0s to {}", shown(*text),
+                                   delay ? "is too long" : delay.problem,
+                                   format_duration(kMaxDelay)));
     }
     options.delay = *delay.value;
   }
   if (const auto text = words.value("headers")) {
     if (!nlohmann::json::parse(*text, nullptr, false).is_object()) {
-      return fmt::format("--headers '{}' is not valid: a JSON object, such as {{\"a\": 1}}",
-                         shown(*text));
+      throw WrongUsage(fmt::format(
+          "--headers '{}' is not valid: a JSON object, such as {{\"a\": 1}}", shown(*text)));
     }
     options.headers = *text;
   }
-  return {};
+  return options;
 }
 
 /// Where in `text` JSON ends to be JSON, where that is known: PostgreSQL's own word for it quotes
@@ -273,7 +272,7 @@ struct Sender {
 };
 
 ExitCode send_all(const CommandWords& words, const SendOptions& options, Report& report) {
-  Connection connection(command_settings(Command::send, words.options, kSendPatience));
+  Connection connection(command_settings(words, kSendPatience));
   check_owner_for_superuser(connection);
   Sender sender{Producer(connection, words.options.queue), options, report};
   const std::span documents(words.positionals);
@@ -283,27 +282,18 @@ ExitCode send_all(const CommandWords& words, const SendOptions& options, Report&
     return sender.send_lines(input);
   } catch (const DatabaseError&) {
     throw;
-  } catch (const std::runtime_error& error) {
+  } catch (const std::runtime_error& error) {  // standard output broke
     complain(Command::send, error.what());
     return ExitCode::bad_data;
   }
 }
 
-}  // namespace
-
-ExitCode command_send(Args args) {
-  CommandWords words = read_command_words(Command::send, args, kSendFlags, kSendHelp);
-  if (words.finished) return *words.finished;
-  if (const std::string problem = take_queue(words); !problem.empty()) {
-    return wrong_usage(Command::send, problem);
-  }
+ExitCode run_send(CommandWords& words) {
+  take_queue(words);
   if (words.positionals.size() > 1 && words.positionals[0] == "-") {
-    return wrong_usage(Command::send, "'-' (standard input) and JSON words exclude each other");
+    throw WrongUsage("'-' (standard input) and JSON words exclude each other");
   }
-  SendOptions options;
-  if (const std::string problem = read_flags(words, options); !problem.empty()) {
-    return wrong_usage(Command::send, problem);
-  }
+  const SendOptions options = read_flags(words);
   Report report(words, words.options.queue);
   const ExitCode code =
       with_database_errors(Command::send, [&] { return send_all(words, options, report); });
@@ -312,6 +302,12 @@ ExitCode command_send(Args args) {
     complain(Command::send, fmt::format("{} sent before that", counted(report.sent(), "message")));
   }
   return code;
+}
+
+}  // namespace
+
+ExitCode command_send(Args args) {
+  return run_command(Command::send, args, kSendFlags, kSendHelp, run_send);
 }
 
 }  // namespace pgforeman

@@ -43,9 +43,9 @@ constexpr std::array kStatusFlags = {
 constexpr Millis kStatusPatience{10'000};
 
 /// The answer of /status; null, and said why on standard error, when no fleet answers.
-Json ask_fleet(const AskWords& words) {
+Json ask_fleet(const Options& options, Millis timeout) {
   try {
-    const HttpAnswer answer = ask_endpoint(words, "/status");
+    const HttpAnswer answer = ask_endpoint(options, "/status", timeout);
     if (answer.status == 200) return parse_fleet(answer.body);
     complain(Command::status, fmt::format("the endpoint answered {}: {}", answer.status,
                                           printable(answer.body, 200)));
@@ -56,11 +56,11 @@ Json ask_fleet(const AskWords& words) {
 }
 
 /// Throws DatabaseError.
-QueueFigures ask_database(const Options& options) {
-  Connection connection(command_settings(Command::status, options, kStatusPatience));
-  Queue queue(connection, options.queue);
+QueueFigures ask_database(const CommandWords& words) {
+  Connection connection(command_settings(words, kStatusPatience));
+  Queue queue(connection, words.options.queue);
   queue.check_schema();
-  QueueFigures figures{queue.counts(), options.queue, {}, {}};
+  QueueFigures figures{queue.counts(), words.options.queue, {}, {}};
   if (figures.ready + figures.scheduled + figures.running + figures.dead == 0) {
     const auto queues = queues_in_use(connection, kMostNamedQueues);
     figures.others = names_with_counts(queues, &QueueSize::messages);
@@ -82,11 +82,11 @@ void print_answer(const Json& fleet, const std::optional<QueueFigures>& queue, b
 }  // namespace
 
 ExitCode command_status(Args args) {
-  const AskWords words = read_ask_words(Command::status, args, kStatusFlags, kStatusHelp);
-  if (words.finished) return *words.finished;
-  const Json fleet = words.has("queue-only") ? Json() : ask_fleet(words);
-  return with_database_errors(Command::status, [&] {
-    const auto queue = fleet.is_null() ? ask_database(words.options) : figures_of(fleet);
+  return run_command(Command::status, args, kStatusFlags, kStatusHelp, [](CommandWords& words) {
+    refuse_positionals(words);
+    const Millis timeout = read_timeout(words);
+    const Json fleet = words.has("queue-only") ? Json() : ask_fleet(words.options, timeout);
+    const auto queue = fleet.is_null() ? ask_database(words) : figures_of(fleet);
     print_answer(fleet, queue, words.has("json"));
     return ExitCode::ok;
   });
