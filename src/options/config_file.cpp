@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <map>
 
 #include "base/parsed.h"
@@ -23,19 +22,6 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
 }
 
-bool is_key(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-  });
-}
-
-std::string_view without_prefix(std::string_view key) {
-  if (key.substr(0, kVariablePrefix.size()) == kVariablePrefix) {
-    key.remove_prefix(kVariablePrefix.size());
-  }
-  return key;
-}
-
 }  // namespace
 
 ConfigFile parse_config_file(std::string_view text, const std::string& path) {
@@ -45,8 +31,8 @@ ConfigFile parse_config_file(std::string_view text, const std::string& path) {
     file.errors.push_back(fmt::format("{}:{}: {}", shown(path), number, what));
   };
   // Editors of Windows put a byte order mark in front.
-  if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
-  if (text.substr(0, 2) == "\xff\xfe" || text.substr(0, 2) == "\xfe\xff") {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
     error(1, "the file is in UTF-16: save it as UTF-8");
     return file;
   }
@@ -58,11 +44,11 @@ ConfigFile parse_config_file(std::string_view text, const std::string& path) {
     ++number;
     if (line.empty() || line.front() == '#') continue;
     const std::size_t equals = line.find('=');
-    const std::string_view key =
-        without_prefix(trim(line.substr(0, std::min(equals, line.size()))));
+    std::string_view key = trim(line.substr(0, equals));
+    if (key.starts_with(kVariablePrefix)) key.remove_prefix(kVariablePrefix.size());
     // The line itself is not printed: it may be a half of a password.
-    if (equals == std::string_view::npos || !is_key(key)) {
-      const bool shell = line.substr(0, 7) == "export ";
+    if (equals == std::string_view::npos || !consists_of(key, kWordCharacters)) {
+      const bool shell = line.starts_with("export ");
       error(number, shell ? "is of a shell: KEY=value without export is wanted"
                           : "is not of the form KEY=value (letters, digits and _ make a key)");
       continue;

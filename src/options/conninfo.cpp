@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <string_view>
+#include <utility>
 
 #include "base/conninfo_values.h"
 #include "base/quantity.h"
@@ -16,11 +18,10 @@ namespace {
 constexpr std::size_t kMaxUrlFileBytes = 64 * 1024;
 
 bool is_url(std::string_view conninfo) {
-  return conninfo.rfind("postgresql://", 0) == 0 || conninfo.rfind("postgres://", 0) == 0;
+  return conninfo.starts_with("postgresql://") || conninfo.starts_with("postgres://");
 }
 
-}  // namespace
-
+/// Ports as libpq takes them: numbers, one for each host or one for all.
 bool are_ports(std::string_view text) {
   while (true) {
     const std::string_view port = text.substr(0, text.find(','));
@@ -30,6 +31,44 @@ bool are_ports(std::string_view text) {
     text.remove_prefix(port.size() + 1);
   }
 }
+
+using Pair = std::pair<std::string_view, std::string_view>;
+
+constexpr std::array<Pair, 11> kVariables = {
+    {{"PGHOST", "host"},
+     {"PGPORT", "port"},
+     {"PGDATABASE", "dbname"},
+     {"PGUSER", "user"},
+     {"PGSSLMODE", "sslmode"},
+     {"PGCHANNELBINDING", "channel_binding"},
+     {"PGGSSENCMODE", "gssencmode"},
+     {"PGTARGETSESSIONATTRS", "target_session_attrs"},
+     {"PGCONNECT_TIMEOUT", "connect_timeout"},
+     {"PGSSLMINPROTOCOLVERSION", "ssl_min_protocol_version"},
+     {"PGSSLMAXPROTOCOLVERSION", "ssl_max_protocol_version"}}};
+
+std::optional<std::string> problem_of(std::string_view variable, std::string_view keyword,
+                                      const std::string& value) {
+  if (variable == "PGPORT") {
+    if (are_ports(value)) return std::nullopt;
+    if (is_service_link(value)) {
+      return "is a service link, which Kubernetes sets for a Service, and no port: set it to a "
+             "number such as 5432, and enableServiceLinks: false in the pod's spec";
+    }
+    return "must be a port: a number from 1 to 65535";
+  }
+  if (variable == "PGHOST") return host_problem(value);
+  if (variable == "PGDATABASE" || variable == "PGUSER") {
+    if (value.find("://") != std::string::npos) {
+      return "is an address: set PGFOREMAN_DATABASE_URL to it";
+    }
+    if (value != without_blanks_around(value)) return "begins or ends in a blank or a line end";
+    return std::nullopt;
+  }
+  return value_problem(keyword, value);
+}
+
+}  // namespace
 
 std::optional<std::string> conninfo_problem(const std::string& conninfo) {
   if (auto problem = mistaken_shape(conninfo)) return problem;
@@ -94,7 +133,7 @@ Parsed<std::string> read_conninfo_file(const std::string& path) {
   using Result = Parsed<std::string>;
   Parsed<std::string> text = read_text_file(path, kMaxUrlFileBytes);
   if (!text) return text;
-  if (text.value->rfind("\xff\xfe", 0) == 0 || text.value->rfind("\xfe\xff", 0) == 0) {
+  if (text.value->starts_with("\xff\xfe") || text.value->starts_with("\xfe\xff")) {
     return Result::wrong("is in UTF-16, as some editors of Windows write: save it as UTF-8");
   }
   std::string conninfo(without_blanks_around(*text.value));
@@ -103,6 +142,43 @@ Parsed<std::string> read_conninfo_file(const std::string& path) {
   if (conninfo.find('\n') != std::string::npos) return Result::wrong("holds more than one line");
   if (const auto problem = conninfo_problem(conninfo)) return Result::wrong(*problem);
   return Result::ok(std::move(conninfo));
+}
+
+std::vector<std::string> libpq_variable_mistakes(const Environment& environment,
+                                                 const std::string& conninfo) {
+  std::vector<std::string> mistakes;
+  const auto given = parse_conninfo(conninfo);
+  for (const auto& [variable, keyword] : kVariables) {
+    const std::string value(value_in(environment, variable));
+    if (value.empty() || !given || given->count(std::string(keyword)) > 0) continue;
+    const auto problem = problem_of(variable, keyword, value);
+    if (!problem) continue;
+    const bool hidden = value.find("://") != std::string::npos && !is_service_link(value);
+    mistakes.push_back(
+        fmt::format("{}{}: {}", variable, hidden ? "" : "=" + shown(value), *problem));
+  }
+  return mistakes;
+}
+
+std::optional<std::string> unread_address(const Environment& environment) {
+  for (const std::string_view place : {"PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE"}) {
+    if (!value_in(environment, place).empty()) return std::nullopt;
+  }
+  constexpr std::array<std::string_view, 11> kNames = {"DATABASE_URL",
+                                                       "DATABASE_URL_FILE",
+                                                       "POSTGRES_URL",
+                                                       "POSTGRESQL_URL",
+                                                       "PG_URL",
+                                                       "DB_URL",
+                                                       "DATABASE_PRIVATE_URL",
+                                                       "JDBC_DATABASE_URL",
+                                                       "SPRING_DATASOURCE_URL",
+                                                       "SUPABASE_DB_URL",
+                                                       "SQLALCHEMY_DATABASE_URI"};
+  for (const std::string_view name : kNames) {
+    if (!value_in(environment, name).empty()) return std::string(name);
+  }
+  return std::nullopt;
 }
 
 }  // namespace pgforeman

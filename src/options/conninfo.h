@@ -5,17 +5,15 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "base/parsed.h"
+#include "options/environment.h"
 
 namespace pgforeman {
 
 /// What keeps libpq from using `conninfo` (a URL or keyword=value pairs); nothing when it can.
 std::optional<std::string> conninfo_problem(const std::string& conninfo);
-
-/// Ports as libpq takes them: numbers, one for each host or one for all.
-bool are_ports(std::string_view text);
 
 /// Where the database is, for a log: no user and no password. Hosts and ports may be lists.
 struct DatabasePlace {
@@ -28,8 +26,16 @@ DatabasePlace database_place(const std::string& conninfo);
 std::string with_password(const std::string& conninfo, const std::string& password);
 
 /// Reads a connection string from a file: one line, blanks and line ends around it dropped, checked
-/// as above. The
-/// problem completes "PATH: ...".
+/// as above. The problem completes "PATH: ...".
 Parsed<std::string> read_conninfo_file(const std::string& path);
+
+/// What is wrong with libpq's own variables (PGHOST, PGPORT, ...) that it will use beside
+/// `conninfo`: complete errors, that start with the variable's name.
+std::vector<std::string> libpq_variable_mistakes(const Environment& environment,
+                                                 const std::string& conninfo);
+
+/// The variable that holds a database's address for others (DATABASE_URL), where nothing says to
+/// pgforeman or libpq where the database is; else nothing.
+std::optional<std::string> unread_address(const Environment& environment);
 
 }  // namespace pgforeman

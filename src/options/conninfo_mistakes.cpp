@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "options/text_rules.h"
+#include "options/value.h"
 
 namespace pgforeman {
 namespace {
@@ -26,10 +26,6 @@ std::string lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   return out;
-}
-
-bool consists_of(std::string_view text, std::string_view characters) {
-  return !text.empty() && text.find_first_not_of(characters) == std::string_view::npos;
 }
 
 /// Of "a b", or of "a, b or c".

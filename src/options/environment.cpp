@@ -113,10 +113,7 @@ std::string_view value_in(const Environment& environment, std::string_view name)
 }
 
 bool is_variable_name(std::string_view name) {
-  if (name.empty() || (name.front() >= '0' && name.front() <= '9')) return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-  });
+  return consists_of(name, kWordCharacters) && (name.front() < '0' || name.front() > '9');
 }
 
 EnvironmentSettings scan_environment(const Environment& environment) {

@@ -118,9 +118,7 @@ std::string variable_at(std::string_view text) {
   if (text[1] == '(') return "$(";
   const bool braced = text[1] == '{';
   const std::size_t from = braced ? 2 : 1;
-  const std::size_t end = std::min(
-      text.size(), text.find_first_not_of(
-                       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789", from));
+  const std::size_t end = std::min(text.size(), text.find_first_not_of(kWordCharacters, from));
   if (end == from || (text[from] >= '0' && text[from] <= '9')) return {};
   return std::string(text.substr(0, braced && end < text.size() ? end + 1 : end));
 }

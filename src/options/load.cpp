@@ -16,9 +16,7 @@
 #include "options/conninfo.h"
 #include "options/conninfo_mistakes.h"
 #include "options/handler_command.h"
-#include "options/libpq_variables.h"
 #include "options/table.h"
-#include "options/text_rules.h"
 #include "options/value.h"
 
 namespace pgforeman {

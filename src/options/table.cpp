@@ -6,7 +6,7 @@
 #include <array>
 #include <vector>
 
-#include "options/text_rules.h"
+#include "options/value.h"
 
 namespace pgforeman {
 namespace {

@@ -1,5 +1,6 @@
 #include "options/value.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,7 +10,6 @@
 #include "base/quantity.h"
 #include "base/terminal_text.h"
 #include "base/utf8.h"
-#include "options/text_rules.h"
 
 namespace pgforeman {
 namespace {
@@ -120,6 +120,41 @@ std::string limits(const Option& option) {
                        format_byte_size({option.range.most}));
   }
   return option.choices.empty() ? std::string(option.rule.allowed) : choices_text(option.choices);
+}
+
+bool consists_of(std::string_view text, std::string_view characters) {
+  return !text.empty() && text.find_first_not_of(characters) == std::string_view::npos;
+}
+
+bool is_queue_name(std::string_view text) {
+  return text.size() <= 63 && consists_of(text, std::string(kWordCharacters) + ".:-");
+}
+
+bool is_address(std::string_view text) {
+  const std::string copy(text);
+  std::array<unsigned char, 16> bytes{};
+  return copy.find('\0') == std::string::npos &&
+         (::inet_pton(AF_INET, copy.c_str(), bytes.data()) == 1 ||
+          ::inet_pton(AF_INET6, copy.c_str(), bytes.data()) == 1);
+}
+
+bool is_path(std::string_view text) {
+  // A URL where a path belongs is a database's, put into the wrong variable.
+  return !text.empty() && text.find('\0') == std::string_view::npos &&
+         text.find("://") == std::string_view::npos;
+}
+
+bool may_hold_password(std::string_view value) {
+  if (value.find("://") != std::string_view::npos) return true;
+  constexpr std::string_view kWord = "password";
+  const auto same = [](char a, char b) { return (a | 0x20) == b; };
+  for (auto at = value.begin();; ++at) {
+    at = std::search(at, value.end(), kWord.begin(), kWord.end(), same);
+    if (at == value.end()) return false;
+    const auto next = std::find_if(at + static_cast<std::ptrdiff_t>(kWord.size()), value.end(),
+                                   [](char c) { return c != ' '; });
+    if (next != value.end() && *next == '=') return true;
+  }
 }
 
 std::string shown(std::string_view text) {

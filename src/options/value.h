@@ -32,6 +32,24 @@ std::string shown_handler(const Options& options);
 
 std::string_view to_string(HandlerMode mode);
 
+/// A database's address, or a word of it, ends up in the wrong variable easily.
+bool may_hold_password(std::string_view value);
+
+inline constexpr std::string_view kWordCharacters =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+
+/// True when there is a text, and no character in it but these.
+bool consists_of(std::string_view text, std::string_view characters);
+
+bool is_queue_name(std::string_view text);
+bool is_address(std::string_view text);
+bool is_path(std::string_view text);
+// What the texts of some options must look like.
+inline constexpr TextRule kQueueRule = {is_queue_name, "1 to 63 characters of A-Z a-z 0-9 _ . : -"};
+inline constexpr TextRule kAddressRule = {
+    is_address, "a literal IPv4 or IPv6 address, such as 127.0.0.1 or ::"};
+inline constexpr TextRule kPathRule = {is_path, "the path of a file"};
+
 /// True when two sets of options have the same value of this one.
 bool same_value(const Option& option, const Options& a, const Options& b);
 
