@@ -29,12 +29,7 @@ std::optional<ConninfoValues> parse_conninfo(const std::string& conninfo) {
 }
 
 bool is_conninfo_keyword(const std::string& word) {
-  const Options options(::PQconndefaults(), ::PQconninfoFree);
-  for (const auto* option = options.get(); option != nullptr && option->keyword != nullptr;
-       ++option) {
-    if (word == option->keyword) return true;
-  }
-  return false;
+  return parse_conninfo(word + "=''").has_value();
 }
 
 ConninfoValues conninfo_defaults() {

@@ -4,10 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <fstream>
 #include <string>
-
-#include "base/fd.h"
 
 namespace pgforeman {
 namespace {
@@ -20,10 +18,10 @@ constexpr int kMostScore = 1000;
 }  // namespace
 
 HandlerOomScore::HandlerOomScore() {
-  const UniqueFd fd(::open(kOwnScore, O_RDONLY | O_CLOEXEC));
-  std::array<char, 16> own{};
-  if (!fd || ::read(fd.get(), own.data(), own.size() - 1) <= 0) return;
-  const std::string text = std::to_string(std::min(kMostScore, std::atoi(own.data()) + kRaise));
+  std::ifstream file(kOwnScore);
+  int own = 0;
+  if (!(file >> own)) return;
+  const std::string text = std::to_string(std::min(kMostScore, own + kRaise));
   size_ = static_cast<unsigned>(std::min(text.size(), text_.size()));
   std::copy_n(text.begin(), size_, text_.begin());
 }

@@ -22,23 +22,15 @@ Parsed<std::vector<std::string>> split_words(std::string_view text) {
   char quote = '\0';
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    if (quote == '\'') {
-      if (c == '\'') {
-        quote = '\0';
-      } else {
-        word += c;
-      }
-      continue;
-    }
-    if (c == '\\') {
+    if (c == '\\' && quote != '\'') {
       if (i + 1 == text.size()) return Result::wrong("ends in a backslash with nothing after it");
       const char next = text[++i];
       if (next == '\n') continue;  // a continued line
       if (quote == '"' && !is_special_in_double_quotes(next)) word += c;
       word += next;
       in_word = true;
-    } else if (quote == '"') {
-      if (c == '"') {
+    } else if (quote != '\0') {
+      if (c == quote) {
         quote = '\0';
       } else {
         word += c;

@@ -24,31 +24,31 @@ namespace pgforeman {
 
 namespace {
 
-constexpr std::string_view kDeadHelp =
-    "Usage: pgforeman dead list [FILTER] [--limit N] [--json]\n"
-    "       pgforeman dead show ID [--json]\n"
-    "       pgforeman dead retry ID... | --all | FILTER [--json]\n"
-    "       pgforeman dead purge ID... | --all | FILTER [--yes] [--json]\n"
-    "FILTER is --reason REASON, --error TEXT, or both.\n"
-    "\n"
-    "Dead letters are messages that used up their attempts, their crashes or their claims, or\n"
-    "that their handler gave up.\n"
-    "  list   newest first; --json prints them in full, as show does\n"
-    "  show   one with the history of its runs, its payload and its headers\n"
-    "  retry  puts them back into the queue as new ones; a message keeps its id, its fence grows\n"
-    "  purge  deletes them for good; asks on a terminal, and elsewhere needs --yes\n"
-    "The queue is that of --queue or PGFOREMAN_QUEUE. Without either, list and IDs are about all\n"
-    "queues, while --all and FILTER of retry and purge are about the queue `default`.\n"
-    "After a restored backup or a failover several dead letters may have one id: ID stands for\n"
-    "all of them. A letter whose id another message has by now is retried under a new id.\n"
-    "\n"
-    "Exit codes:\n"
-    "  0   done\n"
-    "  1   there is no such dead letter, or not all of those named; nothing to list\n"
-    "  64  a word of this command is wrong, or --yes is missing\n"
-    "  69  the database cannot be reached, or refused\n"
-    "  76  the schema is not installed, or not this version's: run `pgforeman migrate`\n"
-    "  78  an option is wrong\n";
+constexpr std::string_view kDeadHelp = R"(Usage: pgforeman dead list [FILTER] [--limit N] [--json]
+       pgforeman dead show ID [--json]
+       pgforeman dead retry ID... | --all | FILTER [--json]
+       pgforeman dead purge ID... | --all | FILTER [--yes] [--json]
+FILTER is --reason REASON, --error TEXT, or both.
+
+Dead letters are messages that used up their attempts, their crashes or their claims, or
+that their handler gave up.
+  list   newest first; --json prints them in full, as show does
+  show   one with the history of its runs, its payload and its headers
+  retry  puts them back into the queue as new ones; a message keeps its id, its fence grows
+  purge  deletes them for good; asks on a terminal, and elsewhere needs --yes
+The queue is that of --queue or PGFOREMAN_QUEUE. Without either, list and IDs are about all
+queues, while --all and FILTER of retry and purge are about the queue `default`.
+After a restored backup or a failover several dead letters may have one id: ID stands for
+all of them. A letter whose id another message has by now is retried under a new id.
+
+Exit codes:
+  0   done
+  1   there is no such dead letter, or not all of those named; nothing to list
+  64  a word of this command is wrong, or --yes is missing
+  69  the database cannot be reached, or refused
+  76  the schema is not installed, or not this version's: run `pgforeman migrate`
+  78  an option is wrong
+)";
 
 constexpr std::array kDeadFlags = {
     CommandFlag{"all", "", "retry, purge: all of the queue, in batches"},

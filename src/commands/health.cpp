@@ -9,19 +9,19 @@
 namespace pgforeman {
 namespace {
 
-constexpr std::string_view kHealthHelp =
-    "Usage: pgforeman health [--timeout DURATION]\n"
-    "\n"
-    "Asks the fleet on this host whether it is live (GET /livez), for an image without curl:\n"
-    "  HEALTHCHECK CMD [\"pgforeman\", \"health\"]\n"
-    "Live means that a restart of the container would not help. A database outage is no reason\n"
-    "for one; whether the fleet can work is what /readyz and `pgforeman status` say.\n"
-    "\n"
-    "Exit codes:\n"
-    "  0   live\n"
-    "  1   it is not live, or does not answer in time; the reason is printed\n"
-    "  64  a word of this command is wrong\n"
-    "  78  an option is wrong\n";
+constexpr std::string_view kHealthHelp = R"(Usage: pgforeman health [--timeout DURATION]
+
+Asks the fleet on this host whether it is live (GET /livez), for an image without curl:
+  HEALTHCHECK CMD ["pgforeman", "health"]
+Live means that a restart of the container would not help. A database outage is no reason
+for one; whether the fleet can work is what /readyz and `pgforeman status` say.
+
+Exit codes:
+  0   live
+  1   it is not live, or does not answer in time; the reason is printed
+  64  a word of this command is wrong
+  78  an option is wrong
+)";
 
 }  // namespace
 

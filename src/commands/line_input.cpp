@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <stdexcept>
@@ -10,41 +11,29 @@
 
 namespace pgforeman {
 
-bool LineInput::fill() {
+void LineInput::fill() {
   std::array<char, 64 * 1024> chunk;
   ssize_t size = 0;
   do {
     size = ::read(fd_, chunk.data(), chunk.size());
   } while (size < 0 && errno == EINTR);
   if (size < 0) throw std::system_error(errno, std::generic_category(), "reading the input");
-  if (size == 0) {
-    ended_ = true;
-    return false;
-  }
-  if (start_ > 0) {
-    buffer_.erase(0, start_);
-    scanned_ -= start_;
-    start_ = 0;
-  }
+  ended_ = size == 0;
+  buffer_.erase(0, start_);
+  scanned_ -= start_;
+  start_ = 0;
   buffer_.append(chunk.data(), static_cast<std::size_t>(size));
   if (buffer_.size() > kMaxLine) throw std::runtime_error("a line is longer than 64 MiB");
-  return true;
 }
 
 std::optional<std::string> LineInput::next() {
-  for (;;) {
-    const auto end = buffer_.find('\n', scanned_);
-    if (end != std::string::npos || (ended_ && start_ < buffer_.size())) {
-      const auto stop = end == std::string::npos ? buffer_.size() : end;
-      std::string line = buffer_.substr(start_, stop - start_);
-      start_ = scanned_ = end == std::string::npos ? stop : end + 1;
-      if (!line.empty() && line.back() == '\r') line.pop_back();
-      return line;
-    }
-    if (ended_) return std::nullopt;
-    scanned_ = buffer_.size();
-    fill();
-  }
+  ready(-1);
+  if (start_ == buffer_.size()) return std::nullopt;
+  const std::size_t end = std::min(buffer_.find('\n', scanned_), buffer_.size());
+  std::string line = buffer_.substr(start_, end - start_);
+  start_ = scanned_ = std::min(end + 1, buffer_.size());
+  if (line.ends_with('\r')) line.pop_back();
+  return line;
 }
 
 bool LineInput::ready(int milliseconds) {

@@ -16,13 +16,13 @@ class LineInput {
   /// std::runtime_error when reading fails or a line is longer than kMaxLine.
   std::optional<std::string> next();
 
-  /// True when a whole line, or the end, is there within `milliseconds`.
+  /// True when a whole line, or the end, is there within `milliseconds`; -1: waits for it.
   bool ready(int milliseconds);
 
   static constexpr std::size_t kMaxLine = 64 * 1024 * 1024;
 
  private:
-  bool fill();
+  void fill();
 
   int fd_;
   std::string buffer_;

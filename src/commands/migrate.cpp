@@ -21,19 +21,19 @@ namespace pgforeman {
 namespace {
 
 constexpr std::string_view kMigrateHelp =
-    "Usage: pgforeman migrate [--grant ROLE [--as PART]] [--dry-run]\n"
-    "\n"
-    "Installs the schema `pgforeman` in the database, or brings it up to date. Each migration is "
-    "one\n"
-    "transaction, and all of them run under one lock: every replica may run this at once.\n"
-    "\n"
-    "Exit codes:\n"
-    "  0   the schema is this version's (also: there was nothing to do)\n"
-    "  64  a word of this command is wrong\n"
-    "  69  the database cannot be reached, or refused\n"
-    "  76  the schema is newer than this pgforeman, was installed by another development version,\n"
-    "      or has tables but no version: the text says what to do\n"
-    "  78  an option is wrong\n";
+    R"(Usage: pgforeman migrate [--grant ROLE [--as PART]] [--dry-run]
+
+Installs the schema `pgforeman` in the database, or brings it up to date. Each migration is one
+transaction, and all of them run under one lock: every replica may run this at once.
+
+Exit codes:
+  0   the schema is this version's (also: there was nothing to do)
+  64  a word of this command is wrong
+  69  the database cannot be reached, or refused
+  76  the schema is newer than this pgforeman, was installed by another development version,
+      or has tables but no version: the text says what to do
+  78  an option is wrong
+)";
 
 constexpr std::array kMigrateFlags = {
     CommandFlag{"grant", "ROLE", "then give this role what it needs for its part, and no more"},

@@ -18,21 +18,22 @@ namespace pgforeman {
 namespace {
 
 constexpr std::string_view kStatusHelp =
-    "Usage: pgforeman status [--json] [--queue-only] [--timeout DURATION]\n"
-    "\n"
-    "Shows the fleet on this host: its state, totals, a row per slot, and the queue's depth and\n"
-    "oldest age as the fleet last counted them. Asks the fleet's own endpoint (/status). Where no\n"
-    "fleet answers, the queue is counted in the database, which changes nothing there.\n"
-    "\n"
-    "With --json one object is printed: {\"fleet\": ..., \"queue\": ...}, each null when unknown;\n"
-    "`fleet` is the answer of /status, `queue.source` is \"fleet\" or \"database\".\n"
-    "\n"
-    "Exit codes:\n"
-    "  0   the fleet or the database answered\n"
-    "  64  a word of this command is wrong\n"
-    "  69  neither answered\n"
-    "  76  the database has no schema of pgforeman, or another version's\n"
-    "  78  an option is wrong\n";
+    R"(Usage: pgforeman status [--json] [--queue-only] [--timeout DURATION]
+
+Shows the fleet on this host: its state, totals, a row per slot, and the queue's depth and
+oldest age as the fleet last counted them. Asks the fleet's own endpoint (/status). Where no
+fleet answers, the queue is counted in the database, which changes nothing there.
+
+With --json one object is printed: {"fleet": ..., "queue": ...}, each null when unknown;
+`fleet` is the answer of /status, `queue.source` is "fleet" or "database".
+
+Exit codes:
+  0   the fleet or the database answered
+  64  a word of this command is wrong
+  69  neither answered
+  76  the database has no schema of pgforeman, or another version's
+  78  an option is wrong
+)";
 
 constexpr std::array kStatusFlags = {
     CommandFlag{"json", "", "print one JSON object"},

@@ -22,13 +22,12 @@ constexpr std::string_view kPassword = "PGPASSWORD";
 constexpr std::string_view kDatabaseUrl = "PGFOREMAN_DATABASE_URL";
 
 // Taken once and kept for reloads. Only capture_secrets writes them, before anything else runs.
-std::string& password_storage() {
-  static std::string password;
-  return password;
-}
-std::string& database_url_storage() {
-  static std::string url;
-  return url;
+struct Secrets {
+  std::string password, database_url;
+};
+Secrets& secrets() {
+  static Secrets taken;
+  return taken;
 }
 
 std::string_view name_of(std::string_view entry) {
@@ -59,21 +58,12 @@ void capture(std::string_view name, std::string& into) {
 
 /// Kubernetes sets these for every Service of the namespace whose name begins with "pgforeman".
 bool is_service_link_name(std::string_view name, std::string_view value) {
-  for (const std::string_view mark :
-       {"SERVICE_HOST", "SERVICE_PORT", "_SERVICE_HOST", "_SERVICE_PORT"}) {
-    if (mark.front() == '_' ? name.find(mark) != std::string_view::npos : name.starts_with(mark)) {
-      return true;
-    }
-  }
   if (name == "PORT" || name.starts_with("PORT_")) return true;
   if (is_service_link(value)) return true;  // <SERVICE>_PORT
-  for (const std::string_view protocol : {"_TCP", "_UDP", "_SCTP"}) {
-    if (name.find("_PORT_") != std::string_view::npos &&
-        name.find(protocol) != std::string_view::npos) {
-      return true;
-    }
-  }
-  return false;
+  const auto has = [&](std::string_view part) { return name.find(part) != name.npos; };
+  return name.starts_with("SERVICE_HOST") || name.starts_with("SERVICE_PORT") ||
+         has("_SERVICE_HOST") || has("_SERVICE_PORT") ||
+         (has("_PORT_") && (has("_TCP") || has("_UDP") || has("_SCTP")));
 }
 
 std::string unknown_variable(std::string_view name) {
@@ -86,18 +76,18 @@ std::string unknown_variable(std::string_view name) {
 }  // namespace
 
 void capture_secrets() {
-  capture(kDatabaseUrl, database_url_storage());
-  capture(kPassword, password_storage());
+  capture(kDatabaseUrl, secrets().database_url);
+  capture(kPassword, secrets().password);
 }
 
 const std::string& captured_password() {
-  return password_storage();
+  return secrets().password;
 }
 
 Environment process_environment() {
   Environment environment;
-  if (!database_url_storage().empty()) {
-    environment.push_back(std::string(kDatabaseUrl) + "=" + database_url_storage());
+  if (const std::string& url = secrets().database_url; !url.empty()) {
+    environment.push_back(fmt::format("{}={}", kDatabaseUrl, url));
   }
   for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
     environment.emplace_back(*entry);
