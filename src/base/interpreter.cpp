@@ -51,9 +51,14 @@ const Interpreter* find_interpreter(std::string_view program) {
   return found == kInterpreters.end() ? nullptr : found;
 }
 
-bool takes_no_value(const Interpreter& interpreter, std::string_view option) {
-  return option.size() > 1 && option[1] != '-' &&
-         option.find_first_not_of(interpreter.flags, 1) == std::string_view::npos;
+/// The index of the first word that is no option without a value; argv.size() when all are.
+std::size_t after_flags(const Interpreter& interpreter, std::span<const std::string> argv) {
+  const auto is_flag = [&](std::string_view word) {
+    return word.size() > 1 && word.front() == '-' &&
+           word.find_first_not_of(interpreter.flags, 1) == std::string_view::npos;
+  };
+  return static_cast<std::size_t>(std::find_if_not(argv.begin() + 1, argv.end(), is_flag) -
+                                  argv.begin());
 }
 
 }  // namespace
@@ -61,12 +66,8 @@ bool takes_no_value(const Interpreter& interpreter, std::string_view option) {
 std::string missing_script(std::span<const std::string> argv) {
   const Interpreter* interpreter = argv.empty() ? nullptr : find_interpreter(argv.front());
   if (interpreter == nullptr) return {};
-  std::size_t i = 1;
-  while (i < argv.size() && argv[i].starts_with('-')) {
-    if (!takes_no_value(*interpreter, argv[i])) return {};
-    ++i;
-  }
-  if (i == argv.size() || argv[i].empty()) return {};
+  const std::size_t i = after_flags(*interpreter, argv);
+  if (i == argv.size() || argv[i].empty() || argv[i].front() == '-') return {};
   const std::string& script = argv[i];
   if (interpreter->name == "node") {
     const bool found = std::any_of(kNodeSuffixes.begin(), kNodeSuffixes.end(), [&](auto suffix) {
@@ -85,8 +86,7 @@ std::string missing_script(std::span<const std::string> argv) {
 bool runs_its_input(std::span<const std::string> argv) {
   const Interpreter* interpreter = argv.empty() ? nullptr : find_interpreter(argv.front());
   if (interpreter == nullptr) return false;
-  std::size_t i = 1;
-  while (i < argv.size() && takes_no_value(*interpreter, argv[i])) ++i;
+  const std::size_t i = after_flags(*interpreter, argv);
   return i == argv.size() || argv[i] == "-";
 }
 

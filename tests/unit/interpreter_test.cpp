@@ -75,6 +75,8 @@ TEST_CASE("An interpreter without a script would run each message as a program",
   for (const CommandLineWords& argv : {CommandLineWords{"python3", "x.py"},
                                        {"python3", "-m", "app.handler"},
                                        {"sh", "-c", "cat"},
+                                       {"sh", "run"},  // whose letters are options of sh
+                                       {"python3", "xv"},
                                        {"node", "-e", "1"},
                                        {"cat"},
                                        {"/app/handler", "-"}}) {
