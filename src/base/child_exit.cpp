@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 namespace pgforeman {
@@ -105,15 +104,6 @@ void for_each_process(Visit visit) {
   ::close(dir);
 }
 
-/// The slow way: the parent of every process there is.
-template <typename Visit>
-void for_each_child_by_scan(Visit visit) {
-  const pid_t self = ::getpid();
-  for_each_process([&](pid_t pid, const char* name) {
-    if (parent_of(name) == self) visit(pid);
-  });
-}
-
 /// Visits every child, ended ones included. Async-signal-safe.
 template <typename Visit>
 void for_each_child(Visit visit) {
@@ -123,7 +113,11 @@ void for_each_child(Visit visit) {
   // One small read where the kernel offers the list; nothing leaves it but by being reaped here, so
   // none is missed. Otherwise a scan of all processes of the host's namespace, some microseconds
   // each.
-  if (!for_each_listed(checked)) for_each_child_by_scan(checked);
+  if (for_each_listed(checked)) return;
+  const pid_t self = ::getpid();
+  for_each_process([&](pid_t pid, const char* name) {
+    if (parent_of(name) == self) checked(pid);
+  });
 }
 
 /// Its whole group first (it may have forked meanwhile), then itself. Never the caller's own group.

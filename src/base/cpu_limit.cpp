@@ -29,11 +29,6 @@ std::optional<double> quota_of(const fs::path& directory, bool v2) {
   return quota && period ? parse_cfs_quota(*quota, *period) : std::nullopt;
 }
 
-std::optional<double> smaller(std::optional<double> a, std::optional<double> b) {
-  if (!a || !b) return a ? a : b;
-  return std::min(*a, *b);
-}
-
 }  // namespace
 
 std::optional<double> parse_cpu_max(std::string_view text) {
@@ -52,7 +47,8 @@ std::optional<double> cgroup_cpu_quota(const fs::path& root) {
   // A limit anywhere above counts: a pod's quota sits above its containers' cgroups.
   for (const CgroupPath& path : own_cgroups("cpu", root)) {
     for (const fs::path& folder : path.own_to_top) {
-      least = smaller(least, quota_of(folder, path.v2));
+      const auto quota = quota_of(folder, path.v2);
+      if (quota) least = std::min(*quota, least.value_or(*quota));
     }
   }
   return least;

@@ -75,14 +75,6 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return kLevels[static_cast<std::size_t>(level)];
 }
 
-void set_pattern(State& s) {
-  const char* pattern = s.format == Format::json
-                            ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})"
-                            : "%Y-%m-%dT%H:%M:%S.%eZ %-7l %v";
-  s.sink->set_formatter(
-      std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc, "\n"));
-}
-
 /// A JSON string literal of about kMaxValue bytes at most; bytes that are no UTF-8 become U+FFFD.
 std::string quoted(std::string_view text) {
   using nlohmann::json;
@@ -176,7 +168,11 @@ void set_level(Level level, Format format) {
   if (!s.logger) return;
   s.format = format;
   s.logger->set_level(to_spdlog(level));
-  set_pattern(s);
+  const char* pattern = format == Format::json
+                            ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})"
+                            : "%Y-%m-%dT%H:%M:%S.%eZ %-7l %v";
+  s.sink->set_formatter(
+      std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc, "\n"));
 }
 
 bool enabled(Level level) {

@@ -1,7 +1,7 @@
 #pragma once
 // Where log lines go: a descriptor that is written without ever blocking. Fork: either.
 
-#include <cstdint>
+#include <cstddef>
 #include <string_view>
 
 #include "base/fd.h"

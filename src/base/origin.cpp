@@ -1,12 +1,12 @@
 #include "base/origin.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstdio>
 
 #include "base/child_exit.h"
 #include "base/fd.h"
@@ -19,16 +19,15 @@ constexpr rlim_t kMarkBase = rlim_t{1} << 62U;
 // Variables may be large; no more than this is searched.
 constexpr std::size_t kMostEnvironment = std::size_t{4} * 1024 * 1024;
 
-// Set before the first fork; read by signal handlers and between vfork and exec.
+// Set before the first fork; the mark is read by signal handlers and between vfork and exec.
 rlim_t fleet_mark = 0;
-std::array<char, 17> fleet_mark_text{};
+std::string fleet_variable_text;
 
 }  // namespace
 
 void set_fleet_mark(std::uint64_t fleet_id) {
   fleet_mark = kMarkBase | (fleet_id >> 2U);
-  std::snprintf(fleet_mark_text.data(), fleet_mark_text.size(), "%016llx",
-                static_cast<unsigned long long>(fleet_id));
+  fleet_variable_text = fmt::format("PGFOREMAN_FLEET={:016x}", fleet_id);
 }
 
 void take_fleet_mark() noexcept {
@@ -45,7 +44,7 @@ bool has_fleet_mark(pid_t pid) noexcept {
 }
 
 std::string fleet_variable() {
-  return fleet_mark == 0 ? std::string() : "PGFOREMAN_FLEET=" + std::string(fleet_mark_text.data());
+  return fleet_variable_text;
 }
 
 bool has_fleet_variable(pid_t pid) {

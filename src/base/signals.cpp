@@ -3,9 +3,6 @@
 #include <sys/signalfd.h>
 
 #include <cerrno>
-#include <cstdint>
-#include <fstream>
-#include <string>
 #include <system_error>
 
 namespace pgforeman {

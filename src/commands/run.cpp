@@ -30,6 +30,10 @@ std::string unquoted_hint(Args args) {
   return {};
 }
 
+void print_problem(const std::string& text) {
+  std::fprintf(stderr, "pgforeman: %s\n", terminal_text(text).c_str());
+}
+
 LoadResult load(Args args) {
   LoadResult loaded = load_options(Command::run, args);
   for (const auto& word : loaded.positionals) {
@@ -56,15 +60,9 @@ ExitCode command_run(Args args) {
     print_help(loaded.help_all);
     return ExitCode::ok;
   }
-  for (const auto& warning : loaded.warnings) {
-    std::fprintf(stderr, "pgforeman: warning: %s\n", terminal_text(warning).c_str());
-  }
-  if (!loaded.errors.empty()) {
-    for (const auto& error : loaded.errors) {
-      std::fprintf(stderr, "pgforeman: %s\n", terminal_text(error).c_str());
-    }
-    return ExitCode::config;
-  }
+  for (const auto& warning : loaded.warnings) print_problem("warning: " + warning);
+  for (const auto& error : loaded.errors) print_problem(error);
+  if (!loaded.errors.empty()) return ExitCode::config;
   log::configure(loaded.options.log_level, loaded.options.log_format, STDOUT_FILENO);
   log::identify("supervisor", -1, 0);
   block_all_signals();
@@ -72,7 +70,7 @@ ExitCode command_run(Args args) {
   try {
     return Supervisor(std::move(loaded.options), mains).run();
   } catch (const std::system_error& error) {
-    std::fprintf(stderr, "pgforeman: %s\n", terminal_text(error.what()).c_str());
+    print_problem(error.what());
     return ExitCode::io_error;
   }
 }

@@ -3,7 +3,6 @@
 #include <array>
 #include <optional>
 #include <stdexcept>
-#include <string>
 
 #include "commands/ask_fleet.h"
 #include "commands/commands.h"

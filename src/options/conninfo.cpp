@@ -107,19 +107,13 @@ std::optional<std::string> conninfo_problem(const std::string& conninfo) {
 }
 
 DatabasePlace database_place(const std::string& conninfo) {
-  const auto given = parse_conninfo(conninfo).value_or(ConninfoValues{});
-  const ConninfoValues defaults = conninfo_defaults();
-  const auto value = [&](const char* keyword) {
-    for (const ConninfoValues* values : {&given, &defaults}) {
-      const auto found = values->find(keyword);
-      if (found != values->end() && !found->second.empty()) return found->second;
-    }
-    return std::string();
-  };
-  DatabasePlace place{value("host"), value("port"), value("dbname")};
-  if (place.host.empty()) place.host = value("hostaddr");
-  if (place.host.empty()) place.host = value("service");
-  if (place.name.empty()) place.name = value("user");  // as libpq does
+  auto values = parse_conninfo(conninfo).value_or(ConninfoValues{});
+  std::erase_if(values, [](const auto& each) { return each.second.empty(); });
+  values.merge(conninfo_defaults());
+  DatabasePlace place{values["host"], values["port"], values["dbname"]};
+  if (place.host.empty()) place.host = values["hostaddr"];
+  if (place.host.empty()) place.host = values["service"];
+  if (place.name.empty()) place.name = values["user"];  // as libpq does
   return place;
 }
 

@@ -5,8 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdlib>
 
 #include "base/handler_variables.h"
 #include "base/nearest.h"
@@ -64,13 +62,6 @@ bool is_service_link_name(std::string_view name, std::string_view value) {
   return name.starts_with("SERVICE_HOST") || name.starts_with("SERVICE_PORT") ||
          has("_SERVICE_HOST") || has("_SERVICE_PORT") ||
          (has("_PORT_") && (has("_TCP") || has("_UDP") || has("_SCTP")));
-}
-
-std::string unknown_variable(std::string_view name) {
-  std::vector<std::string> known;
-  for (const Option& option : option_table()) known.push_back(variable_of(option));
-  return fmt::format("{}: is no variable of pgforeman and has no effect{}", shown(name),
-                     did_you_mean(name, known));
 }
 
 }  // namespace
@@ -137,7 +128,10 @@ EnvironmentSettings scan_environment(const Environment& environment) {
     const bool expected = std::find(kHandlerVariables.begin(), kHandlerVariables.end(), name) !=
                               kHandlerVariables.end() ||
                           is_service_link_name(name, value);
-    if (!expected) settings.warnings.push_back(unknown_variable(variable));
+    if (expected) continue;
+    settings.warnings.push_back(shown(variable) +
+                                ": is no variable of pgforeman and has no effect" +
+                                did_you_mean(variable, option_names(kVariablePrefix)));
   }
   return settings;
 }

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -24,12 +22,6 @@ namespace {
 
 // What a shell searches when PATH is unset.
 constexpr std::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
-
-/// A value and where the user wrote it.
-struct Given {
-  std::string where;  ///< "--queue", "PGFOREMAN_QUEUE", "FILE:3: QUEUE"
-  std::string value;
-};
 
 /// Without what problems quote of the value, cut or escaped as it may be, if that is suspect.
 std::string without_quoted(const std::string& problem) {
@@ -52,9 +44,7 @@ class Loader {
     result_.flags = std::move(line.flags);
 
     // From the strongest source to the weakest: the first to name an option wins.
-    for (auto& [name, value] : line.values) {
-      given_.emplace(name, Given{flag_of(*find_option(name)), std::move(value)});
-    }
+    for (const auto& [name, value] : line.values) give(name, flag_of(*find_option(name)), value);
     add_environment();
     add_config_file();
     for (const Option& option : option_table()) {
@@ -62,35 +52,37 @@ class Loader {
     }
     check_together();
     if (command_ == Command::run) prepare_handler();
-    for (const auto& [name, each] : given_) result_.given.emplace(name, each.where);
     return std::move(result_);
   }
 
  private:
+  /// Unless a stronger source gave it. `where`: "--queue", "PGFOREMAN_QUEUE", "FILE:3: QUEUE".
+  void give(const std::string& name, const std::string& where, const std::string& value) {
+    if (values_.emplace(name, value).second) result_.given.emplace(name, where);
+  }
+
   void add_environment() {
     EnvironmentSettings settings = scan_environment(input_.environment);
-    for (auto& [name, value] : settings.values) {
-      given_.emplace(name, Given{variable_of(*find_option(name)), std::move(value)});
+    for (const auto& [name, value] : settings.values) {
+      give(name, variable_of(*find_option(name)), value);
     }
     handler_env_ = std::move(settings.handler_env);
     result_.warnings = std::move(settings.warnings);
   }
 
   void add_config_file() {
-    const auto config = given_.find("CONFIG");
-    if (config == given_.end()) return;
-    const std::string path = config->second.value;
-    if (!find_option("CONFIG")->rule.holds(path)) return;  // set() reports it
+    if (!is_given("CONFIG")) return;
+    const Option& config = *find_option("CONFIG");
+    const std::string path = value_of(config);
+    if (!config.rule.holds(path)) return;  // set() reports it
     ConfigFile file = read_config_file(path);
     for (std::string& text : file.errors) file_mistake(std::move(text));
-    for (ConfigLine& line : file.lines) {
-      std::string where = fmt::format("{}:{}: {}", shown(path), line.number, line.key);
+    for (const ConfigLine& line : file.lines) {
+      const std::string where = fmt::format("{}:{}: {}", shown(path), line.number, line.key);
       if (line.key == "CONFIG") {
         file_mistake(where + ": a config file cannot name another");
       } else if (find_option(line.key) != nullptr) {
-        if (!line.value.empty()) {
-          given_.emplace(line.key, Given{std::move(where), std::move(line.value)});
-        }
+        if (!line.value.empty()) give(line.key, where, line.value);
       } else if (!add_handler_env(line)) {
         file_mistake(where + ": is no option" + did_you_mean(line.key, option_names()));
       }
@@ -112,15 +104,9 @@ class Loader {
     list.push_back(std::move(text));
   }
 
-  static std::vector<std::string> option_names() {
-    std::vector<std::string> names;
-    for (const Option& option : option_table()) names.emplace_back(option.name);
-    return names;
-  }
-
   void set(const Option& option) {
     if (is_given(option.name)) {
-      const std::string& value = given(option).value;
+      const std::string& value = value_of(option);
       if (is_service_link(value) && !option.secret) return service_link(option);
       if (auto problem = set_value(option, value, result_.options)) mistake(option, *problem);
     } else if (option.name == "CONCURRENCY") {
@@ -132,13 +118,12 @@ class Loader {
 
   /// A Service called pgforeman-health has Kubernetes set PGFOREMAN_HEALTH_PORT.
   void service_link(const Option& option) {
-    const auto& [where, value] = given(option);
     wrong_.insert(std::string(option.name));
     result_.errors.push_back(fmt::format(
         "{}={}: is a service link, which Kubernetes sets for a Service whose name makes this "
         "variable (pgforeman-health makes PGFOREMAN_HEALTH_PORT): set enableServiceLinks: false in "
         "the pod's spec, or rename the Service; it {}",
-        where, shown(value), "must be " + allowed_values(option)));
+        where_of(option), shown(value_of(option)), "must be " + allowed_values(option)));
   }
 
   /// What is said besides of a value that kept its quotes, as env files and config files leave
@@ -151,7 +136,8 @@ class Loader {
 
   /// An error about a given value: "PGFOREMAN_BATCH=0: must be ...".
   void mistake(const Option& option, const std::string& problem) {
-    const auto& [where, value] = given(option);
+    const std::string& where = where_of(option);
+    const std::string& value = value_of(option);
     wrong_.insert(std::string(option.name));
     const bool hidden = option.secret || may_hold_password(value);
     result_.errors.push_back(
@@ -159,8 +145,14 @@ class Loader {
                : fmt::format("{}={}: {}{}", where, shown(value), problem, quotes_hint(value)));
   }
 
-  const Given& given(const Option& option) const { return given_.find(option.name)->second; }
-  bool is_given(std::string_view name) const { return given_.find(name) != given_.end(); }
+  // Of an option that was given.
+  const std::string& value_of(const Option& option) const {
+    return values_.find(option.name)->second;
+  }
+  const std::string& where_of(const Option& option) const {
+    return result_.given.find(option.name)->second;
+  }
+  bool is_given(std::string_view name) const { return values_.find(name) != values_.end(); }
   bool is_wrong(std::string_view name) const { return wrong_.count(std::string(name)) > 0; }
 
   void check_together() {
@@ -195,7 +187,7 @@ class Loader {
     const Option& file = *find_option("DATABASE_URL_FILE");
     if (is_given(url.name) && is_given(file.name)) {
       result_.errors.push_back(fmt::format("{} and {} are both set; set only one of them",
-                                           given(url).where, given(file).where));
+                                           where_of(url), where_of(file)));
     }
     if (is_given(url.name) && result_.options.database_url.empty()) {
       mistake(url, "holds nothing but blanks; it must be a postgresql:// URL");
@@ -260,14 +252,14 @@ class Loader {
       result_.warnings.push_back(
           fmt::format("{}: no shell reads it, so the handler gets '{}' as a word; write sh -c "
                       "'...' for a shell",
-                      given(handler).where, word));
+                      where_of(handler), word));
     }
   }
 
   const LoadInput& input_;
   Command command_;
   LoadResult result_;
-  std::map<std::string, Given, std::less<>> given_;
+  StringMap values_;  ///< "QUEUE" -> what was given
   std::set<std::string> wrong_;
   StringMap handler_env_;
 };

@@ -4,9 +4,7 @@
 // Fork: before; children see the values they were forked with.
 
 #include <csignal>
-#include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/clock.h"

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <vector>
 
 #include "options/value.h"
 
@@ -344,6 +343,13 @@ std::vector<Option> all_options() {
 std::span<const Option> option_table() {
   static const std::vector<Option> table = all_options();
   return table;
+}
+
+std::vector<std::string> option_names(std::string_view prefix) {
+  std::vector<std::string> names;
+  for (const Option& option : option_table())
+    names.push_back(fmt::format("{}{}", prefix, option.name));
+  return names;
 }
 
 const Option* find_option(std::string_view name) {

@@ -1,7 +1,6 @@
 #pragma once
 // The one table of options. Flags, PGFOREMAN_* variables, the config file, --help, sample.env,
-// config/pgforeman.conf and docs/configuration.md all come from it, so a setting is described in
-// one place and nowhere else.
+// config/pgforeman.conf and the settings in docs/configuration.md come from it, and from it alone.
 //
 // To add one: a member in options.h, a row in table.cpp, then `tools/generate`.
 
@@ -10,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "options/load.h"
 #include "options/options.h"
@@ -63,6 +63,9 @@ struct Option {
 
 /// Every option, grouped.
 std::span<const Option> option_table();
+
+/// Their names, each behind `prefix`; for "did you mean".
+std::vector<std::string> option_names(std::string_view prefix = {});
 
 /// Finds by name as in the table ("QUEUE"); null when there is none.
 const Option* find_option(std::string_view name);
