@@ -20,8 +20,8 @@ ChildLoop::ChildLoop(const ChildContext& context)
       limits_(*context.options),
       writer_(context.scoreboard->slot(context.slot)),
       io_(1),
-      signals_(io_, open_signalfd({kDrainSignal, kHurrySignal, kRecycleSignal, SIGCHLD, SIGTERM,
-                                   SIGINT, SIGHUP, SIGQUIT})
+      signals_(io_, open_signalfd(
+                        {kDrainSignal, kHurrySignal, SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT})
                         .release()),
       timer_(io_) {
   wait_for_signals();
@@ -40,14 +40,11 @@ void ChildLoop::read_signals() {
   while (const auto signal = read_signal(signals_.native_handle())) {
     switch (*signal) {
       case kDrainSignal:
-        drain_by(end_of_grace());
+        drain();
         break;
       case kHurrySignal:
         hurried_ = true;
         drain_by(Clock::now());
-        break;
-      case kRecycleSignal:
-        drain_by(TimePoint::max());
         break;
       case SIGCHLD:
         break;
@@ -74,15 +71,10 @@ Millis ChildLoop::stop_grace() const {
   return hurried_ ? std::min(grace, kHurryStopGrace) : grace;
 }
 
-/// Of several wishes the most urgent counts.
+/// Of several deadlines the earliest counts.
 void ChildLoop::drain_by(TimePoint deadline) {
   if (!draining()) drains_since_ = Clock::now();
   drain_deadline_ = std::min(drain_deadline_.value_or(deadline), deadline);
-}
-
-void ChildLoop::finish_draining() {
-  drain_by(end_of_grace());
-  enter(Phase::draining);
 }
 
 bool ChildLoop::check_signals(TimePoint now) {

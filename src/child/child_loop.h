@@ -40,7 +40,9 @@ class ChildLoop {
   bool check_signals() { return check_signals(Clock::now()); }
   bool check_signals(TimePoint now);
   bool draining() const { return drain_deadline_.has_value(); }
-  /// When the patience with running handlers ends. Only while draining; never at leisure.
+  /// Begins to drain, as when the supervisor says so.
+  void drain() { drain_by(end_of_grace()); }
+  /// When the patience with running handlers ends. Only while draining.
   TimePoint drain_deadline() const { return *drain_deadline_; }
   /// When draining began; only while draining.
   TimePoint drains_since() const { return drains_since_; }
@@ -55,8 +57,6 @@ class ChildLoop {
   int signalled_by() const { return signalled_by_; }
   /// Reads pending signals now, whenever that was last done.
   void read_signals();
-  /// Nothing runs any more: what is left to do has no more than the grace, also at leisure.
-  void finish_draining();
 
   boost::asio::io_context& io() { return io_; }
   double random();  ///< in [0, 1)

@@ -54,7 +54,7 @@ void Consumer::run() {
       session_.failed(error);
     }
   }
-  loop_.finish_draining();
+  loop_.enter(Phase::draining);
   idle_.pass_on();
   hand_back();
   runner_.close();

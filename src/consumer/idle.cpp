@@ -77,7 +77,9 @@ void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop
     if (news.call_when_idle.load() != 0) ::eventfd_write(tools_.context.call_fd, 1);
     woken = woken || (can_claim && waker.take());
     look(now);
-    loop.run_until([&] { return woken || stop(); }, std::min({poll, due, now + kLongestSilence}));
+    // The look may have begun a drain.
+    loop.run_until([&] { return woken || stop() || loop.draining(); },
+                   std::min({poll, due, now + kLongestSilence}));
   }
   loop.slot().slot().listens.store(0);
   bell_.cancel();

@@ -16,8 +16,8 @@ constexpr std::chrono::seconds kBetweenLooks{1};
 
 }  // namespace
 
-Recycling::Recycling(const ChildContext& context)
-    : slot_(context.scoreboard->slot(context.slot)),
+Recycling::Recycling(const ChildContext& context, ChildLoop& loop)
+    : loop_(loop),
       most_messages_(message_limit(context.options->max_messages, context.slot)),
       most_bytes_(context.options->max_memory.bytes) {}
 
@@ -25,29 +25,29 @@ void Recycling::count_message() {
   ++messages_;
   unmeasured_ = true;
   if (most_messages_ == 0 || messages_ < most_messages_) return;
-  wish({RecycleReason::messages, messages_}, most_messages_);
+  end({ReachedLimit::Option::messages, messages_}, most_messages_);
 }
 
 /// What an idle child holds does not change, so it is measured once and left alone.
 void Recycling::look(TimePoint now, const std::vector<pid_t>& handlers) {
-  if (most_bytes_ == 0 || wished_ || !unmeasured_) return;
+  if (most_bytes_ == 0 || !unmeasured_) return;
   if (measured_at_ && now - *measured_at_ < kBetweenLooks) return;
   measured_at_ = now;
   unmeasured_ = false;
   std::int64_t bytes = resident_bytes(::getpid());
   for (const pid_t handler : handlers) bytes += resident_bytes_of_tree(handler);
-  if (bytes > most_bytes_) wish({RecycleReason::memory, bytes}, most_bytes_);
+  if (bytes > most_bytes_) end({ReachedLimit::Option::memory, bytes}, most_bytes_);
 }
 
-void Recycling::wish(const RecycleWish& wish, std::int64_t limit) {
-  if (wished_) return;
-  wished_ = true;
-  slot_.wish(wish);
-  const bool memory = wish.reason == RecycleReason::memory;
-  log::info("child reached its limit, it works on until it is replaced",
+void Recycling::end(const ReachedLimit& reached, std::int64_t limit) {
+  if (loop_.draining()) return;
+  loop_.slot().slot().reached_limit.store(reached.word());
+  loop_.drain();
+  const bool memory = reached.option == ReachedLimit::Option::memory;
+  log::info("child reached its limit, it ends and is replaced",
             {{"option", memory ? "MAX_MEMORY" : "MAX_MESSAGES"},
              {"limit", limit},
-             {"value", wish.value},
+             {"value", reached.value},
              {"messages", messages_}});
 }
 

@@ -56,7 +56,11 @@ std::unique_ptr<ProcessHandler> make_process_handler(boost::asio::io_context& io
 
 Runner::Runner(const ConsumerTools& tools, Settler& settler, LeaseKeeper& leases,
                HandlerWatch& watch)
-    : tools_(tools), settler_(settler), leases_(leases), watch_(watch), recycling_(tools.context) {
+    : tools_(tools),
+      settler_(settler),
+      leases_(leases),
+      watch_(watch),
+      recycling_(tools.context, tools.loop) {
   auto processes =
       make_process_handler(tools.loop.io(), tools.options, tools.ledger, watch.start_news());
   processes_ = processes.get();

@@ -238,9 +238,8 @@ const Option kFleetOptions[] = {
      .range = {0, 1'000'000'000, "0 is never, and a billion takes years."},
      .help = "After how many messages a child is replaced, against leaks of whatever kind. The "
              "slots' own limits lie between nine tenths of it and all of it, so that children of "
-             "one age do not reach them together, and at most a tenth of the fleet (at least one "
-             "child) is replaced at a time: until its turn comes a child works on. A planned end: "
-             "no message is cut short or charged for it."},
+             "one age do not reach them together. A planned end: no message is cut short or "
+             "charged for it."},
     {.name = "MAX_MEMORY",
      .target = &Options::max_memory,
      .default_text = "0",

@@ -16,10 +16,6 @@ namespace pgforeman {
 /// when, and of two equal pending signals only one is seen.
 inline constexpr int kDrainSignal = SIGUSR1;
 inline constexpr int kHurrySignal = SIGUSR2;
-/// How it tells a child to end at leisure (it is recycled): the running message has all the time of
-/// its own. A signal and not a flag beside kDrainSignal, so that a drain that follows is never
-/// mistaken for it. SIGURG, because nothing else sends it.
-inline constexpr int kRecycleSignal = SIGURG;
 
 /// Eventfds for idle consumers (see scoreboard/waker.h).
 inline constexpr std::size_t kBells = 16;

@@ -41,16 +41,12 @@ class PhaseLimits {
     at(running) = options.handler_timeout + options.handler_stop_grace + kDatabasePhase;
     at(settling) = kDatabasePhase;
     at(draining) = options.shutdown_grace + options.handler_stop_grace + kDrainSlack;
-    leisure_ = at(running) + at(connecting) + at(draining);
   }
   Millis operator[](Phase phase) const { return limits_[static_cast<std::size_t>(phase)]; }
-  /// For a child that is replaced: what its handler has been given may take all its time.
-  Millis leisure() const { return leisure_; }
 
  private:
   Millis& at(Phase phase) { return limits_[static_cast<std::size_t>(phase)]; }
   std::array<Millis, kPhaseCount> limits_{};
-  Millis leisure_{};
 };
 
 }  // namespace pgforeman

@@ -1,6 +1,6 @@
 #pragma once
-// Recycling: a child that handled or holds enough says so in its slot and works on; the supervisor
-// tells it to end when its turn has come. Written by the child, read by the supervisor.
+// Recycling: a child that handled or holds enough says so in its slot and ends as in a drain; the
+// supervisor forks the next one. Written by the child, read by the supervisor.
 
 #include <cstdint>
 #include <optional>
@@ -10,29 +10,24 @@
 
 namespace pgforeman {
 
-enum class RecycleReason : std::uint8_t { none, messages, memory };
-
-/// What a child says of itself: which limit it reached, and with how much.
-struct RecycleWish {
-  RecycleReason reason = RecycleReason::none;
+/// Which limit a child reached, and with how much.
+struct ReachedLimit {
+  enum class Option : std::uint8_t { none, messages, memory };
+  Option option = Option::none;
   std::int64_t value = 0;  ///< messages handled, or bytes
 
-  /// One word, so that a reading is never torn: the reason in the top byte, the value below.
+  /// One word, so that a reading is never torn: the option in the top byte, the value below.
   std::uint64_t word() const {
-    return static_cast<std::uint64_t>(reason) << 56U | (static_cast<std::uint64_t>(value) & kValue);
+    return static_cast<std::uint64_t>(option) << 56U | (static_cast<std::uint64_t>(value) & kValue);
   }
   /// Nothing for 0 and for garbage.
-  static std::optional<RecycleWish> from(std::uint64_t word) {
-    const auto reason = word >> 56U;
-    if (reason != static_cast<std::uint64_t>(RecycleReason::messages) &&
-        reason != static_cast<std::uint64_t>(RecycleReason::memory)) {
-      return std::nullopt;
-    }
-    return RecycleWish{static_cast<RecycleReason>(reason),
-                       static_cast<std::int64_t>(word & kValue)};
+  static std::optional<ReachedLimit> from(std::uint64_t word) {
+    const auto option = static_cast<Option>(word >> 56U);
+    if (option != Option::messages && option != Option::memory) return std::nullopt;
+    return ReachedLimit{option, static_cast<std::int64_t>(word & kValue)};
   }
   std::string explain() const {
-    return reason == RecycleReason::messages
+    return option == Option::messages
                ? "MAX_MESSAGES: handled " + std::to_string(value)
                : "MAX_MEMORY: " + std::to_string(value >> 20U) + "MiB resident";
   }
@@ -42,9 +37,9 @@ struct RecycleWish {
 };
 
 /// After how many messages the child of `slot` has handled enough: MAX_MESSAGES less up to a tenth.
-/// Children that were forked together and are served alike would all reach one limit together, and
-/// the last of them wait long for their turn. The parts of a tenth follow the golden ratio, which
-/// spreads any number of neighbours evenly; a slot has the same one in all its lives.
+/// Children that were forked together and are served alike would else all reach it together. The
+/// parts of a tenth follow the golden ratio, which spreads any number of neighbours evenly; a slot
+/// has the same one in all its lives.
 inline std::int64_t message_limit(int max_messages, int slot) {
   const std::int64_t tenth = max_messages / 10;
   const std::uint64_t golden = static_cast<std::uint64_t>(slot) * 0x9e3779b9U & 0xffffffffU;

@@ -10,7 +10,6 @@
 #include "scoreboard/handler_board.h"
 #include "scoreboard/ledger.h"
 #include "scoreboard/queue_board.h"
-#include "scoreboard/recycle.h"
 #include "scoreboard/slot.h"
 
 namespace pgforeman {
@@ -75,7 +74,6 @@ class SlotWriter {
   void set_message(std::int64_t id, int attempt);
   void clear_message() { slot_.message_id.store(0); }
   void count_handler_time(Clock::duration took);
-  void wish(const RecycleWish& wish) { slot_.recycle_wish.store(wish.word()); }
   Slot& slot() { return slot_; }
 
  private:

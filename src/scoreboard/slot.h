@@ -24,9 +24,9 @@ struct alignas(64) Slot {
   std::atomic<std::uint32_t> waiting_epoch;   ///< the last epoch that waited or ran: was healthy
   std::atomic<std::int64_t> message_id;       ///< 0: none
   std::atomic<std::uint32_t> attempt;
-  std::atomic<std::uint32_t> batch;         ///< how many it last asked for
-  std::atomic<std::uint32_t> listens;       ///< 1: while it waits it hears its bell
-  std::atomic<std::uint64_t> recycle_wish;  ///< RecycleWish::word(); 0: none
+  std::atomic<std::uint32_t> batch;          ///< how many it last asked for
+  std::atomic<std::uint32_t> listens;        ///< 1: while it waits it hears its bell
+  std::atomic<std::uint64_t> reached_limit;  ///< ReachedLimit::word(); 0: none
   // Counters live as long as the fleet: they go on where the slot's last child left them.
   std::atomic<std::uint64_t> done, retry, dead, released, lost_lease;
   std::array<std::atomic<std::uint64_t>, kHandlerBuckets> handler_buckets;

@@ -33,18 +33,9 @@ void heal(SlotState& slot, TimePoint now) {
   forget_boot_failures(slot);
 }
 
-/// Told to end by a deadline of the fleet's. At leisure nothing is urgent until it hands back.
-bool must_drain(const SlotState& slot) {
-  return slot.told_to_drain_at && (!slot.at_leisure || slot.beat.phase() == Phase::draining);
-}
-
 // A fork takes milliseconds: the rest of a large fleet follows after the loop had its turn, so that
 // probes are answered meanwhile.
 constexpr std::size_t kActionsPerTick = 16;
-// Others may wait for the successor of a recycled child: it is looked at more often than the rest,
-// because it needs some ten milliseconds, and small limits are reached fast.
-constexpr Millis kRefillTick{20};
-constexpr Millis kRefillsSoon{2000};
 
 bool boot_phase(Phase phase) {
   return phase == Phase::empty || phase == Phase::booting;
@@ -102,7 +93,7 @@ std::vector<Action> Policy::tick(TimePoint now, const Observations& observed, bo
   if (stopping()) {
     drain_fleet(now, actions);
   } else {
-    if (!replace_next(now, actions)) recycle_next(now, actions);
+    replace_next(now, actions);
   }
   return actions;
 }
@@ -137,17 +128,11 @@ TimePoint Policy::next_tick(TimePoint now) const {
   if (stopping()) return next;
   for (const auto& [index, slot] : slots_) {
     if (slot.life == SlotState::Life::due) next = std::min(next, slot.due_at);
-    const bool refills = slot.refilling && slot.life == SlotState::Life::alive;
-    if (refills && now - slot.forked_at < kRefillsSoon) next = std::min(next, now + kRefillTick);
   }
   return std::max(next, now);
 }
 
 void Policy::observe(SlotState& slot, const Observation& seen, TimePoint now) const {
-  if (seen.wish && !slot.wish) {
-    slot.wish = seen.wish;
-    slot.wished_at = now;
-  }
   if (seen.beat.word != slot.beat.word) {
     slot.beat = seen.beat;
     slot.beat_seen_at = now;
@@ -155,7 +140,6 @@ void Policy::observe(SlotState& slot, const Observation& seen, TimePoint now) co
   }
   if (seen.reached_waiting && !slot.reached_waiting) {
     slot.reached_waiting = true;
-    slot.refilling = false;
     if (!slot.healthy_since) slot.healthy_since = now;
     slot.fork_failures = 0;
     if (!slot.crash_looping) forget_boot_failures(slot);
@@ -177,14 +161,10 @@ Deadline Policy::own_deadline(const SlotState& slot) {
 Deadline Policy::deadline_of(int index, const SlotState& slot) const {
   const Deadline own = own_deadline(slot);
   if (!slot.told_to_drain_at) return own;
-  // At leisure a child that just goes on does not go on for ever.
-  Deadline end{*slot.told_to_drain_at + slot.limits->leisure(), own.phase};
-  if (!slot.at_leisure) {
-    end = {*slot.told_to_drain_at + (*slot.limits)[Phase::draining], Phase::draining};
-    // The fleet's grace may be a newer one.
-    if (stopping()) end.at = std::min(end.at, *stopping_since_ + settings_.limits[Phase::draining]);
-    if (index == kMaintenanceSlot) end.at += kHurryStopGrace;
-  }
+  Deadline end{*slot.told_to_drain_at + (*slot.limits)[Phase::draining], Phase::draining};
+  // The fleet's grace may be a newer one.
+  if (stopping()) end.at = std::min(end.at, *stopping_since_ + settings_.limits[Phase::draining]);
+  if (index == kMaintenanceSlot) end.at += kHurryStopGrace;
   return own.at < end.at ? own : end;
 }
 
@@ -205,9 +185,8 @@ void Policy::on_forked(int index, TimePoint now) {
   slot.limits = settings_.limits;
   slot.beat = {};
   slot.beat_seen_at = now;
-  slot.reported = slot.reached_waiting = slot.stale = slot.at_leisure = slot.drained = false;
+  slot.reported = slot.reached_waiting = slot.stale = slot.drained = false;
   slot.told_to_drain_at.reset();
-  slot.wish.reset();
   slot.killed_at.reset();
   slot.fork_failures = 0;
   slot.ever_forked = true;
@@ -223,11 +202,12 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
                             TimePoint now) {
   SlotState& slot = slots_[index];
   observe(slot, last, now);
-  const bool told = must_drain(slot);
+  const bool told = slot.told_to_drain_at.has_value();
+  const bool recycles = last.reached && !told && index != kMaintenanceSlot;
   ExitVerdict verdict;
   verdict.explain = exit.explain();
   if (slot.killed_at) {
-    const bool drained_late = told && slot.missed == Phase::draining;
+    const bool drained_late = (told || recycles) && slot.missed == Phase::draining;
     verdict.cause = drained_late ? ExitCause::shutdown : ExitCause::deadline;
     verdict.explain += ": " + missed(slot.missed);
     // Killed for running over the drain's deadline: the message did nothing wrong.
@@ -237,15 +217,13 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
                     : exit.out_of_memory ? ExitCause::out_of_memory
                                          : ExitCause::signal;
   } else if (exit.exit_code == 0) {
-    verdict.cause = slot.at_leisure ? ExitCause::recycled : ExitCause::drained;
+    verdict.cause = recycles ? ExitCause::recycled : ExitCause::drained;
     verdict.blame = Cause::none;
-    if (slot.at_leisure && slot.wish) verdict.explain += ": " + slot.wish->explain();
+    if (recycles) verdict.explain += ": " + last.reached->explain();
   }
   slot.drained = verdict.cause == ExitCause::drained;
-  const bool recycled = verdict.cause == ExitCause::recycled;
   const bool connecting = slot.beat.phase() == Phase::connecting;
-  const bool failed_boot =
-      !slot.reached_waiting && verdict.cause != ExitCause::drained && !recycled && !told;
+  const bool failed_boot = !slot.reached_waiting && !slot.drained && !told;
   heal(slot, now);
   slot.life = slot.wanted ? SlotState::Life::due : SlotState::Life::absent;
   slot.due_at = now;  // proves: P1
@@ -259,11 +237,7 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
     verdict.restart_in = std::chrono::duration_cast<Millis>(slot.due_at - now);
   }
   // A fleet that recycles all the time must still get rid of a crash-loop verdict.
-  if (recycled) {
-    slot.refilling = true;
-  } else {
-    slot.healthy_since.reset();
-  }
+  if (verdict.cause != ExitCause::recycled) slot.healthy_since.reset();
   return verdict;
 }
 
@@ -296,9 +270,8 @@ void Policy::hurry(TimePoint now) {
 
 void Policy::drain(int index, SlotState& slot, TimePoint now, int signal,
                    std::vector<Action>& actions) {
-  if (slot.told_to_drain_at && !slot.at_leisure) return;
+  if (slot.told_to_drain_at) return;
   slot.told_to_drain_at = now;
-  slot.at_leisure = false;
   actions.push_back({Action::Kind::signal, index, signal, ""});
 }
 

@@ -102,9 +102,8 @@ class Policy {
   void drain(int index, SlotState& slot, TimePoint now, int signal, std::vector<Action>& actions);
   void drain_fleet(TimePoint now, std::vector<Action>& actions);
   bool may_fork(int index, TimePoint now) const;
-  /// One slot after the other has a child with the newer options. True while any lacks it.
-  bool replace_next(TimePoint now, std::vector<Action>& actions);
-  void recycle_next(TimePoint now, std::vector<Action>& actions);
+  /// One slot after the other gets a child with the newer options.
+  void replace_next(TimePoint now, std::vector<Action>& actions);
   void note_boot_failure(SlotState& slot, TimePoint now, ExitVerdict& verdict);
   Millis backoff(int failures);
 

@@ -18,7 +18,7 @@ namespace pgforeman {
 struct Observation {
   Beat beat;
   bool reached_waiting = false;
-  std::optional<RecycleWish> wish;  ///< it reached a limit
+  std::optional<ReachedLimit> reached;  ///< why it ends, if it does so by itself
 };
 using Observations = std::map<int, Observation>;  ///< by slot
 
@@ -46,11 +46,7 @@ struct SlotState {
   Phase missed = Phase::empty;         ///< killed: the deadline of this phase
   bool drained = false;                ///< the last child ended as it was told
   bool stale = false;                  ///< to be replaced by a child with newer options
-  std::optional<RecycleWish> wish;
-  TimePoint wished_at;
-  bool at_leisure = false;  ///< told to drain for its wish: only its phase's deadline holds
-  bool refilling = false;   ///< the last child was recycled; its successor has not yet waited
-  int boot_failures = 0;    ///< exits in a row before `waiting`
+  int boot_failures = 0;               ///< exits in a row before `waiting`
   int fork_failures = 0;
   std::deque<TimePoint> boot_failure_times;
   bool crash_looping = false;

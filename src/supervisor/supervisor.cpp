@@ -23,9 +23,8 @@ constexpr std::initializer_list<int> kSignals = {SIGTERM, SIGINT,  SIGQUIT, SIGH
                                                  SIGCHLD, SIGTTIN, SIGTTOU};
 // Children read some of these from a signalfd of their own. TERM, INT, HUP and QUIT are the
 // supervisor's to answer: a child that gets them only learns that its handler got them too.
-constexpr std::array<int, 10> kBlockedInChildren = {
-    SIGTERM, SIGINT,  SIGQUIT,      SIGHUP,       SIGCHLD,
-    SIGTTIN, SIGTTOU, kDrainSignal, kHurrySignal, kRecycleSignal};
+constexpr std::array<int, 9> kBlockedInChildren = {
+    SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD, SIGTTIN, SIGTTOU, kDrainSignal, kHurrySignal};
 
 // SIGKILL is not refused; what is not dead by then hangs in a system call, perhaps for ever.
 constexpr Millis kOrphanPatience{5000};
@@ -211,9 +210,8 @@ void Supervisor::fork_into(int slot) {
   const std::uint32_t epoch = child.epoch + 1;
   shared.epoch.store(epoch);
   shared.connected.store(0);
-  shared.lost_session_ms.store(0);
   shared.message_id.store(0);
-  shared.recycle_wish.store(0);
+  shared.reached_limit.store(0);
   shared.batch.store(0);
   shared.listens.store(0);
   shared.phase_since_ms.store(to_ms(Clock::now()));
@@ -317,6 +315,9 @@ void Supervisor::on_exit(int slot, ChildExit exit, std::span<const ChildExit> fr
   Slot& shared = scoreboard_->slot(slot);
   shared.beat.store(0);
   shared.connected.store(0);
+  // Its successor needs some ten milliseconds to connect, which makes no fleet unready.
+  const bool recycled = verdict.cause == ExitCause::recycled;
+  shared.lost_session_ms.store(recycled ? to_ms(now) : 0);
   shared.message_id.store(0);
 }
 

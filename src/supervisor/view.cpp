@@ -195,7 +195,7 @@ void Supervisor::judge_readiness(FleetView& view) const {
 Observation Supervisor::observe(int slot, const Child& child) const {
   const Slot& shared = scoreboard_->slot(slot);
   return {Beat{shared.beat.load()}, shared.waiting_epoch.load() == child.epoch,
-          RecycleWish::from(shared.recycle_wish.load())};
+          ReachedLimit::from(shared.reached_limit.load())};
 }
 
 Observations Supervisor::observe() const {

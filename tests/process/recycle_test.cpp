@@ -1,4 +1,4 @@
-// Children that handled or hold enough are replaced by plan, a few at a time, at no message's cost.
+// Children that handled or hold enough are replaced by plan, at no message's cost.
 
 #include <algorithm>
 #include <csignal>
@@ -20,13 +20,9 @@ bool missing(const SlotStatus& slot) {
          slot.phase == "connecting";
 }
 
-std::int64_t missing(const Status& status) {
-  return std::count_if(status.slots.begin(), status.slots.end(),
-                       [](const SlotStatus& slot) { return missing(slot); });
-}
-
 bool all_there(const Status& status) {
-  return missing(status) == 0;
+  return std::none_of(status.slots.begin(), status.slots.end(),
+                      [](const SlotStatus& slot) { return missing(slot); });
 }
 
 std::int64_t recycled(const Status& status) {
@@ -42,53 +38,23 @@ void check_ran_once(const Bed& bed, std::size_t count) {
   CHECK(std::all_of(runs.begin(), runs.end(), [](const Run& run) { return run.attempt == 1; }));
 }
 
-/// A fleet of two. One child claimed three messages, reached its limit with the first, was told to
-/// end at leisure while it runs the second, which holds, and gave the third to the other.
-struct Leaving {
-  Bed bed;
-  std::optional<Fleet> fleet;
-  std::size_t slot = 0;
-  SlotStatus child;
-
-  Leaving() {
-    bed.send();
-    bed.send(1, R"({"do": "hold"})");
-    bed.send();
-    fleet.emplace(bed.settings({{"CONCURRENCY", "2"},
-                                {"BATCH", "3"},
-                                {"MAX_MESSAGES", "1"},
-                                {"SHUTDOWN_GRACE", "500ms"}}));
-    REQUIRE(fleet->wait_for_status([&](const Status& status) {
-      for (slot = 0; slot < 2; ++slot) {
-        child = status.slots.at(slot);
-        if (child.phase == "draining" && child.message_id != 0) return true;
-      }
-      return false;
-    }));
-    REQUIRE(bed.wait_for_runs(3));
-  }
-};
-
 }  // namespace
 
 TEST_CASE("2,000 messages through 8 children that each handle some 50", "[recycle]") {
-  constexpr std::size_t kMessages = 2000;
+  const bool alone = GENERATE(false, true);
+  const std::size_t messages = alone ? 250 : 2000;
   Bed bed;
-  Fleet fleet(bed.settings(
-      {{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "8"}, {"BATCH", "3"}, {"MAX_MESSAGES", "50"}}));
-  REQUIRE(fleet.wait_for_status(all_there));
+  Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"},
+                            {"CONCURRENCY", alone ? "1" : "8"},
+                            {"BATCH", "3"},
+                            {"MAX_MESSAGES", "50"}}));
+  REQUIRE(fleet.wait_for_status(
+      [](const Status& status) { return all_there(status) && status.maintenance.connected; }));
   Watch watch(fleet.port());
-  bed.send(kMessages, R"({"do": "sleep", "ms": 5})");
-  std::int64_t most_missing = 0;
-  REQUIRE(eventually(
-      [&] {
-        most_missing = std::max(most_missing, missing(fleet.status()));
-        return bed.left() == 0;
-      },
-      60s));
-  check_ran_once(bed, kMessages);
-  CHECK(most_missing <= 1);
-  // Whoever reached its limit is replaced, also when there is nothing more to do.
+  bed.send(static_cast<int>(messages), R"({"do": "sleep", "ms": 5})");
+  REQUIRE(bed.wait_until_empty(60s));
+  check_ran_once(bed, messages);
+  // What reached its limit is replaced, also when there is nothing more to do.
   REQUIRE(fleet.wait_for_status([](const Status& status) {
     return all_there(status) &&
            std::all_of(status.slots.begin(), status.slots.end(),
@@ -107,27 +73,24 @@ TEST_CASE("2,000 messages through 8 children that each handle some 50", "[recycl
   }));
   const auto status = fleet.status();
   CHECK(status.exits == std::map<std::string, std::int64_t>{{"recycled", recycled(status)}});
-  CHECK(status.messages.at("done") == kMessages);
+  CHECK(status.messages.at("done") == static_cast<std::int64_t>(messages));
   CHECK(status.messages.at("retry") + status.messages.at("dead") == 0);
-  int gone = 0;
-  for (const auto& line : fleet.log()) {
-    if (line["child"] != "consumer") continue;
-    if (line.message == "child forked" && line["child_epoch"] != "1") --gone;
-    if (line.message != "child ended") continue;
-    CHECK(++gone <= 1);
+  for (const auto& line : fleet.log("child ended")) {
     CHECK(line.level == "info");
     CHECK(line["cause"] == "recycled");
+    CHECK(line["restart_in_ms"] == "0");
     CHECK(line["explain"].find("MAX_MESSAGES: handled ") != std::string::npos);
   }
-  const auto reached = fleet.log("child reached its limit, it works on until it is replaced");
-  CHECK(static_cast<std::int64_t>(reached.size()) >= recycled(status));
+  const auto reached = fleet.log("child reached its limit, it ends and is replaced");
+  CHECK(static_cast<std::int64_t>(reached.size()) == recycled(status));
   for (const auto& line : reached) {
     CHECK(line["option"] == "MAX_MESSAGES");
     CHECK(std::stoi(line["limit"]) >= 45);
     CHECK(std::stoi(line["limit"]) <= 50);
     CHECK(line["value"] == line["limit"]);
   }
-  say("recycling: " + std::to_string(recycled(status)) + " children of 8 slots in 2,000 messages");
+  say("recycling: " + std::to_string(recycled(status)) + " children in " +
+      std::to_string(messages) + " messages");
   stop_cleanly(fleet);
 }
 
@@ -155,7 +118,7 @@ TEST_CASE("A jsonl handler that leaks is replaced with its child, also behind a 
   const auto status = fleet.status();
   CHECK(status.exits == std::map<std::string, std::int64_t>{{"recycled", 1}});
   CHECK(status.slots[0].last_explain.find("MAX_MEMORY: ") != std::string::npos);
-  const auto line = fleet.wait_for_log("child reached its limit, it works on until it is replaced");
+  const auto line = fleet.wait_for_log("child reached its limit, it ends and is replaced");
   REQUIRE(line);
   CHECK((*line)["option"] == "MAX_MEMORY");
   CHECK((*line)["limit"] == std::to_string(300 << 20U));
@@ -178,31 +141,53 @@ TEST_CASE(
     "A recycled child finishes the message it runs, whatever the grace, and gives back the "
     "others",
     "[recycle]") {
-  Leaving leaving;
+  Bed bed;
+  bed.send(1, R"({"do": "hold"})");
+  bed.send(2);
+  Fleet fleet(bed.settings(
+      {{"CONCURRENCY", "1"}, {"BATCH", "3"}, {"MAX_MESSAGES", "1"}, {"SHUTDOWN_GRACE", "500ms"}}));
+  REQUIRE(bed.wait_for_runs(1));
+  const pid_t child = fleet.status().slots.at(0).pid;
   const double since = monotonic_now();
   // Past the grace and what is added to it before a draining child is killed.
   REQUIRE(eventually([&] { return monotonic_now() - since > 2; }));
-  CHECK(alive(leaving.child.pid));
-  CHECK(leaving.bed.left() == 1);
-  leaving.bed.go();
-  REQUIRE(leaving.bed.wait_until_empty(10s));
-  REQUIRE(leaving.fleet->wait_for_status([](const Status& s) { return recycled(s) == 2; }));
-  check_ran_once(leaving.bed, 3);
-  const auto status = leaving.fleet->status();
-  CHECK(status.exits == std::map<std::string, std::int64_t>{{"recycled", 2}});
-  CHECK(status.messages.at("released") == 1);
-  stop_cleanly(*leaving.fleet);
+  CHECK(alive(child));
+  CHECK(bed.left() == 3);
+  bed.go();
+  REQUIRE(bed.wait_until_empty(10s));
+  REQUIRE(fleet.wait_for_status([](const Status& s) { return recycled(s) == 3; }));
+  check_ran_once(bed, 3);
+  const auto status = fleet.status();
+  CHECK(status.exits == std::map<std::string, std::int64_t>{{"recycled", 3}});
+  // Two by the first child, one by the second.
+  CHECK(status.messages.at("released") == 3);
+  stop_cleanly(fleet);
 }
 
-TEST_CASE("TERM ends the leisure of a recycled child, and its message is released", "[recycle]") {
-  Leaving leaving;
-  const double since = monotonic_now();
-  stop_cleanly(*leaving.fleet, 10s);
-  CHECK(monotonic_now() - since >= 0.5);
-  CHECK(monotonic_now() - since <= allowed(3));
-  CHECK(leaving.bed.claimable() == 1);
-  CHECK(leaving.bed.sql.number("select attempt from pgforeman.message") == 0);
-  for (const auto& line : leaving.fleet->log("child ended")) CHECK(line["cause"] == "drained");
+TEST_CASE("Children that are recycled while PostgreSQL restarts lose no message and run none twice",
+          "[recycle]") {
+  constexpr std::size_t kMessages = 600;
+  Bed bed;
+  Fleet fleet(bed.settings(
+      {{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "4"}, {"BATCH", "5"}, {"MAX_MESSAGES", "10"}}));
+  REQUIRE(fleet.wait_for_status(all_there));
+  bed.send(kMessages, R"({"do": "sleep", "ms": 5})");
+  auto& server = ThrowawayPostgres::shared();
+  for (const std::int64_t children : {5, 20, 35}) {
+    REQUIRE(
+        fleet.wait_for_status([&](const Status& status) { return recycled(status) >= children; }));
+    server.stop_fast();
+    server.start();
+  }
+  Sql sql(bed.conninfo);
+  REQUIRE(
+      eventually([&] { return sql.number("select count(*) from pgforeman.message") == 0; }, 60s));
+  check_ran_once(bed, kMessages);
+  REQUIRE(fleet.wait_for_status(all_there));
+  const auto status = fleet.status();
+  CHECK(status.exits == std::map<std::string, std::int64_t>{{"recycled", recycled(status)}});
+  CHECK(recycled(status) >= 50);
+  stop_cleanly(fleet);
 }
 
 TEST_CASE("HUP brings new limits, and takes them away", "[recycle]") {

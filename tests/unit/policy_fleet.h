@@ -73,7 +73,9 @@ class Fleet {
     one.reached_waiting = one.reached_waiting || phase == Phase::waiting;
   }
   /// The child of `slot` says that it reached a limit.
-  void wish(int slot) { seen[slot].wish = RecycleWish{RecycleReason::messages, 50}; }
+  void reach_limit(int slot) {
+    seen[slot].reached = ReachedLimit{ReachedLimit::Option::messages, 50};
+  }
   void all_wait() {
     for (const auto& [slot, state] : policy.slots()) {
       if (state.life == SlotState::Life::alive) report(slot, Phase::waiting, 1h);
