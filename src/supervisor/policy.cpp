@@ -41,26 +41,31 @@ bool boot_phase(Phase phase) {
   return phase == Phase::empty || phase == Phase::booting;
 }
 
+bool wanted_and_alive(const SlotState& slot) {
+  return slot.wanted && slot.life == SlotState::Life::alive;
+}
+
+/// Neither works nor may be waited for in vain: a slot that is crash-looping has its own backoff.
+bool leaves_or_is_due(const SlotState& slot) {
+  const bool leaving = wanted_and_alive(slot) && slot.told_to_drain_at;
+  return leaving || (slot.wanted && slot.life == SlotState::Life::due && !slot.crash_looping);
+}
+
 std::string missed(Phase phase) {
   return "missed its " + std::string(to_string(phase)) + " deadline";
 }
 
 }  // namespace
 
-PolicySettings::PolicySettings(const Options& options)
-    : concurrency(options.concurrency),
-      boot_timeout(options.boot_timeout),
-      shutdown_grace(options.shutdown_grace),
-      restart_backoff(options.restart_backoff),
-      restart_backoff_max(options.restart_backoff_max),
-      crash_loop_count(options.crash_loop_count),
-      crash_loop_window(options.crash_loop_window),
-      limits(options) {}
-
-Policy::Policy(const PolicySettings& settings, TimePoint now, unsigned seed)
-    : settings_(settings), random_(seed), started_at_(now), last_tick_(now), no_kill_before_(now) {
+Policy::Policy(const Options& options, TimePoint now, unsigned seed)
+    : options_(options),
+      limits_(options),
+      random_(seed),
+      started_at_(now),
+      last_tick_(now),
+      no_kill_before_(now) {
   want(kMaintenanceSlot, now);
-  for (int i = 0; i < settings_.concurrency; ++i) want(i, now);
+  for (int i = 0; i < options_.concurrency; ++i) want(i, now);
 }
 
 void Policy::want(int slot, TimePoint now) {
@@ -81,10 +86,11 @@ std::vector<Action> Policy::tick(TimePoint now, const Observations& observed, bo
   for (auto& [index, slot] : slots_) {
     if (index != kMaintenanceSlot) look_at(index, slot, now, observed, actions);
   }
-  const bool all_forked_once = std::all_of(
-      slots_.begin(), slots_.end(), [](const auto& item) { return item.second.ever_forked; });
+  const bool all_forked_once = std::all_of(slots_.begin(), slots_.end(), [](const auto& item) {
+    return item.second.limits.has_value();
+  });
   if (all_forked_once) first_fleet_forked_ = true;
-  if (!first_fleet_forked_ && !stopping() && now - started_at_ >= settings_.boot_timeout) {
+  if (!first_fleet_forked_ && !stopping() && now - started_at_ >= options_.boot_timeout) {
     gave_up_ = true;  // proves: P7 give_up
     actions.push_back({Action::Kind::give_up, 0, 0,
                        "the first fleet could not be forked within the boot timeout"});
@@ -163,7 +169,7 @@ Deadline Policy::deadline_of(int index, const SlotState& slot) const {
   if (!slot.told_to_drain_at) return own;
   Deadline end{*slot.told_to_drain_at + (*slot.limits)[Phase::draining], Phase::draining};
   // The fleet's grace may be a newer one.
-  if (stopping()) end.at = std::min(end.at, *stopping_since_ + settings_.limits[Phase::draining]);
+  if (stopping()) end.at = std::min(end.at, *stopping_since_ + limits_[Phase::draining]);
   if (index == kMaintenanceSlot) end.at += kHurryStopGrace;
   return own.at < end.at ? own : end;
 }
@@ -182,14 +188,13 @@ void Policy::on_forked(int index, TimePoint now) {
   SlotState& slot = slots_[index];
   slot.life = SlotState::Life::alive;
   slot.forked_at = now;
-  slot.limits = settings_.limits;
+  slot.limits = limits_;
   slot.beat = {};
   slot.beat_seen_at = now;
   slot.reported = slot.reached_waiting = slot.stale = slot.drained = false;
   slot.told_to_drain_at.reset();
   slot.killed_at.reset();
   slot.fork_failures = 0;
-  slot.ever_forked = true;
 }
 
 void Policy::on_fork_failed(int index, TimePoint now) {
@@ -246,9 +251,9 @@ void Policy::note_boot_failure(SlotState& slot, TimePoint now, ExitVerdict& verd
   slot.boot_failures++;  // proves: P5 count
   auto& times = slot.boot_failure_times;
   times.push_back(now);
-  const auto most = static_cast<std::size_t>(settings_.crash_loop_count);
+  const auto most = static_cast<std::size_t>(options_.crash_loop_count);
   while (times.size() > most) times.pop_front();
-  const bool looping = times.size() == most && now - times.front() <= settings_.crash_loop_window;
+  const bool looping = times.size() == most && now - times.front() <= options_.crash_loop_window;
   verdict.new_crash_loop = looping && !slot.crash_looping;
   slot.crash_looping = slot.crash_looping || looping;
 }
@@ -261,10 +266,8 @@ void Policy::hurry(TimePoint now) {
   stop(now);
   // As if the grace had just run out, with less time for handlers: a child that does not end within
   // the slack is killed.
-  const Millis stop_grace =
-      settings_.limits[Phase::draining] - kDrainSlack - settings_.shutdown_grace;
-  const Millis saved = std::max(stop_grace - kHurryStopGrace, Millis{0});
-  stopping_since_ = std::min(*stopping_since_, now - settings_.shutdown_grace - saved);
+  const Millis saved = std::max(options_.handler_stop_grace - kHurryStopGrace, Millis{0});
+  stopping_since_ = std::min(*stopping_since_, now - options_.shutdown_grace - saved);
   hurrying_ = true;
 }
 
@@ -297,9 +300,54 @@ void Policy::drain_fleet(TimePoint now, std::vector<Action>& actions) {
   }
 }
 
+void Policy::replace_next(TimePoint now, std::vector<Action>& actions) {
+  for (auto& [index, slot] : slots_) {
+    if (!slot.wanted && slot.life == SlotState::Life::alive) {
+      drain(index, slot, now, kDrainSignal, actions);
+    }
+  }
+  const bool any_stale = std::any_of(slots_.begin(), slots_.end(), [](const auto& item) {
+    return item.second.stale && wanted_and_alive(item.second);
+  });
+  if (!any_stale) return;
+  // One at a time: the last replaced slot must be back at work before the next one goes.
+  for (const auto& [index, slot] : slots_) {
+    const bool coming = wanted_and_alive(slot) && !slot.stale && !slot.reached_waiting &&
+                        !slot.crash_looping && slot.beat.phase() != Phase::connecting;
+    if (leaves_or_is_due(slot) || coming) return;
+  }
+  for (auto& [index, slot] : slots_) {
+    if (!slot.stale || !wanted_and_alive(slot)) continue;
+    return drain(index, slot, now, kDrainSignal, actions);
+  }
+}
+
+int Policy::resize(int concurrency, TimePoint now) {
+  options_.concurrency = std::clamp(concurrency, 1, kMaxConsumers);
+  for (int i = 0; i < options_.concurrency; ++i) {
+    // A child that is still draining is re-forked when it has ended.
+    if (!slots_.contains(i) || !slots_[i].wanted) want(i, now);
+  }
+  for (auto& [index, slot] : slots_) {
+    if (index == kMaintenanceSlot || index < options_.concurrency) continue;
+    slot.wanted = false;
+    if (slot.life == SlotState::Life::due) slot.life = SlotState::Life::absent;
+  }
+  return options_.concurrency;
+}
+
+void Policy::replace_all(const Options& options, TimePoint now) {
+  options_ = options;
+  limits_ = PhaseLimits(options);
+  resize(options.concurrency, now);
+  for (auto& [index, slot] : slots_) {
+    if (slot.life == SlotState::Life::alive) slot.stale = true;
+  }
+}
+
 Millis Policy::backoff(int failures) {
   const double unit = std::uniform_real_distribution<double>(0.0, 1.0)(random_);
-  return backoff_delay(failures, settings_.restart_backoff, settings_.restart_backoff_max, unit);
+  return backoff_delay(failures, options_.restart_backoff, options_.restart_backoff_max, unit);
 }
 
 std::string Policy::not_live_reason(TimePoint now) const {

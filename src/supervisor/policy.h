@@ -4,36 +4,25 @@
 // No system call and no clock reading inside: `now` comes in, actions come out, so the whole of it
 // is tested by tables without a fork. The caller carries out every action it is given, in order.
 //
-// What it knows of a slot: slot_state.h. Planned replacements: replacing.cpp. Slots
-// 0..N-1 are consumers; kMaintenanceSlot is supervised by the same rules, but drains last.
+// What it knows of a slot: slot_state.h. Slots 0..N-1 are consumers; kMaintenanceSlot is supervised
+// by the same rules, but drains last.
 
+#include <array>
 #include <map>
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/child_exit.h"
 #include "base/clock.h"
+#include "options/options.h"
 #include "pgforeman/message.h"
 #include "scoreboard/phase_limits.h"
-#include "supervisor/exit_cause.h"
 #include "supervisor/slot_state.h"
 
 namespace pgforeman {
-
-struct PolicySettings {
-  int concurrency = 1;
-  Millis boot_timeout{30000};
-  Millis shutdown_grace{25000};
-  Millis restart_backoff{100};
-  Millis restart_backoff_max{30000};
-  int crash_loop_count = 5;
-  Millis crash_loop_window{60000};
-  PhaseLimits limits;
-
-  explicit PolicySettings(const Options& options);
-};
 
 struct Action {
   enum class Kind {
@@ -48,6 +37,25 @@ struct Action {
   std::string why;  ///< for the log; empty: nothing worth a line
 };
 
+/// Why a child ended: the `cause` label of pgforeman_child_exits_total.
+enum class ExitCause {
+  drained,
+  recycled,
+  exit_code,
+  signal,
+  core,
+  out_of_memory,
+  deadline,
+  shutdown
+};
+/// In their order.
+inline constexpr std::array<std::string_view, 8> kExitCauseNames = {
+    "drained", "recycled", "exit_code", "signal", "core", "out_of_memory", "deadline", "shutdown"};
+
+constexpr std::string_view to_string(ExitCause cause) {
+  return kExitCauseNames[static_cast<std::size_t>(cause)];
+}
+
 /// The verdict on one exit.
 struct ExitVerdict {
   ExitCause cause = ExitCause::exit_code;
@@ -59,7 +67,7 @@ struct ExitVerdict {
 
 class Policy {
  public:
-  Policy(const PolicySettings& settings, TimePoint now, unsigned seed);
+  Policy(const Options& options, TimePoint now, unsigned seed);
 
   /// Looks at the clock and at what the children report. Call at least every kTick. `unrescued`:
   /// something that dead consumers held has not been handed back yet.
@@ -78,14 +86,14 @@ class Policy {
   void hurry(TimePoint now);
   bool stopping() const { return stopping_since_.has_value(); }
   /// When the grace of a fleet that stops ends. Only while stopping().
-  TimePoint ends_at() const { return *stopping_since_ + settings_.shutdown_grace; }
+  TimePoint ends_at() const { return *stopping_since_ + options_.shutdown_grace; }
   bool gave_up() const { return gave_up_; }
 
   /// TTIN/TTOU and reload. Returns the count after its limits.
   int resize(int concurrency, TimePoint now);
-  int concurrency() const { return settings_.concurrency; }
-  /// New limits; every child is replaced, one at a time.
-  void replace_all(const PolicySettings& settings, TimePoint now);
+  int concurrency() const { return options_.concurrency; }
+  /// New options; every child is replaced, one at a time.
+  void replace_all(const Options& options, TimePoint now);
 
   const std::map<int, SlotState>& slots() const { return slots_; }
   /// Nothing but a restart of the pod would help; empty while the fleet is live.
@@ -107,7 +115,8 @@ class Policy {
   void note_boot_failure(SlotState& slot, TimePoint now, ExitVerdict& verdict);
   Millis backoff(int failures);
 
-  PolicySettings settings_;
+  Options options_;
+  PhaseLimits limits_;
   std::minstd_rand random_;
   std::map<int, SlotState> slots_;
   TimePoint started_at_;

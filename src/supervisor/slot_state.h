@@ -34,7 +34,7 @@ struct SlotState {
   bool wanted = false;  ///< false: not re-forked once it has ended
   TimePoint due_at;     ///< due: when to fork
   TimePoint forked_at;
-  std::optional<PhaseLimits> limits;  ///< of the options that the child was forked with
+  std::optional<PhaseLimits> limits;  ///< of the options of its child; none: never forked
   Beat beat;                          ///< the last new reading
   TimePoint beat_seen_at;
   bool reported = false;  ///< this child has written a beat
@@ -50,7 +50,6 @@ struct SlotState {
   int fork_failures = 0;
   std::deque<TimePoint> boot_failure_times;
   bool crash_looping = false;
-  bool ever_forked = false;
 };
 
 }  // namespace pgforeman

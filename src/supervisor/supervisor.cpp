@@ -69,7 +69,7 @@ Supervisor::Supervisor(Options options, FleetMains mains)
       scoreboard_(std::make_unique<Scoreboard>()),
       ledgers_(*scoreboard_),
       call_fd_(make_eventfd()),
-      policy_(PolicySettings(options_), Clock::now(), std::random_device{}()),
+      policy_(options_, Clock::now(), std::random_device{}()),
       fleet_id_(random_id()),
       started_at_(Clock::now()),
       io_(1),
@@ -392,7 +392,7 @@ void Supervisor::reload() {
   options_ = std::move(loaded.options);
   log::set_level(options_.log_level, options_.log_format);
   begin_program(scoreboard_->handler(), options_);
-  policy_.replace_all(PolicySettings(options_), Clock::now());
+  policy_.replace_all(options_, Clock::now());
 }
 
 }  // namespace pgforeman

@@ -128,7 +128,7 @@ FleetView Supervisor::view() const {
   view.exits_by_cause = exits_by_cause_;
   // Also those that never happened: a rate() of a series that begins with its first event misses
   // it.
-  for (const ExitCause cause : kExitCauses) view.exits_by_cause.emplace(to_string(cause), 0);
+  for (const auto cause : kExitCauseNames) view.exits_by_cause.emplace(cause, 0);
   for (int i = 1; i < kCauseCount; ++i) {
     view.failures_by_cause[std::string(to_string(static_cast<Cause>(i)))] =
         count(scoreboard_->fleet().causes[static_cast<std::size_t>(i)]);

@@ -39,7 +39,7 @@ inline ChildExit exited(int code) {
 /// A fleet without processes: what the policy asks for happens at once.
 class Fleet {
  public:
-  explicit Fleet(int concurrency) : policy(PolicySettings(options(concurrency)), now, 7) {}
+  explicit Fleet(int concurrency) : policy(options(concurrency), now, 7) {}
 
   std::vector<Action> tick() {
     auto actions = policy.tick(now, seen, unrescued);

@@ -416,7 +416,7 @@ TEST_CASE("A reload judges nobody by limits that it was not forked with", "[poli
   Options shorter = options(2);
   shorter.handler_timeout = 1s;
   shorter.shutdown_grace = 1s;
-  fleet.policy.replace_all(PolicySettings(shorter), fleet.now);
+  fleet.policy.replace_all(shorter, fleet.now);
   const auto at_once = fleet.tick();
   CHECK(count(at_once, Action::Kind::signal, kDrainSignal) == 1);
   CHECK(count(at_once, Action::Kind::signal, SIGKILL) == 0);
@@ -441,7 +441,7 @@ TEST_CASE("A reload replaces the children one by one, each after the last is bac
   Fleet fleet(3);
   fleet.tick();
   fleet.all_wait();
-  fleet.policy.replace_all(PolicySettings(options(3)), fleet.now);
+  fleet.policy.replace_all(options(3), fleet.now);
   std::vector<int> replaced;
   for (int i = 0; i < 4; ++i) {
     const auto told = fleet.tick();

@@ -189,7 +189,7 @@ TEST_CASE("A reload replaces no child while another is being recycled", "[recycl
   Fleet fleet = working_fleet(3);
   fleet.reach_limit(1);
   fleet.end(1, exited(0));
-  fleet.policy.replace_all(PolicySettings(options(3)), fleet.now);
+  fleet.policy.replace_all(options(3), fleet.now);
   const auto actions = fleet.tick();
   CHECK(count(actions, Action::Kind::fork) == 1);
   CHECK(count(actions, Action::Kind::signal, kDrainSignal) == 0);
