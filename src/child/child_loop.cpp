@@ -18,7 +18,7 @@ constexpr Millis kBetweenChecks{1};
 ChildLoop::ChildLoop(const ChildContext& context)
     : context_(context),
       limits_(*context.options),
-      writer_(context.scoreboard->slot(context.slot)),
+      slot_(context.scoreboard->slot(context.slot)),
       io_(1),
       signals_(io_, open_signalfd(
                         {kDrainSignal, kHurrySignal, SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT})

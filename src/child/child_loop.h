@@ -27,8 +27,8 @@ class ChildLoop {
 
   /// Publishes the phase with its deadline.
   void enter(Phase phase) { enter(phase, Clock::now()); }
-  void enter(Phase phase, TimePoint now) { writer_.enter(phase, now, limits_[phase]); }
-  SlotWriter& slot() { return writer_; }
+  void enter(Phase phase, TimePoint now) { slot_.enter(phase, now, limits_[phase]); }
+  Slot& slot() { return slot_; }
 
   /// Runs callbacks until `done` says so, `deadline` passes, or draining begins (unless it had
   /// begun before the call).
@@ -68,7 +68,7 @@ class ChildLoop {
 
   const ChildContext& context_;
   PhaseLimits limits_;
-  SlotWriter writer_;
+  Slot& slot_;
   boost::asio::io_context io_;
   boost::asio::posix::stream_descriptor signals_;
   boost::asio::steady_timer timer_;

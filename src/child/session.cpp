@@ -4,7 +4,6 @@
 
 #include "base/backoff.h"
 #include "base/log.h"
-#include "scoreboard/said.h"
 
 namespace pgforeman {
 namespace {
@@ -102,7 +101,7 @@ void Session::report(const std::string& reason) {
   const TimePoint now = Clock::now();
   if (!down_since_) down_since_ = now;
   // The whole fleet loses its database at once: one line a minute and reason, not one for each.
-  const bool news = says_first(context_.scoreboard->fleet(), reason, now);
+  const bool news = context_.scoreboard->fleet().should_log(reason, now);
   log::write(news ? log::Level::warn : log::Level::debug,
              "database session failed, will keep trying", {{"reason", reason}});
 }

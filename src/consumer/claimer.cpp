@@ -42,7 +42,7 @@ Claimed Claimer::claim() {
   tools_.ledger.begin_claim(open_->token, open_->marks);
   batch.ask(done);
   leases_.claimed(Clock::now());
-  tools_.loop.slot().slot().batch.store(static_cast<std::uint32_t>(wanted));
+  tools_.loop.slot().batch.store(static_cast<std::uint32_t>(wanted));
   std::vector<Message> messages;
   try {
     messages = tools_.session.queue().claim(wanted, open_->token, tools_.options.visibility_timeout,

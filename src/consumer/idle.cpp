@@ -59,7 +59,7 @@ void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop
                      });
   };
   if (can_claim) listen();
-  loop.slot().slot().listens.store(can_claim ? 1 : 0);
+  loop.slot().listens.store(can_claim ? 1 : 0);
   const double jitter = 0.8 + 0.4 * loop.random();
   const TimePoint since = Clock::now();
   // Maintenance got a new session: this one may be dead, which would show only when it is needed.
@@ -81,7 +81,7 @@ void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop
     loop.run_until([&] { return woken || stop() || loop.draining(); },
                    std::min({poll, due, now + kLongestSilence}));
   }
-  loop.slot().slot().listens.store(0);
+  loop.slot().listens.store(0);
   bell_.cancel();
   loop.io().poll();
   woken_ = woken || (polls && can_claim);

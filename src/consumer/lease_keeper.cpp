@@ -58,7 +58,7 @@ void LeaseKeeper::renew(std::size_t from) {
 void LeaseKeeper::lose(std::size_t index) {
   tools_.batch.lose(index);
   count_cause(tools_.fleet(), Cause::lease_lost);
-  count_settled(tools_.loop.slot().slot(), Settled::lost_lease);
+  count_settled(tools_.loop.slot(), Settled::lost_lease);
   log_settled(tools_.batch[index].message, std::nullopt, Settled::lost_lease,
               retry_rule(tools_.options));
 }

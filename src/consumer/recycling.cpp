@@ -41,7 +41,7 @@ void Recycling::look(TimePoint now, const std::vector<pid_t>& handlers) {
 
 void Recycling::end(const ReachedLimit& reached, std::int64_t limit) {
   if (loop_.draining()) return;
-  loop_.slot().slot().reached_limit.store(reached.word());
+  loop_.slot().reached_limit.store(reached.word());
   loop_.drain();
   const bool memory = reached.option == ReachedLimit::Option::memory;
   log::info("child reached its limit, it ends and is replaced",

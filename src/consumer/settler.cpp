@@ -111,7 +111,7 @@ void Settler::apply(std::size_t index, Settled settled) {
   if (is_deferred(settled)) return tools_.batch.defer(index, Clock::now());
   const LeasedMessage& m = tools_.batch[index];
   if (settled != Settled::refused) {
-    count_settled(tools_.loop.slot().slot(), settled);
+    count_settled(tools_.loop.slot(), settled);
     count_cause(tools_.fleet(),
                 settled == Settled::lost_lease ? Cause::lease_lost : m.outcome->evidence.cause);
     log_settled(m.message, m.outcome, settled, retry_rule(tools_.options));
@@ -127,7 +127,7 @@ void Settler::finish(std::size_t settled) {
     if (m.is_unsettled()) next = std::min(next, m.settle_at);
   }
   timing_.settled(next);
-  if (tools_.batch.forget_settled()) tools_.loop.slot().clear_message();
+  if (tools_.batch.forget_settled()) tools_.loop.slot().message_id.store(0);
 }
 
 std::vector<std::size_t> Settler::with_claim() const {

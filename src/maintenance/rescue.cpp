@@ -190,7 +190,7 @@ std::vector<Settled> Rescue::settle(const LedgerReading& reading, Ledger& ledger
 void Rescue::record(const LedgerReading& reading, std::size_t index, Settled settled) {
   const auto& entry = reading.entries[index];
   const Outcome outcome = outcome_of(entry, reading);
-  count_settled(tools_.loop.slot().slot(), settled);
+  count_settled(tools_.loop.slot(), settled);
   count_cause(tools_.context.scoreboard->fleet(),
               settled == Settled::lost_lease ? Cause::lease_lost : outcome.evidence.cause);
   const log::MessageScope scope(entry.lease.id, entry.attempt);
@@ -216,7 +216,7 @@ bool Rescue::release_unheard() {
     if (messages == 0) continue;
     found = true;
     search.wait = kLastLook;  // a claim commits once: that was all of it
-    tools_.loop.slot().slot().released.fetch_add(static_cast<std::uint64_t>(messages));
+    tools_.loop.slot().released.fetch_add(static_cast<std::uint64_t>(messages));
     log::info("claim without an answer released", {{"messages", messages}});
     tools_.waker.wake_for(messages);
   }

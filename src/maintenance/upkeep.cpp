@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "queue/queue_names.h"
-#include "scoreboard/said.h"
 
 namespace pgforeman {
 namespace {
@@ -71,7 +70,7 @@ void Upkeep::advance_ids() {
   } catch (const DatabaseError& error) {
     if (error.kind() == DatabaseError::Kind::connection) throw;
     if (error.may_work_later()) return;  // the next count asks again
-    if (!says_first(tools_.context.scoreboard->fleet(), error.what(), Clock::now())) return;
+    if (!tools_.context.scoreboard->fleet().should_log(error.what(), Clock::now())) return;
     log::warn("message ids come again, the sequence could not be set forward",
               {{"reason", error.what()}});
   }

@@ -2,9 +2,9 @@
 // The lease ledger: what a child holds, written before the database is told, so that its death
 // leaves behind exactly which message was running, which were finished and which had not started.
 //
-// One child writes a ledger at a time. At its death the supervisor marks it orphaned; maintenance
-// settles what stands in it and marks it free. Lock-free; content may be torn or hostile: the token
-// protects the database, and readers bound what they read.
+// Written by one child. At its death the supervisor marks it orphaned; maintenance settles what
+// stands there and marks it free. Lock-free; content may be torn or hostile: the token protects the
+// database, and readers bound what they read.
 
 #include <array>
 #include <atomic>
@@ -34,8 +34,7 @@ struct LedgerEntry {
   std::atomic<Cause> cause;
   std::atomic<std::int32_t> exit_code, signal;
   std::atomic<std::int64_t> peak_rss_kib;
-  /// Maintenance: this token is no longer the row's.
-  std::atomic<std::int64_t> lost_token;
+  std::atomic<std::int64_t> lost_token;  ///< maintenance: it is no longer the row's
 };
 
 /// Which process may touch a ledger: none, its child, or (after that child's death) maintenance.

@@ -3,11 +3,15 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <functional>
 #include <new>
 
-#include "scoreboard/handler_bounds.h"
-
 namespace pgforeman {
+namespace {
+
+constexpr std::int64_t kLogAgainSeconds = 60;
+
+}  // namespace
 
 Scoreboard::Scoreboard() {
   void* memory = ::mmap(nullptr, sizeof(Memory), PROT_READ | PROT_WRITE,
@@ -22,36 +26,47 @@ Scoreboard::~Scoreboard() {
   ::munmap(memory_, sizeof(Memory));
 }
 
-void SlotWriter::enter(Phase phase, TimePoint now, Millis limit) {
-  slot_.phase_since_ms.store(to_ms(now), std::memory_order_relaxed);
-  slot_.beat.store(Beat::make(phase, now + limit).word);
+bool FleetBoard::should_log(std::string_view reason, TimePoint now) {
+  const std::uint64_t hash = std::hash<std::string_view>{}(reason);
+  const auto seconds = static_cast<std::uint32_t>(to_ms(now) / 1000);
+  auto& word = logged[hash % logged.size()];
+  auto last = word.load();
+  do {
+    const auto ago = static_cast<std::int64_t>(seconds) - static_cast<std::uint32_t>(last);
+    if (last >> 32U == hash >> 32U && ago >= 0 && ago < kLogAgainSeconds) return false;
+  } while (!word.compare_exchange_weak(last, (hash >> 32U << 32U) | seconds));
+  return true;
+}
+
+void Slot::enter(Phase phase, TimePoint now, Millis limit) {
+  phase_since_ms.store(to_ms(now), std::memory_order_relaxed);
+  beat.store(Beat::make(phase, now + limit).word);
   // One that finds a full queue runs before it ever waits: it got as far as one that found none.
   if (phase == Phase::waiting || phase == Phase::running) {
-    slot_.waiting_epoch.store(slot_.epoch.load(std::memory_order_relaxed));
+    waiting_epoch.store(epoch.load(std::memory_order_relaxed));
   }
 }
 
-void SlotWriter::set_connected(bool connected) {
-  if (slot_.connected.exchange(connected ? 1 : 0) == 1 && !connected) {
-    slot_.lost_session_ms.store(to_ms(Clock::now()));
+void Slot::set_connected(bool works) {
+  if (connected.exchange(works ? 1 : 0) == 1 && !works) {
+    lost_session_ms.store(to_ms(Clock::now()));
   }
 }
 
-void SlotWriter::set_message(std::int64_t id, int attempt) {
-  slot_.attempt.store(static_cast<std::uint32_t>(attempt), std::memory_order_relaxed);
-  slot_.message_id.store(id);
+void Slot::set_message(std::int64_t id, int which_attempt) {
+  attempt.store(static_cast<std::uint32_t>(which_attempt), std::memory_order_relaxed);
+  message_id.store(id);
 }
 
-void SlotWriter::count_handler_time(Clock::duration took) {
+void Slot::count_handler_time(Clock::duration took) {
   const double seconds = std::chrono::duration<double>(took).count();
   const auto* bound =
       std::lower_bound(kHandlerSecondsBounds.begin(), kHandlerSecondsBounds.end(), seconds);
   const auto bucket = static_cast<std::size_t>(bound - kHandlerSecondsBounds.begin());
-  slot_.handler_buckets[bucket].fetch_add(1, std::memory_order_relaxed);
-  slot_.handler_us_sum.fetch_add(
-      static_cast<std::uint64_t>(
-          std::chrono::duration_cast<std::chrono::microseconds>(took).count()),
-      std::memory_order_relaxed);
+  handler_buckets[bucket].fetch_add(1, std::memory_order_relaxed);
+  handler_us_sum.fetch_add(static_cast<std::uint64_t>(
+                               std::chrono::duration_cast<std::chrono::microseconds>(took).count()),
+                           std::memory_order_relaxed);
 }
 
 }  // namespace pgforeman

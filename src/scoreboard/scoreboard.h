@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 
 #include "base/clock.h"
 #include "scoreboard/handler_board.h"
@@ -24,13 +25,17 @@ inline constexpr int kLedgers = 2 * kMaxConsumers;
 struct alignas(64) FleetBoard {
   std::atomic<std::uint64_t> database_up;  ///< grows each time maintenance got a session
   std::atomic<std::int64_t> ends_at_ms;  ///< the fleet stops, and its grace ends then; 0: it works
-  /// Reasons of an outage that are in the log, and since when: half a hash, monotonic seconds (see
-  /// scoreboard/said.h).
-  std::array<std::atomic<std::uint64_t>, 64> said;
+  /// Reasons of an outage that are in the log, and since when: half a hash, monotonic seconds.
+  std::array<std::atomic<std::uint64_t>, 64> logged;
   std::atomic<std::uint32_t> reached;     ///< 1: the log has the database that sessions reached
   std::atomic<std::uint32_t> first_done;  ///< 1: the log has the first message that was done
   /// Failed runs by Cause, of all children since the fleet began.
   std::array<std::atomic<std::uint64_t>, kCauseCount> causes;
+
+  /// Whether no process has logged this reason for a minute; then it counts as logged: a whole
+  /// fleet loses its database in one instant. Garbage here: a line too many, or a minute late.
+  /// Fork: after.
+  bool should_log(std::string_view reason, TimePoint now);
 };
 
 class Scoreboard {
@@ -61,23 +66,6 @@ class Scoreboard {
     std::array<Ledger, kLedgers> ledgers;
   };
   Memory* memory_;
-};
-
-/// A child's hand on its own slot. Fork: after.
-class SlotWriter {
- public:
-  explicit SlotWriter(Slot& slot) : slot_(slot) {}
-
-  /// One transition: phase, and the time by which it will have been left.
-  void enter(Phase phase, TimePoint now, Millis limit);
-  void set_connected(bool connected);
-  void set_message(std::int64_t id, int attempt);
-  void clear_message() { slot_.message_id.store(0); }
-  void count_handler_time(Clock::duration took);
-  Slot& slot() { return slot_; }
-
- private:
-  Slot& slot_;
 };
 
 }  // namespace pgforeman

@@ -9,10 +9,14 @@
 #include <cstdint>
 
 #include "base/clock.h"
-#include "scoreboard/handler_bounds.h"
 #include "scoreboard/phase.h"
 
 namespace pgforeman {
+
+/// The buckets of the handler-time histogram: upper bounds in seconds; one more, +Inf, follows.
+inline constexpr std::array<double, 14> kHandlerSecondsBounds = {
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600};
+inline constexpr std::size_t kHandlerBuckets = kHandlerSecondsBounds.size() + 1;
 
 struct alignas(64) Slot {
   std::atomic<std::uint32_t> epoch;
@@ -31,6 +35,13 @@ struct alignas(64) Slot {
   std::atomic<std::uint64_t> done, retry, dead, released, lost_lease;
   std::array<std::atomic<std::uint64_t>, kHandlerBuckets> handler_buckets;
   std::atomic<std::uint64_t> handler_us_sum;
+
+  // The child's alone; fork: after.
+  /// One transition: phase, and the time by which it will have been left.
+  void enter(Phase phase, TimePoint now, Millis limit);
+  void set_connected(bool works);
+  void set_message(std::int64_t id, int which_attempt);
+  void count_handler_time(Clock::duration took);
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 

@@ -9,8 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "scoreboard/handler_bounds.h"
-#include "scoreboard/phase.h"
+#include "scoreboard/slot.h"
 
 namespace pgforeman {
 

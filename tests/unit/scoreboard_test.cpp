@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include <limits>
-#include "scoreboard/said.h"
 
 #include "support/catch.h"
 
@@ -36,7 +35,7 @@ TEST_CASE("A child is healthy once it waits, or has work at once", "[scoreboard]
   const Phase phase = GENERATE(Phase::connecting, Phase::claiming, Phase::waiting, Phase::running);
   Scoreboard board;
   board.slot(0).epoch.store(7);
-  SlotWriter(board.slot(0)).enter(phase, Clock::now(), 1s);
+  board.slot(0).enter(phase, Clock::now(), 1s);
   const bool healthy = phase == Phase::waiting || phase == Phase::running;
   CHECK(board.slot(0).waiting_epoch.load() == (healthy ? 7U : 0U));
 }
@@ -138,11 +137,11 @@ TEST_CASE("What could not be told stays in the ledger, before the next claim's",
 TEST_CASE("A reason is given once a minute, whoever gives it", "[scoreboard]") {
   Scoreboard board;
   const TimePoint first{59s};  // a minute by the clock begins a second later
-  CHECK(says_first(board.fleet(), "no route to host", first));
-  CHECK_FALSE(says_first(board.fleet(), "no route to host", first + 59s));
-  CHECK(says_first(board.fleet(), "wrong password", first + 59s));
-  CHECK(says_first(board.fleet(), "no route to host", first + 60s));
-  CHECK_FALSE(says_first(board.fleet(), "no route to host", first + 61s));
+  CHECK(board.fleet().should_log("no route to host", first));
+  CHECK_FALSE(board.fleet().should_log("no route to host", first + 59s));
+  CHECK(board.fleet().should_log("wrong password", first + 59s));
+  CHECK(board.fleet().should_log("no route to host", first + 60s));
+  CHECK_FALSE(board.fleet().should_log("no route to host", first + 61s));
 }
 
 TEST_CASE("A ledger's times are bounded, whatever stands there", "[scoreboard]") {
@@ -175,9 +174,8 @@ TEST_CASE("A ledger full of garbage gives a bounded reading", "[scoreboard]") {
 
 TEST_CASE("Handler times fall into the bucket of their bound", "[scoreboard]") {
   Scoreboard board;
-  SlotWriter writer(board.slot(0));
-  writer.count_handler_time(1ms);
-  writer.count_handler_time(2h);
+  board.slot(0).count_handler_time(1ms);
+  board.slot(0).count_handler_time(2h);
   CHECK(board.slot(0).handler_buckets[0].load() == 1);
   CHECK(board.slot(0).handler_buckets[kHandlerBuckets - 1].load() == 1);
   CHECK(board.slot(0).handler_us_sum.load() == 7200001000);
