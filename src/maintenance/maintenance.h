@@ -1,15 +1,8 @@
 #pragma once
 // The fleet's one extra child: what is needed once a fleet, not once a consumer. Its duties are
-// small services, each with its own time and a run_once():
-//   Rescue   settles what dead consumers left in their ledgers, at once
-//   Renewal  extends the leases of living children
-//   Listener hears of new messages
-//   Notifier wakes idle consumers for them, and decides whether senders shall notify
-//   Sweeper  finds what claims pass by: committed late, or its host was lost
-//   Upkeep   promotes due messages, counts, probes the database
-// The fleet works on without it, more slowly: consumers renew and poll by themselves, and what the
-// dead held comes back by the visibility timeout.
-// Fork: after.
+// small services, each with its own time and a run_once(): the members of Maintenance. The fleet
+// works on without it, more slowly: consumers renew and poll by themselves, and what the dead held
+// comes back by the visibility timeout. Fork: after.
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 

@@ -20,113 +20,109 @@ constexpr Millis kPutOffFor{1000}, kPutOffForMost{4000};
 // not wait for longer.
 constexpr Millis kTurn{100};
 
+template <typename Job>
+bool is_due_before(const Job& a, const Job& b) {
+  return a.due < b.due;
+}
+
 }  // namespace
 
 bool Rescue::run_once() {
-  bool found = false;
-  turn_ends_ = Clock::now() + kTurn;
-  std::erase_if(put_off_, [this](const auto& put_off) { return !is_orphaned(put_off.first); });
-  std::erase_if(searches_, [this](const Search& search) { return !is_orphaned(search.ledger); });
-  // Nothing new waits for what was in vain before: that may take all of each turn.
-  for (int i = 0; i < kLedgers && !ends_turn(); ++i) {
-    if (is_new(i)) found = try_rescue(i) || found;
+  const TimePoint turn_ends = Clock::now() + kTurn;
+  turn_over_ = false;
+  std::erase_if(jobs_, [this](const Job& job) { return !is_orphaned(job.ledger); });
+  for (int i = 0; i < kLedgers; ++i) {
+    if (is_orphaned(i) && !has_job(i)) jobs_.push_front({i});
   }
-  found = release_unheard() || found;
-  for (auto due = longest_due(); due && !ends_turn(); due = longest_due()) {
-    found = try_rescue(*due) || found;
+  // Those that are due for longest; nothing new waits for what was in vain before.
+  bool found = false;
+  while (!jobs_.empty()) {
+    const auto job = std::min_element(jobs_.begin(), jobs_.end(), is_due_before<Job>);
+    if (job->due > Clock::now()) break;
+    turn_over_ = Clock::now() >= turn_ends;
+    if (turn_over_) break;
+    found = (job->search ? look_for_claim(job) : try_rescue(job)) || found;
   }
   return found;
 }
 
 /// False when it is put off, since nothing else waits for it.
-bool Rescue::try_rescue(int ledger) {
+bool Rescue::try_rescue(Jobs::iterator job) {
   try {
-    rescue(ledger);
+    rescue(job);
     return true;
   } catch (const DatabaseError& error) {
     if (error.kind() != DatabaseError::Kind::transient) throw;
-    put_off(ledger, error.what());
+    put_off(*job, error.what());
     return false;
   }
 }
 
-/// Of those put off.
-std::optional<int> Rescue::longest_due() const {
-  const auto first = std::min_element(
-      put_off_.begin(), put_off_.end(),
-      [](const auto& a, const auto& b) { return a.second.until < b.second.until; });
-  if (first == put_off_.end() || first->second.until > Clock::now()) return std::nullopt;
-  return first->first;
-}
-
-bool Rescue::ends_turn() {
-  turn_over_ = Clock::now() >= turn_ends_;
-  return turn_over_;
-}
-
-void Rescue::put_off(int ledger, const std::string& reason) {
-  PutOff& put_off = put_off_[ledger];
+void Rescue::put_off(Job& job, const std::string& reason) {
   const bool fleet_stops = tools_.context.scoreboard->fleet().ends_at_ms.load() != 0;
-  put_off.wait =
-      std::clamp(2 * put_off.wait, kPutOffFor, fleet_stops ? kPutOffFor : kPutOffForMost);
-  put_off.until = Clock::now() + put_off.wait;
+  job.wait = std::clamp(2 * job.wait, kPutOffFor, fleet_stops ? kPutOffFor : kPutOffForMost);
+  job.due = Clock::now() + job.wait;
   log::warn("rescue put off", {{"reason", reason}});
 }
 
 void Rescue::hurry() {
-  for (auto& [ledger, put_off] : put_off_) put_off = PutOff{Clock::now(), Millis{0}};
+  for (Job& job : jobs_) {
+    if (job.search) continue;
+    job.due = Clock::now();
+    job.wait = Millis{0};
+  }
 }
 
 bool Rescue::is_orphaned(int ledger) const {
   return tools_.context.scoreboard->ledger_use(ledger).load() == LedgerUse::orphaned;
 }
 
-bool Rescue::is_searched(int ledger) const {
-  return std::any_of(searches_.begin(), searches_.end(),
-                     [ledger](const Search& search) { return search.ledger == ledger; });
+bool Rescue::has_job(int ledger) const {
+  return std::any_of(jobs_.begin(), jobs_.end(),
+                     [ledger](const Job& job) { return job.ledger == ledger; });
 }
 
-bool Rescue::is_new(int ledger) const {
-  return is_orphaned(ledger) && !put_off_.contains(ledger) && !is_searched(ledger);
-}
-
-/// Unless the supervisor has just given it to another child.
-void Rescue::free_ledger(int ledger) {
+/// The last job of a ledger frees it, unless the supervisor has just given it to another child.
+void Rescue::end(Jobs::iterator job) {
+  const int ledger = job->ledger;
+  jobs_.erase(job);
+  if (has_job(ledger)) return;
   LedgerUse orphaned = LedgerUse::orphaned;
   tools_.context.scoreboard->ledger_use(ledger).compare_exchange_strong(orphaned, LedgerUse::free);
 }
 
 bool Rescue::unsettled() const {
-  if (!put_off_.empty()) return true;
+  if (std::any_of(jobs_.begin(), jobs_.end(), [](const Job& job) { return !job.search; })) {
+    return true;
+  }
   for (int i = 0; i < kLedgers; ++i) {
-    if (is_new(i)) return true;
+    if (is_orphaned(i) && !has_job(i)) return true;
   }
   return false;
 }
 
 TimePoint Rescue::next() const {
   if (turn_over_) return Clock::now();
-  TimePoint next = TimePoint::max();
-  for (const auto& [ledger, put_off] : put_off_) next = std::min(next, put_off.until);
-  for (const Search& search : searches_) next = std::min(next, search.next_look);
-  return next;
+  const auto job = std::min_element(jobs_.begin(), jobs_.end(), is_due_before<Job>);
+  return job == jobs_.end() ? TimePoint::max() : job->due;
 }
 
-/// The supervisor may have given up on an orphan and given its ledger to a living child.
-bool Rescue::is_given_away(int ledger) {
-  if (is_orphaned(ledger)) return false;
-  put_off_.erase(ledger);
-  return true;
-}
-
-void Rescue::rescue(int index) {
-  if (is_given_away(index)) return;
+void Rescue::rescue(Jobs::iterator job) {
+  const int index = job->ledger;
+  // The supervisor may give up on an orphan and give its ledger to a living child.
+  if (!is_orphaned(index)) {
+    jobs_.erase(job);
+    return;
+  }
   tools_.loop.enter(Phase::settling);
   Scoreboard& board = *tools_.context.scoreboard;
   const LedgerReading ledger = read_ledger(board.ledger(index));
   const auto results = settle(ledger, board.ledger(index));
   tools_.session.worked();
-  if (is_given_away(index)) return;
+  if (!is_orphaned(index)) {
+    jobs_.erase(job);
+    return;
+  }
   std::size_t locked = 0;
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (is_deferred(results[i])) {
@@ -138,20 +134,19 @@ void Rescue::rescue(int index) {
   }
   // Only now: if we die in between, what was settled is not taken for lost.
   board.ledger(index).rescue_in_doubt.store(ledger.rescue_in_doubt ? 1 : 0);
-  if (ledger.claiming_token != 0 && !is_searched(index)) {
-    searches_.push_back({index,
-                         {ledger.claiming_token, ledger.claiming_marks},
-                         ledger.death,
-                         kFirstLook,
-                         Clock::now()});
+  const bool searched = std::any_of(jobs_.begin(), jobs_.end(), [index](const Job& other) {
+    return other.ledger == index && other.search;
+  });
+  if (ledger.claiming_token != 0 && !searched) {
+    jobs_.push_back({index, Clock::now(), kFirstLook,
+                     UnheardClaim{ledger.claiming_token, ledger.claiming_marks}, ledger.death});
   }
   if (locked > 0) {
     const bool failed = std::count(results.begin(), results.end(), Settled::failed) > 0;
-    put_off(index, failed ? "the database failed to settle " + std::to_string(locked) + " messages"
-                          : "the rows of " + std::to_string(locked) + " messages are locked");
+    put_off(*job, failed ? "the database failed to settle " + std::to_string(locked) + " messages"
+                         : "the rows of " + std::to_string(locked) + " messages are locked");
   } else {
-    put_off_.erase(index);
-    if (!is_searched(index)) free_ledger(index);
+    end(job);
   }
   tools_.waker.wake_for(static_cast<std::int64_t>(results.size() - locked));
 }
@@ -201,32 +196,26 @@ void Rescue::record(const LedgerReading& reading, std::size_t index, Settled set
   log::info("message rescued", {{"as", to_string(settled)}, {"cause", reading.death.explain}});
 }
 
-bool Rescue::release_unheard() {
+bool Rescue::look_for_claim(Jobs::iterator job) {
   const TimePoint now = Clock::now();
-  bool found = false;
-  for (Search& search : searches_) {
-    if (now < search.next_look || ends_turn()) continue;
-    tools_.loop.enter(Phase::settling);
-    std::optional<Outcome> crash;
-    if (search.death.blame != Cause::none) crash = crash_of(search.death, "claimed");
-    const auto messages = release_unheard_claim(tools_.session.queue(), search.claim, crash,
-                                                retry_rule(*tools_.context.options));
-    search.next_look = now + search.wait;
-    search.wait *= 2;
-    if (messages == 0) continue;
-    found = true;
-    search.wait = kLastLook;  // a claim commits once: that was all of it
+  tools_.loop.enter(Phase::settling);
+  std::optional<Outcome> crash;
+  if (job->death.blame != Cause::none) crash = crash_of(job->death, "claimed");
+  const auto messages = release_unheard_claim(tools_.session.queue(), *job->search, crash,
+                                              retry_rule(*tools_.context.options));
+  job->due = now + job->wait;
+  job->wait *= 2;
+  if (messages > 0) {
     tools_.loop.slot().released.fetch_add(static_cast<std::uint64_t>(messages));
     log::info("claim without an answer released", {{"messages", messages}});
     tools_.waker.wake_for(messages);
   }
-  std::erase_if(searches_, [this](const Search& search) {
-    if (search.wait < kLastLook) return false;
-    tools_.context.scoreboard->ledger(search.ledger).claiming_token.store(0);
-    if (!put_off_.contains(search.ledger)) free_ledger(search.ledger);
-    return true;
-  });
-  return found;
+  // A claim commits once: that was all of it.
+  if (messages > 0 || job->wait >= kLastLook) {
+    tools_.context.scoreboard->ledger(job->ledger).claiming_token.store(0);
+    end(job);
+  }
+  return messages > 0;
 }
 
 }  // namespace pgforeman

@@ -3,9 +3,8 @@
 // had finished is told to the queue, what they were running is blamed if it is to blame, what had
 // not started goes back at no attempt. Fork: after.
 
-#include <map>
+#include <list>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -35,39 +34,31 @@ class Rescue {
   TimePoint next() const;
 
  private:
-  bool try_rescue(int ledger);
-  void rescue(int ledger);
+  /// Something to do about a dead consumer's ledger, which is orphaned until all of that is done: a
+  /// successor starts over.
+  struct Job {
+    int ledger;
+    TimePoint due{};  ///< new ones first
+    Millis wait{0};   ///< before the last time, or (search) until the next
+    /// A claim whose consumer died before it heard the answer. The server may still be working on
+    /// it, so that its rows can turn up after the first look. Nothing: settle the ledger's entries.
+    std::optional<UnheardClaim> search{};
+    Death death{};  ///< search: of its consumer
+  };
+  using Jobs = std::list<Job>;
+
+  bool try_rescue(Jobs::iterator job);
+  void rescue(Jobs::iterator job);
+  bool look_for_claim(Jobs::iterator job);
   std::vector<Settled> settle(const LedgerReading& reading, Ledger& ledger);
-  void put_off(int ledger, const std::string& reason);
+  void put_off(Job& job, const std::string& reason);
   void record(const LedgerReading& reading, std::size_t entry, Settled settled);
   bool is_orphaned(int ledger) const;
-  bool is_given_away(int ledger);
-  bool is_searched(int ledger) const;
-  bool is_new(int ledger) const;
-  std::optional<int> longest_due() const;
-  void free_ledger(int ledger);
-  bool ends_turn();
-  bool release_unheard();
-
-  /// A claim whose consumer died before it heard the answer. The server may still be working on
-  /// it, so that its rows can turn up after the first look.
-  struct Search {
-    int ledger;  ///< stays orphaned until the last look: a successor starts over
-    UnheardClaim claim;
-    Death death;
-    Millis wait;  ///< until the look after the next
-    TimePoint next_look;
-  };
+  bool has_job(int ledger) const;
+  void end(Jobs::iterator job);
 
   const MaintenanceTools& tools_;
-  std::vector<Search> searches_;
-  /// A ledger with a row that is locked, or that met another error that passes.
-  struct PutOff {
-    TimePoint until;
-    Millis wait{0};
-  };
-  std::map<int, PutOff> put_off_;
-  TimePoint turn_ends_;
+  Jobs jobs_;
   bool turn_over_ = false;
 };
 

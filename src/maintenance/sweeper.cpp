@@ -26,7 +26,6 @@ constexpr std::size_t kSamples = 512;
 constexpr Millis kPassEvery{1000};
 constexpr Millis kPassSoonest{250};
 constexpr Millis kFromStart{600'000};
-constexpr Millis kWarnEvery{60'000};
 constexpr Millis kSliceTime{10};
 constexpr int kRest = 9;           // and passes a tenth, or a ninth when they look for late commits
 constexpr Millis kRestMost{1000};  // near looks come between
@@ -299,11 +298,9 @@ bool Sweeper::trusts(const Sweep& found, const Marks& marks) {
     sound = false;
   }
   if (!sound) {
-    const bool may_warn = Clock::now() >= may_warn_at_;
-    if (may_warn) may_warn_at_ = Clock::now() + kWarnEvery;
-    log::write(may_warn ? log::Level::warn : log::Level::debug,
-               "a mark of claims is above all messages: claims begin anew",
-               {{"highest", found.highest}});
+    constexpr const char* kReset = "a mark of claims is above all messages: claims begin anew";
+    const bool first = tools_.context.scoreboard->fleet().should_log(kReset, Clock::now());
+    log::write(first ? log::Level::warn : log::Level::debug, kReset, {{"highest", found.highest}});
     start_over();
   }
   return sound;

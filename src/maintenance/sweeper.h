@@ -89,7 +89,6 @@ class Sweeper {
   std::optional<TimePoint> from_start_at_;
   Marks passed_{};
   std::int64_t leased_behind_ = 0;
-  TimePoint may_warn_at_;
 };
 
 }  // namespace pgforeman
