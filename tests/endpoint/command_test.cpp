@@ -96,7 +96,7 @@ std::string migrated_database(const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("health exits 0 when the fleet lives, 1 with the reason when not, or nobody answers",
+TEST_CASE("health exits 0 when the fleet is live, else 1 with the reason, also without an answer",
           "[command]") {
   {
     const ServerProcess server;
@@ -122,7 +122,7 @@ TEST_CASE("health exits 0 when the fleet lives, 1 with the reason when not, or n
   CHECK_THAT(ran.err, contains("127.0.0.1:" + port) && contains("Connection refused"));
 }
 
-TEST_CASE("a wrong word of health or status is named and exits 64 or 78", "[command]") {
+TEST_CASE("health and status name a wrong argument and exit 64 or 78", "[command]") {
   for (auto* command : {command_health, command_status}) {
     const Ran timeout = run(command, {"--timeout", "5 parsecs"});
     CHECK(timeout.code == 64);
@@ -160,8 +160,7 @@ TEST_CASE("status prints the fleet and its queue, or both as one JSON object", "
   CHECK(both["queue"]["source"] == "fleet");
 }
 
-TEST_CASE("where no fleet answers, status counts in the database and changes nothing there",
-          "[command]") {
+TEST_CASE("without a fleet status counts in the database and changes nothing there", "[command]") {
   const std::string conninfo = migrated_database("status_counts");
   Sql sql(conninfo);
   const std::string before = sql.query("select string_agg(m::text, '|') from pgforeman.message m");
@@ -182,7 +181,8 @@ TEST_CASE("where no fleet answers, status counts in the database and changes not
   CHECK(sql.query("select string_agg(m::text, '|') from pgforeman.message m") == before);
 }
 
-TEST_CASE("status says so when neither answers, and when there is no schema", "[command]") {
+TEST_CASE("status reports when neither fleet nor database answers, and a missing schema",
+          "[command]") {
   const std::string port = free_port();
   const Ran nobody = run(command_status, {"--health-port", port.c_str()});
   CHECK(nobody.code == 69);

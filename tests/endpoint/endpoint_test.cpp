@@ -76,7 +76,7 @@ TEST_CASE("other methods are 405 and say what is allowed", "[endpoint]") {
   }
 }
 
-TEST_CASE("HEAD says what GET would, without the body, and keeps the connection", "[endpoint]") {
+TEST_CASE("HEAD gets the headers of GET without the body and keeps the connection", "[endpoint]") {
   Server server;
   Client client(server.port());
   for (const char* path : {"/livez", "/readyz", "/status", "/metrics", "/nowhere"}) {
@@ -180,8 +180,7 @@ TEST_CASE("a view that throws is a 500, and the next request is served", "[endpo
   CHECK(ask(server, client, request).status == 200);
 }
 
-TEST_CASE("a port that is taken, or an address that is not here, is an error naming it",
-          "[endpoint]") {
+TEST_CASE("a taken port and a foreign address are errors that name them", "[endpoint]") {
   Server server;
   boost::asio::io_context io;
   const std::string taken = "127.0.0.1:" + std::to_string(server.port());
@@ -202,7 +201,7 @@ TEST_CASE("a port that is taken, or an address that is not here, is an error nam
   CHECK_THROWS_AS(Endpoint(io, "not-an-address", 0, sample_view), std::system_error);
 }
 
-TEST_CASE("a fleet that starts again takes its port back at once", "[endpoint]") {
+TEST_CASE("a restarted fleet can bind its port at once", "[endpoint]") {
   boost::asio::io_context io;
   std::uint16_t port = 0;
   {
@@ -231,7 +230,7 @@ TEST_CASE("any-address of IPv6 serves both families", "[endpoint]") {
   CHECK(ask(*server, v6, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").body == "ok");
 }
 
-TEST_CASE("its end closes every connection and every descriptor", "[endpoint]") {
+TEST_CASE("a destroyed server has closed every connection and descriptor", "[endpoint]") {
   const auto lowest_free = [] {
     const UniqueFd fd(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
     return fd.get();

@@ -88,7 +88,7 @@ TEST_CASE("with every descriptor taken, every waiting probe is answered", "[exha
   CHECK(code == 0);
 }
 
-TEST_CASE("with every descriptor taken, silent clients make room for a probe", "[exhaustion]") {
+TEST_CASE("with every descriptor taken a silent client is evicted for a probe", "[exhaustion]") {
   const int code = in_child([] {
     limit_descriptors(256);
     Server server;
@@ -101,7 +101,7 @@ TEST_CASE("with every descriptor taken, silent clients make room for a probe", "
   CHECK(code == 0);
 }
 
-TEST_CASE("with every descriptor taken, no more connections are evicted than room is needed for",
+TEST_CASE("with every descriptor taken only as many connections are evicted as are needed",
           "[exhaustion]") {
   const int code = in_child([] {
     limit_descriptors(256);
@@ -120,7 +120,7 @@ TEST_CASE("with every descriptor taken, no more connections are evicted than roo
   CHECK(code == 0);
 }
 
-TEST_CASE("descriptors that run out do not make it spin", "[exhaustion]") {
+TEST_CASE("a server without descriptors does not spin", "[exhaustion]") {
   const int code = in_child([] {
     limit_descriptors(256);
     Server server;
@@ -135,7 +135,7 @@ TEST_CASE("descriptors that run out do not make it spin", "[exhaustion]") {
   CHECK(code == 0);
 }
 
-TEST_CASE("with no descriptor, no reserve and no connection to evict it waits, then serves",
+TEST_CASE("without descriptor, reserve or connection to evict the server waits, then serves",
           "[exhaustion]") {
   const int code = in_child([] {
     limit_descriptors(256);
@@ -158,7 +158,7 @@ TEST_CASE("with no descriptor, no reserve and no connection to evict it waits, t
   CHECK(code == 0);
 }
 
-TEST_CASE("after descriptors came back the reserve is whole again", "[exhaustion]") {
+TEST_CASE("the reserve is filled again when descriptors are free", "[exhaustion]") {
   const int code = in_child([] {
     limit_descriptors(256);
     Server server;

@@ -107,7 +107,7 @@ TEST_CASE("600 slow clients, and 1000, do not delay a probe", "[hostile]") {
   CHECK(clients.back()->receive());
 }
 
-TEST_CASE("a client that never reads its answers delays nobody", "[hostile]") {
+TEST_CASE("a client that never reads its answers does not delay others", "[hostile]") {
   FleetView large = sample_view();
   large.slots.resize(1024, large.slots[0]);
   Server server([&] { return large; });
@@ -119,7 +119,7 @@ TEST_CASE("a client that never reads its answers delays nobody", "[hostile]") {
   CHECK(best_probe_time(server) < Millis{50});
 }
 
-TEST_CASE("clients that reset their connections at any moment leave nothing behind", "[hostile]") {
+TEST_CASE("connections reset at any moment leak nothing", "[hostile]") {
   Server server;
   std::mt19937 random(7);
   for (int i = 0; i < 300; ++i) {
@@ -132,7 +132,7 @@ TEST_CASE("clients that reset their connections at any moment leave nothing behi
   CHECK(get(server, "/livez").status == 200);
 }
 
-TEST_CASE("random bytes over a second: no crash, and it still answers", "[hostile]") {
+TEST_CASE("after a second of random bytes the endpoint still answers", "[hostile]") {
   Server server;
   std::mt19937 random(99);
   const TimePoint end = Clock::now() + Millis{1000};

@@ -66,7 +66,7 @@ std::string failure(std::uint16_t port, Millis timeout = Millis{2000}) {
 
 }  // namespace
 
-TEST_CASE("it gets status and body from the endpoint", "[http_get]") {
+TEST_CASE("http_get returns status and body", "[http_get]") {
   const ServerProcess server;
   CHECK(http_get({"127.0.0.1"}, server.port, "/livez", Millis{5000}).body == "ok");
   const HttpAnswer status = http_get({"127.0.0.1"}, server.port, "/status", Millis{5000});
@@ -75,7 +75,7 @@ TEST_CASE("it gets status and body from the endpoint", "[http_get]") {
   CHECK(http_get({"127.0.0.1"}, server.port, "/nowhere", Millis{5000}).status == 404);
 }
 
-TEST_CASE("it gets an answer of megabytes whole", "[http_get]") {
+TEST_CASE("http_get returns an answer of megabytes in full", "[http_get]") {
   FleetView view = sample_view();
   view.slots.resize(8000, view.slots[0]);
   const ServerProcess server([&] { return view; });
@@ -94,7 +94,7 @@ TEST_CASE("a 503 is an answer, not a failure", "[http_get]") {
   CHECK(answer.body == "every slot is crash-looping");
 }
 
-TEST_CASE("nobody there is an error that names address, port and reason", "[http_get]") {
+TEST_CASE("a refused connection is an error that names address, port and reason", "[http_get]") {
   std::uint16_t free_port = 0;
   {
     boost::asio::io_context io;
@@ -105,7 +105,7 @@ TEST_CASE("nobody there is an error that names address, port and reason", "[http
   CHECK_THROWS_AS(http_get({"nowhere"}, 1, "/", Millis{10}), HttpGetError);
 }
 
-TEST_CASE("a server that says nothing costs no more than the timeout", "[http_get]") {
+TEST_CASE("a silent server costs no more than the timeout", "[http_get]") {
   const OneShot silent("", true);
   const TimePoint start = Clock::now();
   CHECK(failure(silent.port, Millis{150}).find("timed out after 150 ms") != std::string::npos);
@@ -116,7 +116,7 @@ TEST_CASE("a server that says nothing costs no more than the timeout", "[http_ge
   CHECK(failure(half.port, Millis{150}).find("timed out") != std::string::npos);
 }
 
-TEST_CASE("what does not speak HTTP, or breaks off, is an error", "[http_get]") {
+TEST_CASE("an answer that is not HTTP, or is cut off, is an error", "[http_get]") {
   const auto answer_of = [](const std::string& text) {
     const OneShot server(text);
     return failure(server.port);
@@ -134,7 +134,7 @@ TEST_CASE("what does not speak HTTP, or breaks off, is an error", "[http_get]") 
   CHECK(answer_of("HTTP/1.0 204 No Content\r\n\r\n") == "answered 204");
 }
 
-TEST_CASE("any-address is asked on loopback", "[http_get]") {
+TEST_CASE("an any-address is reached on loopback", "[http_get]") {
   using Addresses = std::vector<std::string>;
   CHECK(connectable_addresses("0.0.0.0") == Addresses{"127.0.0.1"});
   CHECK(connectable_addresses("::") == Addresses{"127.0.0.1", "::1"});

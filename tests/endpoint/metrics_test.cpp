@@ -16,7 +16,7 @@ using Labels = std::map<std::string, std::string>;
 
 }  // namespace
 
-TEST_CASE("every figure of the fleet is a series", "[metrics]") {
+TEST_CASE("metrics have a series for every figure of the view", "[metrics]") {
   const auto families = parse_prometheus(render_metrics(sample_view()));
   const auto value = [&](const std::string& name, const Labels& labels = {}) {
     return value_of(families, name, labels);
@@ -46,7 +46,7 @@ TEST_CASE("every figure of the fleet is a series", "[metrics]") {
   CHECK(value("pgforeman_queue_counts_age_seconds", {{"queue", "orders"}}) == 0.75);
 }
 
-TEST_CASE("children are counted in every phase, also where there is none", "[metrics]") {
+TEST_CASE("children are counted in every phase, also at 0", "[metrics]") {
   const auto families = parse_prometheus(render_metrics(sample_view()));
   for (int i = 0; i < kPhaseCount; ++i) {
     const auto phase = static_cast<Phase>(i);
@@ -73,8 +73,7 @@ TEST_CASE("the histogram's buckets are cumulative and end at +Inf", "[metrics]")
         kHandlerSecondsBounds.size() + 3);
 }
 
-TEST_CASE("an uncounted queue has no series, and a slot without a process no heartbeat",
-          "[metrics]") {
+TEST_CASE("no queue series before the first count, no heartbeat without a process", "[metrics]") {
   FleetView view = sample_view();
   view.counts.reset();
   view.slots[1].pid = 0;

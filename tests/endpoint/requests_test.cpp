@@ -75,7 +75,7 @@ TEST_CASE("A request is read however it is cut", "[requests]") {
   }
 }
 
-TEST_CASE("Empty lines before a request are skipped, but not for ever", "[requests]") {
+TEST_CASE("Some empty lines before a request are skipped, many are refused", "[requests]") {
   CHECK(verdict("\r\n\r\n" + kRequest) == 200);
   CHECK(verdict("\r\n" + kRequest, 1) == 200);
   std::string lines;
@@ -106,7 +106,7 @@ TEST_CASE("A header is at most 8 KiB, in one field, in many, or in the request l
   CHECK(verdict("GET / HTTP/1.1\r\nX: y\r\n " + std::string(5000, 'z') + "\r\n\r\n", piece) == 431);
 }
 
-TEST_CASE("What is no HTTP/1 request is refused at once", "[requests]") {
+TEST_CASE("Bytes that are not an HTTP/1 request are refused at once", "[requests]") {
   CHECK(verdict(std::string("\x16\x03\x01\x02\x00\x01", 6)) == 400);  // a TLS hello
   CHECK(verdict(std::string("\0", 1)) == 400);
   CHECK(verdict("GET\r\n\r\n") == 400);
@@ -148,7 +148,7 @@ TEST_CASE("A body is read for a route of POST, and the next request follows it",
   CHECK(peer.seen.last.target == "/livez");
 }
 
-TEST_CASE("A body that is too long, or whose length is not said, is refused unread", "[requests]") {
+TEST_CASE("A body that is too long or of unknown length is refused unread", "[requests]") {
   const std::string post = "POST / HTTP/1.1\r\n";
   CHECK(kLimits.body_bytes == 65'536);
   CHECK(verdict(post + "Content-Length: 65537\r\n\r\n") == 413);

@@ -32,7 +32,7 @@ TEST_CASE("A route's function gets the request whole, whatever the form of its t
   CHECK(asked("POST", "/b").status == 200);
 }
 
-TEST_CASE("No such path is 404 and names those that there are", "[router]") {
+TEST_CASE("An unknown path is 404 and names the known ones", "[router]") {
   for (const char* target : {"", "/", "*", "/A", "/a/", "http://fleet:8080", "?/a"}) {
     INFO(target);
     CHECK(asked("GET", target).status == 404);
@@ -41,7 +41,7 @@ TEST_CASE("No such path is 404 and names those that there are", "[router]") {
   CHECK(answer({}, {"GET", "/", {}, false}).status == 404);
 }
 
-TEST_CASE("No such method is 405 and names those of the path", "[router]") {
+TEST_CASE("An unknown method is 405 and names those of the path", "[router]") {
   CHECK(asked("POST", "/a", true).status == 405);
   CHECK(asked("POST", "/a", true).allow == "GET, HEAD");
   CHECK(asked("PUT", "/a").body == "only GET and HEAD are answered here");
@@ -51,7 +51,7 @@ TEST_CASE("No such method is 405 and names those of the path", "[router]") {
   CHECK(asked("HEAD", "/c").body == "only POST is answered here");
 }
 
-TEST_CASE("A body is taken by POST alone", "[router]") {
+TEST_CASE("Only POST takes a body", "[router]") {
   CHECK(asked("GET", "/a", true).status == 413);
   CHECK(asked("HEAD", "/b", true).status == 413);
   const HttpRoutes away = {{"/", [](const HttpRequest&) { return HttpResponse{503, "away"}; }}};

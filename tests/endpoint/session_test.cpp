@@ -69,7 +69,7 @@ HttpLimits never() {
 
 }  // namespace
 
-TEST_CASE("a client that says nothing is closed in time, without an answer", "[session]") {
+TEST_CASE("a silent client is closed in time, without an answer", "[session]") {
   HttpLimits limits = never();
   limits.request = kShort;
   const TimePoint start = Clock::now();
@@ -92,7 +92,7 @@ TEST_CASE("half a request is answered 408 when its time is up, then closed", "[s
   CHECK(pair.client.closed());
 }
 
-TEST_CASE("dripping bytes does not extend a request's time", "[session]") {
+TEST_CASE("a request sent byte by byte gets no more time", "[session]") {
   HttpLimits limits = never();
   limits.request = limits.linger = kShort;
   Pair pair(limits);
@@ -148,7 +148,8 @@ TEST_CASE("an answer larger than the socket's buffer arrives whole", "[session]"
   pair.until_answered();
 }
 
-TEST_CASE("after the last answer the peer's end is awaited, but not for ever", "[session]") {
+TEST_CASE("after the last answer the server waits for the client's end for a limited time",
+          "[session]") {
   HttpLimits limits = never();
   limits.linger = kShort;
   Pair pair(limits);

@@ -51,7 +51,7 @@ TEST_CASE("status holds the fleet, each slot and maintenance", "[status]") {
   CHECK(status["maintenance"]["role"] == "maintenance");
 }
 
-TEST_CASE("what is unknown is null, and a slot without a process has no pid", "[status]") {
+TEST_CASE("unknown status values are null, as is the pid of a slot without a process", "[status]") {
   FleetView view = sample_view();
   view.counts.reset();
   view.live = false;
@@ -66,7 +66,7 @@ TEST_CASE("what is unknown is null, and a slot without a process has no pid", "[
   CHECK(status["slots"][0]["phase"] == "empty");
 }
 
-TEST_CASE("status is one line of valid JSON for an empty view and for odd contents", "[status]") {
+TEST_CASE("status is one line of valid JSON for an empty view and for invalid texts", "[status]") {
   CHECK(nlohmann::json::parse(render_status(FleetView{}))["slots"].empty());
 
   FleetView odd = sample_view();

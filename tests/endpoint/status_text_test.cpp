@@ -11,7 +11,7 @@
 using namespace pgforeman;
 using namespace pgforeman::test;
 
-TEST_CASE("seconds are printed as people say them", "[status]") {
+TEST_CASE("seconds are printed with a readable unit", "[status]") {
   CHECK(human_seconds(0) == "0ms");
   CHECK(human_seconds(0.25) == "250ms");
   CHECK(human_seconds(0.9999) == "1.0s");
@@ -58,7 +58,7 @@ TEST_CASE("the fleet is a header and a row per slot", "[status]") {
       "0     0         -\n");
 }
 
-TEST_CASE("what a dead process left in its explanation cannot move the cursor", "[status]") {
+TEST_CASE("an exit's explanation cannot move the cursor", "[status]") {
   FleetView view = sample_view();
   view.slots[1].last_exit->explain = "bad\x1b[2J\nnews\x7f";
   const std::string text = fleet_text(parse_fleet(render_status(view)));
@@ -98,7 +98,7 @@ TEST_CASE("as JSON the queue's figures say where they are from", "[status]") {
   CHECK(queue["source"] == "fleet");
 }
 
-TEST_CASE("an answer of something else is refused, one with holes is printed", "[status]") {
+TEST_CASE("status refuses a foreign answer, and prints one with missing fields", "[status]") {
   CHECK_THROWS_WITH(parse_fleet("<html>"), contains("not a fleet's status"));
   CHECK_THROWS(parse_fleet("[]"));
   CHECK_THROWS(parse_fleet("{}"));

@@ -11,7 +11,7 @@ TEST_CASE("valid UTF-8 is left alone", "[utf8]") {
   }
 }
 
-TEST_CASE("what is no UTF-8 becomes U+FFFD, byte by byte", "[utf8]") {
+TEST_CASE("each byte that is not UTF-8 becomes U+FFFD", "[utf8]") {
   const std::string mark = "\xEF\xBF\xBD";
   CHECK(to_valid_utf8("a\xFFz") == "a" + mark + "z");
   CHECK(to_valid_utf8("\x80") == mark);

@@ -46,14 +46,13 @@ TEST_CASE("What was sent, run and is done balances", "[books]") {
   CHECK(verdict.extra == 0);
 }
 
-TEST_CASE("A message that is nowhere is lost", "[books]") {
+TEST_CASE("A message in no table counts as lost", "[books]") {
   Books books = one_done();
   books.sent.insert(2);
   CHECK(convicted(books, "lost: message 2"));
 }
 
-TEST_CASE("A message that is gone without a run, or under another run's claim, is lost",
-          "[books]") {
+TEST_CASE("A message removed without its own run counts as lost", "[books]") {
   Books books = one_done();
   books.runs.clear();
   CHECK(convicted(books, "gone as done, but no handler says so"));
@@ -65,7 +64,7 @@ TEST_CASE("A message that is gone without a run, or under another run's claim, i
   CHECK(convicted(books, "gone as done, but no handler says so"));
 }
 
-TEST_CASE("A run in vain needs its reason", "[books]") {
+TEST_CASE("A failed run needs a reason", "[books]") {
   CHECK(convicted(one_done_again(), "run again, and nobody knows why"));
 
   Books books = one_done_again();
@@ -87,7 +86,7 @@ TEST_CASE("A run in vain needs its reason", "[books]") {
   CHECK(convicted(books, "run again, and nobody knows why"));
 }
 
-TEST_CASE("A run that was over long before what took its fleet is not explained by it", "[books]") {
+TEST_CASE("A run that ended before an incident is not explained by it", "[books]") {
   Books books = one_done_again();
   books.runs[0] = {1, 1, "a1", 5, 5.1, true};
   books.incidents = {{"a1", "a lost host", 11, 12}};
@@ -104,7 +103,7 @@ TEST_CASE("A run that was over long before what took its fleet is not explained 
   CHECK(convicted(books, "run again, and nobody knows why"));
 }
 
-TEST_CASE("A claim is run only once", "[books]") {
+TEST_CASE("Two runs under one claim are a fault", "[books]") {
   Books books = one_done_again();
   books.runs[0] = {1, 2, "b1", 10, 0, false, "100@1"};
   books.ends[0].history = {{2, "signal"}};
@@ -125,7 +124,7 @@ TEST_CASE("An incident explains no more runs than consumers can have held", "[bo
   CHECK(convicted(books, "too much for one incident: 225"));
 }
 
-TEST_CASE("Consumers die at work only of what hit them", "[books]") {
+TEST_CASE("Consumers may die at work only of planned faults", "[books]") {
   Books books = one_done_again();
   books.ends[0].history = {{1, "consumer_deadline"}};
   CHECK(convicted(books, "1 consumers died at work, 0 workers were hit"));
@@ -133,13 +132,13 @@ TEST_CASE("Consumers die at work only of what hit them", "[books]") {
   CHECK(audit(books).problems.empty());
 }
 
-TEST_CASE("What no handler does stands in no history", "[books]") {
+TEST_CASE("A cause that no handler makes is a fault", "[books]") {
   Books books = one_done_again();
   books.ends[0].history = {{1, "contract"}};
   CHECK(convicted(books, "nobody did that, told as contract"));
 }
 
-TEST_CASE("Of two incidents the one that could explain less pays", "[books]") {
+TEST_CASE("A run is charged to the incident that explains fewer runs", "[books]") {
   Books books = one_done_again();
   books.incidents = {{"a1", "a lost host", 10.5, 12}, {"", "an outage", 10.5, 12}};
   CHECK(audit(books).explained.at("a lost host") == 1);
@@ -147,7 +146,7 @@ TEST_CASE("Of two incidents the one that could explain less pays", "[books]") {
   CHECK(audit(books).explained.at("a lost host") == 1);
 }
 
-TEST_CASE("An incident of some messages explains no other", "[books]") {
+TEST_CASE("An incident of certain messages does not explain others", "[books]") {
   Books books = one_done_again();
   books.incidents = {{"", "rows were locked", 10.5, 12, {1}}};
   CHECK(audit(books).problems.empty());
@@ -155,7 +154,8 @@ TEST_CASE("An incident of some messages explains no other", "[books]") {
   CHECK(convicted(books, "run again, and nobody knows why"));
 }
 
-TEST_CASE("Two runs at once need a lost lease, and what is done is not told as failed", "[books]") {
+TEST_CASE("Overlapping runs without a lost lease, and a done run recorded as failed, are faults",
+          "[books]") {
   Books books = one_done_again();
   books.runs[0].ended = 12.5;
   books.ends[0].history = {{1, "consumer_crash"}};
@@ -174,13 +174,13 @@ TEST_CASE("Two runs at once need a lost lease, and what is done is not told as f
   CHECK(convicted(books, "done, but told as retry"));
 }
 
-TEST_CASE("What left the queue before its handler was done is noticed", "[books]") {
+TEST_CASE("A message settled before its handler ended is a fault", "[books]") {
   Books books = one_done();
   books.ends[0].at = 10.5;
   CHECK(convicted(books, "gone before it was done"));
 }
 
-TEST_CASE("Histories full of runs that never were are noticed", "[books]") {
+TEST_CASE("History entries without a run are faults", "[books]") {
   Books books = one_done();
   for (std::int64_t fence = 100; fence < 130; ++fence) {
     books.ends[0].history.push_back({fence, "signal"});
@@ -188,7 +188,7 @@ TEST_CASE("Histories full of runs that never were are noticed", "[books]") {
   CHECK(convicted(books, "30 runs stand in histories"));
 }
 
-TEST_CASE("One claim is one run", "[books]") {
+TEST_CASE("Each run needs a claim of its own", "[books]") {
   Books books = one_done();
   books.runs.push_back({1, 1, "b1", 12, 13, true});
   CHECK(convicted(books, "run twice under one claim"));
@@ -197,7 +197,7 @@ TEST_CASE("One claim is one run", "[books]") {
   CHECK(convicted(books, "run under a claim that the database does not know"));
 }
 
-TEST_CASE("What is left, came back, or never was is noticed", "[books]") {
+TEST_CASE("Messages left over, returned or never sent are faults", "[books]") {
   Books books = one_done();
   books.ends[0].where = Where::left;
   CHECK(convicted(books, "still in the queue"));
@@ -209,7 +209,7 @@ TEST_CASE("What is left, came back, or never was is noticed", "[books]") {
   CHECK(convicted(books, "run, but the database never had it"));
 }
 
-TEST_CASE("Good messages end well, and what can only crash does not", "[books]") {
+TEST_CASE("Good messages must be done and crashing ones dead", "[books]") {
   Books books = one_done();
   books.ends[0].where = Where::dead;
   books.ends[0].history = {{1, "signal"}};
@@ -225,7 +225,7 @@ TEST_CASE("Good messages end well, and what can only crash does not", "[books]")
   CHECK(convicted(books, "what can only crash is done"));
 }
 
-TEST_CASE("A send that was never acknowledged may have come to pass", "[books]") {
+TEST_CASE("An unacknowledged send may or may not be in the queue", "[books]") {
   Books books = one_done();
   books.sent.clear();
   const Verdict verdict = audit(books);
@@ -233,7 +233,7 @@ TEST_CASE("A send that was never acknowledged may have come to pass", "[books]")
   CHECK(verdict.unacknowledged == 1);
 }
 
-TEST_CASE("A ledger is read, and a broken one refused", "[books]") {
+TEST_CASE("A ledger is read, and a malformed one refused", "[books]") {
   const auto runs = read_ledger(
       "begin a1 7 3 100 10.5\nbegin b1 8 1 200 10.6\nfailed b1 8 1 200 10.7\n"
       "done a1 7 3 100 11.5\nbegin a1 9 1 100 12\nbegin a1 10");
@@ -248,7 +248,7 @@ TEST_CASE("A ledger is read, and a broken one refused", "[books]") {
   CHECK_THROWS(read_ledger("hello\n"));
 }
 
-TEST_CASE("A seed makes the same plan again, another one another", "[books]") {
+TEST_CASE("The same seed makes the same plan, another seed another plan", "[books]") {
   std::vector<const Fault*> all;
   for (const Fault& fault : catalogue()) all.push_back(&fault);
   const auto texts = [&](std::uint64_t seed) {
@@ -262,7 +262,7 @@ TEST_CASE("A seed makes the same plan again, another one another", "[books]") {
   CHECK_THROWS(fault_named("no-such-fault"));
 }
 
-TEST_CASE("What a dump did not have is lost with it, and nothing else", "[books]") {
+TEST_CASE("A restore may lose only what the dump did not have", "[books]") {
   Books books = one_done();
   books.sent.insert(2);
   books.runs.push_back({2, 1, "a1", 10, 11, true});
@@ -275,7 +275,7 @@ TEST_CASE("What a dump did not have is lost with it, and nothing else", "[books]
   CHECK(convicted(books, "lost: message 3"));
 }
 
-TEST_CASE("What is in the queue again after a restore is run again, and must be", "[books]") {
+TEST_CASE("A message that a restore brings back must run again", "[books]") {
   Books books = one_done_again();
   books.runs[0] = {1, 5, "a1", 10, 10.1, true};  // by a claim that the dump does not have
   books.restores = {{11, {1}, {}}};
@@ -308,7 +308,7 @@ TEST_CASE("A claim that was made before a restore and is in the dump may be done
   CHECK(verdict.extra == 0);
 }
 
-TEST_CASE("A key that a handler got is its message's for ever", "[books]") {
+TEST_CASE("An idempotency key is never used for another message", "[books]") {
   Books books = one_done_again();
   books.ends[0].history = {{1, "signal"}};
   books.runs[0].key = books.runs[1].key = "7-100";
@@ -331,7 +331,7 @@ TEST_CASE("A crash needs a process that died of it", "[books]") {
   CHECK(convicted(books, "charged with 1 crashes, of which 0 happened"));
 }
 
-TEST_CASE("What was asked to end has not crashed, and a shutdown costs no attempt", "[books]") {
+TEST_CASE("A run that was asked to end is no crash, and a shutdown counts no attempt", "[books]") {
   Books books = one_done_again();
   books.ends[0].history = {{1, "signal", "SIGTERM"}};
   CHECK(convicted(books, "a shutdown has cost an attempt"));

@@ -44,25 +44,24 @@ void balances(double seconds, const std::vector<std::string>& prefixes, bool poo
 
 }  // namespace
 
-TEST_CASE("Whatever happens to consumers, handlers and maintenance, the books balance",
+TEST_CASE("The books balance under faults of consumers, handlers and maintenance",
           "[fault_children]") {
   balances(20, {"consumer-", "handler-", "maintenance-", "limit-"});
 }
 
-TEST_CASE("Whatever happens to whole fleets, the books balance", "[fault_fleets]") {
+TEST_CASE("The books balance under faults of whole fleets", "[fault_fleets]") {
   balances(20, {"supervisor-", "fleet-", "group-", "scoreboard-", "descriptors-"});
 }
 
-TEST_CASE("Whatever happens to PostgreSQL, the books balance", "[fault_server]") {
+TEST_CASE("The books balance under faults of PostgreSQL", "[fault_server]") {
   balances(20, {"server-", "read-only", "connections-", "migrated-"});
 }
 
-TEST_CASE("Whatever happens to sessions, rows and statements, the books balance",
-          "[fault_sessions]") {
+TEST_CASE("The books balance under faults of sessions, rows and statements", "[fault_sessions]") {
   balances(20, {"backends-", "statements-", "serializable", "rows-", "table-", "snapshot-",
                 "security-", "sequence-", "restored-"});
 }
 
-TEST_CASE("Whatever happens to the network, the books balance", "[fault_network]") {
+TEST_CASE("The books balance under faults of the network", "[fault_network]") {
   balances(20, {"network-", "pooler-"}, true);
 }

@@ -50,7 +50,7 @@ ChildExit wait_for_exit() {
 
 }  // namespace
 
-TEST_CASE("an exit says its code or its signal", "[child_exit]") {
+TEST_CASE("an exit is explained by its code or signal", "[child_exit]") {
   pid_t pid = fork_child([] { return 3; });
   ChildExit exit = wait_for_exit();
   CHECK(exit.pid == pid);
@@ -73,7 +73,7 @@ TEST_CASE("an exit by a real-time signal is explained by its number", "[child_ex
   CHECK(exit.explain() == "killed by signal " + std::to_string(SIGRTMIN + 3));
 }
 
-TEST_CASE("a process without children knows it", "[child_exit]") {
+TEST_CASE("a process without children lists none", "[child_exit]") {
   CHECK_FALSE(has_children());
   CHECK_FALSE(reap_one());
   const pid_t pid = fork_child(wait_for_signals);
@@ -84,7 +84,7 @@ TEST_CASE("a process without children knows it", "[child_exit]") {
   CHECK_FALSE(has_children());
 }
 
-TEST_CASE("strangers die with what they started, kept children live", "[child_exit]") {
+TEST_CASE("orphans are killed with their descendants, kept children live", "[child_exit]") {
   const ConsumerLoop subreaper;
   const std::string pids = fresh_path("pids");
   const pid_t kept = fork_child(wait_for_signals);
@@ -119,7 +119,7 @@ TEST_CASE("strangers die with what they started, kept children live", "[child_ex
   }));
 }
 
-TEST_CASE("a kept child that ended meanwhile is reported, not lost", "[child_exit]") {
+TEST_CASE("a kept child that ends meanwhile is reported", "[child_exit]") {
   const ConsumerLoop subreaper;
   const pid_t kept = fork_child([] { return 5; });
   siginfo_t info{};
@@ -139,7 +139,7 @@ TEST_CASE("a kept child that ended meanwhile is reported, not lost", "[child_exi
   CHECK(exits[1].signal == SIGKILL);
 }
 
-TEST_CASE("strangers in the caller's own group die alone", "[child_exit]") {
+TEST_CASE("orphans in the caller's own process group are killed one by one", "[child_exit]") {
   // fork leaves them in this test's group: a kill of the group would end the test.
   fork_child(wait_for_signals);
   fork_child(wait_for_signals);
@@ -149,7 +149,7 @@ TEST_CASE("strangers in the caller's own group die alone", "[child_exit]") {
   }));
 }
 
-TEST_CASE("strangers that start others while they are killed leave nobody", "[child_exit]") {
+TEST_CASE("orphans that fork while they are killed leave no process", "[child_exit]") {
   const ConsumerLoop subreaper;
   for (int i = 0; i < 25; ++i) {
     fork_child([] {
@@ -195,8 +195,7 @@ TEST_CASE("the parent-death clean-up leaves no descendant", "[child_exit]") {
   for (pid_t pid = 0; lines >> pid;) CHECK_FALSE(is_alive(pid));
 }
 
-TEST_CASE("a process without a free descriptor still finds and ends its strangers",
-          "[child_exit]") {
+TEST_CASE("a process without a free descriptor still finds and ends its orphans", "[child_exit]") {
   const pid_t pid = fork_child([] {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     open_child_list();
@@ -214,8 +213,7 @@ TEST_CASE("a process without a free descriptor still finds and ends its stranger
   CHECK(exit.exit_code == 0);
 }
 
-TEST_CASE("a child of the fleet has no terminal whose questions could stop a handler",
-          "[child_exit]") {
+TEST_CASE("a child of the fleet has no controlling terminal", "[child_exit]") {
   int terminal = -1;
   const pid_t leader = ::forkpty(&terminal, nullptr, nullptr, nullptr);
   if (leader < 0 && ::access("/dev/pts/ptmx", F_OK) != 0) {

@@ -36,7 +36,7 @@ TEST_CASE("at the deadline the group gets TERM and the message is retried", "[ex
   CHECK(outcome.error == "timed out after 500ms; stderr: working");
 }
 
-TEST_CASE("a handler that says done after its time was up did not make it", "[exec_end]") {
+TEST_CASE("a handler that exits 0 after its timeout has failed", "[exec_end]") {
   ConsumerLoop loop;
   loop.exec(settings(
       shell("trap 'exit 0' TERM; while :; do tail -f /dev/null 3>&1 >/dev/null & wait; done"),
@@ -66,7 +66,8 @@ TEST_CASE("a handler and its child that ignore TERM are killed after the grace",
   CHECK(gone(child));
 }
 
-TEST_CASE("a grandchild that holds the pipes delays nobody and is killed", "[exec_end]") {
+TEST_CASE("a grandchild that holds the pipes is killed without delay to the next message",
+          "[exec_end]") {
   const std::string pid_file = fresh_path("pid");
   ConsumerLoop loop;
   loop.exec(settings(shell("(trap '' TERM; exec tail -f /dev/null 3>&1 >/dev/null) & echo $! >" +
@@ -80,14 +81,14 @@ TEST_CASE("a grandchild that holds the pipes delays nobody and is killed", "[exe
   CHECK(gone(std::stoi(wait_for_line(pid_file))));
 }
 
-TEST_CASE("a grandchild that never stops printing delays nobody", "[exec_end]") {
+TEST_CASE("a grandchild that never stops printing does not delay the next message", "[exec_end]") {
   ConsumerLoop loop;
   loop.exec(settings(shell("setsid yes & echo x; exit 0"), kLong));
   CHECK(loop.handle(message()).kind == Kind::done);
   CHECK(eventually(no_stranger_left));
 }
 
-TEST_CASE("what left the handler's session is re-parented and cleaned up", "[exec_end]") {
+TEST_CASE("a process that left the handler's session is re-parented and killed", "[exec_end]") {
   const std::string pid_file = fresh_path("pid");
   ConsumerLoop loop;
   loop.exec(settings(shell("setsid sh -c 'trap \"\" TERM; echo $$ >" + pid_file +
@@ -102,7 +103,8 @@ TEST_CASE("what left the handler's session is re-parented and cleaned up", "[exe
   CHECK_FALSE(is_alive(daemon));
 }
 
-TEST_CASE("a shutdown hands an unfinished message back, with how its handler ended", "[exec_end]") {
+TEST_CASE("a shutdown releases an unfinished message with its handler's exit as evidence",
+          "[exec_end]") {
   ConsumerLoop loop;
   loop.exec(settings(shell("exec tail -f /dev/null 3>&1 >/dev/null"), kLong));
   loop.start(message());
@@ -126,7 +128,7 @@ TEST_CASE("a handler that ignores the shutdown's TERM is killed after its grace"
   CHECK(Clock::now() - begin >= kSoon);
 }
 
-TEST_CASE("no exit code after the shutdown's signal is believed", "[exec_end]") {
+TEST_CASE("after the shutdown's signal no exit code counts as done", "[exec_end]") {
   for (const int code : {0, 1, 65, 100, 143}) {
     const std::string ready = fresh_path("ready");
     ConsumerLoop loop;
@@ -144,7 +146,7 @@ TEST_CASE("no exit code after the shutdown's signal is believed", "[exec_end]") 
   }
 }
 
-TEST_CASE("a handler that had ended before the shutdown's signal is believed", "[exec_end]") {
+TEST_CASE("an exit before the shutdown's signal counts", "[exec_end]") {
   ConsumerLoop loop;
   loop.exec(settings(shell("exit 0"), kLong));
   loop.start(message());
@@ -154,8 +156,7 @@ TEST_CASE("a handler that had ended before the shutdown's signal is believed", "
   CHECK(loop.finish().kind == Kind::done);
 }
 
-TEST_CASE("a signal that asks a handler to end counts an attempt, a crash's a crash",
-          "[exec_end]") {
+TEST_CASE("TERM, INT and HUP from outside count an attempt, other signals a crash", "[exec_end]") {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGKILL, SIGABRT, SIGXFSZ}) {
     ConsumerLoop loop;
     loop.exec(settings(shell("ulimit -c 0; kill -" + std::to_string(signal) + " $$"), kLong));
@@ -168,7 +169,7 @@ TEST_CASE("a signal that asks a handler to end counts an attempt, a crash's a cr
   }
 }
 
-TEST_CASE("a handler gets the stop signal that is asked for", "[exec_end]") {
+TEST_CASE("a handler gets the configured stop signal", "[exec_end]") {
   const std::string ready = fresh_path("ready");
   const std::string heard = fresh_path("heard");
   ConsumerLoop loop;
@@ -184,7 +185,7 @@ TEST_CASE("a handler gets the stop signal that is asked for", "[exec_end]") {
   CHECK(read_file(heard) == "HUP\n");
 }
 
-TEST_CASE("a lost lease ends the handler, and whatever it says no longer counts", "[exec_end]") {
+TEST_CASE("a lost lease ends the handler and its outcome is ignored", "[exec_end]") {
   const std::string ready = fresh_path("ready");
   ConsumerLoop loop;
   loop.exec(settings(shell("trap 'exit 0' TERM; echo >" + ready +
@@ -196,7 +197,7 @@ TEST_CASE("a lost lease ends the handler, and whatever it says no longer counts"
   CHECK(loop.finish().kind == Kind::released);
 }
 
-TEST_CASE("a second stop can only hasten the end", "[exec_end]") {
+TEST_CASE("a second stop can only shorten the grace", "[exec_end]") {
   const std::string ready = fresh_path("ready");
   ConsumerLoop loop;
   loop.exec(settings(
@@ -219,7 +220,7 @@ TEST_CASE("a stop without a running message does nothing", "[exec_end]") {
   loop.handler->close();
 }
 
-TEST_CASE("destroying the handler kills what runs and calls nobody", "[exec_end]") {
+TEST_CASE("destroying the handler kills its process without a callback", "[exec_end]") {
   ConsumerLoop loop;
   loop.exec(settings(shell("trap '' TERM; exec tail -f /dev/null 3>&1 >/dev/null"), kLong));
   loop.start(message());

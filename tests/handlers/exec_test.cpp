@@ -170,7 +170,7 @@ TEST_CASE("what a handler wrote right before its end is not lost", "[exec]") {
   CHECK(loop.finish().result == "last");
 }
 
-TEST_CASE("an exit of somebody else's process is not the handler's", "[exec]") {
+TEST_CASE("the exit of another process is not taken for the handler's", "[exec]") {
   ConsumerLoop loop;
   loop.exec(settings(shell("read x && read y")));
   ChildExit other;

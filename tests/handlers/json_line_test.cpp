@@ -121,7 +121,7 @@ TEST_CASE("an answer may begin with a byte order mark or a record separator", "[
   CHECK(believed("\x1E{\"id\":7,\"status\":\"done\",}").outcome.kind == Outcome::Kind::done);
 }
 
-TEST_CASE("what is not an answer is named with its beginning", "[json_line]") {
+TEST_CASE("a line that is no answer is quoted from its beginning", "[json_line]") {
   CHECK_THAT(problem("Ready!"), contains("not JSON") && contains("Ready!"));
   CHECK_THAT(problem(""), contains("not JSON"));
   CHECK_THAT(problem(R"({"id":7,"status":"done")"), contains("not JSON"));
@@ -173,7 +173,7 @@ TEST_CASE("ids that no double holds go out as strings and may come back rounded"
   CHECK_FALSE(parse_answer(R"({"status":"done","id":9007199254740991})", kExact).value);
 }
 
-TEST_CASE("an answer to whichever message is known by its status", "[json_line]") {
+TEST_CASE("a line is recognised as an answer by its status", "[json_line]") {
   for (const std::string line :
        {R"({"id":null,"status":"done"})", R"({"status":"done"})", R"({"status":"done","result":1})",
         R"({"status":"retry","why":"busy"})", R"( {"id":"x","status":"done"})"}) {
@@ -219,7 +219,7 @@ TEST_CASE("an error is bounded text without NUL", "[json_line]") {
   CHECK_THAT(number.warning, contains("\"error\""));
 }
 
-TEST_CASE("what is nested without end is left out, not followed", "[json_line]") {
+TEST_CASE("a value nested too deep is left out", "[json_line]") {
   const std::string deep(100000, '[');
   CHECK_THAT(problem(R"({"id":7,"status":"done","result":)" + deep), contains("not JSON"));
   const Answer parsed =

@@ -159,7 +159,7 @@ TEST_CASE("at the deadline the process is ended and the next message gets a new 
   CHECK(loop.handler->failed_starts() == 0);
 }
 
-TEST_CASE("an answer after the deadline came too late", "[jsonl]") {
+TEST_CASE("an answer after the deadline is ignored", "[jsonl]") {
   ConsumerLoop loop;
   loop.jsonl(
       settings({"/bin/sh", "-c",
@@ -225,7 +225,7 @@ TEST_CASE("close() kills a process that does not end with its input", "[jsonl]")
   loop.until([&] { return loop.handler->pids().empty(); });
 }
 
-TEST_CASE("destroying the jsonl handler kills its process and calls nobody", "[jsonl]") {
+TEST_CASE("destroying the jsonl handler kills its process without a callback", "[jsonl]") {
   ConsumerLoop loop;
   loop.jsonl(settings(answering("exec tail -f /dev/null 3>&1 >/dev/null"), kLong));
   loop.start(message());

@@ -45,7 +45,7 @@ std::string error_of(const std::string& misdeed, Cause cause = Cause::contract) 
 
 }  // namespace
 
-TEST_CASE("garbage is named with an excerpt", "[jsonl_violation]") {
+TEST_CASE("a line that is not JSON is quoted in the error", "[jsonl_violation]") {
   CHECK(error_of("echo 'Traceback: oh no'; read x") ==
         "the handler printed a line that is not JSON: \"Traceback: oh no\"");
   CHECK_THAT(error_of("printf '\\377\\376\\n'; read x"), contains("not JSON"));
@@ -64,7 +64,7 @@ TEST_CASE("a wrong id and an unknown status are named", "[jsonl_violation]") {
              contains("unknown \"status\"") && contains("okay"));
 }
 
-TEST_CASE("half a line and the end is named", "[jsonl_violation]") {
+TEST_CASE("an end in the middle of a line is named", "[jsonl_violation]") {
   CHECK_THAT(error_of(R"(printf '{"id":1,"sta'; exit 0)", Cause::exit_code),
              contains("exited with code 0 after half a line") && contains("sta"));
   CHECK_THAT(error_of(R"(printf '{"id":1,"sta'; exec >&-; read x)"),
@@ -118,7 +118,7 @@ TEST_CASE("a violation kills the handler's whole group at once", "[jsonl_violati
   CHECK(eventually([&] { return !is_alive(grandchild); }));
 }
 
-TEST_CASE("more than one answer: the first counts, the process does not", "[jsonl_violation]") {
+TEST_CASE("a second answer ends the process, the first one counts", "[jsonl_violation]") {
   ConsumerLoop loop;
   // One write, so that both lines arrive together.
   loop.jsonl(
@@ -133,7 +133,8 @@ TEST_CASE("more than one answer: the first counts, the process does not", "[json
   CHECK(loop.handler->failed_starts() == 0);
 }
 
-TEST_CASE("half a line after an answer ends the process, not the message", "[jsonl_violation]") {
+TEST_CASE("half a line after an answer ends the process, the message is done",
+          "[jsonl_violation]") {
   ConsumerLoop loop;
   loop.jsonl(settings(answering(R"(printf '{"id":%s,"status":"done"}\nhalf' $id)")));
   CHECK(loop.handle(message(1)).kind == Kind::done);
@@ -141,7 +142,7 @@ TEST_CASE("half a line after an answer ends the process, not the message", "[jso
   CHECK(loop.handle(message(2)).kind == Kind::done);
 }
 
-TEST_CASE("output nobody asked for never becomes an answer", "[jsonl_violation]") {
+TEST_CASE("unexpected output never becomes an answer", "[jsonl_violation]") {
   // It answers message 2 before it was asked.
   const std::string printed = fresh_path("printed");
   ConsumerLoop loop;
@@ -156,7 +157,7 @@ TEST_CASE("output nobody asked for never becomes an answer", "[jsonl_violation]"
   CHECK(loop.handle(message(2)).kind == Kind::done);
 }
 
-TEST_CASE("a banner at the start is output nobody asked for", "[jsonl_violation]") {
+TEST_CASE("a banner at the start is unexpected output", "[jsonl_violation]") {
   const std::string printed = fresh_path("printed");
   ConsumerLoop loop;
   loop.jsonl(
@@ -169,7 +170,7 @@ TEST_CASE("a banner at the start is output nobody asked for", "[jsonl_violation]
   CHECK(loop.handler->failed_starts() == 1);
 }
 
-TEST_CASE("a handler that dies at its start costs the message nothing", "[jsonl_violation]") {
+TEST_CASE("a handler that dies at its start costs the message no attempt", "[jsonl_violation]") {
   ConsumerLoop loop;
   loop.jsonl(settings(shell("echo ImportError >&2; exit 1")));
   for (int n = 1; n <= 3; ++n) {
@@ -182,7 +183,8 @@ TEST_CASE("a handler that dies at its start costs the message nothing", "[jsonl_
   }
 }
 
-TEST_CASE("so does one that dies before a message larger than the pipe", "[jsonl_violation]") {
+TEST_CASE("a handler that dies before it read a message larger than the pipe costs no attempt",
+          "[jsonl_violation]") {
   ConsumerLoop loop;
   loop.jsonl(settings(shell("exit 1")));
   const Outcome outcome = loop.handle(message(1, "\"" + std::string(1U << 20U, 'x') + "\""));

@@ -9,7 +9,7 @@ using namespace pgforeman;
 using namespace pgforeman::test;
 using Kind = Outcome::Kind;
 
-TEST_CASE("noop says done to whatever it is given, before run() returns", "[noop]") {
+TEST_CASE("noop is done with any message before run() returns", "[noop]") {
   const auto handler = make_noop_handler();
   for (const char* payload : {"{}", "null", R"({"n": 1})"}) {
     handler->open();

@@ -101,7 +101,8 @@ TEST_CASE("stderr goes to the log line by line, bounded", "[said]") {
   CHECK(static_cast<std::int64_t>(texts.size()) + log.left_out() == 3003);
 }
 
-TEST_CASE("So does that of exec handlers that succeed, with one bound for all of them", "[said]") {
+TEST_CASE("stderr of exec handlers that succeed is logged, with one limit for all of them",
+          "[said]") {
   const LogFile log;
   {
     ConsumerLoop loop;
@@ -116,7 +117,7 @@ TEST_CASE("So does that of exec handlers that succeed, with one bound for all of
   CHECK(log.lines().size() < texts.size() + 20);
 }
 
-TEST_CASE("A failure without a word on stderr shows the end of stdout", "[said]") {
+TEST_CASE("A failure with an empty stderr shows the end of stdout", "[said]") {
   ConsumerLoop loop;
   loop.exec(settings(shell("echo no such table; exit 1")));
   CHECK(loop.handle(message()).error == "exited with code 1; stdout: no such table");
@@ -124,7 +125,7 @@ TEST_CASE("A failure without a word on stderr shows the end of stdout", "[said]"
   CHECK(loop.handle(message()).error == "exited with code 1; stderr: err");
 }
 
-TEST_CASE("A jsonl handler under exec is not done, and named", "[said]") {
+TEST_CASE("A jsonl answer under exec is a failure that names HANDLER_MODE=jsonl", "[said]") {
   for (const std::string printed :
        {R"({"status":"retry","after":"5s"})", R"({"id":null,"status":"done"})",
         R"({"status":"done"})", R"({"id":"x","status":"dead","error":"no"})"}) {
@@ -147,7 +148,7 @@ TEST_CASE("A jsonl handler under exec is not done, and named", "[said]") {
   CHECK(loop.handle(message()).kind == Kind::done);
 }
 
-TEST_CASE("Where no answer ever came, a warning asks for the mode and the flush", "[said]") {
+TEST_CASE("A handler without any answer is warned of: wrong mode or no flush", "[said]") {
   const LogFile log;
   ConsumerLoop loop;
   HandlerSettings s =
@@ -160,7 +161,7 @@ TEST_CASE("Where no answer ever came, a warning asks for the mode and the flush"
   CHECK_THAT(loop.finish().error, contains("without a first answer: does it speak jsonl"));
 }
 
-TEST_CASE("An exec handler under jsonl is named by how it ends", "[said]") {
+TEST_CASE("An exec handler under jsonl is recognised by its exit", "[said]") {
   ConsumerLoop loop;
   loop.jsonl(settings(shell("read -r body; exit 0")));
   const Outcome outcome = loop.handle(message());
@@ -168,7 +169,7 @@ TEST_CASE("An exec handler under jsonl is named by how it ends", "[said]") {
   CHECK_THAT(outcome.error, contains("HANDLER_MODE=exec"));
 }
 
-TEST_CASE("A Python handler that never flushes answers all the same", "[said]") {
+TEST_CASE("A Python handler that never flushes still answers", "[said]") {
   ConsumerLoop loop;
   loop.jsonl(settings({"/usr/bin/python3", "-c",
                        "import json, sys\n"
@@ -207,7 +208,7 @@ TEST_CASE("An answer that had to be mended is in the log", "[said]") {
   CHECK(log.has("an answer of the handler was mended"));
 }
 
-TEST_CASE("126, 127 and a missing script are no start while the program never worked", "[said]") {
+TEST_CASE("126, 127 and a missing script are failed starts until a run has succeeded", "[said]") {
   const std::vector<std::vector<std::string>> commands = {
       shell("exit 126"),
       shell("no-such-program"),

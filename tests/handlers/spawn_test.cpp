@@ -103,7 +103,7 @@ TEST_CASE("the program leads its own process group", "[spawn]") {
   output_of(spawned);
 }
 
-TEST_CASE("the program is ended for memory rather than its caller", "[spawn]") {
+TEST_CASE("the kernel ends the program for memory before its caller", "[spawn]") {
   std::ifstream own("/proc/self/oom_score_adj");
   int ours = 0;
   REQUIRE(own >> ours);
@@ -111,8 +111,7 @@ TEST_CASE("the program is ended for memory rather than its caller", "[spawn]") {
   CHECK(std::stoi(output_of(spawned)) == std::min(ours + 100, 1000));
 }
 
-TEST_CASE("what a program starts has the fleet's mark, also as a daemon without an environment",
-          "[spawn]") {
+TEST_CASE("descendants have the fleet's mark, also as a daemon without an environment", "[spawn]") {
   const ConsumerLoop adopts;  // the daemon comes to us
   set_fleet_mark(0x1234567890abcdef);
   Spawned spawned =
@@ -143,7 +142,7 @@ TEST_CASE("the program's streams block, and it has none of the caller's ends", "
   CHECK(text == "flags:\t00\nflags:\t01\nflags:\t01\n");
 }
 
-TEST_CASE("a program that cannot be executed is an error that says why", "[spawn]") {
+TEST_CASE("a program that cannot be executed is an error with the reason", "[spawn]") {
   CHECK(error_of_spawning({"/no/such/program"}) == ENOENT);
   CHECK(error_of_spawning({"/etc/passwd"}) == EACCES);
   CHECK(error_of_spawning({"/"}) == EACCES);
@@ -152,7 +151,7 @@ TEST_CASE("a program that cannot be executed is an error that says why", "[spawn
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("a variable larger than the kernel takes is an error that says so", "[spawn]") {
+TEST_CASE("a variable larger than the kernel takes fails with E2BIG", "[spawn]") {
   int code = 0;
   try {
     (void)spawn({"/bin/true"}, {"BIG=" + std::string(200000, 'x')});

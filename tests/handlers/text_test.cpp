@@ -17,7 +17,7 @@ TEST_CASE("clean text keeps valid UTF-8 as it is", "[text]") {
   }
 }
 
-TEST_CASE("clean text replaces every byte that belongs to no character", "[text]") {
+TEST_CASE("clean text replaces every byte that is not UTF-8", "[text]") {
   CHECK(clean_text(std::string("a\0b", 3)) == "a" + kBad + "b");
   CHECK(clean_text("\xFF") == kBad);
   CHECK(clean_text("a\x80z") == "a" + kBad + "z");

@@ -163,7 +163,7 @@ TEST_CASE("Failed boots with a healthy child between them are no crash loop", "[
   stop_cleanly(fleet);
 }
 
-TEST_CASE("TERM ends a fleet at once whose slots all wait for their next try", "[boot]") {
+TEST_CASE("TERM ends a fleet at once while all slots back off", "[boot]") {
   Bed bed;
   Fleet fleet(bed.settings(
       {{"CONCURRENCY", "2"}, {"RESTART_BACKOFF", "30s"}, {"RESTART_BACKOFF_MAX", "30s"}}));

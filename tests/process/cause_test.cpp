@@ -34,7 +34,7 @@ using All = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("Each cause is told apart, in both modes", "[causes]") {
+TEST_CASE("Each cause of a failed run is recorded, in both modes", "[causes]") {
   struct Case {
     std::string mode, payload, cause, reason, error;
     std::string exit_code, signal;
@@ -134,7 +134,7 @@ TEST_CASE("A consumer that the supervisor kills for its deadline is a cause of i
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Killers among a thousand good messages harm nobody but themselves", "[causes]") {
+TEST_CASE("Killer messages among a thousand good ones cost the others nothing", "[causes]") {
   MemoryCgroup cgroup(300);
   const std::string eater = cgroup.works() ? R"({"do": "eat"})" : R"({"do": "die", "signal": 9})";
   const std::string eaten = cgroup.works() ? "out_of_memory" : "signal";
@@ -176,7 +176,7 @@ TEST_CASE("Killers among a thousand good messages harm nobody but themselves", "
   }
 }
 
-TEST_CASE("A hundred killers die of their third crash, and no slot is called crash-looping",
+TEST_CASE("A hundred killer messages are dead after three crashes, and no slot is crash-looping",
           "[causes]") {
   const int killers = repeated(100);
   const std::string all = std::to_string(killers);

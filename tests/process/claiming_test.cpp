@@ -96,7 +96,7 @@ TEST_CASE("A consumer that dies, stops or loses its session in a claim costs no 
   }
 }
 
-TEST_CASE("TERM while claims are under way: nothing of them is started", "[claiming]") {
+TEST_CASE("After TERM no message of a claim under way is started", "[claiming]") {
   Bed bed;
   Gate gate(bed);
   Fleet fleet(bed.settings(kFleet));

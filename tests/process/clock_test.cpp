@@ -8,7 +8,7 @@
 
 using namespace pgforeman::test;
 
-TEST_CASE("A wall clock that jumps by an hour, back and forth, kills nobody", "[clock]") {
+TEST_CASE("A wall clock that jumps by an hour, back and forth, kills no child", "[clock]") {
   Bed bed;
   const auto step = [&](const std::string& offset) { bed.folder.write("clock", offset + "\n"); };
   step("+0");

@@ -59,8 +59,7 @@ TEST_CASE("Output that cannot be written is a failure", "[commands]") {
   CHECK(bed.left() == 2);  // they were sent
 }
 
-TEST_CASE("migrate installs once, says what it would do, and refuses a newer schema",
-          "[commands]") {
+TEST_CASE("migrate installs once, prints its plan, and refuses a newer schema", "[commands]") {
   const Settings at{{"DATABASE_URL", ThrowawayPostgres::shared().create_database("to_migrate")}};
   Sql sql(at.at("DATABASE_URL"));
   const auto dry = run_command({"migrate", "--dry-run"}, at);
@@ -79,7 +78,7 @@ TEST_CASE("migrate installs once, says what it would do, and refuses a newer sch
   CHECK(run_command({"migrate"}, {{"DATABASE_URL", "host=127.0.0.1 port=1"}}).code == 69);
 }
 
-TEST_CASE("A role with just what migrate grants runs a fleet, sends and revives dead letters",
+TEST_CASE("A role with the rights of migrate --grant runs a fleet, sends and retries dead letters",
           "[commands]") {
   Bed bed;
   const std::string role = "mail \"worker\"; drop table x";  // a name needs no manners
@@ -147,7 +146,7 @@ TEST_CASE("migrate may be run by every replica at once", "[commands]") {
   CHECK(sql.number("select count(*) from pgforeman.schema_version where version = 1") == 1);
 }
 
-TEST_CASE("send puts words and lines into the queue, and names what is no JSON", "[commands]") {
+TEST_CASE("send takes arguments and lines, and names what is not JSON", "[commands]") {
   Bed bed;
   const auto words = command(bed, {"send", "q", R"({"n":1})", "2", "\"three\""});
   CHECK(words.code == 0);
@@ -241,7 +240,7 @@ TEST_CASE("status and health ask the running fleet", "[commands]") {
             .code == 69);
 }
 
-TEST_CASE("health says that every slot is crash-looping", "[commands]") {
+TEST_CASE("health exits 1 when every slot is crash-looping", "[commands]") {
   Bed bed;
   Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"CRASH_LOOP_COUNT", "1"}}));
   const Settings at{{"HEALTH_PORT", std::to_string(fleet.port())}};

@@ -102,7 +102,7 @@ TEST_CASE("A healthy child that is killed is replaced within milliseconds", "[cr
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A fleet whose children are all killed at once is back within a second", "[crash]") {
+TEST_CASE("A fleet is back within a second after all its children were killed at once", "[crash]") {
   Bed bed;
   Fleet fleet(bed.settings({{"CONCURRENCY", "16"}}));
   std::vector<double> trials, ready;
@@ -169,7 +169,7 @@ TEST_CASE("Thousands of re-forks leave connections, memory and descriptors as th
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A message whose consumer is killed runs again at once", "[crash]") {
+TEST_CASE("The message of a killed consumer runs again at once", "[crash]") {
   Bed bed;
   bed.hold_again();
   Fleet fleet(bed.settings({{"CONCURRENCY", "2"}, {"MAX_CRASHES", "1000"}}));
@@ -268,7 +268,7 @@ TEST_CASE("A handler out of time is ended with all it started, and its message r
   }
 }
 
-TEST_CASE("Maintenance that is killed is replaced, and nobody misses it", "[crash]") {
+TEST_CASE("Killed maintenance is replaced, and messages go on", "[crash]") {
   Bed bed;
   Fleet fleet(bed.settings());
   Watch watch(fleet.port());
@@ -290,8 +290,7 @@ TEST_CASE("Maintenance that is killed is replaced, and nobody misses it", "[cras
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A message that cannot be rescued holds up neither its neighbours nor other duties",
-          "[crash]") {
+TEST_CASE("A message that cannot be rescued delays neither its batch nor other duties", "[crash]") {
   Bed bed;
   bed.sql.query(
       "create function refuse() returns trigger language plpgsql as"
@@ -315,7 +314,7 @@ TEST_CASE("A message that cannot be rescued holds up neither its neighbours nor 
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Locks on dead consumers' messages delay nobody else's rescue", "[crash]") {
+TEST_CASE("Locked messages of dead consumers do not delay other rescues", "[crash]") {
   constexpr std::size_t kLocked = 8;
   Bed bed;
   bed.send(kLocked + 1, R"({"do": "hold"})");
@@ -339,7 +338,7 @@ TEST_CASE("Locks on dead consumers' messages delay nobody else's rescue", "[cras
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A locked row holds up neither its consumer nor its batch, and is told later",
+TEST_CASE("A locked row delays neither its consumer nor its batch, and is settled later",
           "[crash]") {
   Bed bed;
   bed.send(1, R"({"do": "hold"})");
@@ -367,8 +366,7 @@ TEST_CASE("A locked row holds up neither its consumer nor its batch, and is told
   stop_cleanly(fleet);
 }
 
-TEST_CASE("What could not be told for a lock is told by maintenance when its consumer dies",
-          "[crash]") {
+TEST_CASE("Maintenance settles a locked message after its consumer died", "[crash]") {
   Bed bed;
   bed.send(1, R"({"do": "hold"})");
   Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"VISIBILITY_TIMEOUT", "60s"}}));
@@ -396,7 +394,7 @@ TEST_CASE("What could not be told for a lock is told by maintenance when its con
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A message whose outcome is refused holds up neither its batch nor its consumer",
+TEST_CASE("A message that the database refuses to settle delays neither its batch nor its consumer",
           "[crash]") {
   Bed bed;
   // The last two are also how a missing right, or a missing schema, is known.

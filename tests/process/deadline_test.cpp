@@ -52,7 +52,7 @@ double killed_after_deadline(const Fleet& fleet, const Stopped& stopped) {
 
 }  // namespace
 
-TEST_CASE("A fleet that was paused and resumed kills nobody for it", "[long]") {
+TEST_CASE("A paused and resumed fleet kills no child", "[long]") {
   Bed bed;
   // A child that waits reports at least every 2.1 s.
   Fleet fleet(bed.settings({{"POLL_INTERVAL", "50ms"}}));

@@ -110,7 +110,7 @@ TEST_CASE("TERM in the middle of a batch hands back what was not started", "[dra
   check_all_claimable(bed, 6, 0);
 }
 
-TEST_CASE("A row that somebody has locked keeps a drain from handing back no other", "[drain]") {
+TEST_CASE("A drain releases all messages but one with a locked row", "[drain]") {
   Bed bed;
   bed.send(1, R"({"do": "hold"})");
   bed.send(9);
@@ -131,7 +131,7 @@ TEST_CASE("A row that somebody has locked keeps a drain from handing back no oth
   CHECK(bed.sql.number("select max(attempt + crashes) from pgforeman.message") == 0);
 }
 
-TEST_CASE("A drain rescues though maintenance died in it", "[drain]") {
+TEST_CASE("A drain rescues messages although maintenance died during it", "[drain]") {
   Bed bed;
   bed.send(4, R"({"do": "hold"})");
   Fleet fleet(bed.settings({{"SHUTDOWN_GRACE", "60s"}, {"VISIBILITY_TIMEOUT", "60s"}}));
@@ -192,7 +192,7 @@ TEST_CASE("QUIT ends handlers at once", "[drain]") {
   check_all_claimable(bed, 4, 0);
 }
 
-TEST_CASE("TERM right after the start ends the fleet, whatever it was doing", "[drain]") {
+TEST_CASE("TERM at any moment of the start ends the fleet", "[drain]") {
   Bed bed;
   bed.send(100);
   double worst = 0;
@@ -267,7 +267,7 @@ TEST_CASE("A drain without a database ends in time", "[drain]") {
   CHECK(monotonic_now() - start < 2.0);
 }
 
-TEST_CASE("TERM to the whole group lets maintenance hand back what a killed consumer held",
+TEST_CASE("After TERM to the whole group maintenance releases what a killed consumer held",
           "[drain]") {
   Bed bed;
   bed.send(1, R"({"do": "hold"})");

@@ -99,7 +99,7 @@ TEST_CASE("Five hundred slow clients and busy children do not delay a probe", "[
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Each path, method and form of the endpoint is what it says", "[endpoint]") {
+TEST_CASE("Each path, method and form of the endpoint answers as documented", "[endpoint]") {
   Bed bed;
   Fleet fleet(bed.settings());
   CHECK(fleet.get("/livez").status == 200);
@@ -114,7 +114,7 @@ TEST_CASE("Each path, method and form of the endpoint is what it says", "[endpoi
   stop_cleanly(fleet);
 }
 
-TEST_CASE("The metrics say what happened to the messages", "[endpoint]") {
+TEST_CASE("The metrics count the outcomes of messages", "[endpoint]") {
   Bed bed;
   Fleet fleet(bed.settings({{"MAX_ATTEMPTS", "2"}, {"RETRY_BACKOFF", "10ms"}}));
   bed.send(5);
@@ -140,7 +140,7 @@ TEST_CASE("The metrics say what happened to the messages", "[endpoint]") {
   stop_cleanly(fleet);
 }
 
-TEST_CASE("The endpoint answers in form while children die and the fleet grows and shrinks",
+TEST_CASE("The endpoint's answers are valid while children die and the fleet grows and shrinks",
           "[endpoint]") {
   Bed bed;
   bed.send(2000, R"({"do": "sleep", "ms": 1})");

@@ -193,7 +193,7 @@ TEST_CASE("Every exit is explained in the log, in the status and in a counter", 
                       [](const LogLine& line) { return line["cause"] == "drained"; }) == 6);
 }
 
-TEST_CASE("A core file is said to have been written", "[exits]") {
+TEST_CASE("A written core file is a cause of its own", "[exits]") {
   Bed bed;
   Fleet fleet(bed.settings(), Fleet::Wait::ready, [&](Launch& what) {
     what.argv.insert(what.argv.begin(), {"/usr/bin/env", "--chdir", bed.folder.file(""),
@@ -210,7 +210,7 @@ TEST_CASE("A core file is said to have been written", "[exits]") {
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A child that does not end in the drain is killed, and said to be", "[exits]") {
+TEST_CASE("A child that does not end in the drain is killed, with the cause shutdown", "[exits]") {
   Bed bed;
   Fleet fleet(bed.settings({{"SHUTDOWN_GRACE", "500ms"}, {"CONCURRENCY", "2"}}));
   ::kill(fleet.status().slots[0].pid, SIGSTOP);
@@ -222,7 +222,7 @@ TEST_CASE("A child that does not end in the drain is killed, and said to be", "[
         }) == 1);
 }
 
-TEST_CASE("What ran before the fleet is not the fleet's to end", "[exits]") {
+TEST_CASE("A fleet does not end processes that were there before it", "[exits]") {
   Bed bed;
   // An entrypoint that starts a helper of its own, then becomes pgforeman.
   const std::string helper = bed.folder.file("helper");

@@ -192,7 +192,7 @@ TEST_CASE("Urgent, late and redelivered messages do not wait behind newer ones",
   CHECK(fleet.wait_end());
 }
 
-TEST_CASE("A million dead messages behind make nobody wait while a snapshot is held", "[flood]") {
+TEST_CASE("A million dead rows under a held snapshot delay no message", "[flood]") {
   Bed bed;
   const DeadRows dead(bed.conninfo, 1'000'000);
   Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"BATCH", "20"}, {"CONCURRENCY", "4"}}));
@@ -255,7 +255,7 @@ TEST_CASE("A million dead messages behind make nobody wait while a snapshot is h
   CHECK(fleet.wait_end());
 }
 
-TEST_CASE("A queue that was emptied under an idle fleet begins anew", "[flow]") {
+TEST_CASE("A queue emptied under an idle fleet is claimed from its first id", "[flow]") {
   Bed bed;
   Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}}));
   bed.send(500);
@@ -318,7 +318,7 @@ TEST_CASE("A lost host's lease behind newer messages ends on time", "[flow]") {
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A message that cannot be moved keeps no other from being found or promoted", "[flow]") {
+TEST_CASE("A message that cannot be moved delays no sweep or promotion of others", "[flow]") {
   Bed bed;
   bed.sql.query(
       "create function refuse() returns trigger language plpgsql as $$ begin"
@@ -340,7 +340,7 @@ TEST_CASE("A message that cannot be moved keeps no other from being found or pro
   stop_cleanly(fleet);
 }
 
-TEST_CASE("What commits late is found though maintenance is stopped, or killed again and again",
+TEST_CASE("A late commit is found while maintenance is stopped, or killed again and again",
           "[flow]") {
   const bool killed = GENERATE(false, true);
   Bed bed;

@@ -30,7 +30,7 @@ std::string metric(const Fleet& fleet, const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("A fleet whose handler never started is not ready until it does", "[handler]") {
+TEST_CASE("A fleet is not ready until a start of its handler has worked", "[handler]") {
   Bed bed;
   bed.send(3);
   const std::string path = program(bed, "exec no-such-interpreter");
@@ -54,7 +54,8 @@ TEST_CASE("A fleet whose handler never started is not ready until it does", "[ha
   CHECK(bed.dead() == 0);
 }
 
-TEST_CASE("A fleet that has had no message is ready, whatever its handler is", "[handler]") {
+TEST_CASE("A fleet without any message yet is ready, even if its handler cannot start",
+          "[handler]") {
   Bed bed;
   Fleet fleet(bed.settings({{"HANDLER", program(bed, "exit 127")}}));
   CHECK(fleet.status().ready);
@@ -82,7 +83,7 @@ TEST_CASE("When every run fails the fleet slows down until one succeeds", "[hand
   stop_cleanly(fleet);
 }
 
-TEST_CASE("One message that always fails slows nothing down", "[handler]") {
+TEST_CASE("One message that always fails does not slow the fleet down", "[handler]") {
   Bed bed;
   bed.send(1);
   Fleet fleet(bed.settings({{"HANDLER", program(bed, "exit 2")}, {"RETRY_BACKOFF", "1ms"}}));
@@ -93,7 +94,7 @@ TEST_CASE("One message that always fails slows nothing down", "[handler]") {
   stop_cleanly(fleet);
 }
 
-TEST_CASE("noop deletes nothing that was there before it without a second word", "[handler]") {
+TEST_CASE("noop refuses a queue that has messages, unless NOOP_DISCARDS=yes", "[handler]") {
   Bed bed;
   bed.send(5);
   const Settings noop = bed.settings({{"HANDLER_MODE", "noop"}, {"HANDLER", ""}});
@@ -117,7 +118,7 @@ TEST_CASE("noop deletes nothing that was there before it without a second word",
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A bug during a message holds up no other message", "[handler]") {
+TEST_CASE("A bug during a message delays no other message", "[handler]") {
   Bed bed;
   const std::string path = program(
       bed,

@@ -78,8 +78,7 @@ std::string keeping_handler(const Bed& bed, const std::string& mode) {
 
 }  // namespace
 
-TEST_CASE("A payload with a trap in it is refused with its reason, or arrives as it is",
-          "[hostile]") {
+TEST_CASE("A hostile payload is refused with the reason, or arrives unchanged", "[hostile]") {
   for (const std::string mode : {"exec", "jsonl"}) {
     INFO(mode);
     Bed bed;
@@ -113,7 +112,7 @@ TEST_CASE("A payload with a trap in it is refused with its reason, or arrives as
   }
 }
 
-TEST_CASE("A queue's name that looks like something else is refused everywhere", "[hostile]") {
+TEST_CASE("A queue's name with odd characters is refused everywhere", "[hostile]") {
   Bed bed;
   bed.send();
   for (const std::string name : {"'; drop table pgforeman.message; --", "q' or 'a'='a", "$1", "q\n",

@@ -24,7 +24,7 @@ void with_sidecar(Launch& what, const std::string& pid_file) {
 }  // namespace
 
 TEST_CASE(
-    "A sidecar's daemon is spared, what handlers left is gone before their message runs again",
+    "A sidecar's daemon is spared, a handler's descendants are gone before its message runs again",
     "[orphans]") {
   for (const std::string mode : {"exec", "jsonl"}) {
     INFO(mode);

@@ -58,7 +58,8 @@ void check_calm(const Fleet& fleet, Watch& watch, const std::vector<pid_t>& chil
 
 }  // namespace
 
-TEST_CASE("An idle fleet outlives PostgreSQL and works within a second of its return", "[outage]") {
+TEST_CASE("An idle fleet survives a PostgreSQL outage and works within a second of its end",
+          "[outage]") {
   for (const auto& outage : outages()) {
     INFO(outage.name);
     Bed bed;
@@ -80,7 +81,7 @@ TEST_CASE("An idle fleet outlives PostgreSQL and works within a second of its re
   }
 }
 
-TEST_CASE("A busy fleet outlives PostgreSQL, and its handlers run through it", "[outage]") {
+TEST_CASE("A busy fleet survives a PostgreSQL outage, and its handlers run on", "[outage]") {
   for (const auto& outage : outages()) {
     INFO(outage.name);
     Bed bed;
@@ -139,7 +140,8 @@ TEST_CASE("Handlers that end while PostgreSQL is away are not run again", "[outa
   stop_cleanly(fleet);
 }
 
-TEST_CASE("What is finished and not told is not run again though its consumer dies", "[outage]") {
+TEST_CASE("A finished but unsettled message does not run again when its consumer dies",
+          "[outage]") {
   Bed bed;
   bed.send(4, R"({"do": "hold"})");
   Fleet fleet(bed.settings());
@@ -165,8 +167,7 @@ TEST_CASE("What is finished and not told is not run again though its consumer di
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A consumer that dies while PostgreSQL is away has its message rescued at its return",
-          "[outage]") {
+TEST_CASE("The message of a consumer that dies in an outage is rescued after it", "[outage]") {
   Bed bed;
   bed.send(4, R"({"do": "hold"})");
   Fleet fleet(bed.settings({{"RETRY_BACKOFF", "1ms"}, {"VISIBILITY_TIMEOUT", "60s"}}));
@@ -193,7 +194,8 @@ TEST_CASE("A consumer that dies while PostgreSQL is away has its message rescued
   stop_cleanly(fleet);
 }
 
-TEST_CASE("What could not be told is told while the next message runs", "[outage]") {
+TEST_CASE("An outcome left unsettled by an outage is settled while the next message runs",
+          "[outage]") {
   Bed bed;
   bed.sql.query(
       "select count(*) from pgforeman.send_batch('q', '{\"do\": \"sleep\", \"ms\": 2000}'::jsonb"
@@ -261,8 +263,7 @@ TEST_CASE("A handler that ends in an outage longer than its lease is settled or 
   for (const auto& line : fleet.log("child ended")) CHECK(line["cause"] == "drained");
 }
 
-TEST_CASE("What consumers held that died in an outage is rescued by a fleet that stops meanwhile",
-          "[outage]") {
+TEST_CASE("A draining fleet rescues the messages of consumers that died in an outage", "[outage]") {
   Bed bed;
   bed.send(4, R"({"do": "hold"})");
   Fleet fleet(bed.settings({{"VISIBILITY_TIMEOUT", "60s"}, {"SHUTDOWN_GRACE", "20s"}}));
@@ -335,7 +336,7 @@ TEST_CASE("A server that falls silent costs a reconnect, not a child", "[long]")
   stop_cleanly(fleet);
 }
 
-TEST_CASE("What a claim that was given up gets later is handed back", "[long]") {
+TEST_CASE("Messages that an abandoned claim gets later are released", "[long]") {
   Bed bed;
   Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"BATCH", "1"}}));
   REQUIRE(fleet.wait_ready());

@@ -47,8 +47,7 @@ void check_released(Bed& bed, const Fleet& fleet, int count) {
 
 }  // namespace
 
-TEST_CASE("A handler that exits with any code at the fleet's TERM has not finished its message",
-          "[outside]") {
+TEST_CASE("After the fleet's stop signal no exit code of a handler counts as done", "[outside]") {
   for (const std::string mode : {"exec", "jsonl"}) {
     for (const std::string code : {"0", "65", "143"}) {
       INFO(mode << ", exit code " << code);
@@ -63,8 +62,7 @@ TEST_CASE("A handler that exits with any code at the fleet's TERM has not finish
   }
 }
 
-TEST_CASE("TERM to every process costs no message anything, however its handler ends",
-          "[outside]") {
+TEST_CASE("TERM to every process costs no attempt, however handlers end", "[outside]") {
   for (const std::string mode : {"exec", "jsonl"}) {
     for (const std::string payload :
          {R"({"do": "hold"})", R"({"do": "quit", "code": 0})", R"({"do": "quit", "code": 1})",
@@ -98,8 +96,7 @@ TEST_CASE("Handlers that die of TERM a moment before the fleet gets it are relea
   }
 }
 
-TEST_CASE("A handler that takes TERM, works on and exits 0 has not finished its message",
-          "[outside]") {
+TEST_CASE("A handler that gets TERM, works on and exits 0 runs again", "[outside]") {
   // By then its disposition is the default again, as of a program that lets a second TERM kill it.
   Bed bed;
   const std::string handler = bed.folder.write(
@@ -136,7 +133,7 @@ TEST_CASE("A handler that an operator ends by TERM costs its message an attempt 
   }
 }
 
-TEST_CASE("A jsonl answer after the fleet's TERM is believed", "[outside]") {
+TEST_CASE("A jsonl answer after the fleet's TERM counts", "[outside]") {
   Bed bed;
   bed.send(1);
   const std::string handler =

@@ -25,7 +25,7 @@ Settings behind(const Pooler& pooler, Bed& bed, const Settings& more = {}) {
 
 }  // namespace
 
-TEST_CASE("Behind a transaction pooler a fleet works by polling, and says so once", "[pooler]") {
+TEST_CASE("Behind a transaction pooler a fleet polls, and logs it once", "[pooler]") {
   Bed bed;
   const Pooler pooler(ThrowawayPostgres::shared());
   Fleet fleet(behind(pooler, bed, {{"HANDLER_MODE", "jsonl"}, {"BATCH", "10"}}));
@@ -49,7 +49,7 @@ TEST_CASE("Behind a transaction pooler a fleet works by polling, and says so onc
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Behind a transaction pooler the dead are rescued and leases are kept", "[pooler]") {
+TEST_CASE("Behind a transaction pooler dead consumers are rescued and leases renewed", "[pooler]") {
   Bed bed;
   const Pooler pooler(ThrowawayPostgres::shared());
   bed.send(4, R"({"do": "hold"})");
@@ -67,7 +67,7 @@ TEST_CASE("Behind a transaction pooler the dead are rescued and leases are kept"
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Behind a pooler one of many idle consumers looks for all, and all work", "[pooler]") {
+TEST_CASE("Behind a pooler one idle consumer polls for all, and all get work", "[pooler]") {
   Bed bed;
   const Pooler pooler(ThrowawayPostgres::shared());
   Fleet fleet(behind(pooler, bed, {{"CONCURRENCY", "16"}, {"POLL_INTERVAL", "250ms"}}));

@@ -55,7 +55,7 @@ TEST_CASE("A failing message is retried after growing delays and then a dead let
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A due retry is started in time also where polling is slow", "[queue]") {
+TEST_CASE("A due retry starts in time with a long POLL_INTERVAL", "[queue]") {
   Bed bed;
   Fleet fleet(bed.settings({{"RETRY_BACKOFF", "300ms"}, {"POLL_INTERVAL", "60s"}}));
   bed.send(1, R"({"do": "fail", "code": 1})");
@@ -79,7 +79,7 @@ TEST_CASE("The delay that a handler asks for wins", "[queue]") {
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A handler that says so makes a dead letter at once", "[queue]") {
+TEST_CASE("Exit codes 65 and 100 make a dead letter at once", "[queue]") {
   Bed bed;
   Fleet fleet(bed.settings());
   bed.send(1, R"({"do": "fail", "code": 65})");
@@ -91,7 +91,7 @@ TEST_CASE("A handler that says so makes a dead letter at once", "[queue]") {
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A fleet whose handler does not start keeps nothing from another", "[queue]") {
+TEST_CASE("A fleet with a handler that cannot start leaves messages to another", "[queue]") {
   Bed bed;
   bed.send(50);
   Fleet broken(bed.settings({{"CONCURRENCY", "1"},
@@ -121,7 +121,7 @@ TEST_CASE("Two fleets on one queue handle each message once", "[queue]") {
   stop_cleanly(second);
 }
 
-TEST_CASE("A fleet notices that ids would come again, and senders go on", "[queue]") {
+TEST_CASE("A fleet sets a sequence of ids that is behind forward, and sends go on", "[queue]") {
   Bed bed;
   Fleet fleet(bed.settings());
   bed.send(3, R"({"do": "fail", "code": 65})");
@@ -154,7 +154,7 @@ TEST_CASE("An advisory lock that any role can take stops neither delays nor retr
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A fleet whose queue is empty names the queues that are not", "[queue]") {
+TEST_CASE("A fleet with an empty queue names the queues that are not", "[queue]") {
   Bed bed;
   bed.sql.query("select pgforeman.send('mail', '1')");
   Fleet fleet(bed.settings({{"QUEUE", "malil"}}));

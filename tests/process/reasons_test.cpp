@@ -52,7 +52,7 @@ const std::vector<Trouble>& troubles() {
 
 }  // namespace
 
-TEST_CASE("What is wrong with the database is said in the words that the manual has", "[reasons]") {
+TEST_CASE("The log names a database problem in the manual's words", "[reasons]") {
   const std::string manual = read_file(PGFOREMAN_DOCS "/operating.md");
   REQUIRE_FALSE(manual.empty());
   for (const Trouble& trouble : troubles()) {

@@ -126,7 +126,7 @@ TEST_CASE("A jsonl handler that leaks is replaced with its child, also behind a 
   stop_cleanly(fleet);
 }
 
-TEST_CASE("What an exec handler held while it ran is not its child's", "[recycle]") {
+TEST_CASE("MAX_MEMORY does not count the memory of an exec handler", "[recycle]") {
   Bed bed;
   Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"MAX_MEMORY", kLimit}, {"MAX_MESSAGES", "3"}}));
   bed.send(3, R"({"do": "leak", "mib": 400})");
@@ -137,10 +137,8 @@ TEST_CASE("What an exec handler held while it ran is not its child's", "[recycle
   stop_cleanly(fleet);
 }
 
-TEST_CASE(
-    "A recycled child finishes the message it runs, whatever the grace, and gives back the "
-    "others",
-    "[recycle]") {
+TEST_CASE("A recycled child finishes its message after any grace, and releases the others",
+          "[recycle]") {
   Bed bed;
   bed.send(1, R"({"do": "hold"})");
   bed.send(2);
@@ -164,7 +162,7 @@ TEST_CASE(
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Children that are recycled while PostgreSQL restarts lose no message and run none twice",
+TEST_CASE("Children recycled while PostgreSQL restarts lose no message and run none twice",
           "[recycle]") {
   constexpr std::size_t kMessages = 600;
   Bed bed;
@@ -190,7 +188,7 @@ TEST_CASE("Children that are recycled while PostgreSQL restarts lose no message 
   stop_cleanly(fleet);
 }
 
-TEST_CASE("HUP brings new limits, and takes them away", "[recycle]") {
+TEST_CASE("HUP sets and removes the limits of recycling", "[recycle]") {
   Bed bed;
   Settings settings = bed.settings({{"CONCURRENCY", "1"}, {"HANDLER_MODE", "jsonl"}});
   settings["CONFIG"] = bed.folder.write("pgforeman.conf", "MAX_MESSAGES=0\n");
@@ -221,7 +219,7 @@ TEST_CASE("HUP brings new limits, and takes them away", "[recycle]") {
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A limit that is none is a mistake of the start", "[recycle]") {
+TEST_CASE("MAX_MESSAGES=-1 and MAX_MEMORY=512M are rejected at startup", "[recycle]") {
   const auto result =
       run_command({"run", "--max-messages=-1"}, {{"HANDLER", "/bin/true"},
                                                  {"HEALTH_PORT", "0"},

@@ -111,7 +111,7 @@ TEST_CASE("HUP replaces the children one by one, and they run the new handler", 
   stop_cleanly(fleet);
 }
 
-TEST_CASE("HUP with a mistake in the file keeps the fleet as it is and says why", "[signals]") {
+TEST_CASE("HUP with a mistake in the file logs it and keeps the fleet as it is", "[signals]") {
   Reloadable made;
   made.write();
   Fleet fleet(made.settings());
@@ -134,7 +134,7 @@ TEST_CASE("HUP with a mistake in the file keeps the fleet as it is and says why"
   stop_cleanly(fleet);
 }
 
-TEST_CASE("HUP says which option needs a restart, and changes the others", "[signals]") {
+TEST_CASE("HUP names an option that needs a restart, and changes the others", "[signals]") {
   Reloadable made;
   made.options["HEALTH_PORT"] = "0";
   made.write();

@@ -110,7 +110,7 @@ std::string locked_role(const std::string& password) {
 
 }  // namespace
 
-TEST_CASE("Every mistake of a start is named, and nothing is started", "[startup]") {
+TEST_CASE("All mistakes of a start are reported, and nothing is forked", "[startup]") {
   for (const auto& mistake : mistakes()) {
     INFO(mistake.name);
     Settings settings{
@@ -138,7 +138,7 @@ TEST_CASE("A database URL with a mistake in it is not printed", "[startup]") {
   CHECK(result.err.find("s3cret") == std::string::npos);
 }
 
-TEST_CASE("A port that is taken ends the start with a code of its own", "[startup]") {
+TEST_CASE("A taken port ends the start with exit code 74", "[startup]") {
   const PortHolder holder;
   const auto result = run_command({"run"}, {{"HANDLER", "/bin/true"},
                                             {"HEALTH_ADDRESS", "127.0.0.1"},
@@ -154,7 +154,7 @@ TEST_CASE("A port that is taken ends the start with a code of its own", "[startu
   CHECK(result.out.find("child forked") == std::string::npos);
 }
 
-TEST_CASE("The log says what runs on which database, and when the first message is done",
+TEST_CASE("The log names version, queue, handler and database, and the first message done",
           "[startup]") {
   Bed bed;
   Fleet fleet(bed.settings({{"CONCURRENCY", "2"}, {"DATABASE_URL", bed.conninfo + "\r\n"}}));
@@ -237,7 +237,7 @@ TEST_CASE("A tool never touches a database that the environment names", "[startu
   CHECK(out.find("PGHOST=" + folder.file("server")) != std::string::npos);
 }
 
-TEST_CASE("A refused password is said once, tried again, and works when it is right", "[startup]") {
+TEST_CASE("A refused password is logged once, retried, and accepted once mended", "[startup]") {
   Bed bed;
   const auto name = bed.sql.query("select current_database()");
   const std::string role = locked_role("right");
@@ -289,7 +289,7 @@ TEST_CASE("A refused password is said once, tried again, and works when it is ri
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A schema that is not installed is said with the command that installs it", "[startup]") {
+TEST_CASE("A missing schema is logged with the command that installs it", "[startup]") {
   const std::string conninfo = ThrowawayPostgres::shared().create_database("not_migrated");
   const TempFolder folder;
   Fleet fleet({{"DATABASE_URL", conninfo}, {"HANDLER", "/bin/true"}, {"CONCURRENCY", "2"}},
@@ -312,7 +312,7 @@ TEST_CASE("A schema that is not installed is said with the command that installs
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Without a database URL libpq's own variables say where it is", "[startup]") {
+TEST_CASE("Without a database URL libpq's own variables are used", "[startup]") {
   Bed bed;
   Settings settings = bed.settings({{"CONCURRENCY", "1"}});
   settings.erase("DATABASE_URL");
@@ -367,7 +367,8 @@ TEST_CASE("The default is a child for each CPU, each with one named connection",
   stop_cleanly(fleet);
 }
 
-TEST_CASE("What a careless parent leaves behind does not harm a fleet", "[startup]") {
+TEST_CASE("A parent's ignored signals, closed streams and low limits do not harm a fleet",
+          "[startup]") {
   for (const std::string how : {"trap '' CHLD TERM HUP; exec \"$@\"", "exec \"$@\" 0<&- 2>&-",
                                 "exec \"$@\" 0<&- 1>&- 2>&-", "ulimit -n 64; exec \"$@\""}) {
     INFO(how);

@@ -45,7 +45,7 @@ TEST_CASE("A busy fleet vacuums its table, again and again", "[vacuum]") {
   CHECK(fleet.log(kLeft).empty());
 }
 
-TEST_CASE("A fleet that may not vacuum says so once and works on", "[vacuum]") {
+TEST_CASE("A fleet without the right to vacuum logs it once and works on", "[vacuum]") {
   Bed bed;
   bed.sql.query(
       "do $$ begin create role tenant login; exception when duplicate_object then end $$;"

@@ -97,7 +97,7 @@ TEST_CASE("One commit of many messages wakes as many consumers as it needs", "[w
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A message that one consumer takes lets the others sleep", "[wake]") {
+TEST_CASE("One message wakes one consumer", "[wake]") {
   Bed bed;
   Fleet fleet(bed.settings(with(
       kNoPolling, {{"LOG_LEVEL", "debug"}, {"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "12"}})));
@@ -127,7 +127,7 @@ TEST_CASE("A message that one consumer takes lets the others sleep", "[wake]") {
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Idle consumers that were stopped keep nobody else from being woken", "[wake]") {
+TEST_CASE("Stopped idle consumers do not delay the wake-up of others", "[wake]") {
   Bed bed;
   // More than there are bells: some share theirs.
   Fleet fleet(bed.settings(with(
@@ -172,7 +172,7 @@ TEST_CASE("Idle consumers that were stopped keep nobody else from being woken", 
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A wake-up that its consumer cannot follow goes on to another", "[wake]") {
+TEST_CASE("A wake-up that its consumer cannot use is passed on", "[wake]") {
   Bed bed;
   Fleet fleet(bed.settings(
       with(kNoPolling, {{"LOG_LEVEL", "debug"}, {"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "8"}})));
@@ -196,7 +196,7 @@ TEST_CASE("A wake-up that its consumer cannot follow goes on to another", "[wake
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Consumers that can claim no more leave wake-ups to others", "[wake]") {
+TEST_CASE("Consumers with a full batch leave wake-ups to others", "[wake]") {
   Bed bed;
   Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"},
                                              {"HANDLER_MODE", "jsonl"},
@@ -235,7 +235,7 @@ TEST_CASE("Consumers that can claim no more leave wake-ups to others", "[wake]")
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A message for later is started when it is due", "[wake]") {
+TEST_CASE("A delayed message starts when it is due", "[wake]") {
   Bed bed;
   Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"}})));
   REQUIRE(hears(fleet));
@@ -249,7 +249,7 @@ TEST_CASE("A message for later is started when it is due", "[wake]") {
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A lost session of maintenance costs wake-ups for a moment only", "[wake]") {
+TEST_CASE("Wake-ups resume at once after maintenance lost its session", "[wake]") {
   Bed bed;
   Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"}})));
   for (std::size_t i = 1; i <= 5; ++i) {
@@ -263,8 +263,7 @@ TEST_CASE("A lost session of maintenance costs wake-ups for a moment only", "[wa
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Maintenance without a descriptor to listen by goes on, and listens when it has one",
-          "[wake]") {
+TEST_CASE("Maintenance without a free descriptor goes on, and listens once it has one", "[wake]") {
   Bed bed;
   Fleet fleet(bed.settings({{"LOG_LEVEL", "debug"}, {"POLL_INTERVAL", "100ms"}}));
   REQUIRE(hears(fleet));
@@ -325,7 +324,7 @@ TEST_CASE("An idle fleet asks the database once a second at most, however large 
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Senders to a busy fleet stop notifying it, until somebody is idle", "[wake]") {
+TEST_CASE("Senders do not notify a busy fleet until a consumer is idle", "[wake]") {
   Bed bed;
   Fleet fleet(bed.settings(
       with(kNoPolling, {{"LOG_LEVEL", "debug"}, {"CONCURRENCY", "1"}, {"BATCH", "1"}})));
@@ -350,8 +349,7 @@ TEST_CASE("Senders to a busy fleet stop notifying it, until somebody is idle", "
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Where much is sent an idle fleet looks, and is notified again when it is quiet",
-          "[wake]") {
+TEST_CASE("Under many sends an idle fleet polls, and is notified again when they stop", "[wake]") {
   Bed bed;
   Fleet fleet(bed.settings(
       with(kNoPolling, {{"LOG_LEVEL", "debug"}, {"CONCURRENCY", "4"}, {"HANDLER_MODE", "noop"}})));
@@ -365,7 +363,7 @@ TEST_CASE("Where much is sent an idle fleet looks, and is notified again when it
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A message for centuries hence keeps nobody from looking for others", "[wake]") {
+TEST_CASE("A message delayed by centuries does not delay others", "[wake]") {
   Bed bed;
   // Sums of times must not overflow for it.
   bed.sql.query("select pgforeman.send('q', '0', delay => '300 years')");
@@ -380,7 +378,7 @@ TEST_CASE("A message for centuries hence keeps nobody from looking for others", 
   CHECK(bed.left() == 1);
 }
 
-TEST_CASE("What idle consumers leave in the queue is not looked for again and again", "[wake]") {
+TEST_CASE("Messages that idle consumers cannot claim are not polled for in a loop", "[wake]") {
   Bed bed;
   Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"},
                                              {"CONCURRENCY", "2"},
@@ -394,8 +392,7 @@ TEST_CASE("What idle consumers leave in the queue is not looked for again and ag
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Who asked before the fleet wanted to be notified, and committed after, is found",
-          "[wake]") {
+TEST_CASE("A sender that checked before the fleet listened and commits later is found", "[wake]") {
   Bed bed;
   Fleet fleet(bed.settings(with(kNoPolling, {{"LOG_LEVEL", "debug"},
                                              {"CONCURRENCY", "1"},
@@ -426,7 +423,7 @@ TEST_CASE("Who asked before the fleet wanted to be notified, and committed after
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Without a fleet a sender notifies nobody", "[wake]") {
+TEST_CASE("Without a fleet a sender does not notify", "[wake]") {
   Bed bed;
   Sql listener(bed.conninfo);
   listener.query("listen pgforeman");
@@ -446,7 +443,7 @@ TEST_CASE("Without a fleet a sender notifies nobody", "[wake]") {
   CHECK(bed.sql.query("select pg_notification_queue_usage()") == "0");
 }
 
-TEST_CASE("What a draining fleet hands back another one takes over at once", "[wake]") {
+TEST_CASE("Another fleet starts at once what a draining one releases", "[wake]") {
   Bed bed;
   const auto settings = bed.settings(
       with(kNoPolling, {{"LOG_LEVEL", "debug"}, {"CONCURRENCY", "1"}, {"BATCH", "100"}}));

@@ -93,7 +93,7 @@ TEST_CASE("20,000 messages in automatic batches are each handled exactly once", 
   each_handled_exactly_once("jsonl", repeated(20000), {});
 }
 
-TEST_CASE("An automatic batch grows with brief messages, and a slow one does not keep them waiting",
+TEST_CASE("An automatic batch grows with brief messages, and is released behind a slow one",
           "[work]") {
   Bed bed;
   bed.sql.query(
@@ -112,7 +112,7 @@ TEST_CASE("An automatic batch grows with brief messages, and a slow one does not
   stop_cleanly(fleet);
 }
 
-TEST_CASE("What is done of a batch is told though the next message of it runs on", "[work]") {
+TEST_CASE("Done messages of a batch are settled while the next one runs", "[work]") {
   Bed bed;
   bed.sql.query(
       "select count(*) from pgforeman.send_batch('q', array_fill('{}'::jsonb, array[50])"
@@ -125,7 +125,8 @@ TEST_CASE("What is done of a batch is told though the next message of it runs on
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Messages that turn slow keep neither siblings idle nor urgent ones waiting", "[work]") {
+TEST_CASE("When messages turn slow the rest of a batch goes to siblings, urgent ones first",
+          "[work]") {
   Bed bed;
   bed.sql.query(
       "select count(*) from pgforeman.send_batch('q', array_fill('{}'::jsonb, array[3000])"

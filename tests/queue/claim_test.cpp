@@ -9,7 +9,7 @@
 using namespace pgforeman;
 using namespace pgforeman::test;
 
-TEST_CASE("Consumers at once never hold the same message, and miss none", "[claim]") {
+TEST_CASE("Concurrent consumers never hold the same message, and miss none", "[claim]") {
   Database db;
   constexpr int kMessages = 4000;
   db.sql.query("select count(pgforeman.send('q', to_jsonb(i))) from generate_series(1, " +
@@ -45,7 +45,7 @@ TEST_CASE("A claim takes only its own queue's messages, at most as many as asked
   CHECK(db.claim(3).empty());
 }
 
-TEST_CASE("A claimed message is nobody else's until its lease ends, then with a higher fence",
+TEST_CASE("A claimed message can be claimed again only after its lease, with a higher fence",
           "[claim]") {
   Database db;
   db.send();
@@ -92,7 +92,7 @@ bool claims_after(Database& db, const Ids& done, std::int64_t done_token) {
 
 }  // namespace
 
-TEST_CASE("A claim settles before what is done, and nothing else that is held", "[claim]") {
+TEST_CASE("A claim settles the given messages as done and no other", "[claim]") {
   // Ranges of ids, in order and without a gap, are deleted in another way than others.
   struct Case {
     Ids done;
@@ -112,7 +112,7 @@ TEST_CASE("A claim settles before what is done, and nothing else that is held", 
   }
 }
 
-TEST_CASE("A claim settles nothing when some of what is done is no longer held", "[claim]") {
+TEST_CASE("A claim settles nothing when one of the done messages is no longer held", "[claim]") {
   for (const Ids& done : {Ids{2}, Ids{1, 2, 3}, Ids{1, 3, 2}, Ids{2, 4}, Ids{1, 1}}) {
     Database db;
     for (int i = 0; i < 5; ++i) db.send();
@@ -135,7 +135,7 @@ TEST_CASE("A claim settles nothing when some of what is done is no longer held",
   CHECK(db.left() == 3);
 }
 
-TEST_CASE("A claim that could not settle a locked row has claimed nothing", "[claim]") {
+TEST_CASE("A claim that cannot settle a locked row claims nothing", "[claim]") {
   Database db;
   for (int i = 0; i < 2; ++i) db.send();
   const auto held = db.queue.claim(1, 1, Millis{60000});
@@ -155,7 +155,7 @@ TEST_CASE("A claim that could not settle a locked row has claimed nothing", "[cl
   CHECK(db.sql.number("select count(*) from pgforeman.message") == 1);
 }
 
-TEST_CASE("A token of 0 is no token", "[claim]") {
+TEST_CASE("A claim with token 0 is refused", "[claim]") {
   Database db;
   const auto id = db.send();
   CHECK_THROWS_AS(db.queue.claim(1, 0, Millis{1000}), DatabaseError);
@@ -168,7 +168,7 @@ TEST_CASE("A token of 0 is no token", "[claim]") {
   CHECK(db.claim().size() == 1);
 }
 
-TEST_CASE("A renewed lease outlasts its first end; others' leases are told as lost", "[claim]") {
+TEST_CASE("A renewed lease lasts longer; a renewal under another token is lost", "[claim]") {
   Database db;
   for (int i = 0; i < 3; ++i) db.send();
   const auto claimed = db.claim(3, Millis{400});
@@ -182,8 +182,7 @@ TEST_CASE("A renewed lease outlasts its first end; others' leases are told as lo
   CHECK(db.queue.renew({}, Millis{1000}).empty());
 }
 
-TEST_CASE("A lease whose row somebody has locked is not lost, and is renewed once it can be",
-          "[claim]") {
+TEST_CASE("The lease of a locked row is skipped, and renewed later", "[claim]") {
   Database db;
   db.send();
   const auto claimed = db.claim(1, Millis{60000});
@@ -198,7 +197,7 @@ TEST_CASE("A lease whose row somebody has locked is not lost, and is renewed onc
                      "from pgforeman.message") == "t");
 }
 
-TEST_CASE("Releasing a token hands back all it holds, at once, first of all and at no attempt",
+TEST_CASE("release_token makes all its messages claimable at once, first, without an attempt",
           "[claim]") {
   Database db;
   for (int i = 0; i < 3; ++i) db.send();
@@ -213,7 +212,8 @@ TEST_CASE("Releasing a token hands back all it holds, at once, first of all and 
   CHECK(db.settle(others[0].lease, done()) == Settled::done);
 }
 
-TEST_CASE("Each message of a claim that killed waits as long as it was unlucky", "[claim]") {
+TEST_CASE("Messages of a claim that killed its consumer wait by their own count of such claims",
+          "[claim]") {
   Database db;
   const auto once = db.send(), twice = db.send(), often = db.send();
   const auto held = db.claim(3);
@@ -232,8 +232,7 @@ TEST_CASE("Each message of a claim that killed waits as long as it was unlucky",
                          {id(often), "1", "1", "0", "4", "later"}});
 }
 
-TEST_CASE("A message that is claimed again and again and never run uses up its crashes",
-          "[claim]") {
+TEST_CASE("A message that kills each claim is dead after MAX_CRASHES", "[claim]") {
   Database db;
   const auto id = db.send();
   const RetryRule rule{2, Millis{0}, Millis{0}, 2};

@@ -76,8 +76,7 @@ void bury(Database& db, const std::string& error) {
 
 }  // namespace
 
-TEST_CASE("migrate installs the schema once, shows it before, and says when there is nothing to do",
-          "[commands]") {
+TEST_CASE("migrate prints and installs the schema once, then reports nothing to do", "[commands]") {
   const std::string url = empty_database();
   const Ended dry = run(url, {"migrate", "--dry-run"});
   CHECK(dry.code == 0);
@@ -99,7 +98,7 @@ TEST_CASE("migrate installs the schema once, shows it before, and says when ther
   CHECK(run(url, {"migrate", "now"}).code == 64);
 }
 
-TEST_CASE("send takes its words as JSON, all or none, and prints the ids", "[commands]") {
+TEST_CASE("send takes its arguments as JSON, all or none, and prints the ids", "[commands]") {
   Database db;
   const Ended sent = run(db.conninfo, {"send", "q", R"({"a": "ü"})", "-2", "null"});
   CHECK(sent.code == 0);
@@ -131,7 +130,7 @@ TEST_CASE("send takes a document per line of standard input", "[commands]") {
   CHECK(run(db.conninfo, {"send", "q", "-"}, "").code == 0);
 }
 
-TEST_CASE("send stops at the first line that is not JSON, and says which and what was sent",
+TEST_CASE("send stops at the first line that is not JSON, and names it and what was sent",
           "[commands]") {
   Database db;
   std::string input;
@@ -154,7 +153,7 @@ TEST_CASE("send takes the queue's name from --queue or the environment, too", "[
         std::vector<Row>{{"other", "2"}, {"q", "4"}, {"third", "1"}});
 }
 
-TEST_CASE("send names what is wrong with its words", "[commands]") {
+TEST_CASE("send names a wrong argument", "[commands]") {
   Database db;
   const auto error = [&](std::vector<std::string> words) {
     const Ended ended = run(db.conninfo, std::move(words));
@@ -181,7 +180,7 @@ TEST_CASE("send takes JSON that begins with a dash, before and behind two dashes
                             contains("did you mean --priority?") && contains("-x: is no option"));
 }
 
-TEST_CASE("version takes no words but --help", "[commands]") {
+TEST_CASE("version takes no arguments but --help", "[commands]") {
   for (const std::string words : {"version", "--version", "-V"}) {
     CHECK_THAT(run("", {words}).out, contains("pgforeman "));
   }
@@ -240,7 +239,7 @@ TEST_CASE("dead lists, shows, retries and purges", "[commands]") {
   CHECK(run(db.conninfo, {"dead", "list", "--queue", "other"}).code == 1);
 }
 
-TEST_CASE("dead without a queue's name is about all queues, but deletes only by id", "[commands]") {
+TEST_CASE("dead without a queue's name covers all queues, but deletes only by id", "[commands]") {
   Database db;
   db.send();
   bury(db, "boom");
@@ -261,7 +260,7 @@ TEST_CASE("dead without a queue's name is about all queues, but deletes only by 
   CHECK(db.left() == 2);
 }
 
-TEST_CASE("status of a queue that has nothing names those that have messages", "[commands]") {
+TEST_CASE("status of an empty queue names those that have messages", "[commands]") {
   Database db;
   db.send();
   const Ended mistyped = run(db.conninfo, {"status", "--queue-only", "--queue=malil"});
@@ -270,7 +269,7 @@ TEST_CASE("status of a queue that has nothing names those that have messages", "
   CHECK_THAT(run(db.conninfo, {"status", "--queue-only"}).out, !contains("queues with messages"));
 }
 
-TEST_CASE("dead shows, retries and lists letters that have one id", "[commands]") {
+TEST_CASE("dead shows, retries and lists several letters with the same id", "[commands]") {
   Database db;
   for (const char* error : {"one\nsecond line", "two"}) {
     db.send();
@@ -290,7 +289,8 @@ TEST_CASE("dead shows, retries and lists letters that have one id", "[commands]"
   CHECK(db.left() == 2);
 }
 
-TEST_CASE("Neither payloads nor errors nor words steer the terminal of a command", "[commands]") {
+TEST_CASE("Commands never print terminal controls from payloads, errors or arguments",
+          "[commands]") {
   Database db;
   const std::string bad =
       "a\xc2\x9b"
@@ -316,7 +316,7 @@ TEST_CASE("Neither payloads nor errors nor words steer the terminal of a command
              contains(R"("payload":{"n": "a\u009b31m\u007f\u202e"})"));
 }
 
-TEST_CASE("dead names what is wrong with its words", "[commands]") {
+TEST_CASE("dead names a wrong argument", "[commands]") {
   Database db;
   for (const auto& words :
        std::vector<std::vector<std::string>>{{"dead"},

@@ -36,7 +36,7 @@ Failure failure_of(const std::function<void()>& call) {
 
 }  // namespace
 
-TEST_CASE("A stopped server ends a call when the watchdog's time is up, not before",
+TEST_CASE("A call to a stopped server ends when the watchdog's time is up, not before",
           "[connection]") {
   ThrowawayPostgres server;
   for (const bool tcp : {false, true}) {
@@ -56,7 +56,7 @@ TEST_CASE("A stopped server ends a call when the watchdog's time is up, not befo
   }
 }
 
-TEST_CASE("The watchdog leaves calls alone that answer in time", "[connection]") {
+TEST_CASE("The watchdog does not end calls that answer in time", "[connection]") {
   Database db;
   ConnectionSettings settings = settings_for(db.conninfo);
   settings.watchdog = Millis{250};
@@ -71,7 +71,7 @@ TEST_CASE("The watchdog leaves calls alone that answer in time", "[connection]")
   CHECK(calls > 5);
 }
 
-TEST_CASE("A restarted or killed server is a lost connection, for good", "[connection]") {
+TEST_CASE("A connection to a restarted or killed server is lost for good", "[connection]") {
   ThrowawayPostgres server;
   for (const bool kill : {false, true}) {
     auto connection = std::make_unique<Connection>(settings_for(server.tcp_url()));
@@ -87,7 +87,7 @@ TEST_CASE("A restarted or killed server is a lost connection, for good", "[conne
   }
 }
 
-TEST_CASE("A session that an administrator ended is a lost connection", "[connection]") {
+TEST_CASE("A session that an administrator ended is lost", "[connection]") {
   Database db;
   db.sql.query(
       "select pg_terminate_backend(pid) from pg_stat_activity "
@@ -95,7 +95,7 @@ TEST_CASE("A session that an administrator ended is a lost connection", "[connec
   CHECK(failure_of([&] { db.queue.tick(); }).kind == Kind::connection);
 }
 
-TEST_CASE("A connection gives up on a server that accepts and stays silent", "[connection]") {
+TEST_CASE("Connecting to a server that accepts and stays silent times out", "[connection]") {
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -114,7 +114,8 @@ TEST_CASE("A connection gives up on a server that accepts and stays silent", "[c
   ::close(listener);
 }
 
-TEST_CASE("A connection that fails says why on one line, without the password", "[connection]") {
+TEST_CASE("A failed connection names the reason on one line, without the password",
+          "[connection]") {
   auto& server = ThrowawayPostgres::shared();
   const std::string port = std::to_string(server.port());
   Failure failure = failure_of([&] {
@@ -134,7 +135,7 @@ TEST_CASE("A connection that fails says why on one line, without the password", 
   }
 }
 
-TEST_CASE("Our settings fill in what the user left open, in a URL, in words, or in nothing",
+TEST_CASE("Defaults fill in what a URL, a keyword string or an empty one leaves open",
           "[connection]") {
   ConnectionSettings settings;
   settings.application_name = "it's me";
@@ -170,7 +171,7 @@ TEST_CASE("A session names itself and has a statement timeout", "[connection]") 
   Producer(connection, "q").send("1");
 }
 
-TEST_CASE("A session whose prepared statements no longer fit goes on without", "[connection]") {
+TEST_CASE("A session with outdated prepared statements goes on without them", "[connection]") {
   Database db;
   CHECK(db.queue.counts().ready == 0);
   db.sql.query(
@@ -188,7 +189,7 @@ TEST_CASE("A session whose prepared statements no longer fit goes on without", "
   CHECK(refused.what == "not here");
 }
 
-TEST_CASE("A role whose default is repeatable read works like any other", "[connection]") {
+TEST_CASE("A role with the default of repeatable read works like any other", "[connection]") {
   Database db;
   db.sql.query(
       "do $$ begin create role careful login superuser; exception when others then end $$");
@@ -219,15 +220,14 @@ TEST_CASE("A role whose default is repeatable read works like any other", "[conn
   CHECK(settled == 1000);
 }
 
-TEST_CASE("A read-only session says that it is one", "[connection]") {
+TEST_CASE("A read-only session is an error that names it", "[connection]") {
   Database db;
   Connection connection(
       settings_for(db.conninfo + " options='-c default_transaction_read_only=on'"));
   CHECK(failure_of([&] { Producer(connection, "q").send("1"); }).kind == Kind::read_only);
 }
 
-TEST_CASE("SQLSTATEs say whether another connection, another try or a person helps",
-          "[connection]") {
+TEST_CASE("SQLSTATEs tell whether to reconnect, to retry or to give up", "[connection]") {
   for (const char* state : {"08006", "57P01", "57P02", "57P03", "25P03"}) {
     CHECK(kind_of(state) == Kind::connection);
   }

@@ -70,7 +70,7 @@ TEST_CASE("A retried dead letter starts over with its id, and its fence goes on 
   CHECK(db.queue.tick().counts.oldest_seconds == 0);
 }
 
-TEST_CASE("All dead letters are retried in batches, but not those that die meanwhile",
+TEST_CASE("All dead letters are retried in batches, without those that die meanwhile",
           "[dead_letters]") {
   Database db;
   for (int i = 0; i < 25; ++i) bury(db, std::to_string(i), "x");
@@ -98,7 +98,7 @@ TEST_CASE("Purged dead letters are gone for good, of their queue only", "[dead_l
   CHECK(db.left() == 0);
 }
 
-TEST_CASE("A filter takes those of a reason, with a text in their error", "[dead_letters]") {
+TEST_CASE("A filter selects dead letters by reason and text of the error", "[dead_letters]") {
   Database db;
   for (int i = 0; i < 4; ++i) db.send(std::to_string(i));
   const auto held = db.claim(4);
@@ -128,7 +128,7 @@ TEST_CASE("A filter takes those of a reason, with a text in their error", "[dead
   CHECK(ids({"q", "", ""}) == std::vector{id(2)});
 }
 
-TEST_CASE("A message with the id of a dead letter dies like any other, and both letters are kept",
+TEST_CASE("A message with the id of a dead letter can die, and both letters are kept",
           "[dead_letters]") {
   Database db;
   REQUIRE(bury(db, "\"old\"", "first") == 1);
@@ -147,7 +147,7 @@ TEST_CASE("A message with the id of a dead letter dies like any other, and both 
   CHECK(letters.purge(std::span(&id, 1)) == std::vector<std::int64_t>{1, 1});
 }
 
-TEST_CASE("A dead letter whose id another message has is retried under a new id",
+TEST_CASE("A dead letter is retried under a new id where another message has its own",
           "[dead_letters]") {
   Database db;
   bury(db, "\"first\"", "x");

@@ -77,7 +77,7 @@ TEST_CASE("A claim beside 100,000 scheduled messages reads only what it takes", 
   CHECK(cost.entries_read <= 20 * 220);  // each claim passes those that earlier ones hold
 }
 
-TEST_CASE("Claims are HOT: they touch no index", "[plan]") {
+TEST_CASE("Claims are HOT updates that touch no index", "[plan]") {
   Database db;
   const Counters cost = cost_of(db, kReady, [&](Queue& queue) {
     std::int64_t taken = 0;
@@ -123,8 +123,7 @@ TEST_CASE("A tick over a long queue reads a bounded part of it", "[plan]") {
   CHECK(cost.entries_read < 21000);
 }
 
-TEST_CASE("A sweep reads only its own range, a claim and a look nothing behind their marks",
-          "[plan]") {
+TEST_CASE("A sweep reads only its own range, claim and look nothing below the marks", "[plan]") {
   Database db;
   const Counters cost = cost_of(db, kScheduled + kReady, [&](Queue& queue) {
     const auto first = 100'000 + 1;
@@ -158,7 +157,7 @@ TEST_CASE("Naming the queues in use reads little of them", "[plan]") {
   CHECK(after.entries_read - before.entries_read < 2 * 2100);
 }
 
-TEST_CASE("The manual's count for autoscalers has what runs and what is due, by indexes",
+TEST_CASE("The manual's count for autoscalers has running and due messages, and uses indexes",
           "[plan]") {
   std::ifstream file(PGFOREMAN_DOCS "/operating.md");
   std::stringstream text;

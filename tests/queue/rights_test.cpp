@@ -141,8 +141,7 @@ TEST_CASE("An object of another role within the schema is refused", "[rights]") 
              contains("function pgforeman.settle") && contains(tenant));
 }
 
-TEST_CASE("A superuser's session runs nothing of a schema that belongs to another role",
-          "[rights]") {
+TEST_CASE("A superuser's session refuses a schema that belongs to another role", "[rights]") {
   const std::string conninfo = empty_database();
   Sql sql(conninfo);
   const std::string tenant = new_role(sql);
@@ -186,7 +185,7 @@ TEST_CASE("A producer may send and nothing else", "[rights]") {
   CHECK(db.left() == 3);
 }
 
-TEST_CASE("A session does not look for types where its role's search path does", "[rights]") {
+TEST_CASE("A session ignores its role's search path for types", "[rights]") {
   Database db;
   const std::string role = new_role(db.sql);
   grant(db.connection, role, Part::worker);
@@ -206,7 +205,7 @@ TEST_CASE("A session does not look for types where its role's search path does",
   CHECK(db.left() == 0);
 }
 
-TEST_CASE("A role that was a worker is no producer before its other rights are taken away",
+TEST_CASE("A former worker is refused as a producer until its other rights are revoked",
           "[rights]") {
   Database db;
   const std::string role = new_role(db.sql);
@@ -224,7 +223,7 @@ TEST_CASE("A role that was a worker is no producer before its other rights are t
   CHECK_THAT(refused(producer, "delete from pgforeman.message"), contains("permission denied"));
 }
 
-TEST_CASE("A monitor counts but does not read what messages carry", "[rights]") {
+TEST_CASE("A monitor counts but cannot read payloads", "[rights]") {
   Database db;
   const std::string role = new_role(db.sql);
   grant(db.connection, role, Part::monitor);
@@ -238,7 +237,7 @@ TEST_CASE("A monitor counts but does not read what messages carry", "[rights]") 
   CHECK_THAT(refused(monitor, "select pgforeman.send('q', '1')"), contains("permission denied"));
 }
 
-TEST_CASE("An operator revives dead letters but claims nothing", "[rights]") {
+TEST_CASE("An operator retries dead letters but cannot claim", "[rights]") {
   Database db;
   const std::string role = new_role(db.sql);
   grant(db.connection, role, Part::operate);
@@ -255,8 +254,7 @@ TEST_CASE("An operator revives dead letters but claims nothing", "[rights]") {
   CHECK_THAT(refused(clerk, "delete from pgforeman.message"), contains("permission denied"));
 }
 
-TEST_CASE("Row level security that hides rows is a lack of rights, not an empty queue",
-          "[rights]") {
+TEST_CASE("Row level security that hides rows is an error, not an empty queue", "[rights]") {
   Database db;
   const std::string role = new_role(db.sql);
   grant(db.connection, role, Part::worker);

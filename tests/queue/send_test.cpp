@@ -17,7 +17,7 @@ std::string why_rejected(Database& db, const std::string& sql) {
 
 }  // namespace
 
-TEST_CASE("A sent message is claimed with what was sent", "[send]") {
+TEST_CASE("A claim returns what was sent", "[send]") {
   Database db;
   const auto id =
       db.send(R"({"b": [1, "zwei \"x\" \\ ü"], "a": null})", {2, Millis{0}, R"({"h":1})"});
@@ -149,7 +149,7 @@ TEST_CASE("A payload may be text, json, jsonb or an untyped parameter", "[send]"
                      " from pgforeman.message") == "t");
 }
 
-TEST_CASE("What no claim could return for its encoding is refused at send", "[send]") {
+TEST_CASE("A payload that no claim could return in UTF-8 is refused at send", "[send]") {
   Sql server(ThrowawayPostgres::shared().conninfo("postgres"));
   server.query("create database gaps encoding 'WIN1252' locale 'C' template template0");
   Connection connection(settings_for(ThrowawayPostgres::shared().conninfo("gaps")));
@@ -211,7 +211,8 @@ TEST_CASE("A send in a transaction that rolls back leaves nothing", "[send]") {
   CHECK(db.left() == 0);
 }
 
-TEST_CASE("What cannot be sent is refused with its name, its value and what is allowed", "[send]") {
+TEST_CASE("A wrong argument of send is refused with its name, its value and what is allowed",
+          "[send]") {
   Database db;
   const auto refused = [&](const std::string& call) { return why_rejected(db, "select " + call); };
   CHECK_THAT(refused("pgforeman.send('a b', '1')"), contains("queue name 'a b'"));
@@ -237,7 +238,7 @@ TEST_CASE("What cannot be sent is refused with its name, its value and what is a
   CHECK(db.left() == 1);
 }
 
-TEST_CASE("The client says which payload of a batch PostgreSQL does not take", "[send]") {
+TEST_CASE("A batch that PostgreSQL refuses names the payload", "[send]") {
   Database db;
   std::vector<std::string> payloads(100, "{\"ok\":true}");
   CHECK_FALSE(db.producer.find_rejected(payloads).has_value());

@@ -8,7 +8,7 @@
 using namespace pgforeman;
 using namespace pgforeman::test;
 
-TEST_CASE("Each outcome of one settle call is carried out, and told in order", "[settle]") {
+TEST_CASE("One settle call carries out each outcome and returns them in order", "[settle]") {
   Database db;
   for (int i = 0; i < 6; ++i) db.send(std::to_string(i));
   const auto m = db.claim(6);
@@ -32,7 +32,8 @@ TEST_CASE("Each outcome of one settle call is carried out, and told in order", "
   CHECK(db.queue.settle({}, RetryRule{}).empty());
 }
 
-TEST_CASE("A released message is claimable at once, before fresh ones, at no attempt", "[settle]") {
+TEST_CASE("A released message is claimable at once, before fresh ones, without an attempt",
+          "[settle]") {
   Database db;
   const auto id = db.send("1");
   const auto first = db.claim();
@@ -174,7 +175,7 @@ TEST_CASE("Attempts and crashes have budgets of their own", "[settle]") {
         std::vector<Row>{{"2", "2", "max_crashes", "four", "4"}});
 }
 
-TEST_CASE("A message's history tells of each run in vain", "[settle]") {
+TEST_CASE("A message's history has each failed run", "[settle]") {
   Database db;
   db.send("1");
   const auto run = [&](Outcome outcome, const Run& where) {
@@ -221,7 +222,7 @@ TEST_CASE("A history keeps the last twenty runs", "[settle]") {
         std::vector<Row>{{"20", "run 6", "run 25"}});
 }
 
-TEST_CASE("Claims without a result are counted, but not those that prove nothing", "[settle]") {
+TEST_CASE("Fruitless claims are counted, but not those released without a run", "[settle]") {
   Database db;
   db.send("1");
   const auto expire = [&] {
@@ -257,7 +258,7 @@ TEST_CASE("Claims without a result are counted, but not those that prove nothing
   CHECK(fresh.fence == held.fence + 1);
 }
 
-TEST_CASE("Locked rows keep no others from being settled, however many they are", "[settle]") {
+TEST_CASE("Any number of locked rows does not keep others from being settled", "[settle]") {
   Database db;
   for (int i = 0; i < 100; ++i) db.send();
   std::vector<Settlement> settlements;
@@ -288,7 +289,7 @@ TEST_CASE("Locked rows keep no others from being settled, however many they are"
   CHECK(count(settle_each(db.queue, settlements, RetryRule{}), Settled::done) == 1);
 }
 
-TEST_CASE("One message that is refused costs two hundred others few calls", "[settle]") {
+TEST_CASE("One refused message among two hundred costs few calls", "[settle]") {
   Database db;
   db.sql.query(
       "create sequence calls;"
@@ -313,7 +314,7 @@ TEST_CASE("One message that is refused costs two hundred others few calls", "[se
   CHECK(db.sql.number("select last_value from calls") <= 60);  // a few statements each
 }
 
-TEST_CASE("Whoever waits for a lock elsewhere holds up few of the others", "[settle]") {
+TEST_CASE("A settle that waits for a lock elsewhere delays few others", "[settle]") {
   Database db;
   for (int i = 0; i < 100; ++i) db.send();
   std::vector<Settlement> settlements;
@@ -338,7 +339,8 @@ TEST_CASE("Whoever waits for a lock elsewhere holds up few of the others", "[set
   CHECK(tell() == 0);
 }
 
-TEST_CASE("A settle that fails by a trigger is that message's, whatever the error", "[settle]") {
+TEST_CASE("A settle that fails by a trigger affects its own message alone, with any error",
+          "[settle]") {
   Database db;
   // Errors by which a missing right, schema or connection, or a standby, is known too.
   const auto refused = GENERATE(as<std::string>{}, "42501", "42883", "42P01", "42703", "3F000",
@@ -362,7 +364,7 @@ TEST_CASE("A settle that fails by a trigger is that message's, whatever the erro
   CHECK(db.left() == 1);
 }
 
-TEST_CASE("An error that passes delays the message alone whose trigger raised it", "[settle]") {
+TEST_CASE("A transient error of a trigger delays its own message alone", "[settle]") {
   Database db;
   const auto passes =
       GENERATE(as<std::string>{}, "40001", "53100", "58030", "XX000", "08006", "55P03");
@@ -390,7 +392,7 @@ TEST_CASE("An error that passes delays the message alone whose trigger raised it
   CHECK(again.at(0) == Settled::dead);
 }
 
-TEST_CASE("A right that the role lacks is no message's doing, and the cure is named", "[settle]") {
+TEST_CASE("A missing right is not charged to a message, and the remedy is named", "[settle]") {
   Database db;
   db.sql.query(
       "create role clerk_of_settles login; grant usage on schema pgforeman to clerk_of_settles;"

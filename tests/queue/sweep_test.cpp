@@ -18,7 +18,7 @@ std::vector<std::int64_t> ids_of(const std::vector<Message>& messages) {
 
 }  // namespace
 
-TEST_CASE("A claim looks above its marks, in each lane for itself", "[sweep]") {
+TEST_CASE("A claim begins above its mark in each lane", "[sweep]") {
   Database db;
   std::vector<std::int64_t> ids;
   for (const int priority : {2, 2, 2, 0, 3, 1}) ids.push_back(db.send("1", {priority, {}, "{}"}));
@@ -29,7 +29,7 @@ TEST_CASE("A claim looks above its marks, in each lane for itself", "[sweep]") {
   CHECK(ids_of(db.queue.claim(9, 4, Millis{60000}, {})) == std::vector{ids[0], ids[1]});
 }
 
-TEST_CASE("What was redelivered, retried or due is found whatever the marks", "[sweep]") {
+TEST_CASE("Redelivered, retried and due messages are found with any marks", "[sweep]") {
   Database db;
   for (int i = 0; i < 4; ++i) db.send();
   const auto held = db.claim(3);
@@ -45,7 +45,8 @@ TEST_CASE("What was redelivered, retried or due is found whatever the marks", "[
   CHECK(db.queue.claim(9, 100, Millis{60000}, marks).size() == 5);
 }
 
-TEST_CASE("A sweep moves what can be claimed to where claims look first, and no lease", "[sweep]") {
+TEST_CASE("A sweep moves claimable messages to the redelivered lane, and no leased ones",
+          "[sweep]") {
   Database db;
   for (int i = 0; i < 4; ++i) db.send();
   const auto other = db.send("1", {1, {}, "{}"});
@@ -68,7 +69,7 @@ TEST_CASE("A sweep moves what can be claimed to where claims look first, and no 
   CHECK_FALSE(db.queue.sweep({0, 0, 3, 0}, {0, 0, 4, 0}).lease_end.has_value());
 }
 
-TEST_CASE("A message committed late, behind the mark, is found by a sweep", "[sweep]") {
+TEST_CASE("A message committed late, below the mark, is found by a sweep", "[sweep]") {
   Database db;
   Sql late(db.conninfo);
   late.query("begin");
@@ -86,8 +87,7 @@ TEST_CASE("A message committed late, behind the mark, is found by a sweep", "[sw
   CHECK(ids_of(db.queue.claim(9, 100, Millis{60000}, mark)) == std::vector{id});
 }
 
-TEST_CASE("A swept message whose lease had run out can still be settled by who held it",
-          "[sweep]") {
+TEST_CASE("A swept message with an expired lease can still be settled under its token", "[sweep]") {
   Database db;
   const auto id = db.send();
   const auto held = db.claim(1, Millis{1});
@@ -97,7 +97,7 @@ TEST_CASE("A swept message whose lease had run out can still be settled by who h
   CHECK(db.left() == 0);
 }
 
-TEST_CASE("A sweep moves a bounded number, tells of the rest, and waits for no lock", "[sweep]") {
+TEST_CASE("A sweep moves a limited number, counts the rest, and waits for no lock", "[sweep]") {
   Database db;
   db.sql.query("select count(pgforeman.send('q', '1')) from generate_series(1, 1500)");
   Sql other(db.conninfo);
@@ -114,7 +114,7 @@ TEST_CASE("A sweep moves a bounded number, tells of the rest, and waits for no l
   CHECK(third.lowest[2] == 1001);
 }
 
-TEST_CASE("A lost claim is found from its marks on", "[sweep]") {
+TEST_CASE("release_token finds a lost claim above its marks", "[sweep]") {
   Database db;
   for (int i = 0; i < 6; ++i) db.send();
   const Marks marks{0, 0, 3, 0};

@@ -6,7 +6,7 @@
 using namespace pgforeman;
 using namespace pgforeman::test;
 
-TEST_CASE("A tick promotes what is due and says when the next is", "[tick]") {
+TEST_CASE("A tick promotes due messages and returns when the next one is due", "[tick]") {
   Database db;
   CHECK_FALSE(db.queue.tick().next_due.has_value());
   db.sql.query("select pgforeman.send('q', '1', delay => '1 hour')");
@@ -45,7 +45,7 @@ TEST_CASE("A tick counts each state of its own queue, and the oldest claimable a
   CHECK(counts.oldest_seconds == Approx(3600).margin(30));
 }
 
-TEST_CASE("A look says whether there is work behind no mark, and when there will be", "[tick]") {
+TEST_CASE("look counts what is claimable above the marks, and when the next one is due", "[tick]") {
   Database db;
   CHECK(db.queue.look({}, 9).ready == 0);
   CHECK_FALSE(db.queue.look({}, 9).next_due);
@@ -90,7 +90,7 @@ TEST_CASE("The age of a delayed message counts from when it was due", "[tick]") 
   CHECK(db.queue.tick().counts.oldest_seconds < 60);
 }
 
-TEST_CASE("What becomes claimable other fleets are told of", "[tick]") {
+TEST_CASE("Other fleets are notified of messages that become claimable", "[tick]") {
   Database db;
   Connection elsewhere{settings_for(db.conninfo)};
   Queue other{elsewhere, "q"};
@@ -129,7 +129,7 @@ TEST_CASE("What becomes claimable other fleets are told of", "[tick]") {
   CHECK(told());
 }
 
-TEST_CASE("Counts are bounded, and say so", "[tick]") {
+TEST_CASE("Counts are limited, and flagged as capped", "[tick]") {
   Database db;
   db.sql.query("select count(pgforeman.send('q', '1')) from generate_series(1, 10001)");
   const auto counts = db.queue.tick().counts;
@@ -140,7 +140,7 @@ TEST_CASE("Counts are bounded, and say so", "[tick]") {
   CHECK_FALSE(db.queue.tick().counts.capped);
 }
 
-TEST_CASE("One tick promotes a bounded number", "[tick]") {
+TEST_CASE("One tick promotes a limited number", "[tick]") {
   Database db;
   db.sql.query(
       "select count(pgforeman.send('q', '1', delay => '1 ms')) "
@@ -151,8 +151,7 @@ TEST_CASE("One tick promotes a bounded number", "[tick]") {
   CHECK(db.queue.tick().promoted == 50);
 }
 
-TEST_CASE("Ids that would come again are noticed, and the sequence is set forward, never back",
-          "[tick]") {
+TEST_CASE("A sequence that is behind is detected and set forward, never back", "[tick]") {
   Database db;
   CHECK_FALSE(db.queue.tick().ids_behind);
   for (int i = 0; i < 3; ++i) db.send();
@@ -191,8 +190,7 @@ TEST_CASE("Ids that would come again are noticed, and the sequence is set forwar
   db.sql.query("drop owned by clerk_of_ids; drop role clerk_of_ids");
 }
 
-TEST_CASE("In a database that was restored or copied, ids begin far above those of before",
-          "[tick]") {
+TEST_CASE("In a restored or copied database ids begin far above the former ones", "[tick]") {
   Database db;
   const auto before = db.send();
   db.sql.query("update pgforeman.home set identity = '16384 7000000000000000000 1'");
@@ -206,7 +204,7 @@ TEST_CASE("In a database that was restored or copied, ids begin far above those 
   CHECK(db.sql.number("select count(*) from pgforeman.home") == 1);
 }
 
-TEST_CASE("Infinite times in rows by another hand stop no tick and no look", "[tick]") {
+TEST_CASE("Infinite times in rows stop neither tick nor look", "[tick]") {
   Database db;
   db.sql.query(
       "insert into pgforeman.message (queue, lane, state, due_at, payload)"
@@ -222,8 +220,7 @@ TEST_CASE("Infinite times in rows by another hand stop no tick and no look", "[t
   db.queue.sweep({}, {1000, 1000, 1000, 1000});
 }
 
-TEST_CASE("Of several sessions one sets the sequence of ids forward, and none to its end",
-          "[tick]") {
+TEST_CASE("Of several sessions one sets the sequence forward, and none to its end", "[tick]") {
   Database db;
   db.send();
   db.sql.query("select setval('pgforeman.message_id_seq', 1, false)");
@@ -239,7 +236,7 @@ TEST_CASE("Of several sessions one sets the sequence of ids forward, and none to
   CHECK(db.send() < 10'000'000);
 }
 
-TEST_CASE("Queues with messages or dead letters are named with how many they have", "[tick]") {
+TEST_CASE("queues() counts messages and dead letters of each queue", "[tick]") {
   Database db;
   CHECK(queues_in_use(db.connection, 9).empty());
   db.sql.query(

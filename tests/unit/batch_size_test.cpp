@@ -20,7 +20,7 @@ int settled_size(Clock::duration each) {
 
 }  // namespace
 
-TEST_CASE("A number fixes the batch, whatever happens", "[batch_size]") {
+TEST_CASE("A number fixes the batch size", "[batch_size]") {
   BatchSize size(7);
   size.claimed(7, 1);
   size.handled(10s);

@@ -48,7 +48,7 @@ std::string state_in_ledger(std::int64_t id, MessageState state) {
 
 }  // namespace
 
-TEST_CASE("What is done of one claim can be settled with the next one", "[batch]") {
+TEST_CASE("Done messages of one claim can be settled with the next claim", "[batch]") {
   using Ended = Outcome::Kind;
   Held f({7, 7});
   CHECK_FALSE(f.batch.can_settle_with_claim());  // both wait
@@ -85,7 +85,7 @@ TEST_CASE("What is done of one claim can be settled with the next one", "[batch]
   }
 }
 
-TEST_CASE("What is done of two claims is settled by itself", "[batch]") {
+TEST_CASE("Done messages of two claims need a settle of their own", "[batch]") {
   Held f({7, 8});
   for (const std::size_t i : {0, 1}) {
     f.batch.start(i, 1, kBatchNow);
@@ -114,7 +114,7 @@ TEST_CASE("Several messages of a batch may run at once", "[batch]") {
   CHECK(f.batch.size() == 3);
 }
 
-TEST_CASE("A batch forgets what is over, and keeps the rest in its order", "[batch]") {
+TEST_CASE("A batch drops settled messages and keeps the order of the rest", "[batch]") {
   Held f({7, 7, 7, 7});
   for (const std::size_t i : {0, 1, 2}) f.batch.end(i, outcome(Outcome::Kind::released));
   f.batch.lose(3);
@@ -145,7 +145,7 @@ TEST_CASE("A locked row is settled after ever longer waits", "[batch]") {
   }
 }
 
-TEST_CASE("What cannot happen to a message is a bug", "[batch]") {
+TEST_CASE("An impossible transition of a message aborts", "[batch]") {
   Held f({7});
   CHECK_THROWS_WITH(f.batch.settled(0), "message 1 is waiting: event 'settled' cannot happen");
   f.batch.start(0, 1, kBatchNow);

@@ -179,7 +179,7 @@ TEST_CASE("A success takes the brake off at once", "[brake]") {
   CHECK_FALSE(fleet.brake.succeeded());
 }
 
-TEST_CASE("A probe that found nothing to run goes to the next, a lost one too", "[brake]") {
+TEST_CASE("An unused or lost probe goes to the next consumer", "[brake]") {
   BrakeFixture fleet;
   for (int id = 1; id <= 3; ++id) fleet.fail(id);
   CHECK(fleet.brake.take_probe(kStart + 1s));
@@ -189,7 +189,7 @@ TEST_CASE("A probe that found nothing to run goes to the next, a lost one too", 
   CHECK(fleet.brake.take_probe(kStart + 61s));
 }
 
-TEST_CASE("A probe whose handler does not start makes the next one wait longer", "[brake]") {
+TEST_CASE("A failed start of a probe makes the next one wait longer", "[brake]") {
   BrakeFixture fleet;
   fleet.brake.probe_not_started(kStart);
   CHECK_FALSE(fleet.brake.is_on());
@@ -201,7 +201,7 @@ TEST_CASE("A probe whose handler does not start makes the next one wait longer",
   CHECK_FALSE(fleet.brake.take_probe(kStart + 1s));
 }
 
-TEST_CASE("What is said of a program that was replaced changes nothing", "[brake]") {
+TEST_CASE("Runs of a replaced handler program do not change the brake", "[brake]") {
   BrakeFixture fleet;
   Brake old(fleet.board, kProgram + 2, 1s, 5);
   for (int id = 1; id <= 5; ++id) CHECK_FALSE(old.failed(id, false, kStart));
@@ -210,7 +210,7 @@ TEST_CASE("What is said of a program that was replaced changes nothing", "[brake
   CHECK(fleet.board.worked.load() == 0);
 }
 
-TEST_CASE("Whatever stands in shared memory, no wait is longer than a minute", "[brake]") {
+TEST_CASE("With any values in shared memory no wait exceeds a minute", "[brake]") {
   for (const std::int64_t word : {std::int64_t{0}, std::int64_t{-1}, INT64_MAX, INT64_MIN / 2}) {
     BrakeFixture fleet;
     fleet.board.braking.store(1);

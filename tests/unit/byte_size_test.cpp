@@ -20,7 +20,7 @@ TEST_CASE("A size is a number of bytes, or one with a binary unit", "[byte_size]
   CHECK(parsed.value->bytes == c.bytes);
 }
 
-TEST_CASE("What is no size is refused with the reason", "[byte_size]") {
+TEST_CASE("A malformed size is refused with the reason", "[byte_size]") {
   struct Case {
     const char* text;
     const char* problem;

@@ -27,7 +27,7 @@ TEST_CASE("Mounts are found among others, also with optional fields and escaped 
   CHECK(mounts[1].mount_root == "/docker/x");
 }
 
-TEST_CASE("The own cgroup is found per hierarchy", "[cgroup]") {
+TEST_CASE("The process's cgroup is found per hierarchy", "[cgroup]") {
   const char* text = "12:cpuset:/set\n4:cpu,cpuacct:/a:b\n1:name=systemd:/s\n0::/u\n";
   CHECK(parse_own_cgroup(text, "") == "/u");
   CHECK(parse_own_cgroup(text, "cpu") == "/a:b");
@@ -36,7 +36,7 @@ TEST_CASE("The own cgroup is found per hierarchy", "[cgroup]") {
   CHECK_FALSE(parse_own_cgroup("", ""));
 }
 
-TEST_CASE("A kill for lack of memory is told from others by the cgroup's count", "[cgroup]") {
+TEST_CASE("A kill for lack of memory is recognised by the cgroup's count", "[cgroup]") {
   struct Case {
     const char *mount, *own, *file, *before;
   };
@@ -68,7 +68,7 @@ TEST_CASE("A kill for lack of memory is told from others by the cgroup's count",
   CHECK_FALSE(watch.explains_kill());
 }
 
-TEST_CASE("Where nobody counts, no kill is put down to memory", "[cgroup]") {
+TEST_CASE("Without the cgroup's count no kill is attributed to memory", "[cgroup]") {
   TempDir dir;
   CHECK_FALSE(cgroup_oom_kills(dir.path()));
   OomWatch watch(dir.path());

@@ -45,7 +45,7 @@ struct Cursors {
 
 }  // namespace
 
-TEST_CASE("Claims begin at the mark, and behind each other while there is plenty",
+TEST_CASE("Claims begin at the mark, or above each other while the lane is full",
           "[claim_cursors]") {
   Cursors fleet;
   CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
@@ -61,8 +61,7 @@ TEST_CASE("Claims begin at the mark, and behind each other while there is plenty
   CHECK(fleet.begin(7, 500) == Marks{0, 0, 500, 0});
 }
 
-TEST_CASE("What a claim that began at the mark took is not reserved for others too",
-          "[claim_cursors]") {
+TEST_CASE("Ids taken by a claim that began at the mark are not reserved twice", "[claim_cursors]") {
   Cursors fleet;
   fleet.cursors.found(2, kClaimedAt);
   fleet.cursors.overlapped(std::vector{of_lane(101), of_lane(102)});  // nothing is reserved yet
@@ -78,7 +77,8 @@ TEST_CASE("What a claim that began at the mark took is not reserved for others t
   CHECK(fleet.begin(10, 500) == Marks{0, 0, 510, 0});
 }
 
-TEST_CASE("Plenty is soon over, and not where no claim has come yet", "[claim_cursors]") {
+TEST_CASE("A lane counts as full for a short time, and only up to where claims have been",
+          "[claim_cursors]") {
   Cursors fleet;
   fleet.cursors.found(2, kClaimedAt);
   CHECK(fleet.begin(10, 100, kClaimedAt + 199ms) == Marks{0, 0, 100, 0});
@@ -90,7 +90,8 @@ TEST_CASE("Plenty is soon over, and not where no claim has come yet", "[claim_cu
   CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
 }
 
-TEST_CASE("No value in the shared memory leads a claim astray", "[claim_cursors]") {
+TEST_CASE("With any values in shared memory a claim begins at or below the next id",
+          "[claim_cursors]") {
   Cursors fleet;
   fleet.cursors.found(2, kClaimedAt);
   for (const std::int64_t wild :
@@ -112,7 +113,7 @@ TEST_CASE("No value in the shared memory leads a claim astray", "[claim_cursors]
   }
 }
 
-TEST_CASE("Turns are taken one at a time, and a lost one is soon over", "[claim_cursors]") {
+TEST_CASE("Turns are taken one at a time, and a lost one expires", "[claim_cursors]") {
   ClaimCursors cursors{};
   CHECK(cursors.take_turn(kClaimedAt));
   CHECK_FALSE(cursors.take_turn(kClaimedAt + 4ms));

@@ -86,7 +86,7 @@ TEST_CASE("With both hierarchies mounted the smaller quota counts", "[cpu_limit]
   CHECK_FALSE(quota("max 100000", "-1"));
 }
 
-TEST_CASE("A cgroup outside of what is mounted falls back to the mount point", "[cpu_limit]") {
+TEST_CASE("A cgroup outside of the mount falls back to the mount point", "[cpu_limit]") {
   const Tree beside(
       {{"proc/self/mountinfo", "30 22 0:26 /docker/x /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"},
        {"proc/self/cgroup", "0::/docker/xy\n"},

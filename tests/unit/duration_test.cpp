@@ -22,7 +22,7 @@ TEST_CASE("A duration is a number with its unit", "[duration]") {
   CHECK(parsed.value->count() == c.ms);
 }
 
-TEST_CASE("What is no duration is refused with the reason", "[duration]") {
+TEST_CASE("A malformed duration is refused with the reason", "[duration]") {
   struct Case {
     const char* text;
     const char* problem;

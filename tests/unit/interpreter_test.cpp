@@ -24,7 +24,7 @@ TEST_CASE("An interpreter's missing script is named", "[interpreter]") {
   }
 }
 
-TEST_CASE("What may be right is not called missing", "[interpreter]") {
+TEST_CASE("An argument that may be no script is not called missing", "[interpreter]") {
   const test::TempDir dir;
   const std::string script = dir.write("handler.js", "", 0644);
   const std::string without_suffix = script.substr(0, script.size() - 3);
@@ -53,7 +53,7 @@ TEST_CASE("What may be right is not called missing", "[interpreter]") {
   }
 }
 
-TEST_CASE("After a failure any program's missing file is named", "[interpreter]") {
+TEST_CASE("After a failed start a missing file of any program is named", "[interpreter]") {
   CHECK(missing_argument(CommandLineWords{"/app/runner", "--fast", "/no/job.py"}) == "/no/job.py");
   CHECK(missing_argument(CommandLineWords{"tsx", "job-that-is-nowhere.ts"}) ==
         "job-that-is-nowhere.ts");

@@ -118,7 +118,8 @@ TEST_CASE("Below the level nothing is written", "[log]") {
   CHECK(pipe.drain().empty());
 }
 
-TEST_CASE("A full pipe drops lines, counts them and says so when it is read again", "[log]") {
+TEST_CASE("A full pipe drops lines, counts them and logs the count when it is read again",
+          "[log]") {
   Pipe pipe;
   log::configure(log::Level::info, log::Format::text, pipe.write.get());
   const auto before = log::dropped_lines();
@@ -134,7 +135,7 @@ TEST_CASE("A full pipe drops lines, counts them and says so when it is read agai
   CHECK((::fcntl(pipe.write.get(), F_GETFL) & O_NONBLOCK) == 0);
 }
 
-TEST_CASE("A socket that nobody reads never blocks", "[log]") {
+TEST_CASE("A socket without a reader never blocks", "[log]") {
   int fds[2];
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
   const UniqueFd ours(fds[0]);

@@ -35,7 +35,8 @@ TEST_CASE("Eight notifications within 10 ms are too many", "[notify_throttle]") 
   CHECK_FALSE(throttle.heard(7, true, kThrottledAt + 10ms));
 }
 
-TEST_CASE("So are eight in a row that found no consumer idle, however slow", "[notify_throttle]") {
+TEST_CASE("Eight notifications in a row without an idle consumer are too many",
+          "[notify_throttle]") {
   auto throttle = notifying();
   for (int i = 0; i < 7; ++i) CHECK_FALSE(throttle.heard(1, false, kThrottledAt + i * 1s));
   CHECK(throttle.heard(1, false, kThrottledAt + 7s));
@@ -43,7 +44,7 @@ TEST_CASE("So are eight in a row that found no consumer idle, however slow", "[n
   for (int i = 0; i < 20; ++i) CHECK_FALSE(throttle.heard(1, i % 7 == 0, kThrottledAt + i * 1s));
 }
 
-TEST_CASE("In other modes notifications are late ones, and change nothing", "[notify_throttle]") {
+TEST_CASE("In other modes a notification changes nothing", "[notify_throttle]") {
   auto throttle = polling();
   CHECK_FALSE(throttle.heard(100, true, kThrottledAt));
   throttle.turn_off();
@@ -51,8 +52,7 @@ TEST_CASE("In other modes notifications are late ones, and change nothing", "[no
   CHECK(throttle.mode() == Mode::off);
 }
 
-TEST_CASE("After the senders were asked to notify looks come ever more rarely, and end",
-          "[notify_throttle]") {
+TEST_CASE("After a switch to notify polls come ever more rarely, and end", "[notify_throttle]") {
   auto throttle = notifying();
   CHECK(throttle.next_look() == kThrottledAt);
   TimePoint at = kThrottledAt;
@@ -68,7 +68,7 @@ TEST_CASE("After the senders were asked to notify looks come ever more rarely, a
   CHECK(throttle.next_look() == at + 2ms);
 }
 
-TEST_CASE("Polling ends after four looks in a row without a fresh message", "[notify_throttle]") {
+TEST_CASE("Polling ends after four polls in a row without a fresh message", "[notify_throttle]") {
   auto throttle = polling();
   CHECK(throttle.next_look() == kThrottledAt + 2ms);
   for (const bool fresh : {false, false, false, true, false, false, false}) {
@@ -77,7 +77,7 @@ TEST_CASE("Polling ends after four looks in a row without a fresh message", "[no
   CHECK(throttle.looked(0, false, kThrottledAt, kThrottledAt));
 }
 
-TEST_CASE("The more is ready the rarer are looks, and they take a fifth of the time at most",
+TEST_CASE("The more is ready the rarer are polls, and they take a fifth of the time at most",
           "[notify_throttle]") {
   auto throttle = polling();
   struct Case {
@@ -91,7 +91,7 @@ TEST_CASE("The more is ready the rarer are looks, and they take a fifth of the t
   }
 }
 
-TEST_CASE("Nothing is looked for while no consumer is idle", "[notify_throttle]") {
+TEST_CASE("No polls while no consumer is idle", "[notify_throttle]") {
   auto throttle = polling();
   throttle.turn_off();
   CHECK(throttle.next_look() == TimePoint::max());

@@ -29,7 +29,7 @@ TEST_CASE("A flag's value follows it or its equals sign", "[command_line]") {
   CHECK(line.values.at("LOG_LEVEL") == "a=b");
 }
 
-TEST_CASE("Other words come back in their order", "[command_line]") {
+TEST_CASE("Arguments that are no flags come back in order", "[command_line]") {
   const CommandLine line =
       split({"mail", "--json", "-1", "-", "", "{\"a\":1}", "--", "--queue", "-h", "--"});
   CHECK(line.errors.empty());
@@ -73,7 +73,7 @@ TEST_CASE("A flag is not guessed from its beginning or from small letters", "[co
   }
 }
 
-TEST_CASE("A flag whose value was forgotten does not take the next flag for it", "[command_line]") {
+TEST_CASE("A flag without its value does not take the next flag for it", "[command_line]") {
   const CommandLine line = split({"--queue", "--batch", "5", "--limit", "--json", "--handler"});
   CHECK(line.values == Values{{"BATCH", "5"}});
   REQUIRE(line.flags.size() == 1);
@@ -127,8 +127,7 @@ TEST_CASE("Behind two dashes there are no flags, and no value for one before the
   CHECK(split({"--"}).positionals.empty());
 }
 
-TEST_CASE("A word that is nothing but dashes and equals signs is no value and no option",
-          "[command_line]") {
+TEST_CASE("A word of dashes and equals signs alone is no value and no option", "[command_line]") {
   const CommandLine line = split({"--queue", "--=x", "---", "--=", "-="});
   CHECK(line.values.empty());
   CHECK(line.positionals.empty());
@@ -138,7 +137,8 @@ TEST_CASE("A word that is nothing but dashes and equals signs is no value and no
               "--: is no option of `pgforeman run`", "-: is no option of `pgforeman run`"});
 }
 
-TEST_CASE("No order of odd words hides a mistake or loses a word", "[command_line]") {
+TEST_CASE("In any order of odd words each mistake is reported and no word is lost",
+          "[command_line]") {
   const std::vector<const char*> odd = {
       "--queue",  "--queue=",       "--queue=a",  "mail",       "",     "-1",
       "-x",       "--json",         "--json=1",   "--",         "--=x", "--limit",
@@ -158,7 +158,7 @@ TEST_CASE("No order of odd words hides a mistake or loses a word", "[command_lin
   }
 }
 
-TEST_CASE("A flag of another command is refused, and whose it is is said", "[command_line]") {
+TEST_CASE("A flag of another command is refused and the command named", "[command_line]") {
   CHECK(split({"--batch", "5"}, Command::send).errors ==
         Texts{"--batch: is no option of `pgforeman send`; it is one of `run`"});
   CHECK(split({"--batch"}, Command::dead).errors ==
@@ -179,7 +179,7 @@ TEST_CASE("Help wins over everything else", "[command_line]") {
   }
 }
 
-TEST_CASE("No flag takes a secret, and one that is tried is not printed", "[command_line]") {
+TEST_CASE("A secret as a flag is refused and not printed", "[command_line]") {
   for (const Words& args : {Words{"--database-url", "postgres://u:hunter2@h/d"},
                             Words{"--database-url=postgres://u:hunter2@h/d"}}) {
     const CommandLine line = split(args);

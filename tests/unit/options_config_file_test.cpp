@@ -40,8 +40,7 @@ TEST_CASE("A config file is lines of KEY=value", "[config_file]") {
   CHECK(file.lines[6].number == 10);
 }
 
-TEST_CASE("Every line that is none is reported with its number, and never quoted",
-          "[config_file]") {
+TEST_CASE("Every malformed line is reported with its number, and never quoted", "[config_file]") {
   const std::string form = "is not of the form KEY=value (letters, digits and _ make a key)";
   const ConfigFile file = parse(
       "hunter2\n"
@@ -61,14 +60,14 @@ TEST_CASE("Every line that is none is reported with its number, and never quoted
         Texts{"f.conf:1: A: its value holds a NUL byte"});
 }
 
-TEST_CASE("An empty file is a valid one", "[config_file]") {
+TEST_CASE("An empty config file is valid", "[config_file]") {
   for (const char* text : {"", "\n", "\n\n", "# only", "   "}) {
     CHECK(parse(text).errors.empty());
     CHECK(parse(text).lines.empty());
   }
 }
 
-TEST_CASE("A file that cannot be read says why", "[config_file]") {
+TEST_CASE("A file that cannot be read is an error with the reason", "[config_file]") {
   const test::TempDir dir;
   CHECK(read_config_file(dir.path() + "/none").errors ==
         Texts{dir.path() + "/none: the config file cannot be read: No such file or directory"});

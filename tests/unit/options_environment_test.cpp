@@ -37,7 +37,7 @@ TEST_CASE("An unknown PGFOREMAN_ variable is warned of with the nearest name", "
               "has no effect"});
 }
 
-TEST_CASE("What a handler or Kubernetes finds in an environment is no surprise", "[environment]") {
+TEST_CASE("Variables of handlers and of Kubernetes are not warned of", "[environment]") {
   const auto settings = scan_environment(
       {"PGFOREMAN_MESSAGE_ID=1", "PGFOREMAN_ATTEMPT=1", "PGFOREMAN_FENCE=1",
        "PGFOREMAN_ENQUEUED_AT=now", "PGFOREMAN_DEADLINE_SECONDS=3",
@@ -60,8 +60,7 @@ TEST_CASE("A handler inherits everything but our settings and secrets", "[enviro
                              "DATABASE_URL=own"});
 }
 
-TEST_CASE("Only an address that libpq can read is accepted, and none is ever quoted",
-          "[environment]") {
+TEST_CASE("Only an address that libpq can parse is accepted, and none is quoted", "[environment]") {
   for (const char* text : {"postgresql://u:p@h:5432/d", "postgres://h1:1,h2:2/d", "postgres:///d",
                            "host=h password='a b'", "service=app", "", "postgres://u:p%40s@h/d",
                            "postgresql://%2Frun%2Fpg/d?user=u"}) {
@@ -79,7 +78,7 @@ TEST_CASE("Only an address that libpq can read is accepted, and none is ever quo
   }
 }
 
-TEST_CASE("Blanks and line ends around a value are dropped, and that is said", "[environment]") {
+TEST_CASE("Blanks and line ends around a value are dropped with a warning", "[environment]") {
   const auto settings =
       scan_environment({"PGFOREMAN_QUEUE= mail\r\n", "PGFOREMAN_DATABASE_URL=\xef\xbb\xbfhost=h\n",
                         "PGFOREMAN_HANDLER_ENV_A= kept "});
@@ -171,7 +170,7 @@ TEST_CASE("An address as platforms and frameworks mangle it is refused with the 
   }
 }
 
-TEST_CASE("An address that is right is taken, whoever made it", "[environment]") {
+TEST_CASE("A valid address of any platform is accepted", "[environment]") {
   for (const char* address :
        {"postgresql://u:p@[::1]:5432/d", "postgres://u:p@[fd00::1],h:5433/d",
         "postgres://u:p@h.neon.tech/d?sslmode=require&channel_binding=require",
@@ -221,7 +220,7 @@ TEST_CASE("An address is read from a file's only line", "[environment]") {
         "cannot be read: No such file or directory");
 }
 
-TEST_CASE("The database's address is resolved as of now", "[environment]") {
+TEST_CASE("The file of the database's address is read anew each time", "[environment]") {
   const test::TempDir dir;
   Options options;
   CHECK(resolve_conninfo(options).empty());

@@ -33,7 +33,8 @@ TEST_CASE("A path is taken as it is", "[handler_command]") {
   CHECK(resolve_handler("/bin/cat", "").value->front() == "/bin/cat");
 }
 
-TEST_CASE("What exec would refuse is refused at the start, by name", "[handler_command]") {
+TEST_CASE("A program that exec would refuse is refused at the start, by name",
+          "[handler_command]") {
   const test::TempDir dir;
   const auto problem_of = [&](const std::string& name, const std::string& text, mode_t mode) {
     const std::string path = dir.write(name, text, mode);
@@ -61,7 +62,7 @@ TEST_CASE("What exec would refuse is refused at the start, by name", "[handler_c
   CHECK(resolve_handler("/dev/null", "").problem == "'/dev/null' is no regular file");
 }
 
-TEST_CASE("A script whose first line has blanks and arguments is accepted", "[handler_command]") {
+TEST_CASE("A script with blanks and arguments in its first line is accepted", "[handler_command]") {
   const test::TempDir dir;
   CHECK(resolve_handler(dir.write("a", "#! \t/usr/bin/env python3\n", 0755), ""));
   CHECK(resolve_handler(dir.write("b", "#!/bin/sh", 0755), ""));
@@ -74,7 +75,7 @@ TEST_CASE("A command line without a program is refused", "[handler_command]") {
   CHECK(resolve_handler("'cat", "/bin").problem == "has a single quote that is never closed");
 }
 
-TEST_CASE("What only a shell understands is noticed, but not what is quoted or for a shell",
+TEST_CASE("Shell syntax is warned of, unless it is quoted or given to a shell",
           "[handler_command]") {
   struct Case {
     const char* command;

@@ -104,7 +104,8 @@ TEST_CASE("MAX_MESSAGES=abc is rejected at startup, as a flag, a variable and in
         Texts{path + ":1: MAX_MESSAGES" + rest});
 }
 
-TEST_CASE("A flag without its value is told beside a wrong value and an unknown flag", "[load]") {
+TEST_CASE("A flag without its value is reported beside a wrong value and an unknown flag",
+          "[load]") {
   const LoadResult result =
       load(Command::run, {"--queue", "--max-messages", "abc", "--batch", "-1", "--poll"});
   CHECK(result.errors == Texts{"--queue: needs a value: --queue VALUE or --queue=VALUE",
@@ -126,7 +127,7 @@ TEST_CASE("run needs a handler; no other command looks at it", "[load]") {
   }
 }
 
-TEST_CASE("A handler's words for a shell are warned of", "[load]") {
+TEST_CASE("Shell syntax in the handler's command is warned of", "[load]") {
   const LoadResult result = load(Command::run, {"--handler", "/bin/cat > /tmp/x"});
   CHECK(result.errors.empty());
   CHECK(result.warnings ==
@@ -143,7 +144,7 @@ TEST_CASE("A handler's comment or variable is warned of, or explains why it is n
   CHECK(contains(messages(home), "no shell reads it, so '$HOME' stays as it is"));
 }
 
-TEST_CASE("What Kubernetes and other frameworks set is named as the cause", "[load]") {
+TEST_CASE("Variables set by Kubernetes and other platforms are named as the cause", "[load]") {
   struct Case {
     Environment environment;
     std::vector<std::string> said;
@@ -224,7 +225,7 @@ TEST_CASE("HANDLER_ENV_ gives the handler variables, from the environment and th
   CHECK(result.errors == Texts{config + ":3: HANDLER_ENV_1: is no option"});
 }
 
-TEST_CASE("An upper bound must not be below what it bounds", "[load]") {
+TEST_CASE("A maximum below its minimum is refused", "[load]") {
   struct Case {
     Environment environment;
     Texts errors;
@@ -244,13 +245,13 @@ TEST_CASE("An upper bound must not be below what it bounds", "[load]") {
   CHECK(load(Command::run, {}, c.environment).errors == c.errors);
 }
 
-TEST_CASE("A bound is not compared with a value that is a mistake itself", "[load]") {
+TEST_CASE("A maximum is not compared with a value that is refused itself", "[load]") {
   const LoadResult result =
       load(Command::run, {}, {"PGFOREMAN_RETRY_BACKOFF=x", "PGFOREMAN_RETRY_BACKOFF_MAX=1ms"});
   CHECK(result.errors.size() == 1);
 }
 
-TEST_CASE("The database is named once, by something that libpq can read", "[load]") {
+TEST_CASE("The database is given once, in a form that libpq can parse", "[load]") {
   const test::TempDir dir;
   const std::string file = dir.write("url", "postgres://u:hunter2@h/d\n");
   CHECK(load(Command::migrate, {"--database-url-file", file.c_str()}).errors.empty());
@@ -265,7 +266,7 @@ TEST_CASE("The database is named once, by something that libpq can read", "[load
   CHECK(load(Command::health, {}, {"PGFOREMAN_DATABASE_URL=hunter2"}).errors.empty());
 }
 
-TEST_CASE("A secret is in no message, wherever it was put", "[load]") {
+TEST_CASE("No message quotes a secret, wherever it was put", "[load]") {
   const test::TempDir dir;
   const std::string url = "postgres://u:hunter2/x@h/d";
   // Problems cut what is long, take quotes away and escape what cannot be printed.
@@ -328,7 +329,7 @@ TEST_CASE("A config file that is missing or wrong is a mistake; for a probe a wr
   CHECK(load(Command::status, {"--config", wrong.c_str()}).errors.size() == 1);
 }
 
-TEST_CASE("Who asks the endpoint must know its port", "[load]") {
+TEST_CASE("health and status need a port other than 0", "[load]") {
   CHECK(load(Command::run, {"--health-port=0"}).errors.empty());
   for (const Command command : {Command::status, Command::health}) {
     CHECK(load(command, {"--health-port=0"}).errors ==
@@ -375,8 +376,7 @@ TEST_CASE("A reload names what changed, and what needs a restart", "[load]") {
   CHECK(changed_options(before, moved, nullptr) == Texts{"HANDLER"});
 }
 
-TEST_CASE("A URL whose password is not encoded is refused without showing a piece of it",
-          "[load]") {
+TEST_CASE("A URL with an unencoded password is refused without showing a piece of it", "[load]") {
   const std::string url =
       GENERATE("postgresql://u:ge/heim@127.0.0.1/d", "postgresql://u:ge@heim@127.0.0.1/d",
                "postgresql://u:g@heim/h3im@h/d", "postgres://u:ge@heim/x@h/d",

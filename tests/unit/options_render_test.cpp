@@ -40,7 +40,7 @@ std::vector<std::string> settings_of(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("The committed files are what the table says (tools/generate refreshes them)",
+TEST_CASE("The committed files match the table of options (tools/generate refreshes them)",
           "[render]") {
   CHECK(committed("sample.env") == render_sample_env());
   CHECK(committed("config/pgforeman.conf") == render_config_file());

@@ -79,7 +79,7 @@ TEST_CASE("Durations are refused without a unit and beyond their limits", "[valu
   CHECK(problem(c.name, "99999999999999999999h").find("is too long; " + must) == 0);
 }
 
-TEST_CASE("Sizes are refused with a unit that is none, and beyond their limits", "[values]") {
+TEST_CASE("Sizes are refused with an unknown unit and beyond their limits", "[values]") {
   const std::string must =
       "must be 0, or 32MiB to 1024GiB in bytes or with a unit of KiB, MiB or GiB, such as 512MiB";
   for (const char* text : {"0", "0MiB", "32MiB", "33554432", "1.5GiB", "1024GiB"}) {
@@ -147,7 +147,7 @@ TEST_CASE("A value that is refused leaves the option as it was", "[values]") {
   CHECK(options.batch == 7);
 }
 
-TEST_CASE("What is shown of a value can neither break a line nor be endless", "[values]") {
+TEST_CASE("A quoted value is bounded and breaks no line", "[values]") {
   CHECK(shown("a b") == "a b");
   CHECK(shown("a\nb\x1b[31m\x7f") == "a\\x0ab\\x1b[31m\\x7f");
   CHECK(shown("gr\xc3\xbcn") == "gr\xc3\xbcn");

@@ -144,8 +144,7 @@ TEST_CASE("A child that hangs while booting dies at the boot deadline", "[policy
   CHECK(actions.back().why == "missed its booting deadline");
 }
 
-TEST_CASE("Whoever misses its phase's deadline is killed once, the others are left alone",
-          "[policy]") {
+TEST_CASE("A child past its phase's deadline is killed once, the others are not", "[policy]") {
   Fleet fleet(2);
   fleet.tick();
   fleet.all_wait();
@@ -188,7 +187,8 @@ TEST_CASE("A phase that does not exist counts as no report", "[policy]") {
   CHECK(kills == 1);
 }
 
-TEST_CASE("After a pause of the whole fleet nobody is killed before it could report", "[policy]") {
+TEST_CASE("After a pause of the whole fleet no child is killed before it could report",
+          "[policy]") {
   Fleet fleet(2);
   fleet.tick();
   fleet.report(kMaintenanceSlot, Phase::waiting, 3s);
@@ -221,7 +221,7 @@ TEST_CASE("A kill while connecting is no step towards the crash-loop verdict", "
   CHECK_FALSE(slot(fleet, 0).crash_looping);
 }
 
-TEST_CASE("A drain tells every consumer at once and maintenance after the last of them",
+TEST_CASE("A drain signals every consumer at once and maintenance after the last of them",
           "[policy]") {
   Fleet fleet(3);
   fleet.tick();
@@ -289,7 +289,7 @@ TEST_CASE("Nothing is forked for what is left when a drain's grace is over", "[p
   CHECK(count(last, Action::Kind::finished) == 1);
 }
 
-TEST_CASE("Who does not drain within the grace is killed, and its message is not blamed",
+TEST_CASE("A child that does not drain within the grace is killed, and its message not blamed",
           "[policy]") {
   Fleet fleet(2);
   fleet.tick();
@@ -305,7 +305,7 @@ TEST_CASE("Who does not drain within the grace is killed, and its message is not
   CHECK(verdict.blame == Cause::none);
 }
 
-TEST_CASE("Who hangs when it is told to drain gets no more time for it", "[policy]") {
+TEST_CASE("A child that hangs when a drain begins gets no more time for it", "[policy]") {
   Fleet fleet(2);
   fleet.tick();
   fleet.all_wait();
@@ -323,7 +323,7 @@ TEST_CASE("Who hangs when it is told to drain gets no more time for it", "[polic
   CHECK(verdict.explain == "killed by SIGKILL: missed its waiting deadline");
 }
 
-TEST_CASE("Whether the drain or its own deadline ended a child decides about blame", "[policy]") {
+TEST_CASE("A message is blamed if its child missed its own deadline, not the drain's", "[policy]") {
   struct Case {
     Phase phase;
     Millis deadline;
@@ -405,7 +405,7 @@ TEST_CASE("Shrinking drains the last slot; growing brings it back after it has e
   CHECK(fleet.policy.resize(5000, fleet.now) == kMaxConsumers);
 }
 
-TEST_CASE("A reload judges nobody by limits that it was not forked with", "[policy]") {
+TEST_CASE("A reload keeps each child's deadlines as it was forked with", "[policy]") {
   Fleet fleet(2);
   fleet.tick();
   fleet.all_wait();

@@ -43,7 +43,7 @@ ExitVerdict recycle(Fleet& fleet, int slot) {
 
 }  // namespace
 
-TEST_CASE("The limit that a child reached is one word, and garbage is none", "[recycle]") {
+TEST_CASE("A reached limit is one word, and any value in it is safe", "[recycle]") {
   using Option = ReachedLimit::Option;
   const ReachedLimit reached{Option::memory, std::int64_t{3} << 40U};
   REQUIRE(ReachedLimit::from(reached.word()));
@@ -55,7 +55,7 @@ TEST_CASE("The limit that a child reached is one word, and garbage is none", "[r
   CHECK(ReachedLimit{Option::memory, 100 << 20U}.explain() == "MAX_MEMORY: 100MiB resident");
 }
 
-TEST_CASE("Slots that start together reach their message limits one after the other", "[recycle]") {
+TEST_CASE("Slots that start together reach MAX_MESSAGES one after the other", "[recycle]") {
   struct Case {
     int max, slots, together;  // so many at most with the same limit
   };
@@ -176,7 +176,7 @@ TEST_CASE("Maintenance is never recycled, and a child that never worked backs of
   CHECK(fleet.end(1, exited(0)).restart_in > Millis{0});
 }
 
-TEST_CASE("A child that is told to drain while it is recycled was drained", "[recycle]") {
+TEST_CASE("A child that gets the drain signal while it is recycled counts as drained", "[recycle]") {
   Fleet fleet = working_fleet(2);
   fleet.reach_limit(0);
   fleet.policy.stop(fleet.now);
@@ -197,7 +197,7 @@ TEST_CASE("A reload replaces no child while another is being recycled", "[recycl
   CHECK(count(fleet.tick(), Action::Kind::signal, kDrainSignal) == 1);
 }
 
-TEST_CASE("A slot that is given up while its child is recycled stays empty", "[recycle]") {
+TEST_CASE("A slot removed while its child is recycled stays empty", "[recycle]") {
   Fleet fleet = working_fleet(2);
   fleet.reach_limit(1);
   fleet.policy.resize(1, fleet.now);

@@ -28,7 +28,7 @@ LedgerReading ledger_of(Cause blame) {
 
 }  // namespace
 
-TEST_CASE("A rescued message ends as its ledger says", "[rescue_outcome]") {
+TEST_CASE("A rescued message is settled by its ledger", "[rescue_outcome]") {
   using enum MessageState;
   using Kind = Outcome::Kind;
   const auto ledger = ledger_of(Cause::consumer_crash);
@@ -44,7 +44,7 @@ TEST_CASE("A rescued message ends as its ledger says", "[rescue_outcome]") {
   }
 }
 
-TEST_CASE("What had failed keeps its evidence and its handler's delay", "[rescue_outcome]") {
+TEST_CASE("A rescued failure keeps its evidence and its handler's delay", "[rescue_outcome]") {
   const auto outcome = outcome_of(entry_in(MessageState::ended, Outcome::Kind::retry),
                                   ledger_of(Cause::consumer_crash));
   CHECK(outcome.error == "consumer killed by SIGSEGV before it could say why");
@@ -52,7 +52,7 @@ TEST_CASE("What had failed keeps its evidence and its handler's delay", "[rescue
   CHECK(outcome.after == 250ms);
 }
 
-TEST_CASE("The message that ran is blamed at once, with its handler's last words",
+TEST_CASE("The running message counts a crash at once, with the end of its stderr",
           "[rescue_outcome]") {
   const auto crash = outcome_of(entry_in(MessageState::running), ledger_of(Cause::consumer_crash));
   CHECK(crash.error == "consumer killed by SIGSEGV while it ran this message");

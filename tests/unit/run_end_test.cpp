@@ -48,7 +48,7 @@ constexpr std::nullopt_t kNever = std::nullopt;
 
 }  // namespace
 
-TEST_CASE("An answer is believed, whatever signals came", "[run_end]") {
+TEST_CASE("An answer counts after any signal", "[run_end]") {
   Outcome answer{Outcome::Kind::done};
   CHECK_FALSE(is_by_exit(answer));
   CHECK(rule_on(answer, run(1500, 1500), at(2000)).kind == Kind::stands);
@@ -57,14 +57,14 @@ TEST_CASE("An answer is believed, whatever signals came", "[run_end]") {
   CHECK(rule_on(answer, run(1500, 1500), at(2000)).kind == Kind::stands);
 }
 
-TEST_CASE("How a run ends is believed without signals, in a drain too", "[run_end]") {
+TEST_CASE("Without signals an exit counts, in a drain too", "[run_end]") {
   for (const Outcome& outcome : {ended_with(0), ended_with(3), ended_with(65), ended_by(SIGSEGV)}) {
     CHECK(rule_on(outcome, run(kNever, kNever), at(2000)).kind == Kind::stands);
     CHECK(rule_on(outcome, run(kNever, 1700), at(2000)).kind == Kind::stands);
   }
 }
 
-TEST_CASE("Right after a drain began a signal to all may still be on its way", "[run_end]") {
+TEST_CASE("A run that ends right after a drain began is held for a signal to all", "[run_end]") {
   const Ruling ruling = rule_on(ended_with(0), run(kNever, 1990), at(2000));
   CHECK(ruling.kind == Kind::wait);
   CHECK(ruling.until == at(1990) + kKillSpread);
@@ -74,7 +74,7 @@ TEST_CASE("Right after a drain began a signal to all may still be on its way", "
   CHECK(rule_on(ended_with(0), run(kNever, 1990, false), at(2000)).kind == Kind::stands);
 }
 
-TEST_CASE("After a signal that reached every process and a drain no end is believed", "[run_end]") {
+TEST_CASE("After a signal to every process and a drain no exit counts", "[run_end]") {
   for (const Outcome& outcome :
        {ended_with(0), ended_with(1), ended_with(65), ended_by(SIGTERM), unanswered()}) {
     CHECK(rule_on(outcome, run(1500, 1500), at(2000)).kind == Kind::released);
@@ -99,14 +99,14 @@ TEST_CASE("A run that was asked to end is released by a drain, else it has faile
   CHECK(rule_on(ended_by(SIGSEGV), run(kNever, kNever), at(2000)).kind == Kind::stands);
 }
 
-TEST_CASE("A signal to the child without a drain makes no run done", "[run_end]") {
+TEST_CASE("After a signal to the consumer without a drain no exit counts as done", "[run_end]") {
   CHECK(rule_on(ended_with(0), run(1500, kNever), at(2000)).kind == Kind::wait);
   CHECK(rule_on(ended_with(0), run(1500, kNever), at(2500)).kind == Kind::failed);
   // It began after the signal.
   CHECK(rule_on(ended_with(0), run(900, kNever), at(2500)).kind == Kind::stands);
 }
 
-TEST_CASE("A ruling keeps the evidence and charges no crash", "[run_end]") {
+TEST_CASE("A corrected outcome keeps the evidence and counts no crash", "[run_end]") {
   Outcome released = ruled(ended_by(SIGTERM), Kind::released);
   CHECK(released.kind == Outcome::Kind::released);
   CHECK(released.evidence.cause == Cause::shutdown);

@@ -23,7 +23,7 @@ Message message(std::int64_t id, std::int64_t token) {
 
 }  // namespace
 
-TEST_CASE("A beat carries its phase and deadline in one word", "[scoreboard]") {
+TEST_CASE("A heartbeat has its phase and deadline in one word", "[scoreboard]") {
   const TimePoint deadline{123456789ms};
   const Beat beat = Beat::make(Phase::settling, deadline);
   CHECK(beat.phase() == Phase::settling);
@@ -40,7 +40,7 @@ TEST_CASE("A child is healthy once it waits, or has work at once", "[scoreboard]
   CHECK(board.slot(0).waiting_epoch.load() == (healthy ? 7U : 0U));
 }
 
-TEST_CASE("What a child writes before it dies is what the parent reads", "[scoreboard]") {
+TEST_CASE("The parent reads what a child wrote before it died", "[scoreboard]") {
   Scoreboard board;
   const pid_t pid = ::fork();
   if (pid == 0) {
@@ -89,7 +89,7 @@ TEST_CASE("What a child writes before it dies is what the parent reads", "[score
   CHECK(reading.stderr_tail == std::string(1024 - 8, 'a') + "the end\n");
 }
 
-TEST_CASE("A claim whose answer never came leaves its token", "[scoreboard]") {
+TEST_CASE("A claim without an answer leaves its token in the ledger", "[scoreboard]") {
   Scoreboard board;
   LedgerWriter ledger(board.ledger(0));
   ledger.begin_claim(99, {});
@@ -111,7 +111,7 @@ TEST_CASE("A settled message is no longer in the ledger", "[scoreboard]") {
   CHECK(reading.entries[0].lease.id == 2);
 }
 
-TEST_CASE("What could not be told stays in the ledger, before the next claim's", "[scoreboard]") {
+TEST_CASE("Unsettled messages stay in the ledger before those of the next claim", "[scoreboard]") {
   Scoreboard board;
   LedgerWriter ledger(board.ledger(0));
   const std::vector<Message> claimed = {message(1, 5), message(2, 5), message(3, 5)};
@@ -134,7 +134,7 @@ TEST_CASE("What could not be told stays in the ledger, before the next claim's",
   CHECK(read_ledger(board.ledger(0)).entries.empty());
 }
 
-TEST_CASE("A reason is given once a minute, whoever gives it", "[scoreboard]") {
+TEST_CASE("The same reason is logged once a minute by one child for all", "[scoreboard]") {
   Scoreboard board;
   const TimePoint first{59s};  // a minute by the clock begins a second later
   CHECK(board.fleet().should_log("no route to host", first));
@@ -144,7 +144,7 @@ TEST_CASE("A reason is given once a minute, whoever gives it", "[scoreboard]") {
   CHECK_FALSE(board.fleet().should_log("no route to host", first + 61s));
 }
 
-TEST_CASE("A ledger's times are bounded, whatever stands there", "[scoreboard]") {
+TEST_CASE("A ledger's times are bounded for any values", "[scoreboard]") {
   constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
   Scoreboard board;
   LedgerWriter ledger(board.ledger(0));
@@ -181,7 +181,7 @@ TEST_CASE("Handler times fall into the bucket of their bound", "[scoreboard]") {
   CHECK(board.slot(0).handler_us_sum.load() == 7200001000);
 }
 
-TEST_CASE("A time that shared memory cannot mean overflows nothing", "[scoreboard]") {
+TEST_CASE("Impossible times in shared memory do not overflow", "[scoreboard]") {
   constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
   CHECK(from_ms(kMost) - from_ms(-kMost) > Clock::duration::zero());
   CHECK(from_ms(kMost) - Clock::now() > std::chrono::hours(24 * 365));

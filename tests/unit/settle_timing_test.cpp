@@ -11,7 +11,7 @@ const TimePoint kEndedAt{1'000'000ms};
 
 }  // namespace
 
-TEST_CASE("Outcomes wait for others only where that is cheap, and failures briefly",
+TEST_CASE("Outcomes of brief messages wait for others, failures for a shorter time",
           "[settle_timing]") {
   using Ended = Outcome::Kind;
   struct Case {
@@ -31,7 +31,7 @@ TEST_CASE("Outcomes wait for others only where that is cheap, and failures brief
   }
 }
 
-TEST_CASE("The first outcome that is due counts, until a settle", "[settle_timing]") {
+TEST_CASE("The earliest due outcome sets the time of the next settle", "[settle_timing]") {
   SettleTiming timing;
   timing.ended(Outcome::Kind::retry, true, kEndedAt);
   timing.ended(Outcome::Kind::done, true, kEndedAt + 1ms);

@@ -28,7 +28,7 @@ const std::vector<std::string>& steering() {
 
 }  // namespace
 
-TEST_CASE("Nothing that steers a terminal comes through", "[terminal_text]") {
+TEST_CASE("Terminal controls are replaced", "[terminal_text]") {
   for (const std::string& text : steering()) {
     INFO(shown(text));
     CHECK_FALSE(is_terminal_safe(text));
@@ -53,7 +53,7 @@ TEST_CASE("Ordinary text of any language stays as it is", "[terminal_text]") {
   }
 }
 
-TEST_CASE("A document keeps its meaning when it is made safe", "[terminal_text]") {
+TEST_CASE("A JSON document keeps its value when terminal controls are escaped", "[terminal_text]") {
   const std::string document =
       "{\"a\":\n\t\"\xc2\x9b"
       "31m\x7f\xe2\x80\xae\",\r\n \"n\": 1}";

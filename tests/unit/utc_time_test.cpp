@@ -5,7 +5,7 @@
 using namespace pgforeman;
 using namespace std::chrono;
 
-TEST_CASE("A time becomes ISO 8601 in UTC, with the digits that it has", "[utc_time]") {
+TEST_CASE("A time is printed as ISO 8601 in UTC with its own digits", "[utc_time]") {
   const auto of_us = [](std::int64_t us) {
     return utc_text(sys_time<microseconds>{microseconds{us}});
   };
