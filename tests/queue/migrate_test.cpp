@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "queue/database.h"
+#include "support/interfaces.h"
 
 using namespace pgforeman;
 using namespace pgforeman::test;
@@ -53,7 +54,7 @@ TEST_CASE("Ten replicas that migrate at once apply each migration once", "[migra
   Queue(connection, "q").check_schema();
 }
 
-TEST_CASE("A database that was not migrated says which command to run", "[migrate]") {
+TEST_CASE("A database that was not migrated is an error that names the command", "[migrate]") {
   Connection connection(settings_for(empty_database()));
   CHECK(installed_schema(connection).version == 0);
   Queue queue(connection, "q");
@@ -77,7 +78,7 @@ TEST_CASE("A schema newer than this binary is refused", "[migrate]") {
   }
 }
 
-TEST_CASE("A schema of another development version is refused, and says what to do", "[migrate]") {
+TEST_CASE("A schema of another development version is refused with the remedy", "[migrate]") {
   Database db;
   // One that recorded no digests, and one whose second migration had another text.
   const std::string statement =
@@ -94,7 +95,7 @@ TEST_CASE("A schema of another development version is refused, and says what to 
   }
 }
 
-TEST_CASE("A schema without a recorded version is refused, and says what is in it", "[migrate]") {
+TEST_CASE("A schema without a recorded version is refused with its contents", "[migrate]") {
   Database db;
   db.sql.query("delete from pgforeman.schema_version");
   for (const auto& call : std::vector<std::function<void()>>{[&] { db.queue.check_schema(); },
@@ -106,7 +107,7 @@ TEST_CASE("A schema without a recorded version is refused, and says what is in i
   }
 }
 
-TEST_CASE("The script of a migration does the same through psql's eyes", "[migrate]") {
+TEST_CASE("The script of migrate --dry-run makes the same schema through psql", "[migrate]") {
   Sql sql(empty_database());
   for (const Migration& migration : migrations()) sql.query(migration_script(migration));
   CHECK(sql.number("select max(version) from pgforeman.schema_version") == latest_version());
@@ -124,7 +125,7 @@ TEST_CASE("A migration that fails leaves nothing behind", "[migrate]") {
   CHECK(migrate(connection, {}) == latest_version());  // the session is still of use
 }
 
-TEST_CASE("A role that may not look at the schema is told so", "[migrate]") {
+TEST_CASE("A role without rights on the schema gets an error that names them", "[migrate]") {
   Database db;
   db.sql.query("create role nobody_special login");
   Connection connection(settings_for(db.conninfo + " user=nobody_special"));
@@ -132,4 +133,24 @@ TEST_CASE("A role that may not look at the schema is told so", "[migrate]") {
   CHECK(error_of([&] { queue.check_schema(); }).kind() == DatabaseError::Kind::permission);
   CHECK(error_of([&] { queue.claim(1, 1, Millis{1000}); }).kind() ==
         DatabaseError::Kind::permission);
+}
+
+TEST_CASE("The schema has just the functions, tables and columns that the docs list", "[migrate]") {
+  Database db;
+  std::set<std::string> real;
+  for (const Row& row : db.sql.rows(
+           "select format('function %s(%s) returns %s', proname, pg_get_function_arguments(oid),"
+           "  pg_get_function_result(oid))"
+           " from pg_proc where pronamespace = 'pgforeman'::regnamespace "
+           "union all "
+           "select case relkind when 'r' then 'table ' when 'S' then 'sequence ' else 'view ' end"
+           "  || relname || coalesce((select '(' || string_agg("
+           "    attname || ' ' || format_type(atttypid, atttypmod), ', ' order by attnum) || ')'"
+           "    from pg_attribute where attrelid = pg_class.oid and attnum > 0"
+           "    and not attisdropped and relkind <> 'S'), '')"
+           " from pg_class where relnamespace = 'pgforeman'::regnamespace"
+           " and relkind in ('r', 'p', 'v', 'm', 'S')")) {
+    real.insert(row.at(0));
+  }
+  CHECK(difference(listed(PGFOREMAN_DOCS "/interfaces.md", "SQL"), real) == "");
 }

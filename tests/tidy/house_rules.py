@@ -16,6 +16,7 @@ import tempfile
 from importlib.machinery import SourceFileLoader
 
 HERE = pathlib.Path(__file__).resolve().parent
+LOG_LINES = SourceFileLoader("log_lines", str(HERE / "log_lines.py")).load_module()
 MODULES = ["base", "http", "options", "scoreboard", "queue", "handlers", "child", "consumer", "maintenance",
            "supervisor", "commands"]
 # What a module may include beside itself: every lower one, but for these.
@@ -218,12 +219,35 @@ def docs(tree):
             match = re.match(r"\s+(\w+) = (\d+),", code)
             if match and f"| {match.group(2)} |" not in operating:
                 yield f"{tree.name(path)}:{number}: docs/operating.md lacks exit code {match.group(2)}"
-    said = re.compile(r'log::(?:info|warn|error|write)\(((?:[^;"]*?"(?:[^"\\]|\\.)*")(?:\s*:\s*"[^"]*")?)')
-    for path in tree.cpp("src"):
-        for call in said.finditer(path.read_text(encoding="utf-8")):
-            for line in re.findall(r'"((?:[^"\\]|\\.)*)"', call.group(1)):
-                if line not in operating and not re.fullmatch(r"[a-z_]*", line):
-                    yield f"{tree.name(path)}: docs/operating.md does not explain the line: {line}"
+
+
+def block(page, heading):
+    """The lines of the code block under a heading."""
+    match = re.search(rf"^## {heading}\n(?:(?!```|##).*\n)*```\n((?:.*\n)*?)```", page, re.M)
+    return match[1].splitlines() if match else []
+
+
+def interfaces(tree):
+    """docs/interfaces.md lists what users' programs rely on, as the code has it; the manuals explain it."""
+    texts = {p.name: p.read_text(encoding="utf-8") for p in tree.files("docs/*.md")}
+    page, operating = texts.get("interfaces.md", ""), texts.get("operating.md", "")
+    in_code, listed = list(LOG_LINES.lines(tree.root)), block(page, "Log lines")
+    for line in in_code:
+        if line not in listed:
+            yield f"docs/interfaces.md lacks the log line {line}"
+    for line in listed:
+        if line not in in_code:
+            yield f"docs/interfaces.md has a log line that no code writes so: {line}"
+        text = re.match(r"[a-z, ]+: (.*?)( \([a-z_, ]+\))?$", line)
+        if text and f"| {text[1]}" not in operating:
+            yield f"docs/operating.md does not explain the log line: {text[1]}"
+    # Tests of real processes compare these lists with the code.
+    for heading, manual, name in (("Status", "endpoint.md", r"(\w+)$"), ("Metrics", "endpoint.md", r" (\w+)"),
+                                  ("SQL", "queue.md", r"function (\w+)")):
+        for line in block(page, heading):
+            match = re.search(name, line)
+            if match and not re.search(rf"`{match[1]}\b", texts.get(manual, "")):
+                yield f"docs/{manual} does not explain {match[1]}"
 
 
 def proofs(tree):
@@ -259,7 +283,7 @@ def proofs(tree):
 
 
 RULES = {f.__name__: f
-         for f in (includes, sql, fork, environment, sleep, headers, size, text, docs, proofs)}
+         for f in (includes, sql, fork, environment, sleep, headers, size, text, docs, interfaces, proofs)}
 
 # For each rule, files that break it and how often.
 BROKEN = {
@@ -307,12 +331,21 @@ BROKEN = {
         "docs/a.md": "no newline", "docs/b.md": "a\tb\n", "docs/c.md": "blank \n",
         "tools/a": "#!/bin/sh\necho\n", "tools/b": "#!/usr/bin/env bash\nif\n",
     }),
-    "docs": (4, {
+    "docs": (2, {
         "README.md": "[x](docs/none.md) [y](docs/operating.md) [z](https://example.org/none)\n",
-        "docs/operating.md": "| 0 |\nchild ended\n",
+        "docs/operating.md": "| 0 |\n",
         "include/pgforeman/exit_code.h": "  ok = 0,\n  config = 78,\n",
-        "src/base/a.cpp": 'log::info("child ended", {{"a", 1}});\nlog::warn("is new", {});\n'
-                          'log::write(x ? log::Level::info : log::Level::warn, "is newer", {});\n',
+    }),
+    # Not listed (2), other fields (2), not written, without a constant text, not explained (4).
+    "interfaces": (10, {
+        "docs/operating.md": "| is listed |\n| has fields |\n| is gone |\n",
+        "docs/interfaces.md": "## Log lines\nx\n```\nwarn: is listed\ninfo: has fields (a)\ninfo: is gone\n"
+                              "info: is listed only\n```\n## Status\n```\na.b\n```\n"
+                              "## SQL\n```\nfunction f(a int)\n```\n",
+        "src/base/a.cpp": 'log::info("has fields", {{"a", 1}, {"b", f(2)}});\nlog::warn("is listed");\n'
+                          'log::warn("is "\n  "new");\nlog::info("x", {{"from", "handler"}});\n'
+                          'log::write(x ? log::Level::info : log::Level::warn, "is newer", {});\n'
+                          "log::error(text);\n",
     }),
     # No marker, test or line of docs; the same text; a blank line; twice, no line of docs; not listed.
     "proofs": (8, {
