@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Counts what makes the sources hard to read: words for people, and long sentences in headers.
+"""Counts what makes sources, test names and docs hard to read: words for people, and long sentences.
 
 Usage: tests/tidy/words.py [--list] [ROOT]
 
-Words for people (who, whoever, somebody, nobody ...; not "whose") name no part of the program: a process is "it".
-The goal is at most 1 in 1,000 lines of src and include. A sentence of a header's comment has at most
-30 words. --list prints each place. A tool for reviews: it ends with 0.
+Words for people (who, whoever, somebody, nobody ...) name no part of the program: a process is "it". Neither
+do phrases of a private language such as "in vain" (a failed run). The goal is at most 1 in 1,000 lines of src
+and include, and of the docs, and none in the names of tests, which also have no "whose". A sentence of a
+header's comment has at most 30 words. --list prints each place. A tool for reviews: it ends with 0.
 """
 import pathlib
 import re
@@ -13,6 +14,9 @@ import sys
 
 PEOPLE = re.compile(r"\b(who|whoever|whom|somebody|someone|nobody|anybody|everybody|everyone)\b",
                     re.IGNORECASE)
+PRIVATE = re.compile(PEOPLE.pattern + r"|\bin vain\b|\bat no attempt\b|\buntold\b", re.IGNORECASE)
+IN_TESTS = re.compile(PRIVATE.pattern + r"|\bwhose\b", re.IGNORECASE)
+TEST_NAME = re.compile(r'\bTEST_CASE(?:_METHOD)?\(\s*(?:\w+,\s*)?((?:"(?:[^"\\]|\\.)*"\s*)+)')
 SUFFIXES = {".cpp", ".h", ".sql"}
 MOST_WORDS = 30
 
@@ -42,25 +46,58 @@ def long_sentences(text):
                 yield line, sentence
 
 
+def texts_of(root, *patterns):
+    """(path, text) of each file; benchmark results are a program's output."""
+    for path in sorted(p for pattern in patterns for p in root.glob(pattern)):
+        if path.is_file() and "results" not in path.parts:
+            yield path.relative_to(root), path.read_text(encoding="utf-8")
+
+
+def test_names(root):
+    """(path, line, name) of each test."""
+    for path, text in texts_of(root, "tests/**/*.cpp"):
+        for match in TEST_NAME.finditer(text):
+            name = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', match[1]))
+            yield path, text.count("\n", 0, match.start()) + 1, name
+
+
+def count(pattern, lines, shows):
+    """How often the pattern is in (path, number, text) of each line, and how many lines there are."""
+    total = found = 0
+    for path, number, text in lines:
+        here = len(pattern.findall(text))
+        total, found = total + 1, found + here
+        if here and shows:
+            print(f"{path}:{number}: {text.strip()}")
+    return found, total
+
+
+def numbered(files):
+    for path, text in files:
+        for number, line in enumerate(text.splitlines(), 1):
+            yield path, number, line
+
+
 def main(words):
     shows = "--list" in words
     root = pathlib.Path(next((w for w in words if not w.startswith("-")), "."))
-    lines = people = long = 0
-    for path in files(root):
-        text = path.read_text(encoding="utf-8")
-        lines += text.count("\n")
-        for number, line in enumerate(text.splitlines(), 1):
-            found = PEOPLE.findall(line)
-            people += len(found)
-            if found and shows:
-                print(f"{path.relative_to(root)}:{number}: {line.strip()}")
+    sources = [(p.relative_to(root), p.read_text(encoding="utf-8")) for p in files(root)]
+    docs = texts_of(root, "*.md", "docs/*.md", "bench/*.md", "examples/*.md", "tests/**/*.md")
+    for what, pattern, lines, goal in (
+            ("lines of src and include", PEOPLE, numbered(sources), "1.0"),
+            ("lines of docs", PRIVATE, numbered(docs), "1.0"),
+            ("names of tests", IN_TESTS, test_names(root), "0")):
+        found, total = count(pattern, lines, shows)
+        print(f"{total} {what}; words for people: {found}, {1000 * found / max(1, total):.1f} in 1,000"
+              f" (goal: {goal})")
+    long = 0
+    for path, text in sources:
         if path.suffix == ".h":
             for number, sentence in long_sentences(text):
                 long += 1
                 if shows:
-                    print(f"{path.relative_to(root)}:{number}: {len(sentence.split())} words: {sentence}")
-    print(f"{lines} lines; words for people: {people}, {1000 * people / max(1, lines):.1f} in 1,000 lines"
-          f" (goal: 1.0); sentences over {MOST_WORDS} words in headers: {long} (goal: 0)")
+                    print(f"{path}:{number}: {len(sentence.split())} words: {sentence}")
+    print(f"sentences over {MOST_WORDS} words in headers: {long} (goal: 0)")
     return 0
 
 
