@@ -11,7 +11,7 @@ import re
 import sys
 
 LEVELS = ["debug", "info", "warn", "error"]
-CALL = re.compile(r"\blog::(info|warn|error|write)\(|\bemit\(s, (?=Level::)")
+CALL = re.compile(r"\blog::(debug|info|warn|error|write)\(|\bemit\(s, (?=Level::)")
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 # Texts that a call gets from elsewhere: the argument, the file, and where the text stands there.
 ELSEWHERE = {"action.why": ("src/supervisor/policy.cpp", r"Kind::give_up,[^\"]*\"([^\"]+)\"")}
@@ -70,6 +70,8 @@ def lines(root):
             known[0].update(levels)
             known[1].extend(f for f in fields if f not in known[1])
     for text, (levels, fields) in sorted(found.items()):
+        if levels == {"debug"}:
+            continue
         shown = ", ".join(x for x in LEVELS if x in levels)
         yield f"{shown}: {text}" + (f" ({', '.join(sorted(fields))})" if fields else "")
 
