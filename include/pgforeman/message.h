@@ -28,7 +28,7 @@ struct Message {
   int lane = 0;            ///< 2*priority + 1 fresh, 2*priority otherwise; claims run in its order
   int attempt = 1;         ///< what the handler is told: starts at 1
   std::int64_t fence = 0;  ///< grows with every claim of this message, also one at no attempt
-  std::int64_t fruitless = 0;  ///< earlier claims under which it may have run to no end
+  std::int64_t unfinished_claims = 0;  ///< earlier claims under which it may have run to no end
   /// Wall clock; in the years 1 to 9999, whatever the table says.
   std::chrono::sys_time<std::chrono::microseconds> enqueued_at;
   std::string payload;  ///< JSON text as PostgreSQL prints jsonb
@@ -37,27 +37,36 @@ struct Message {
 
 /// Why a run of a message did not finish it.
 enum class Cause : std::uint8_t {
-  none,               ///< it finished, or never ran
-  retry,              ///< the handler asked for another try
-  dead,               ///< the handler said that no try can help
-  exit_code,          ///< the handler's process ended with an error
-  contract,           ///< a jsonl handler broke its contract
-  timeout,            ///< the handler took longer than it may
-  signal,             ///< something killed the handler's process
-  out_of_memory,      ///< the kernel killed it for lack of memory
-  consumer_crash,     ///< the consumer died while it ran the message
-  consumer_deadline,  ///< the supervisor killed the consumer, which missed a deadline
-  lease_lost,         ///< another consumer got the message meanwhile
-  shutdown,           ///< the fleet stopped before the handler was done
-  worn_out,           ///< not run: claimed too often without a result
+  none,                 ///< it finished, or never ran
+  retry,                ///< the handler asked for another try
+  dead,                 ///< the handler said that no try can help
+  exit_code,            ///< the handler's process ended with an error
+  contract,             ///< a jsonl handler broke its contract
+  timeout,              ///< the handler took longer than it may
+  signal,               ///< something killed the handler's process
+  out_of_memory,        ///< the kernel killed it for lack of memory
+  consumer_crash,       ///< the consumer died while it ran the message
+  consumer_deadline,    ///< the supervisor killed the consumer, which missed a deadline
+  lease_lost,           ///< another consumer got the message meanwhile
+  shutdown,             ///< the fleet stopped before the handler was done
+  max_claims_exceeded,  ///< not run: claimed too often without a result
 };
 inline constexpr int kCauseCount = 13;
 
 constexpr std::string_view to_string(Cause cause) {
-  constexpr std::string_view names[kCauseCount] = {
-      "none",       "retry",    "dead",          "exit_code",      "contract",
-      "timeout",    "signal",   "out_of_memory", "consumer_crash", "consumer_deadline",
-      "lease_lost", "shutdown", "worn_out"};
+  constexpr std::string_view names[kCauseCount] = {"none",
+                                                   "retry",
+                                                   "dead",
+                                                   "exit_code",
+                                                   "contract",
+                                                   "timeout",
+                                                   "signal",
+                                                   "out_of_memory",
+                                                   "consumer_crash",
+                                                   "consumer_deadline",
+                                                   "lease_lost",
+                                                   "shutdown",
+                                                   "max_claims_exceeded"};
   const auto i = static_cast<std::uint8_t>(cause);
   return i < kCauseCount ? names[i] : std::string_view("none");
 }
@@ -74,11 +83,12 @@ struct Evidence {
 /// What a handler, or the lack of one, made of a message.
 struct Outcome {
   enum class Kind {
-    done,      ///< finished: the row goes away
-    retry,     ///< counts an attempt; again later, or dead after the last attempt
-    crash,     ///< killed a process; counts a crash; again later, or dead after the last one
-    dead,      ///< dead-lettered at once
-    worn_out,  ///< dead-lettered at once, without a run: claimed too often without a result
+    done,   ///< finished: the row goes away
+    retry,  ///< counts an attempt; again later, or dead after the last attempt
+    crash,  ///< killed a process; counts a crash; again later, or dead after the last one
+    dead,   ///< dead-lettered at once
+    max_claims_exceeded,  ///< dead-lettered at once, without a run: claimed too often without a
+                          ///< result
     released,  ///< handed back at no attempt (drain, a handler that could not be started)
   };
   Kind kind = Kind::done;

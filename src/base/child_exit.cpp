@@ -210,7 +210,7 @@ CleanUp kill_children(const std::function<bool(pid_t)>& chosen, Millis patience)
   return result;
 }
 
-std::vector<ChildExit> kill_strangers(std::span<const pid_t> keep) {
+std::vector<ChildExit> kill_orphans(std::span<const pid_t> keep) {
   return kill_children(
              [&](pid_t pid) { return std::find(keep.begin(), keep.end(), pid) == keep.end(); },
              kCleanUpPatience)

@@ -61,7 +61,7 @@ CleanUp kill_children(const std::function<bool(pid_t)>& chosen, Millis patience)
 
 /// The same for every child that is not in `keep`: for a process that has no children but handlers
 /// and what they started.
-std::vector<ChildExit> kill_strangers(std::span<const pid_t> keep);
+std::vector<ChildExit> kill_orphans(std::span<const pid_t> keep);
 
 /// Kills every descendant it can reach and reaps them, for half a second at most.
 /// Async-signal-safe: for the parent-death signal handler, which ends the process.

@@ -32,7 +32,7 @@ inline RetryRule retry_rule(const Options& options) {
 }
 
 /// What a settle of this kind comes to when it was done before and only its answer was lost.
-constexpr Settled as_told_before(Outcome::Kind kind) {
+constexpr Settled as_settled_before(Outcome::Kind kind) {
   // In the order of Outcome::Kind.
   constexpr Settled kSettled[] = {Settled::done, Settled::retried, Settled::retried,
                                   Settled::dead, Settled::dead,    Settled::released};

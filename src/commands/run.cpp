@@ -66,7 +66,7 @@ ExitCode command_run(Args args) {
   log::configure(loaded.options.log_level, loaded.options.log_format, STDOUT_FILENO);
   log::identify("supervisor", -1, 0);
   block_all_signals();
-  const FleetMains mains{consumer_main, maintenance_main, [args] { return load(args); }};
+  const ChildEntryPoints mains{consumer_main, maintenance_main, [args] { return load(args); }};
   try {
     return Supervisor(std::move(loaded.options), mains).run();
   } catch (const std::system_error& error) {

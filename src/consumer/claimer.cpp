@@ -17,7 +17,7 @@ constexpr Millis kLateLook{13'000};
 }  // namespace
 
 bool Claimer::just_emptied() {
-  return std::exchange(got_less_, false) && tools_.queue().news.maintenance_polls.load() != 0 &&
+  return std::exchange(got_less_, false) && tools_.queue().wakeups.maintenance_polls.load() != 0 &&
          Clock::now() - leases_.leased_at() < Millis{2};
 }
 
@@ -54,7 +54,7 @@ Claimed Claimer::claim() {
   }
   tools_.session.worked();
   tools_.queue().marks.raise(messages);
-  note_found(beginning, messages, wanted);
+  record_found(beginning, messages, wanted);
   if (!done.empty()) settler_.settled_with_claim(done);
   const auto got = static_cast<int>(messages.size());
   batch.add(std::move(messages));
@@ -83,8 +83,8 @@ Claimer::Beginning Claimer::find_beginning(int wanted) {
 }
 
 /// What the claim says about how much there is.
-void Claimer::note_found(const Beginning& beginning, std::span<const Message> messages,
-                         int wanted) {
+void Claimer::record_found(const Beginning& beginning, std::span<const Message> messages,
+                           int wanted) {
   ClaimCursors& cursors = tools_.queue().cursors;
   if (!beginning.reserved) cursors.overlapped(messages);
   const bool all = static_cast<int>(messages.size()) == wanted;
@@ -130,8 +130,8 @@ void Claimer::give_back_open_claim() {
     crash->error = "its claim failed: " + open_->refused;
     crash->evidence.cause = Cause::consumer_crash;
   }
-  const UnheardClaim claim{open_->token, open_->marks};
-  release_unheard_claim(tools_.session.queue(), claim, crash, retry_rule(tools_.options));
+  const InDoubtClaim claim{open_->token, open_->marks};
+  release_in_doubt_claim(tools_.session.queue(), claim, crash, retry_rule(tools_.options));
   if (!crash) late_ = {claim, Clock::now() + kLateLook};
   open_.reset();
   tools_.ledger.end_claim({});
@@ -144,12 +144,12 @@ TimePoint Claimer::late_look_at() const {
 void Claimer::late_look(TimePoint now) {
   if (!late_ || now < late_->at) return;
   tools_.loop.enter(Phase::settling);
-  release_unheard_claim(tools_.session.queue(), late_->claim, std::nullopt,
-                        retry_rule(tools_.options));
+  release_in_doubt_claim(tools_.session.queue(), late_->claim, std::nullopt,
+                         retry_rule(tools_.options));
   late_.reset();
 }
 
-std::optional<UnheardClaim> Claimer::late_claim() const {
+std::optional<InDoubtClaim> Claimer::late_claim() const {
   return late_ ? std::optional(late_->claim) : std::nullopt;
 }
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "child/unheard_claim.h"
+#include "child/in_doubt_claim.h"
 #include "consumer/handler_watch.h"
 #include "consumer/lease_keeper.h"
 #include "consumer/settler.h"
@@ -41,7 +41,7 @@ class Claimer {
   /// Looks if it is time to. Throws DatabaseError as above.
   void late_look(TimePoint now);
   /// The claim that a late look is still due for.
-  std::optional<UnheardClaim> late_claim() const;
+  std::optional<InDoubtClaim> late_claim() const;
   /// The last claim got something, but less than it wanted, within the last 2 ms, and so much is
   /// sent that maintenance looks each 2 ms: another claim now would find next to nothing. True
   /// once.
@@ -62,7 +62,7 @@ class Claimer {
   };
 
   Beginning find_beginning(int wanted);
-  void note_found(const Beginning& beginning, std::span<const Message> messages, int wanted);
+  void record_found(const Beginning& beginning, std::span<const Message> messages, int wanted);
   bool settles_first(Batch::Indexes done, const DatabaseError& error);
   std::int64_t next_token();
 
@@ -71,7 +71,7 @@ class Claimer {
   LeaseKeeper& leases_;
   const HandlerWatch& watch_;
   struct LateLook {
-    UnheardClaim claim;
+    InDoubtClaim claim;
     TimePoint at;
   };
 

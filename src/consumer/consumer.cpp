@@ -118,7 +118,7 @@ void Consumer::work_off_batch() {
       settler_.release_waiting();
       return;
     }
-    if (!is_worn_out(i)) runner_.run(i);
+    if (!exceeds_max_claims(i)) runner_.run(i);
     // Lost while it ran: run() opens the next session, or hand_back() in a drain, and settles then.
     if (!session_.connected()) return;
     // After the last one the next claim may settle.
@@ -129,12 +129,13 @@ void Consumer::work_off_batch() {
 }
 
 /// Whatever keeps this message from coming to an end (it may bring down the host): not for ever.
-bool Consumer::is_worn_out(std::size_t index) {
-  const auto fruitless = batch_[index].message.fruitless;
-  if (fruitless < options_.max_claims) return false;
-  Outcome outcome{Outcome::Kind::worn_out};
-  outcome.error = "claimed " + std::to_string(fruitless) + " times without a run that ended";
-  outcome.evidence.cause = Cause::worn_out;
+bool Consumer::exceeds_max_claims(std::size_t index) {
+  const auto unfinished_claims = batch_[index].message.unfinished_claims;
+  if (unfinished_claims < options_.max_claims) return false;
+  Outcome outcome{Outcome::Kind::max_claims_exceeded};
+  outcome.error =
+      "claimed " + std::to_string(unfinished_claims) + " times without a run that ended";
+  outcome.evidence.cause = Cause::max_claims_exceeded;
   settler_.end(index, std::move(outcome), Clock::now());
   return true;
 }

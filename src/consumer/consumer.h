@@ -29,7 +29,7 @@ class Consumer {
   bool open_handler();
   void wait();
   void work_off_batch();
-  bool is_worn_out(std::size_t index);
+  bool exceeds_max_claims(std::size_t index);
   void hand_back();
 
   const ChildContext& context_;

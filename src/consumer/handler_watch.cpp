@@ -19,13 +19,13 @@ HandlerWatch::HandlerWatch(const ChildContext& context, ChildLoop& loop)
       program_(program_id(*context.options)),
       brake_(board_, program_, context.options->retry_backoff, context.options->max_attempts) {}
 
-StartNews HandlerWatch::start_news() {
+StartReports HandlerWatch::start_reports() {
   return {[this] { return board_.worked.load() == 1; },
           [this](std::string_view why) {
-            note_failed_start(board_, program_, why);
+            record_failed_start(board_, program_, why);
             if (std::exchange(probing_, false)) brake_.probe_not_started(Clock::now());
           },
-          [this] { note_lives(board_, program_); }};
+          [this] { record_lives(board_, program_); }};
 }
 
 bool HandlerWatch::may_claim(Session& session) {
@@ -40,7 +40,7 @@ void HandlerWatch::wait_a_little(Session& session) {
   // A consumer that never claims has to show in another way that its session works: until then the
   // fleet is not ready.
   if (!session.works()) {
-    session.queue().look({}, 1);
+    session.queue().peek({}, 1);
     session.worked();
   }
   const TimePoint now = Clock::now();

@@ -16,7 +16,7 @@ class HandlerWatch {
   HandlerWatch(const ChildContext& context, ChildLoop& loop);
 
   /// For the handler; refers to this.
-  StartNews start_news();
+  StartReports start_reports();
   /// Every run of the fleet fails, or noop looks into the queue first: what is done is to be
   /// settled, since the consumer may have to wait.
   bool may_wait() const { return brake_.is_on() || looks_first(); }

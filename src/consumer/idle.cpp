@@ -7,13 +7,13 @@
 #include <utility>
 
 #include "scoreboard/phase_limits.h"
-#include "scoreboard/waker.h"
+#include "scoreboard/wakeups.h"
 
 namespace pgforeman {
 namespace {
 
-// Maintenance that did not report for so long does not hear for the fleet.
-constexpr Millis kHearsFor{3000};
+// Maintenance that did not report for so long does not listen for the fleet.
+constexpr Millis kListensFor{3000};
 constexpr Millis kBackstop{60'000};
 
 Millis times(Millis time, double factor) {
@@ -24,19 +24,19 @@ Millis times(Millis time, double factor) {
 
 Idle::Idle(const ConsumerTools& tools)
     : tools_(tools),
-      bell_(tools.loop.io(),
-            ::fcntl(Waker::bell_of(tools.context, tools.context.slot), F_DUPFD_CLOEXEC, 0)) {}
+      wakeup_fd_(tools.loop.io(), ::fcntl(Wakeups::wakeup_fd_of(tools.context, tools.context.slot),
+                                          F_DUPFD_CLOEXEC, 0)) {}
 
-/// While maintenance hears of new messages it wakes consumers, and looks every 1.2 s for what it
-/// missed: a look by each of a thousand idle consumers would find nothing. One looks for all. But
-/// no session lies unused for so long that a firewall between forgets it.
+/// While maintenance is notified of new messages it wakes consumers, and looks every 1.2 s for what
+/// it missed: a look by each of a thousand idle consumers would find nothing. One looks for all.
+/// But no session lies unused for so long that a firewall between forgets it.
 TimePoint Idle::next_poll(TimePoint since, TimePoint now, double jitter) const {
-  const QueueNews& news = tools_.queue().news;
-  const auto heard = news.heard_at_ms.load();
-  const bool hears = heard <= to_ms(now) && heard > to_ms(now - kHearsFor);
+  const WakeupBoard& wakeups = tools_.queue().wakeups;
+  const auto listened = wakeups.listening_at_ms.load();
+  const bool listens = listened <= to_ms(now) && listened > to_ms(now - kListensFor);
   const Millis poll =
-      hears ? std::max(tools_.options.poll_interval, kBackstop) : tools_.options.poll_interval;
-  const TimePoint other = from_ms(news.polled_at_ms.load());
+      listens ? std::max(tools_.options.poll_interval, kBackstop) : tools_.options.poll_interval;
+  const TimePoint other = from_ms(wakeups.polled_at_ms.load());
   return std::min((other <= now ? std::max(since, other) : since) + times(poll, jitter),
                   since + times(std::max(poll, kBackstop * tools_.options.concurrency), jitter));
 }
@@ -44,22 +44,22 @@ TimePoint Idle::next_poll(TimePoint since, TimePoint now, double jitter) const {
 void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop,
                 const std::function<void(TimePoint now)>& look) {
   ChildLoop& loop = tools_.loop;
-  QueueNews& news = tools_.queue().news;
-  Waker waker(tools_.context);
+  WakeupBoard& wakeups = tools_.queue().wakeups;
+  Wakeups wakeup(tools_.context);
   bool woken = false;
-  // Consumers that share the bell hear it too, and one of them takes the wake-up.
+  // Consumers that share the descriptor are notified too: one of them takes the wake-up.
   const std::function<void()> listen = [&] {
-    bell_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                     [&](const boost::system::error_code& error) {
-                       eventfd_t rings = 0;
-                       if (error || woken) return;
-                       ::eventfd_read(bell_.native_handle(), &rings);
-                       woken = waker.take();
-                       if (!woken) listen();
-                     });
+    wakeup_fd_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                          [&](const boost::system::error_code& error) {
+                            eventfd_t count = 0;
+                            if (error || woken) return;
+                            ::eventfd_read(wakeup_fd_.native_handle(), &count);
+                            woken = wakeup.take();
+                            if (!woken) listen();
+                          });
   };
   if (can_claim) listen();
-  loop.slot().listens.store(can_claim ? 1 : 0);
+  loop.slot().awaits_wakeup.store(can_claim ? 1 : 0);
   const double jitter = 0.8 + 0.4 * loop.random();
   const TimePoint since = Clock::now();
   // Maintenance got a new session: this one may be dead, which would show only when it is needed.
@@ -70,25 +70,25 @@ void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop
        now = Clock::now()) {
     const TimePoint poll = next_poll(since, now, jitter);
     polls = now >= poll;
-    if (polls && can_claim) news.polled_at_ms.store(to_ms(now));
+    if (polls && can_claim) wakeups.polled_at_ms.store(to_ms(now));
     if (polls || now >= due) break;
     loop.enter(Phase::waiting);
     // After the phase was written: maintenance rests, or counts wake-ups, and then looks at phases.
-    if (news.call_when_idle.load() != 0) ::eventfd_write(tools_.context.call_fd, 1);
-    woken = woken || (can_claim && waker.take());
+    if (wakeups.call_when_idle.load() != 0) ::eventfd_write(tools_.context.maintenance_fd, 1);
+    woken = woken || (can_claim && wakeup.take());
     look(now);
     // The look may have begun a drain.
     loop.run_until([&] { return woken || stop() || loop.draining(); },
                    std::min({poll, due, now + kLongestSilence}));
   }
-  loop.slot().listens.store(0);
-  bell_.cancel();
+  loop.slot().awaits_wakeup.store(0);
+  wakeup_fd_.cancel();
   loop.io().poll();
   woken_ = woken || (polls && can_claim);
 }
 
 void Idle::pass_on() {
-  if (std::exchange(woken_, false)) Waker(tools_.context).wake_one();
+  if (std::exchange(woken_, false)) Wakeups(tools_.context).wake_one();
 }
 
 }  // namespace pgforeman

@@ -28,7 +28,7 @@ class Idle {
   TimePoint next_poll(TimePoint since, TimePoint now, double jitter) const;
 
   const ConsumerTools& tools_;
-  boost::asio::posix::stream_descriptor bell_;
+  boost::asio::posix::stream_descriptor wakeup_fd_;
   bool woken_ = false;
 };
 

@@ -14,12 +14,12 @@ constexpr Millis kReconnectToRenew{1000};
 }  // namespace
 
 void LeaseKeeper::check(std::size_t index, TimePoint now) {
-  note_lost(index);
+  record_lost(index);
   if (!tools_.batch[index].is_lost() && is_old(now)) renew(index);
 }
 
 void LeaseKeeper::look_after(std::size_t running) {
-  note_lost(running);
+  record_lost(running);
   const TimePoint now = Clock::now();
   if (tools_.batch[running].is_lost() || !is_old(now) || now < try_at_) return;
   try {
@@ -37,7 +37,7 @@ bool LeaseKeeper::is_old(TimePoint now) {
 }
 
 /// What maintenance found out when it renewed the lease.
-void LeaseKeeper::note_lost(std::size_t index) {
+void LeaseKeeper::record_lost(std::size_t index) {
   if (!tools_.batch[index].is_lost() && tools_.ledger.lost(index)) lose(index);
 }
 

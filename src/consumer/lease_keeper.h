@@ -25,7 +25,7 @@ class LeaseKeeper {
 
  private:
   bool is_old(TimePoint now);
-  void note_lost(std::size_t index);
+  void record_lost(std::size_t index);
   void renew(std::size_t from);
   void lose(std::size_t index);
 

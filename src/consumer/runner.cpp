@@ -36,7 +36,7 @@ std::int64_t wall_ms() {
 /// Nothing: HANDLER_MODE=noop runs no program.
 std::unique_ptr<ProcessHandler> make_process_handler(boost::asio::io_context& io,
                                                      const Options& options, LedgerWriter& ledger,
-                                                     StartNews news) {
+                                                     StartReports news) {
   if (options.handler_mode == HandlerMode::noop) return nullptr;
   HandlerSettings settings{options.handler_argv,
                            options.handler_environment,
@@ -45,7 +45,7 @@ std::unique_ptr<ProcessHandler> make_process_handler(boost::asio::io_context& io
                            options.handler_stop_grace,
                            [&ledger](std::string_view chunk) { ledger.add_stderr(chunk); },
                            number_of(options.handler_stop_signal)};
-  settings.start_news = std::move(news);
+  settings.start_reports = std::move(news);
   // With it what a handler started is known as ours, wherever it goes.
   if (auto fleet = fleet_variable(); !fleet.empty()) settings.environment.push_back(fleet);
   return options.handler_mode == HandlerMode::jsonl ? make_jsonl_handler(io, std::move(settings))
@@ -62,7 +62,7 @@ Runner::Runner(const ConsumerTools& tools, Settler& settler, LeaseKeeper& leases
       watch_(watch),
       recycling_(tools.context, tools.loop) {
   auto processes =
-      make_process_handler(tools.loop.io(), tools.options, tools.ledger, watch.start_news());
+      make_process_handler(tools.loop.io(), tools.options, tools.ledger, watch.start_reports());
   processes_ = processes.get();
   if (processes) {
     handler_ = std::move(processes);
@@ -217,7 +217,7 @@ void Runner::close() {
   }
   processes_ = nullptr;
   handler_.reset();
-  kill_strangers({});
+  kill_orphans({});
 }
 
 std::vector<pid_t> Runner::pids() const {
@@ -237,7 +237,7 @@ void Runner::look_at_memory(std::int64_t most) {
 /// handler's own children are its own business until it ends.
 void Runner::end_orphans() {
   if (processes_ == nullptr || !processes_->pids().empty() || !has_children()) return;
-  for (const auto& exit : kill_strangers({})) processes_->on_exit(exit);
+  for (const auto& exit : kill_orphans({})) processes_->on_exit(exit);
 }
 
 }  // namespace pgforeman

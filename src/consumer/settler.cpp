@@ -76,7 +76,7 @@ void Settler::settle() {
     }
     // Maintenance finds out when a retry is due; unless called it looks every 1.2 s.
     if (std::find(results.begin(), results.end(), Settled::retried) != results.end()) {
-      ::eventfd_write(tools_.context.call_fd, 1);
+      ::eventfd_write(tools_.context.maintenance_fd, 1);
     }
   }
   alone_ = false;
@@ -101,7 +101,7 @@ std::vector<Settled> Settler::ask(std::span<const Settlement> settlements, Batch
   for (std::size_t i = 0; i < indexes.size(); ++i) {
     const LeasedMessage& m = tools_.batch[indexes[i]];
     if (results[i] == Settled::lost_lease && m.state == MessageState::in_doubt) {
-      results[i] = as_told_before(m.outcome->kind);
+      results[i] = as_settled_before(m.outcome->kind);
     }
   }
   return results;

@@ -143,7 +143,7 @@ class ExecHandler final : public ProcessHandler {
     constexpr std::array<int, 5> kOfTheFile = {ENOENT, ENOTDIR, EACCES, ENOEXEC, ELIBBAD};
     const bool of_the_file =
         std::find(kOfTheFile.begin(), kOfTheFile.end(), error.code().value()) != kOfTheFile.end();
-    if (of_the_file && settings_.start_news.has_worked && settings_.start_news.has_worked()) {
+    if (of_the_file && settings_.start_reports.has_worked && settings_.start_reports.has_worked()) {
       return retry_outcome(Cause::exit_code, error.what(), {});
     }
     return not_started(error.what(), {});
@@ -152,7 +152,7 @@ class ExecHandler final : public ProcessHandler {
   Outcome not_started(const std::string& what, const std::string& stderr_tail) {
     ++failed_starts_;
     Outcome outcome = not_started_outcome(what, stderr_tail);
-    if (settings_.start_news.failed) settings_.start_news.failed(outcome.error);
+    if (settings_.start_reports.failed) settings_.start_reports.failed(outcome.error);
     return outcome;
   }
 
@@ -191,7 +191,7 @@ class ExecHandler final : public ProcessHandler {
   /// Why the program behind the command did not start, as far as an exit code can say; only while
   /// it has never worked, since a handler may end with these codes for reasons of its own.
   std::string start_problem(const ChildExit& exit) const {
-    if (!settings_.start_news.has_worked || settings_.start_news.has_worked()) return {};
+    if (!settings_.start_reports.has_worked || settings_.start_reports.has_worked()) return {};
     if (exit.signal != 0 || exit.exit_code == 0) return {};
     const std::string ended_so = "the handler " + ended(exit);
     if (exit.exit_code == 126) return ended_so + ": a program that cannot be executed";
@@ -208,10 +208,10 @@ class ExecHandler final : public ProcessHandler {
       run_->ending.verdict = {Cause::timeout, timed_out(settings_.timeout)};
       run_->ender.begin(run_->pid, settings_.stop_signal, settings_.kill_grace);
     });
-    if (settings_.start_news.lives) {
+    if (settings_.start_reports.lives) {
       // One that fails slowly has not started for having run so long.
       run_->start_check.start(std::max(kLivesAfter, 2 * longest_failed_),
-                              [this] { settings_.start_news.lives(); });
+                              [this] { settings_.start_reports.lives(); });
     }
     run_->input = message.payload;
     join_json_lines(run_->input);  // a line, as shells read one

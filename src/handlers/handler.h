@@ -28,7 +28,7 @@ enum class StopReason {
 };
 
 /// What the fleet knows, and hears, of how the program starts. Each may be empty.
-struct StartNews {
+struct StartReports {
   std::function<bool()> has_worked;  ///< some run of it succeeded since the fleet began
   std::function<void(std::string_view why)> failed;
   std::function<void()> lives;  ///< it reads, or has not ended for a while; no more than a hint
@@ -42,7 +42,7 @@ struct HandlerSettings {
   Millis kill_grace{0};  ///< between the stop signal and KILL of the handler's process group
   std::function<void(std::string_view)> on_stderr{};  ///< each chunk as it comes; may be empty
   int stop_signal = SIGTERM;                          ///< what its group gets before KILL
-  StartNews start_news{};
+  StartReports start_reports{};
   Millis hint_after{5000};  ///< jsonl: without a first answer ever
 };
 

@@ -34,7 +34,7 @@ class JsonlHandler final : public ProcessHandler {
       : io_(io),
         settings_(std::move(settings)),
         queue_json_(json_string(settings_.queue)),
-        starts_(settings_.start_news, settings_.hint_after),
+        starts_(settings_.start_reports, settings_.hint_after),
         delivery_(io) {
     unbuffer_python(settings_.environment);
   }
@@ -271,8 +271,7 @@ class JsonlHandler final : public ProcessHandler {
   /// another.
   void retire_unasked() {
     if (!process_->exited) {
-      log::warn("the handler wrote to its stdout without being asked: it is killed",
-                {{"handler_pid", process_->pid}});
+      log::warn("unexpected output of the handler, it is killed", {{"handler_pid", process_->pid}});
       kill_group(process_->pid);
     }
     starts_.failed(*process_, "the handler wrote to its stdout without being asked");

@@ -22,7 +22,8 @@ class StartWatch {
   /// How often to look().
   static constexpr Millis kLook{250};
 
-  StartWatch(StartNews news, Millis hint_after) : news_(std::move(news)), hint_after_(hint_after) {}
+  StartWatch(StartReports news, Millis hint_after)
+      : news_(std::move(news)), hint_after_(hint_after) {}
 
   /// A look at a process that has not answered yet. `run`: the message that runs, if any.
   void look(JsonlProcess& process, const JsonlRun* run);
@@ -45,7 +46,7 @@ class StartWatch {
   std::string doubt_after_exit() const;
 
  private:
-  StartNews news_;
+  StartReports news_;
   Millis hint_after_;
   int failed_ = 0;
   Millis longest_failed_{0};  ///< how long a start lasted that failed

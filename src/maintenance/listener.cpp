@@ -43,28 +43,28 @@ void Listener::open() {
 Listener::Heard Listener::run_once() {
   if (!opened_ && Clock::now() >= open_at_) open();
   if (!socket_.is_open()) return {};
-  Heard heard;
-  for (const auto news : tools_.session.queue().news()) {
-    if (news == Queue::News::test) {
+  Received found;
+  for (const auto received : tools_.session.queue().notifications()) {
+    if (received == Queue::Notification::test) {
       if (!works_) log::debug("wake-ups by notification work");
       works_ = true;
       test_until_.reset();
     }
-    heard.later = heard.later || news == Queue::News::later;
-    if (news == Queue::News::now) ++heard.now;
+    found.later = found.later || received == Queue::Notification::later;
+    if (received == Queue::Notification::now) ++found.now;
   }
   if (test_until_ && Clock::now() >= *test_until_) {
     test_until_.reset();
     say_that_it_polls("the test notification did not come");
   }
-  return heard;
+  return found;
 }
 
-void Listener::wait(const std::function<void()>& heard) {
+void Listener::wait(const std::function<void()>& notified) {
   if (!socket_.is_open()) return;
   socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                     [heard](const boost::system::error_code& error) {
-                       if (!error) heard();
+                     [notified](const boost::system::error_code& error) {
+                       if (!error) notified();
                      });
 }
 

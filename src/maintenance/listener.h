@@ -1,7 +1,7 @@
 #pragma once
-// The duty that hears of new messages: LISTENs for the whole fleet. Where notifications cannot work
-// (a pooler in between), which it finds out by itself and says once, idle consumers poll.
-// Fork: after.
+// The duty that is notified of new messages: LISTENs for the whole fleet. Where notifications
+// cannot work (a pooler in between), which it finds out by itself and says once, idle consumers
+// poll. Fork: after.
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <functional>
@@ -16,19 +16,19 @@ class Listener {
  public:
   explicit Listener(const MaintenanceTools& tools);
 
-  struct Heard {
+  struct Received {
     std::int64_t now = 0;  ///< notifications of work
     bool later = false;    ///< a message was scheduled for later
   };
   /// Takes what came; begins to listen in a session where it does not yet. Throws DatabaseError.
-  Heard run_once();
+  Received run_once();
   /// A notification has come in this session: so do others.
   bool works() const { return works_; }
   /// When the first notification, our own, must have come.
   TimePoint next() const { return test_until_.value_or(TimePoint::max()); }
 
-  /// Calls `heard` once when there may be news; cancel() before the session goes.
-  void wait(const std::function<void()>& heard);
+  /// Calls `notified` once when a notification may have come; cancel() before the session goes.
+  void wait(const std::function<void()>& notified);
   void cancel() {
     if (socket_.is_open()) socket_.cancel();
   }

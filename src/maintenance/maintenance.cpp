@@ -31,15 +31,15 @@ Maintenance::Maintenance(const ChildContext& context)
     : context_(context),
       loop_(context),
       session_(context, loop_, "pgforeman maintenance " + context.options->queue, kReconnectCap),
-      waker_(context),
-      tools_{context_, loop_, session_, waker_},
+      wakeups_(context),
+      tools_{context_, loop_, session_, wakeups_},
       rescue_(tools_),
       renewal_(tools_),
       listener_(tools_),
       notifier_(tools_, listener_),
       sweeper_(tools_),
-      upkeep_(tools_, sweeper_),
-      calls_(loop_.io(), ::fcntl(context.call_fd, F_DUPFD_CLOEXEC, 0)) {}
+      scheduler_(tools_, sweeper_),
+      calls_(loop_.io(), ::fcntl(context.maintenance_fd, F_DUPFD_CLOEXEC, 0)) {}
 
 void Maintenance::run() {
   while (!loop_.check_signals()) {
@@ -48,7 +48,7 @@ void Maintenance::run() {
         listener_.close();
         if (!session_.connect()) break;
         notifier_.session_opened();
-        upkeep_.session_opened();
+        scheduler_.session_opened();
         sweeper_.session_opened();
       }
       work();
@@ -89,27 +89,27 @@ void Maintenance::last_rescue() {
 
 void Maintenance::work() {
   // First: a message that waits for its rescue waits for nothing else.
-  if (rescue_.run_once()) upkeep_.soon();
+  if (rescue_.run_once()) scheduler_.soon();
   hear();
   if (Clock::now() >= renewal_.next()) renewal_.run_once();
   sweeper_.run_once();
-  if (Clock::now() >= upkeep_.next()) upkeep_.run_once();
-  waker_.run_once();
+  if (Clock::now() >= scheduler_.next()) scheduler_.run_once();
+  wakeups_.run_once();
   // What came with the answer of a statement no longer makes the socket readable.
   hear();
   // Not before all of it was done: consumers rely on being woken for what any duty finds.
   if (listener_.works()) {
-    context_.scoreboard->queue().news.heard_at_ms.store(to_ms(Clock::now()));
+    context_.scoreboard->queue().wakeups.listening_at_ms.store(to_ms(Clock::now()));
   }
 }
 
 void Maintenance::hear() {
-  const auto heard = listener_.run_once();
-  notifier_.heard(heard.now);
+  const auto received = listener_.run_once();
+  notifier_.received(received.now);
   const auto found = notifier_.run_once();
-  if (heard.later) upkeep_.soon();
-  if (found.due) upkeep_.due_in(*found.due);
-  if (heard.now > 0) sweeper_.soon();
+  if (received.later) scheduler_.soon();
+  if (found.due) scheduler_.due_in(*found.due);
+  if (received.now > 0) sweeper_.soon();
   if (found.messages && Clock::now() >= may_sweep_at_) {
     may_sweep_at_ = Clock::now() + kSweepWhileLooking;
     sweeper_.soon();
@@ -122,17 +122,17 @@ void Maintenance::wait_for_work() {
   calls_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                     [&](const boost::system::error_code& error) {
                       eventfd_t count = 0;
-                      if (!error) called = ::eventfd_read(context_.call_fd, &count) == 0;
+                      if (!error) called = ::eventfd_read(context_.maintenance_fd, &count) == 0;
                     });
-  bool heard = false;
-  listener_.wait([&] { heard = true; });
-  loop_.run_until([&] { return called || heard; },
-                  std::min({upkeep_.next(), rescue_.next(), renewal_.next(), listener_.next(),
-                            notifier_.next(), sweeper_.next(), waker_.next()}));
+  bool notified = false;
+  listener_.wait([&] { notified = true; });
+  loop_.run_until([&] { return called || notified; },
+                  std::min({scheduler_.next(), rescue_.next(), renewal_.next(), listener_.next(),
+                            notifier_.next(), sweeper_.next(), wakeups_.next()}));
   calls_.cancel();
   listener_.cancel();
   loop_.io().poll();
-  if (called) upkeep_.soon();
+  if (called) scheduler_.soon();
 }
 
 }  // namespace pgforeman

@@ -10,9 +10,9 @@
 #include "maintenance/notifier.h"
 #include "maintenance/renewal.h"
 #include "maintenance/rescue.h"
+#include "maintenance/scheduler.h"
 #include "maintenance/sweeper.h"
 #include "maintenance/tools.h"
-#include "maintenance/upkeep.h"
 
 namespace pgforeman {
 
@@ -36,14 +36,14 @@ class Maintenance {
   const ChildContext& context_;
   ChildLoop loop_;
   Session session_;
-  Waker waker_;
+  Wakeups wakeups_;
   MaintenanceTools tools_;
   Rescue rescue_;
   Renewal renewal_;
   Listener listener_;
   Notifier notifier_;
   Sweeper sweeper_;
-  Upkeep upkeep_;
+  Scheduler scheduler_;
   boost::asio::posix::stream_descriptor calls_;
   TimePoint may_sweep_at_;
 };

@@ -7,75 +7,75 @@ namespace {
 
 using Mode = NotifyThrottle::Mode;
 
-// A look counts so many messages at least.
+// A poll counts so many messages at least.
 constexpr int kCounted = 24;
 
 }  // namespace
 
 void Notifier::session_opened() {
-  tools_.context.scoreboard->queue().news.call_when_idle.store(0);
+  tools_.context.scoreboard->queue().wakeups.call_when_idle.store(0);
   let_notify();
 }
 
 void Notifier::let_notify() {
-  tools_.context.scoreboard->queue().news.maintenance_polls.store(0);
+  tools_.context.scoreboard->queue().wakeups.maintenance_polls.store(0);
   throttle_.notify(Clock::now());
 }
 
 TimePoint Notifier::next() const {
-  return listener_.works() ? throttle_.next_look() : TimePoint::max();
+  return listener_.works() ? throttle_.next_poll() : TimePoint::max();
 }
 
-void Notifier::heard(std::int64_t messages) {
+void Notifier::received(std::int64_t messages) {
   if (messages == 0) return;
-  const bool idle = tools_.waker.waiting() > 0;
-  if (idle) tools_.waker.wake_for(messages);
-  if (!throttle_.heard(messages, idle, Clock::now())) return;
+  const bool idle = tools_.wakeups.waiting() > 0;
+  if (idle) tools_.wakeups.wake(messages);
+  if (!throttle_.received(messages, idle, Clock::now())) return;
   change_lock([](Queue& queue) { queue.leave_listeners(); });
-  tools_.context.scoreboard->queue().news.maintenance_polls.store(1);
+  tools_.context.scoreboard->queue().wakeups.maintenance_polls.store(1);
   throttle_.poll(Clock::now());
 }
 
 Notifier::Found Notifier::run_once() {
   if (!listener_.works()) return {};
-  if (throttle_.mode() == Mode::off && tools_.waker.waiting() > 0) {
-    tools_.context.scoreboard->queue().news.call_when_idle.store(0);
+  if (throttle_.mode() == Mode::off && tools_.wakeups.waiting() > 0) {
+    tools_.context.scoreboard->queue().wakeups.call_when_idle.store(0);
     throttle_.turn_on();
   }
-  if (Clock::now() < throttle_.next_look()) return {};
+  if (Clock::now() < throttle_.next_poll()) return {};
   if (throttle_.mode() == Mode::poll && no_consumer_is_idle()) {
     throttle_.turn_off();
     return {};
   }
-  return look();
+  return poll();
 }
 
 /// A consumer that becomes idle meanwhile calls, or is seen here.
 bool Notifier::no_consumer_is_idle() {
-  if (tools_.waker.waiting() > 0) return false;
-  auto& call = tools_.context.scoreboard->queue().news.call_when_idle;
+  if (tools_.wakeups.waiting() > 0) return false;
+  auto& call = tools_.context.scoreboard->queue().wakeups.call_when_idle;
   call.store(1);
-  if (tools_.waker.waiting() == 0) return true;
+  if (tools_.wakeups.waiting() == 0) return true;
   call.store(0);
   return false;
 }
 
-Notifier::Found Notifier::look() {
+Notifier::Found Notifier::poll() {
   const TimePoint began = Clock::now();
   std::optional<std::int64_t> ready;
   Found found;
-  if (const int idle = tools_.waker.waiting(); idle > 0) {
+  if (const int idle = tools_.wakeups.waiting(); idle > 0) {
     tools_.loop.enter(Phase::claiming);
     const Marks marks = tools_.context.scoreboard->queue().marks.read();
-    const Look look = tools_.session.queue().look(marks, std::max(idle, kCounted));
+    const Peek peek = tools_.session.queue().peek(marks, std::max(idle, kCounted));
     tools_.session.worked();
-    if (look.ready > 0) tools_.waker.wake_for(look.ready);
+    if (peek.ready > 0) tools_.wakeups.wake(peek.ready);
     // Not what is ready: idle consumers may have a reason to leave it.
-    found = {marks != seen_, look.next_due};
+    found = {marks != seen_, peek.next_due};
     seen_ = marks;
-    ready = look.ready;
+    ready = peek.ready;
   }
-  if (throttle_.looked(ready, found.messages, began, Clock::now())) {
+  if (throttle_.polled(ready, found.messages, began, Clock::now())) {
     change_lock([](Queue& queue) { queue.become_listener(); });
     let_notify();
   }

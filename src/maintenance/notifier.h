@@ -19,13 +19,13 @@ class Notifier {
   /// A new session, in which the listener listens or will.
   void session_opened();
   /// So many notifications of new messages came. Wakes consumers. Throws DatabaseError.
-  void heard(std::int64_t messages);
+  void received(std::int64_t messages);
 
   struct Found {
-    bool messages = false;      ///< fresh ones were claimed since the last look
+    bool messages = false;      ///< fresh ones were claimed since the last poll
     std::optional<Millis> due;  ///< until the next scheduled message is
   };
-  /// Looks if it is time to, and changes the mode. Throws DatabaseError.
+  /// Polls if it is time to, and changes the mode. Throws DatabaseError.
   Found run_once();
   TimePoint next() const;
 
@@ -34,7 +34,7 @@ class Notifier {
   void change_lock(Call&& call);
   void let_notify();
   bool no_consumer_is_idle();
-  Found look();
+  Found poll();
 
   const MaintenanceTools& tools_;
   const Listener& listener_;

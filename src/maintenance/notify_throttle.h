@@ -3,11 +3,11 @@
 // server, so senders notify only while that is worth it:
 //
 //   notify  a consumer is idle: senders notify
-//   poll    a consumer is idle, but so much is sent that a look each 2 ms costs less
+//   poll    a consumer is idle, but so much is sent that a poll each 2 ms costs less
 //   off     no consumer is idle: nothing needs to be heard
 //
 //   notify ──8 notifications in 10 ms, or 8 while no consumer was idle──> poll
-//   poll ──4 looks without a fresh message──> notify     poll ──no consumer is idle──> off
+//   poll ──4 polls without a fresh message──> notify     poll ──no consumer is idle──> off
 //   off ──a consumer is idle──> poll
 //
 // Pure.
@@ -33,21 +33,21 @@ class NotifyThrottle {
   void turn_on();
 
   /// So many notifications came. `idle`: a consumer was. True: stop them, and poll().
-  bool heard(std::int64_t messages, bool idle, TimePoint now);
-  /// A look began at `began` and is over at `now`. `ready`: how many messages it found; nothing: it
-  /// was not made, as no consumer is idle. `fresh`: messages were claimed since the look before.
+  bool received(std::int64_t messages, bool idle, TimePoint now);
+  /// A poll began at `began` and is over at `now`. `ready`: how many messages it found; nothing: it
+  /// was not made, as no consumer is idle. `fresh`: messages were claimed since the poll before.
   /// True: it is quiet, notify().
-  bool looked(std::optional<std::int64_t> ready, bool fresh, TimePoint began, TimePoint now);
+  bool polled(std::optional<std::int64_t> ready, bool fresh, TimePoint began, TimePoint now);
 
   Mode mode() const { return mode_; }
-  /// When to look; max: not at all.
-  TimePoint next_look() const { return mode_ == Mode::off ? TimePoint::max() : next_look_; }
+  /// When to poll; max: not at all.
+  TimePoint next_poll() const { return mode_ == Mode::off ? TimePoint::max() : next_poll_; }
 
  private:
   Mode mode_ = Mode::notify;
-  TimePoint next_look_;
-  Millis wait_{0};  ///< notify: before the last look
-  int quiet_ = 0;   ///< poll: looks in a row without a fresh message
+  TimePoint next_poll_;
+  Millis wait_{0};  ///< notify: before the last poll
+  int quiet_ = 0;   ///< poll: polls in a row without a fresh message
   TimePoint window_end_;
   std::int64_t in_window_ = 0;  ///< notifications
   std::int64_t unheeded_ = 0;   ///< notifications in a row while no consumer was idle

@@ -48,7 +48,7 @@ void Renewal::run_once() {
   std::vector<Lease> lost;
   std::copy_if(leases.begin(), leases.end(), std::back_inserter(lost),
                [&](const Lease& lease) { return lost_ids.contains(lease.id); });
-  for (const int ledger : ledgers) note_renewal(board.ledger(ledger), now, lost);
+  for (const int ledger : ledgers) record_renewal(board.ledger(ledger), now, lost);
   log::debug("leases renewed", {{"leases", leases.size()}, {"lost", lost.size()}});
 }
 

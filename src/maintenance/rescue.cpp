@@ -53,16 +53,16 @@ bool Rescue::try_rescue(Jobs::iterator job) {
     return true;
   } catch (const DatabaseError& error) {
     if (error.kind() != DatabaseError::Kind::transient) throw;
-    put_off(*job, error.what());
+    defer_rescue(*job, error.what());
     return false;
   }
 }
 
-void Rescue::put_off(Job& job, const std::string& reason) {
+void Rescue::defer_rescue(Job& job, const std::string& reason) {
   const bool fleet_stops = tools_.context.scoreboard->fleet().ends_at_ms.load() != 0;
   job.wait = std::clamp(2 * job.wait, kPutOffFor, fleet_stops ? kPutOffFor : kPutOffForMost);
   job.due = Clock::now() + job.wait;
-  log::warn("rescue put off", {{"reason", reason}});
+  log::warn("rescue deferred", {{"reason", reason}});
 }
 
 void Rescue::hurry() {
@@ -139,16 +139,17 @@ void Rescue::rescue(Jobs::iterator job) {
   });
   if (ledger.claiming_token != 0 && !searched) {
     jobs_.push_back({index, Clock::now(), kFirstLook,
-                     UnheardClaim{ledger.claiming_token, ledger.claiming_marks}, ledger.death});
+                     InDoubtClaim{ledger.claiming_token, ledger.claiming_marks}, ledger.death});
   }
   if (locked > 0) {
     const bool failed = std::count(results.begin(), results.end(), Settled::failed) > 0;
-    put_off(*job, failed ? "the database failed to settle " + std::to_string(locked) + " messages"
-                         : "the rows of " + std::to_string(locked) + " messages are locked");
+    defer_rescue(*job, failed
+                           ? "the database failed to settle " + std::to_string(locked) + " messages"
+                           : "the rows of " + std::to_string(locked) + " messages are locked");
   } else {
     end(job);
   }
-  tools_.waker.wake_for(static_cast<std::int64_t>(results.size() - locked));
+  tools_.wakeups.wake(static_cast<std::int64_t>(results.size() - locked));
 }
 
 std::vector<Settled> Rescue::settle(const LedgerReading& reading, Ledger& ledger) {
@@ -176,7 +177,7 @@ std::vector<Settled> Rescue::settle(const LedgerReading& reading, Ledger& ledger
     const bool in_doubt = reading.rescue_in_doubt || state == MessageState::settling ||
                           state == MessageState::in_doubt;
     if (results[i] == Settled::lost_lease && in_doubt) {
-      results[i] = as_told_before(settlements[i].outcome.kind);
+      results[i] = as_settled_before(settlements[i].outcome.kind);
     }
   }
   return results;
@@ -201,14 +202,14 @@ bool Rescue::look_for_claim(Jobs::iterator job) {
   tools_.loop.enter(Phase::settling);
   std::optional<Outcome> crash;
   if (job->death.blame != Cause::none) crash = crash_of(job->death, "claimed");
-  const auto messages = release_unheard_claim(tools_.session.queue(), *job->search, crash,
-                                              retry_rule(*tools_.context.options));
+  const auto messages = release_in_doubt_claim(tools_.session.queue(), *job->search, crash,
+                                               retry_rule(*tools_.context.options));
   job->due = now + job->wait;
   job->wait *= 2;
   if (messages > 0) {
     tools_.loop.slot().released.fetch_add(static_cast<std::uint64_t>(messages));
     log::info("claim without an answer released", {{"messages", messages}});
-    tools_.waker.wake_for(messages);
+    tools_.wakeups.wake(messages);
   }
   // A claim commits once: that was all of it.
   if (messages > 0 || job->wait >= kLastLook) {

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "child/in_doubt_claim.h"
 #include "child/settle_each.h"
 #include "child/settled.h"
-#include "child/unheard_claim.h"
 #include "maintenance/tools.h"
 #include "scoreboard/ledger.h"
 
@@ -42,7 +42,7 @@ class Rescue {
     Millis wait{0};   ///< before the last time, or (search) until the next
     /// A claim whose consumer died before it heard the answer. The server may still be working on
     /// it, so that its rows can turn up after the first look. Nothing: settle the ledger's entries.
-    std::optional<UnheardClaim> search{};
+    std::optional<InDoubtClaim> search{};
     Death death{};  ///< search: of its consumer
   };
   using Jobs = std::list<Job>;
@@ -51,7 +51,7 @@ class Rescue {
   void rescue(Jobs::iterator job);
   bool look_for_claim(Jobs::iterator job);
   std::vector<Settled> settle(const LedgerReading& reading, Ledger& ledger);
-  void put_off(Job& job, const std::string& reason);
+  void defer_rescue(Job& job, const std::string& reason);
   void record(const LedgerReading& reading, std::size_t entry, Settled settled);
   bool is_orphaned(int ledger) const;
   bool has_job(int ledger) const;

@@ -55,7 +55,7 @@ void Sweeper::start_over() {
   from_start_at_.reset();
 }
 
-void Sweeper::note_life() {
+void Sweeper::record_life() {
   if (!from_start_at_) from_start_at_ = Clock::now() + kFromStart;
 }
 
@@ -64,7 +64,7 @@ void Sweeper::run_once() {
   const Marks marks = tools_.context.scoreboard->queue().marks.read();
   if (marks != seen_) {
     seen_ = marks;
-    note_life();
+    record_life();
     near_wait_ = kNear;
     next_near_ = std::min(next_near_, std::max(near_soonest_, now + kNear));
   }
@@ -72,7 +72,7 @@ void Sweeper::run_once() {
   if ((pass_.under_way || pass_needed(marks)) && now >= next_pass_) try_pass(marks);
   // Until both work consumers must not rely on the marks.
   if (!near_failing_ && !pass_failing_) {
-    tools_.context.scoreboard->queue().marks.note_sweep(Clock::now());
+    tools_.context.scoreboard->queue().marks.record_sweep(Clock::now());
   }
 }
 
@@ -86,7 +86,7 @@ void Sweeper::try_near(const Marks& marks) {
     near_span_ = kNearSpan;
     rest_near(Clock::now() + kFailedRest);
     if (pass_failing_) next_pass_ = std::max(next_pass_, Clock::now() + kFailedRest / 2);
-    tools_.waker.wake_for(1);
+    tools_.wakeups.wake(1);
     throw;
   }
   near_failing_ = false;
@@ -99,7 +99,7 @@ void Sweeper::try_pass(const Marks& marks) {
   } catch (const DatabaseError&) {
     next_pass_ = Clock::now() + kFailedRest;
     if (near_failing_) rest_near(std::max(next_near_, Clock::now() + kFailedRest / 2));
-    tools_.waker.wake_for(1);
+    tools_.wakeups.wake(1);
     throw;
   }
   pass_failing_ = false;
@@ -130,7 +130,7 @@ Marks Sweeper::counted() const {
 }
 
 void Sweeper::soon() {
-  note_life();
+  record_life();
   next_near_ = std::min(next_near_, near_soonest_);
   look_anyway_at_ = next_near_;
 }
@@ -167,7 +167,7 @@ void Sweeper::look_near(const Marks& marks) {
   if (took < kNearTime) near_span_ = std::min(near_span_ * 2, kNearSpanMost);
   if (!trusts(found, marks)) return;
   // Of so many messages the highest were not looked at: a pass finds what is there.
-  if (found.reached == marks) note_sample(found, marks);
+  if (found.reached == marks) record_sample(found, marks);
   if (found.moved >= kSweepMoves) {
     next_near_ = Clock::now();
     return;
@@ -180,7 +180,7 @@ void Sweeper::look_near(const Marks& marks) {
 /// A sender that had taken an id up to a sample's marks had a transaction number before the next
 /// one (it does so right after the id; the sample itself might come in between). Once the oldest
 /// transaction is younger than that, this sweep has seen all they wrote.
-void Sweeper::note_sample(const Sweep& found, const Marks& marks) {
+void Sweeper::record_sample(const Sweep& found, const Marks& marks) {
   while (samples_.size() > 1 && samples_[1].xid < found.oldest_xid) {
     settled_ = samples_[0].marks;
     samples_.pop_front();
@@ -282,8 +282,8 @@ Sweep Sweeper::sweep(const Marks& after, const Marks& upto) {
   const Sweep found = tools_.session.queue().sweep(after, upto);
   tools_.session.worked();
   if (found.moved > 0) {
-    log::debug("messages found behind the marks", {{"messages", found.moved}});
-    tools_.waker.wake_for(found.moved);
+    log::debug("messages found below the low-water marks", {{"messages", found.moved}});
+    tools_.wakeups.wake(found.moved);
   }
   return found;
 }
@@ -298,7 +298,7 @@ bool Sweeper::trusts(const Sweep& found, const Marks& marks) {
     sound = false;
   }
   if (!sound) {
-    constexpr const char* kReset = "a mark of claims is above all messages: claims begin anew";
+    constexpr const char* kReset = "low-water mark above all messages, reset";
     const bool first = tools_.context.scoreboard->fleet().should_log(kReset, Clock::now());
     log::write(first ? log::Level::warn : log::Level::debug, kReset, {{"highest", found.highest}});
     start_over();

@@ -63,10 +63,10 @@ class Sweeper {
   void end_pass(Clock::duration rest);
   bool beyond_near() const;
   Sweep sweep(const Marks& after, const Marks& upto);
-  void note_sample(const Sweep& sweep, const Marks& marks);
+  void record_sample(const Sweep& sweep, const Marks& marks);
   bool trusts(const Sweep& sweep, const Marks& marks);
   void start_over();
-  void note_life();
+  void record_life();
 
   const MaintenanceTools& tools_;
   Marks seen_{};  ///< the marks at the last run

@@ -3,7 +3,7 @@
 
 #include "child/child_loop.h"
 #include "child/session.h"
-#include "scoreboard/waker.h"
+#include "scoreboard/wakeups.h"
 
 namespace pgforeman {
 
@@ -11,7 +11,7 @@ struct MaintenanceTools {
   const ChildContext& context;
   ChildLoop& loop;
   Session& session;
-  Waker& waker;
+  Wakeups& wakeups;
 };
 
 }  // namespace pgforeman

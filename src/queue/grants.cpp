@@ -22,7 +22,7 @@ struct Right {
 /// The functions of each part, by name; a worker executes all of them.
 constexpr const char* kSendFunctions = "'send', 'send_batch'";
 constexpr const char* kMonitorFunctions =
-    "'counts', 'look', 'mark_of', 'last_lane', 'queues', 'row_security_problem'";
+    "'counts', 'peek', 'mark_of', 'last_lane', 'queues', 'row_security_problem'";
 constexpr const char* kOperatorFunctions =
     "'advance_ids', 'announce', 'dead_count', 'dead_is_meant', 'dead_list', 'dead_purge',"
     " 'dead_retry', 'dead_select'";

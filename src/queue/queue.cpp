@@ -25,7 +25,8 @@ constexpr const char* kChannel = "pgforeman";
 constexpr int kRenewRounds = 5;
 
 /// In the order of Outcome::Kind.
-constexpr const char* kOutcomes[] = {"done", "retry", "crash", "dead", "worn_out", "released"};
+constexpr const char* kOutcomes[] = {"done",    "retry", "crash", "dead", "max_claims_exceeded",
+                                     "released"};
 
 Settled settled_of(std::string_view name) {
   for (const Settled each :
@@ -53,7 +54,7 @@ constexpr const char* kRights =
     "  (values ('select'), ('insert'), ('update'), ('delete')) r (name))"
     " and not exists ("
     "  select from pg_catalog.unnest('{announce,become_listener,claim,counts,"
-    "end_done,ids_are_behind,last_lane,leave_listeners,lock_claimable,look,mark_of,"
+    "end_done,ids_are_behind,last_lane,leave_listeners,lock_claimable,peek,mark_of,"
     "release_token,renew,retry_delay,settle,sweep,tick,with_run}'::pg_catalog.name[]) f (name)"
     "  where not exists ("
     "   select from pg_catalog.pg_proc p"
@@ -63,7 +64,7 @@ constexpr const char* kRights =
 
 /// The columns that messages_of() reads.
 const std::string kClaimed =
-    "select id, lane, attempt, fence, fruitless,"
+    "select id, lane, attempt, fence, unfinished_claims,"
     " (pg_catalog.date_part('epoch',"
     " greatest(least(enqueued_at, '9999-12-31 UTC'), '0001-01-01 UTC'))"
     " operator(pg_catalog.*) 1000000::float8)::bigint,"
@@ -79,7 +80,7 @@ std::vector<Message> messages_of(const pqxx::result& rows) {
     message.lane = row[1].as<int>();
     message.attempt = row[2].as<int>();
     message.fence = row[3].as<std::int64_t>();
-    message.fruitless = row[4].as<std::int64_t>();
+    message.unfinished_claims = row[4].as<std::int64_t>();
     message.enqueued_at = std::chrono::sys_time<std::chrono::microseconds>{
         std::chrono::microseconds{row[5].as<std::int64_t>()}};
     message.payload.assign(row[6].c_str(), row[6].size());
@@ -255,14 +256,14 @@ Tick Queue::tick(bool with_counts, const Marks& passed) {
   return tick;
 }
 
-Look Queue::look(const Marks& marks, int most) {
+Peek Queue::peek(const Marks& marks, int most) {
   const pqxx::result rows =
-      call("select ready, coalesce(next_due_ms, -1) from pgforeman.look($1, $2::bigint[], $3::int)",
+      call("select ready, coalesce(next_due_ms, -1) from pgforeman.peek($1, $2::bigint[], $3::int)",
            {name_, array_text(marks), std::to_string(most)});
-  Look look;
-  look.ready = rows[0][0].as<std::int64_t>();
-  if (const auto due = rows[0][1].as<std::int64_t>(); due >= 0) look.next_due = Millis{due};
-  return look;
+  Peek peek;
+  peek.ready = rows[0][0].as<std::int64_t>();
+  if (const auto due = rows[0][1].as<std::int64_t>(); due >= 0) peek.next_due = Millis{due};
+  return peek;
 }
 
 Sweep Queue::sweep(const Marks& after, const Marks& upto) {
@@ -309,14 +310,14 @@ void Queue::leave_listeners() {
   call("select pgforeman.leave_listeners($1)", {name_});
 }
 
-std::vector<Queue::News> Queue::news() {
-  std::vector<News> news;
+std::vector<Queue::Notification> Queue::notifications() {
+  std::vector<Notification> received;
   for (const std::string& payload : connection_.impl().notifications(kChannel)) {
-    if (payload == name_ + " test") news.push_back(News::test);
-    if (payload == name_ + " now") news.push_back(News::now);
-    if (payload == name_ + " later") news.push_back(News::later);
+    if (payload == name_ + " test") received.push_back(Notification::test);
+    if (payload == name_ + " now") received.push_back(Notification::now);
+    if (payload == name_ + " later") received.push_back(Notification::later);
   }
-  return news;
+  return received;
 }
 
 int Queue::socket() const {

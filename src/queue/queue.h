@@ -57,7 +57,7 @@ class Queue {
   Tick tick(bool with_counts = true, const Marks& passed = {});
 
   /// Whether up to `most` messages can be claimed behind no mark.
-  Look look(const Marks& marks, int most);
+  Peek peek(const Marks& marks, int most);
 
   /// Looks through the fresh messages with ids above `after` up to `upto`, and moves those that can
   /// be claimed to where claims find them.
@@ -71,10 +71,10 @@ class Queue {
   /// From now on senders notify, or no longer for this session's sake.
   void become_listener();
   void leave_listeners();
-  enum class News { test, now, later };  ///< listen() itself; there is work; there will be
+  enum class Notification { test, now, later };  ///< listen() itself; there is work; there will be
   /// What came for this queue since. Does not wait.
-  std::vector<News> news();
-  /// Readable when there may be news. Belongs to the connection.
+  std::vector<Notification> notifications();
+  /// Readable when there may be one. Belongs to the connection.
   int socket() const;
 
   /// How long until the next vacuum, so that one is done every so often; nothing: this role

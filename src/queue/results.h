@@ -91,7 +91,7 @@ struct Sweep {
 };
 
 /// What is to be done at once, and when there will be more.
-struct Look {
+struct Peek {
   std::int64_t ready = 0;  ///< claimable, up to as many as were asked for
   std::optional<Millis> next_due;
 };

@@ -38,7 +38,7 @@ bool Brake::failed(std::int64_t id, bool probe, TimePoint now) {
   if (!is_current()) return false;
   started();
   if (board_.failed_runs.fetch_add(1) == 0) board_.failing_since_ms.store(to_ms(now));
-  note_id(id);
+  record_id(id);
   if (is_on()) {
     if (probe) lengthen(now);
     return false;
@@ -77,7 +77,7 @@ bool Brake::every_run_fails(TimePoint now) const {
   return messages >= 2 && runs >= 10 && (since > now || now - since >= kStreak);
 }
 
-void Brake::note_id(std::int64_t id) {
+void Brake::record_id(std::int64_t id) {
   for (auto& known : board_.failed_ids) {
     std::int64_t none = 0;
     if (known.load() == id || known.compare_exchange_strong(none, id)) return;

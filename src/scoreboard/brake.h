@@ -44,7 +44,7 @@ class Brake {
  private:
   bool is_current() const { return board_.program.load() == program_; }
   bool every_run_fails(TimePoint now) const;
-  void note_id(std::int64_t id);
+  void record_id(std::int64_t id);
   bool engage(Millis interval, TimePoint now);
   void lengthen(TimePoint now);
 

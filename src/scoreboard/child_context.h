@@ -17,9 +17,9 @@ namespace pgforeman {
 inline constexpr int kDrainSignal = SIGUSR1;
 inline constexpr int kHurrySignal = SIGUSR2;
 
-/// Eventfds for idle consumers (see scoreboard/waker.h).
-inline constexpr std::size_t kBells = 16;
-using Bells = std::array<int, kBells>;
+/// Eventfds for idle consumers (see scoreboard/wakeups.h).
+inline constexpr std::size_t kWakeupFds = 16;
+using WakeupFds = std::array<int, kWakeupFds>;
 
 struct ChildContext {
   const Options* options = nullptr;
@@ -28,8 +28,9 @@ struct ChildContext {
   int ledger = -1;  ///< -1: maintenance holds nothing
   std::uint32_t epoch = 0;
   std::uint64_t fleet_id = 0;  ///< random, one a supervisor: makes claim tokens unique
-  Bells bells{};
-  int call_fd = -1;  ///< eventfd: calls maintenance (an orphaned ledger, a message scheduled)
+  WakeupFds wakeup_fds{};
+  int maintenance_fd =
+      -1;  ///< eventfd: calls maintenance (an orphaned ledger, a message scheduled)
 };
 
 }  // namespace pgforeman

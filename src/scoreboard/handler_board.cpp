@@ -27,7 +27,7 @@ void begin_program(HandlerBoard& board, const Options& options) {
   board.noop_look.store(0);
 }
 
-void note_failed_start(HandlerBoard& board, std::uint64_t program, std::string_view why) {
+void record_failed_start(HandlerBoard& board, std::uint64_t program, std::string_view why) {
   if (board.program.load() != program) return;
   const std::string text = to_valid_utf8(why.substr(0, board.problem.size() - 1));
   const std::size_t size = std::min(text.size(), board.problem.size() - 1);
@@ -40,7 +40,7 @@ void note_failed_start(HandlerBoard& board, std::uint64_t program, std::string_v
   if (board.start.load() != StartState::started) board.start.store(StartState::failed);
 }
 
-void note_lives(HandlerBoard& board, std::uint64_t program) {
+void record_lives(HandlerBoard& board, std::uint64_t program) {
   auto failed = StartState::failed;
   if (board.program.load() == program) {
     board.start.compare_exchange_strong(failed, StartState::lives);

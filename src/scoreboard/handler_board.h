@@ -47,8 +47,8 @@ std::uint64_t program_id(const Options& options);
 void begin_program(HandlerBoard& board, const Options& options);
 
 /// A start failed, or looks as if it had worked; ignored of a program that is being replaced.
-void note_failed_start(HandlerBoard& board, std::uint64_t program, std::string_view why);
-void note_lives(HandlerBoard& board, std::uint64_t program);
+void record_failed_start(HandlerBoard& board, std::uint64_t program, std::string_view why);
+void record_lives(HandlerBoard& board, std::uint64_t program);
 
 /// At most 239 bytes, valid UTF-8 without control characters.
 std::string start_problem(const HandlerBoard& board);

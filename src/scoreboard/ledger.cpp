@@ -195,7 +195,7 @@ std::vector<Lease> leases_to_renew(const Ledger& ledger, TimePoint fresh_since, 
   return leases;
 }
 
-void note_renewal(Ledger& ledger, TimePoint asked_at, std::span<const Lease> lost) {
+void record_renewal(Ledger& ledger, TimePoint asked_at, std::span<const Lease> lost) {
   ledger.renewed_at_ms.store(to_ms(asked_at));
   if (lost.empty()) return;
   for (LedgerEntry& entry : ledger.entries) {

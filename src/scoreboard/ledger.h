@@ -128,7 +128,7 @@ LedgerReading read_ledger(const Ledger& ledger);
 /// `fresh_since`), or when its handler is past its own deadline. Bounded, whatever stands there.
 std::vector<Lease> leases_to_renew(const Ledger& ledger, TimePoint fresh_since, TimePoint now);
 /// Maintenance: what a renewal asked at `asked_at` came to. Entries that moved on are left alone.
-void note_renewal(Ledger& ledger, TimePoint asked_at, std::span<const Lease> lost);
+void record_renewal(Ledger& ledger, TimePoint asked_at, std::span<const Lease> lost);
 
 /// Supervisor: what a dead child's ledger must say before maintenance reads it.
 void sign_ledger(Ledger& ledger, const Death& death);

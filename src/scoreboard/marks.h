@@ -25,7 +25,7 @@ class LowWaterMarks {
   /// A claim got these.
   void raise(std::span<const Message> messages);
   /// Maintenance: nothing was left behind until now.
-  void note_sweep(TimePoint now) { swept_at_ms_.store(to_ms(now)); }
+  void record_sweep(TimePoint now) { swept_at_ms_.store(to_ms(now)); }
   /// Maintenance: this mark is above all ids there ever were, so no claim wrote it. From the
   /// beginning again, unless it moved meanwhile.
   void forget(std::size_t priority, std::int64_t mark);

@@ -3,7 +3,7 @@
 // reads, as anything may stand there. Times are monotonic milliseconds; 0: never.
 //
 // All words are sequentially consistent unless said otherwise. A consumer writes its phase and then
-// reads `call_when_idle` and `wake_ups`, maintenance the other way round: neither misses the other.
+// reads `call_when_idle` and `pending`, maintenance the other way round: neither misses the other.
 
 #include <atomic>
 #include <cstdint>
@@ -21,13 +21,13 @@ struct QueueCounted {
 };
 
 /// How new messages become known. Writer: maintenance, but where said.
-struct QueueNews {
-  std::atomic<std::int64_t> heard_at_ms;         ///< when maintenance last could hear
+struct WakeupBoard {
+  std::atomic<std::int64_t> listening_at_ms;     ///< when maintenance last could be notified
   std::atomic<std::uint32_t> call_when_idle;     ///< 1: a consumer that becomes idle calls it
-  std::atomic<std::uint32_t> maintenance_polls;  ///< 1: it looks for messages each 2 ms
-  /// That no idle consumer has taken yet. Writers: all (compare-and-swap).
-  std::atomic<std::uint32_t> wake_ups;
-  /// When an idle consumer last looked for all. Writers: consumers.
+  std::atomic<std::uint32_t> maintenance_polls;  ///< 1: it polls for messages each 2 to 6 ms
+  /// Wake-ups that no idle consumer has taken yet. Writers: all (compare-and-swap).
+  std::atomic<std::uint32_t> pending;
+  /// When an idle consumer last polled for all. Writers: consumers.
   std::atomic<std::int64_t> polled_at_ms;
 };
 
@@ -39,7 +39,7 @@ struct VacuumBoard {
 
 struct alignas(64) QueueBoard {
   QueueCounted counted;
-  QueueNews news;
+  WakeupBoard wakeups;
   LowWaterMarks marks;
   ClaimCursors cursors;
   VacuumBoard vacuum;

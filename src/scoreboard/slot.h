@@ -29,7 +29,7 @@ struct alignas(64) Slot {
   std::atomic<std::int64_t> message_id;       ///< 0: none
   std::atomic<std::uint32_t> attempt;
   std::atomic<std::uint32_t> batch;          ///< how many it last asked for
-  std::atomic<std::uint32_t> listens;        ///< 1: while it waits it hears its bell
+  std::atomic<std::uint32_t> awaits_wakeup;  ///< 1: it waits for its wakeup fd
   std::atomic<std::uint64_t> reached_limit;  ///< ReachedLimit::word(); 0: none
   // Counters live as long as the fleet: they go on where the slot's last child left them.
   std::atomic<std::uint64_t> done, retry, dead, released, lost_lease;

@@ -47,7 +47,7 @@ bool wanted_and_alive(const SlotState& slot) {
 
 /// Neither works nor may be waited for in vain: a slot that is crash-looping has its own backoff.
 bool leaves_or_is_due(const SlotState& slot) {
-  const bool leaving = wanted_and_alive(slot) && slot.told_to_drain_at;
+  const bool leaving = wanted_and_alive(slot) && slot.drain_sent_at;
   return leaving || (slot.wanted && slot.life == SlotState::Life::due && !slot.crash_looping);
 }
 
@@ -166,8 +166,8 @@ Deadline Policy::own_deadline(const SlotState& slot) {
 /// A child that hangs when it is told to drain gets no more time for it.
 Deadline Policy::deadline_of(int index, const SlotState& slot) const {
   const Deadline own = own_deadline(slot);
-  if (!slot.told_to_drain_at) return own;
-  Deadline end{*slot.told_to_drain_at + (*slot.limits)[Phase::draining], Phase::draining};
+  if (!slot.drain_sent_at) return own;
+  Deadline end{*slot.drain_sent_at + (*slot.limits)[Phase::draining], Phase::draining};
   // The fleet's grace may be a newer one.
   if (stopping()) end.at = std::min(end.at, *stopping_since_ + limits_[Phase::draining]);
   if (index == kMaintenanceSlot) end.at += kHurryStopGrace;
@@ -192,7 +192,7 @@ void Policy::on_forked(int index, TimePoint now) {
   slot.beat = {};
   slot.beat_seen_at = now;
   slot.reported = slot.reached_waiting = slot.stale = slot.drained = false;
-  slot.told_to_drain_at.reset();
+  slot.drain_sent_at.reset();
   slot.killed_at.reset();
   slot.fork_failures = 0;
 }
@@ -207,7 +207,7 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
                             TimePoint now) {
   SlotState& slot = slots_[index];
   observe(slot, last, now);
-  const bool told = slot.told_to_drain_at.has_value();
+  const bool told = slot.drain_sent_at.has_value();
   const bool recycles = last.reached && !told && index != kMaintenanceSlot;
   ExitVerdict verdict;
   verdict.explain = exit.explain();
@@ -233,7 +233,7 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
   slot.life = slot.wanted ? SlotState::Life::due : SlotState::Life::absent;
   slot.due_at = now;  // proves: P1
   if (failed_boot && !connecting) {
-    note_boot_failure(slot, now, verdict);
+    record_boot_failure(slot, now, verdict);
   } else if (failed_boot) {
     // A kill while reaching for the database is an outage, not a crash; still, no hurry.
     slot.due_at = now + backoff(slot.boot_failures);
@@ -246,7 +246,7 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
   return verdict;
 }
 
-void Policy::note_boot_failure(SlotState& slot, TimePoint now, ExitVerdict& verdict) {
+void Policy::record_boot_failure(SlotState& slot, TimePoint now, ExitVerdict& verdict) {
   slot.due_at = now + backoff(slot.boot_failures);
   slot.boot_failures++;  // proves: P5 count
   auto& times = slot.boot_failure_times;
@@ -273,8 +273,8 @@ void Policy::hurry(TimePoint now) {
 
 void Policy::drain(int index, SlotState& slot, TimePoint now, int signal,
                    std::vector<Action>& actions) {
-  if (slot.told_to_drain_at) return;
-  slot.told_to_drain_at = now;
+  if (slot.drain_sent_at) return;
+  slot.drain_sent_at = now;
   actions.push_back({Action::Kind::signal, index, signal, ""});
 }
 
@@ -285,7 +285,7 @@ void Policy::drain_fleet(TimePoint now, std::vector<Action>& actions) {
     consumers_left = true;
     drain(index, slot, now, kDrainSignal, actions);  // proves: P25
     // One deadline for the fleet, whenever a child was told.
-    slot.told_to_drain_at = std::min(*slot.told_to_drain_at, *stopping_since_);
+    slot.drain_sent_at = std::min(*slot.drain_sent_at, *stopping_since_);
     if (hurrying_) actions.push_back({Action::Kind::signal, index, kHurrySignal, ""});
   }
   if (hurrying_ && consumers_left) hurrying_ = false;
@@ -294,7 +294,7 @@ void Policy::drain_fleet(TimePoint now, std::vector<Action>& actions) {
   SlotState& maintenance = slots_[kMaintenanceSlot];
   if (maintenance.life == SlotState::Life::alive) {
     drain(kMaintenanceSlot, maintenance, now, kDrainSignal, actions);
-    maintenance.told_to_drain_at = std::min(*maintenance.told_to_drain_at, *stopping_since_);
+    maintenance.drain_sent_at = std::min(*maintenance.drain_sent_at, *stopping_since_);
   } else if (!may_fork(kMaintenanceSlot, now)) {
     actions.push_back({Action::Kind::finished, 0, 0, ""});
   }

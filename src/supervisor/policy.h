@@ -112,7 +112,7 @@ class Policy {
   bool may_fork(int index, TimePoint now) const;
   /// One slot after the other gets a child with the newer options.
   void replace_next(TimePoint now, std::vector<Action>& actions);
-  void note_boot_failure(SlotState& slot, TimePoint now, ExitVerdict& verdict);
+  void record_boot_failure(SlotState& slot, TimePoint now, ExitVerdict& verdict);
   Millis backoff(int failures);
 
   Options options_;

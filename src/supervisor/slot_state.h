@@ -41,7 +41,7 @@ struct SlotState {
   bool reached_waiting = false;
   /// Its child reached waiting; health goes on from one that was recycled to the next.
   std::optional<TimePoint> healthy_since;
-  std::optional<TimePoint> told_to_drain_at;
+  std::optional<TimePoint> drain_sent_at;
   std::optional<TimePoint> killed_at;  ///< by us
   Phase missed = Phase::empty;         ///< killed: the deadline of this phase
   bool drained = false;                ///< the last child ended as it was told

@@ -53,7 +53,7 @@ int shown_slot(int slot) {
 
 struct ForkArguments {
   ChildContext context;
-  FleetMains::Main main;
+  ChildEntryPoints::Main main;
 };
 
 void child_main(void* arguments) noexcept {
@@ -63,7 +63,7 @@ void child_main(void* arguments) noexcept {
 
 }  // namespace
 
-Supervisor::Supervisor(Options options, FleetMains mains)
+Supervisor::Supervisor(Options options, ChildEntryPoints mains)
     : options_(std::move(options)),
       mains_(std::move(mains)),
       scoreboard_(std::make_unique<Scoreboard>()),
@@ -75,7 +75,7 @@ Supervisor::Supervisor(Options options, FleetMains mains)
       io_(1),
       signals_(io_, open_signalfd(kSignals).release()),
       tick_(io_) {
-  for (UniqueFd& bell : bells_) bell = make_eventfd();
+  for (UniqueFd& wakeup_fd : wakeup_fds_) wakeup_fd = make_eventfd();
   set_fleet_mark(fleet_id_);
   begin_program(scoreboard_->handler(), options_);
   endpoint_ = std::make_unique<Endpoint>(io_, options_.health_address,
@@ -213,15 +213,16 @@ void Supervisor::fork_into(int slot) {
   shared.message_id.store(0);
   shared.reached_limit.store(0);
   shared.batch.store(0);
-  shared.listens.store(0);
+  shared.awaits_wakeup.store(0);
   shared.phase_since_ms.store(to_ms(Clock::now()));
   shared.beat.store(Beat::make(Phase::booting, Clock::now() + options_.boot_timeout).word);
-  Bells bells{};
-  std::transform(bells_.begin(), bells_.end(), bells.begin(), std::mem_fn(&UniqueFd::get));
-  ForkArguments arguments{
-      {&options_, scoreboard_.get(), slot, child.ledger, epoch, fleet_id_, bells, call_fd_.get()},
-      maintenance ? mains_.maintenance : mains_.consumer};
-  std::vector<int> keep(bells.begin(), bells.end());
+  WakeupFds wakeup_fds{};
+  std::transform(wakeup_fds_.begin(), wakeup_fds_.end(), wakeup_fds.begin(),
+                 std::mem_fn(&UniqueFd::get));
+  ForkArguments arguments{{&options_, scoreboard_.get(), slot, child.ledger, epoch, fleet_id_,
+                           wakeup_fds, call_fd_.get()},
+                          maintenance ? mains_.maintenance : mains_.consumer};
+  std::vector<int> keep(wakeup_fds.begin(), wakeup_fds.end());
   keep.insert(keep.end(), {call_fd_.get(), log::descriptor()});
   const pid_t pid = fork_child(child_main, &arguments, keep, kBlockedInChildren);
   if (pid < 0) {

@@ -37,7 +37,7 @@ namespace pgforeman {
 class Endpoint;
 
 /// What the supervisor is given, so that it needs to know neither queue nor handlers.
-struct FleetMains {
+struct ChildEntryPoints {
   using Main = void (*)(const ChildContext&) noexcept;
   Main consumer = nullptr;
   Main maintenance = nullptr;
@@ -47,7 +47,7 @@ struct FleetMains {
 class Supervisor {
  public:
   /// Binds the endpoint (throws std::system_error when it cannot). All signals must be blocked.
-  Supervisor(Options options, FleetMains mains);
+  Supervisor(Options options, ChildEntryPoints mains);
   ~Supervisor();
 
   /// Serves until drained. Returns ok, or cannot_fork when no first fleet came up.
@@ -99,13 +99,13 @@ class Supervisor {
   void judge_readiness(FleetView& view) const;
 
   Options options_;
-  FleetMains mains_;
+  ChildEntryPoints mains_;
   Orphans orphans_;
   std::unique_ptr<Scoreboard> scoreboard_;
   LedgerPool ledgers_;
   std::vector<LateLedger> late_ledgers_;
   OomWatch oom_;
-  std::array<UniqueFd, kBells> bells_;
+  std::array<UniqueFd, kWakeupFds> wakeup_fds_;
   UniqueFd call_fd_;
   Policy policy_;
   std::map<int, Child> children_;

@@ -69,7 +69,7 @@ SlotView Supervisor::slot_view(int index, const SlotState& state, TimePoint now)
   }
   if (view.pid == 0) return view;
   const Beat beat{shared.beat.load()};
-  view.phase = state.told_to_drain_at ? Phase::draining : beat.phase();
+  view.phase = state.drain_sent_at ? Phase::draining : beat.phase();
   view.phase_seconds = age(shared.phase_since_ms.load(), now, started_at_);
   const auto far = std::chrono::hours(24 * 365);
   view.deadline_in_seconds = seconds(std::clamp(beat.deadline(), now - far, now + far) - now);

@@ -103,7 +103,7 @@ TEST_CASE("orphans are killed with their descendants, kept children live", "[chi
   const std::vector<pid_t> keep = {kept};
   // One clean-up is bounded in time: on a busy machine it may take two.
   CHECK(eventually([&] {
-    for (const auto& exit : kill_strangers(keep)) CHECK(exit.pid != kept);
+    for (const auto& exit : kill_orphans(keep)) CHECK(exit.pid != kept);
     std::istringstream lines(read_file(pids));
     bool all_gone = true;
     for (pid_t pid = 0; lines >> pid;) all_gone = all_gone && !is_alive(pid);
@@ -129,7 +129,7 @@ TEST_CASE("a kept child that ends meanwhile is reported", "[child_exit]") {
   // One clean-up is bounded in time: on a busy machine it may take two.
   std::vector<ChildExit> exits;
   REQUIRE(eventually([&] {
-    for (const auto& exit : kill_strangers(keep)) exits.push_back(exit);
+    for (const auto& exit : kill_orphans(keep)) exits.push_back(exit);
     return exits.size() == 2;
   }));
   if (exits[0].pid != kept) std::swap(exits[0], exits[1]);
@@ -144,7 +144,7 @@ TEST_CASE("orphans in the caller's own process group are killed one by one", "[c
   fork_child(wait_for_signals);
   fork_child(wait_for_signals);
   CHECK(eventually([] {
-    kill_strangers({});
+    kill_orphans({});
     return !has_children();
   }));
 }
@@ -160,7 +160,7 @@ TEST_CASE("orphans that fork while they are killed leave no process", "[child_ex
     });
   }
   CHECK(eventually([] {
-    kill_strangers({});
+    kill_orphans({});
     return !has_children();
   }));
 }
@@ -205,7 +205,7 @@ TEST_CASE("a process without a free descriptor still finds and ends its orphans"
     if (::setrlimit(RLIMIT_NOFILE, &none) != 0 || ::open("/dev/null", O_RDONLY) >= 0) return 1;
     const pid_t stranger = ::fork();
     if (stranger == 0) ::_exit(wait_for_signals());
-    const auto exits = kill_strangers({});
+    const auto exits = kill_orphans({});
     return exits.size() == 1 && exits[0].pid == stranger && exits[0].signal == SIGKILL ? 0 : 2;
   });
   const ChildExit exit = wait_for_exit();

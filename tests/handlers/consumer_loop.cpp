@@ -119,7 +119,7 @@ ConsumerLoop::ConsumerLoop() : signals_(io) {
 
 ConsumerLoop::~ConsumerLoop() {
   handler.reset();
-  kill_strangers({});
+  kill_orphans({});
   ::sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
 }
 

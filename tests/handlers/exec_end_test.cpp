@@ -19,7 +19,7 @@ namespace {
 
 /// One clean-up is bounded in time: on a busy machine it may take two.
 bool no_stranger_left() {
-  kill_strangers({});
+  kill_orphans({});
   return !has_children();
 }
 

@@ -68,9 +68,9 @@ class LogFile {
 struct Fleet {
   explicit Fleet(bool has_worked = false) : worked(has_worked) {}
   HandlerSettings with(HandlerSettings settings) {
-    settings.start_news = {[this] { return worked; },
-                           [this](std::string_view why) { failures.emplace_back(why); },
-                           [this] { lives = true; }};
+    settings.start_reports = {[this] { return worked; },
+                              [this](std::string_view why) { failures.emplace_back(why); },
+                              [this] { lives = true; }};
     return settings;
   }
   bool worked;

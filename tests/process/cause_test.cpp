@@ -215,7 +215,7 @@ TEST_CASE("What was claimed too often without a result is not run again", "[caus
   Fleet fleet(bed.settings({{"MAX_CLAIMS", "10"}}));
   REQUIRE(eventually([&] { return bed.dead() == 1; }));
   CHECK(bed.runs().empty());
-  CHECK(history(bed, "cause") == All{"worn_out"});
+  CHECK(history(bed, "cause") == All{"max_claims_exceeded"});
   CHECK(bed.sql.query("select reason || ': ' || error from pgforeman.dead_message") ==
         "max_claims: claimed 10 times without a run that ended");
   stop_cleanly(fleet);

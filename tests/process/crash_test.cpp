@@ -325,7 +325,7 @@ TEST_CASE("Locked messages of dead consumers do not delay other rescues", "[cras
   somebody.query("begin; select * from pgforeman.message where id <> " +
                  std::to_string(slots[kLocked].message_id) + " for update");
   for (std::size_t i = 0; i < kLocked; ++i) ::kill(slots[i].pid, SIGKILL);
-  REQUIRE(eventually([&] { return fleet.log("rescue put off").size() >= kLocked; }));
+  REQUIRE(eventually([&] { return fleet.log("rescue deferred").size() >= kLocked; }));
   const double killed = wall_now();
   ::kill(slots[kLocked].pid, SIGKILL);
   REQUIRE(bed.wait_for_runs(kLocked + 2));
@@ -381,7 +381,7 @@ TEST_CASE("Maintenance settles a locked message after its consumer died", "[cras
   ::kill(fleet.status().slots[0].pid, SIGKILL);
   REQUIRE(bed.wait_for_runs(3));  // the one that ran, at once
   CHECK(bed.runs()[2].id == 2);
-  REQUIRE(fleet.wait_for_log("rescue put off"));
+  REQUIRE(fleet.wait_for_log("rescue deferred"));
   somebody.query("commit");
   CHECK(eventually([&] { return bed.left() == 1; }));
   bed.go();

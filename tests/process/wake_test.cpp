@@ -129,14 +129,14 @@ TEST_CASE("One message wakes one consumer", "[wake]") {
 
 TEST_CASE("Stopped idle consumers do not delay the wake-up of others", "[wake]") {
   Bed bed;
-  // More than there are bells: some share theirs.
+  // More than there are wakeup_fds: some share theirs.
   Fleet fleet(bed.settings(with(
       kNoPolling, {{"LOG_LEVEL", "debug"}, {"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "20"}})));
   REQUIRE(hears(fleet));
   REQUIRE(idle(fleet));
   bed.send();
   REQUIRE(fleet.wait_for_status([](const Status& st) { return st.messages.at("done") == 1; }));
-  // Whoever is woken first, and one whose bell another listens to.
+  // Whoever is woken first, and one whose wakeup_fd another listens to.
   const auto slots = fleet.status().slots;
   const auto ran = std::find_if(slots.begin(), slots.end(),
                                 [](const SlotStatus& slot) { return slot.done == 1; });

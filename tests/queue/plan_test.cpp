@@ -38,7 +38,7 @@ Counters cost_of(Database& db, const std::string& prepare, Work&& work) {
     queue.tick();
     queue.sweep({}, {1, 1, 1, 1});
     queue.release_token(1);
-    queue.look({}, 1);
+    queue.peek({}, 1);
   }
   {
     Sql sql(db.conninfo);
@@ -131,7 +131,7 @@ TEST_CASE("A sweep reads only its own range, claim and look nothing below the ma
       // Nothing is there of these priorities, and 4 of this one.
       CHECK(queue.sweep({}, {first + 5000, first + 5000, 0, first + 5000}).claimable == 0);
       CHECK(queue.sweep({0, 0, first + 10, 0}, {0, 0, first + 14, 0}).claimable < 5);
-      CHECK(queue.look({0, 0, first + 4000, 0}, 3).ready == 3);
+      CHECK(queue.peek({0, 0, first + 4000, 0}, 3).ready == 3);
       CHECK(queue.claim(2, 100 + i, Millis{60000}, {0, 0, first + 2000 + 2 * i, 0}).size() == 2);
     }
     return 40 + 4;

@@ -95,7 +95,7 @@ TEST_CASE("No function of the schema depends on an object of another role", "[ri
   const Settlement failed{claimed[0].lease, retry()};
   CHECK(queue.settle(std::span(&failed, 1), {}).at(0) == Settled::retried);
   queue.tick(true);
-  queue.look({}, 1);
+  queue.peek({}, 1);
   queue.sweep({}, {1000, 1000, 1000, 1000});
   queue.vacuum_due(Millis{1000});
   queue.counts();

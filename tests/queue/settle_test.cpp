@@ -228,33 +228,33 @@ TEST_CASE("Fruitless claims are counted, but not those released without a run", 
   const auto expire = [&] {
     db.sql.query("update pgforeman.message set visible_at = '-infinity'");
   };
-  CHECK(db.claim().at(0).fruitless == 0);
+  CHECK(db.claim().at(0).unfinished_claims == 0);
   expire();  // a host was lost
-  CHECK(db.claim().at(0).fruitless == 1);
+  CHECK(db.claim().at(0).unfinished_claims == 1);
   expire();
   auto held = db.claim().at(0);
-  CHECK(held.fruitless == 2);
+  CHECK(held.unfinished_claims == 2);
   db.settle(held.lease, released());  // never started: no sign of anything
   held = db.claim().at(0);
-  CHECK(held.fruitless == 2);
+  CHECK(held.unfinished_claims == 2);
   CHECK(db.queue.release_token(held.lease.token) == 1);
   held = db.claim().at(0);
-  CHECK(held.fruitless == 2);
+  CHECK(held.unfinished_claims == 2);
   Outcome stopped = released();  // it ran, and the fleet stopped
   stopped.evidence.cause = Cause::shutdown;
   db.settle(held.lease, stopped);
   held = db.claim().at(0);
-  CHECK(held.fruitless == 3);
-  Outcome worn_out{Outcome::Kind::worn_out};
-  worn_out.evidence.cause = Cause::worn_out;
-  CHECK(db.settle(held.lease, worn_out) == Settled::dead);
+  CHECK(held.unfinished_claims == 3);
+  Outcome max_claims_exceeded{Outcome::Kind::max_claims_exceeded};
+  max_claims_exceeded.evidence.cause = Cause::max_claims_exceeded;
+  CHECK(db.settle(held.lease, max_claims_exceeded) == Settled::dead);
   CHECK(db.sql.rows("select attempt, crashes, reason from pgforeman.dead_message") ==
         std::vector<Row>{{"0", "0", "max_claims"}});
   // Back from the dead it starts anew, but its fence does not.
   DeadLetters(db.connection, {"q", "max_claims", ""})
       .retry_before(db.sql.query("select clock_timestamp()"), 10);
   const auto fresh = db.claim().at(0);
-  CHECK(fresh.fruitless == 0);
+  CHECK(fresh.unfinished_claims == 0);
   CHECK(fresh.fence == held.fence + 1);
 }
 

@@ -47,21 +47,21 @@ TEST_CASE("A tick counts each state of its own queue, and the oldest claimable a
 
 TEST_CASE("look counts what is claimable above the marks, and when the next one is due", "[tick]") {
   Database db;
-  CHECK(db.queue.look({}, 9).ready == 0);
-  CHECK_FALSE(db.queue.look({}, 9).next_due);
+  CHECK(db.queue.peek({}, 9).ready == 0);
+  CHECK_FALSE(db.queue.peek({}, 9).next_due);
   const auto first = db.send();
   db.send();
   db.send("1", {0, {}, "{}"});
   db.send("2", {2, Millis{3'600'000}, "{}"});
   db.sql.query("select pgforeman.send('other', '1')");
-  CHECK(db.queue.look({}, 9).ready == 3);
-  CHECK(db.queue.look({}, 2).ready == 2);
-  CHECK(db.queue.look({0, 0, first, 0}, 9).ready == 2);
-  const auto due = db.queue.look({}, 9).next_due;
+  CHECK(db.queue.peek({}, 9).ready == 3);
+  CHECK(db.queue.peek({}, 2).ready == 2);
+  CHECK(db.queue.peek({0, 0, first, 0}, 9).ready == 2);
+  const auto due = db.queue.peek({}, 9).next_due;
   REQUIRE(due);
   CHECK(*due > Millis{3'500'000});
   db.claim(9);
-  CHECK(db.queue.look({}, 9).ready == 0);
+  CHECK(db.queue.peek({}, 9).ready == 0);
 }
 
 TEST_CASE("Counting alone gives the same figures and promotes nothing", "[tick]") {
@@ -102,8 +102,8 @@ TEST_CASE("Other fleets are notified of messages that become claimable", "[tick]
     bool now = false;
     REQUIRE(eventually([&] {
       const auto news = other.news();
-      now = now || std::find(news.begin(), news.end(), Queue::News::now) != news.end();
-      return std::find(news.begin(), news.end(), Queue::News::test) != news.end();
+      now = now || std::find(news.begin(), news.end(), Queue::Notification::now) != news.end();
+      return std::find(news.begin(), news.end(), Queue::Notification::test) != news.end();
     }));
     return now;
   };
@@ -216,7 +216,7 @@ TEST_CASE("Infinite times in rows stop neither tick nor look", "[tick]") {
   const Tick tick = db.queue.tick(true);
   CHECK(tick.counts.ready == 1);
   CHECK(tick.next_due > Millis{0});
-  CHECK(db.queue.look({}, 1).ready == 1);
+  CHECK(db.queue.peek({}, 1).ready == 1);
   db.queue.sweep({}, {1000, 1000, 1000, 1000});
 }
 

@@ -25,7 +25,7 @@ struct Fixture {
   Fixture() {
     const std::vector messages{fresh(100)};
     marks.raise(messages);
-    marks.note_sweep(kNow);
+    marks.record_sweep(kNow);
   }
   LowWaterMarks marks{};
 };
@@ -48,6 +48,6 @@ TEST_CASE("Claims begin at the first id when no sweep was made lately", "[marks]
   Fixture fleet;
   CHECK(fleet.marks.for_claim(kNow + 2999ms) == Marks{0, 0, 100, 0});
   CHECK(fleet.marks.for_claim(kNow + 3000ms) == Marks{});
-  fleet.marks.note_sweep(kNow + 3000ms);
+  fleet.marks.record_sweep(kNow + 3000ms);
   CHECK(fleet.marks.for_claim(kNow) == Marks{});  // a time to come is no time of a sweep
 }

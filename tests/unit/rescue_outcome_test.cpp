@@ -36,8 +36,8 @@ TEST_CASE("A rescued message is settled by its ledger", "[rescue_outcome]") {
   CHECK(outcome_of(entry_in(running), ledger).kind == Kind::crash);
   CHECK(outcome_of(entry_in(running_lost), ledger).kind == Kind::crash);
   for (const auto state : {ended, settling, in_doubt}) {
-    for (const auto kind :
-         {Kind::done, Kind::retry, Kind::crash, Kind::dead, Kind::worn_out, Kind::released}) {
+    for (const auto kind : {Kind::done, Kind::retry, Kind::crash, Kind::dead,
+                            Kind::max_claims_exceeded, Kind::released}) {
       INFO(to_string(state) << ", " << static_cast<int>(kind));
       CHECK(outcome_of(entry_in(state, kind), ledger).kind == kind);
     }

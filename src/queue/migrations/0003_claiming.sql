@@ -107,13 +107,13 @@ $$;
 -- no order. Before, ends the leases of `done`, messages of an earlier claim that are done: one round
 -- trip and one commit for both. When one of them was no longer held under `done_token` it fails with
 -- SQLSTATE PF001 (drivers do not retry that by themselves) and has done nothing: settle says which.
--- `fruitless` counts earlier claims under which it may have run to no end: hosts lost, fleets stopped.
+-- `unfinished_claims` counts earlier claims under which it may have run to no end: hosts lost, fleets stopped.
 -- Rows are addressed by ctid: the lock was just taken on that very row version.
 create function pgforeman.claim(
   queue text, max_messages int, token bigint, lease interval, marks bigint[] default '{}',
   done bigint[] default '{}', done_token bigint default 0)
 returns table (
-  id bigint, lane smallint, attempt int, fence bigint, fruitless bigint, enqueued_at timestamptz,
+  id bigint, lane smallint, attempt int, fence bigint, unfinished_claims bigint, enqueued_at timestamptz,
   payload json, headers jsonb)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp

@@ -24,7 +24,7 @@ return case when run is null then history
 --   retry     counts an attempt: again after its delay, or dead after the last attempt
 --   crash     counts a crash: again after its delay, or dead after the last crash
 --   dead      dead at once
---   worn_out  dead at once, without a run: it was claimed too often without a result
+--   max_claims_exceeded  dead at once, without a run: it was claimed too often without a result
 --   released  as before, claimable at once or after its delay
 -- A run's evidence (a JSON object, or null) joins the message's history.
 -- A row that another transaction has locked ends the call with lock_timeout, unless `skip_locked`: then
@@ -51,7 +51,7 @@ declare
   done      bigint[] := '{}';
   retried   bigint[] := '{}';
   dead      bigint[] := '{}';
-  released  bigint[] := '{}';  -- without a run: that claim does not count as fruitless
+  released  bigint[] := '{}';  -- without a run: that claim does not count as unfinished_claims
   ready_queue text;  -- of what can be claimed at once
 begin
   if cardinality(settle.tokens) <> given or cardinality(settle.outcomes) <> given
@@ -60,8 +60,8 @@ begin
     raise exception 'ids, tokens, outcomes, delays, errors and evidence must be equally long'
       using errcode = '22023';
   end if;
-  if not settle.outcomes <@ array['done', 'retry', 'crash', 'dead', 'worn_out', 'released'] then
-    raise exception 'an outcome is not valid: done, retry, crash, dead, worn_out or released'
+  if not settle.outcomes <@ array['done', 'retry', 'crash', 'dead', 'max_claims_exceeded', 'released'] then
+    raise exception 'an outcome is not valid: done, retry, crash, dead, max_claims_exceeded or released'
       using errcode = '22023';
   end if;
 
@@ -135,7 +135,7 @@ begin
   end if;
 
   -- Whatever of 'retry' and 'crash' still holds its token has used up its budget.
-  if settle.outcomes && array['retry', 'crash', 'dead', 'worn_out'] then
+  if settle.outcomes && array['retry', 'crash', 'dead', 'max_claims_exceeded'] then
     select array_agg(i) into wanted
     from unnest(settle.ids, settle.outcomes) l (i, o) where o not in ('done', 'released');
     with gone as (
@@ -151,7 +151,7 @@ begin
          history)
       select g.id, g.claims, g.enqueued_at, g.attempt + (g.o in ('retry', 'dead'))::int,
              g.crashes + (g.o = 'crash')::int, g.lane, g.queue,
-             case g.o when 'dead' then 'handler' when 'worn_out' then 'max_claims'
+             case g.o when 'dead' then 'handler' when 'max_claims_exceeded' then 'max_claims'
                       when 'crash' then 'max_crashes' else 'max_attempts' end,
              coalesce(g.e, g.last_error), g.payload, g.headers,
              pgforeman.with_run(g.history, g.v, g.claims)

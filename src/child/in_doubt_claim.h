@@ -9,7 +9,7 @@
 
 namespace pgforeman {
 
-struct UnheardClaim {
+struct InDoubtClaim {
   std::int64_t token;
   Marks marks;  ///< from where it looked
 };
@@ -18,7 +18,7 @@ struct UnheardClaim {
 /// Returns the number of messages, 0 when the database refuses: that is logged and not worth a
 /// second try, because it may be refused for ever, and the visibility timeout ends it. Throws
 /// DatabaseError when another session may do better.
-std::int64_t release_unheard_claim(Queue& queue, const UnheardClaim& claim,
+std::int64_t release_in_doubt_claim(Queue& queue, const InDoubtClaim& claim,
                                    const std::optional<Outcome>& crash, const RetryRule& rule);
 
 }  // namespace pgforeman

@@ -63,7 +63,7 @@ $$;
 
 -- Whether there is work: how many of up to `most` messages can be claimed, and when the next will be
 -- due. Changes nothing, so that it may be asked often.
-create function pgforeman.look(queue text, marks bigint[] default '{}', most int default 1)
+create function pgforeman.peek(queue text, marks bigint[] default '{}', most int default 1)
 returns table (ready bigint, next_due_ms bigint)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -80,16 +80,16 @@ begin
   from (select from (values (0), (1), (2), (3), (4), (5), (6), (7)) l (lane)
         cross join lateral (
           select from pgforeman.message m
-          where m.queue = look.queue and m.state = 0 and m.visible_at <= moment
-            and (m.lane, m.id) > (l.lane, pgforeman.mark_of(l.lane, look.marks))
+          where m.queue = peek.queue and m.state = 0 and m.visible_at <= moment
+            and (m.lane, m.id) > (l.lane, pgforeman.mark_of(l.lane, peek.marks))
             and m.lane <= l.lane
-          order by m.queue, m.lane, m.id limit look.most) v
-        limit look.most) w;
+          order by m.queue, m.lane, m.id limit peek.most) v
+        limit peek.most) w;
   select greatest(0, ceil(1000 * extract(
            epoch from least(s.due_at, moment + interval '100 years') - moment)))::bigint
   into next_due_ms
   from pgforeman.message s
-  where s.queue = look.queue and s.state = 1
+  where s.queue = peek.queue and s.state = 1
   order by s.queue, s.due_at
   limit 1;
   return next;
@@ -128,7 +128,7 @@ begin
   -- Of several fleets one gets the rows, and only it knows. (A fleet that listens alone notifies none.)
   if promoted > 0 then perform pgforeman.announce(tick.queue, 'now'); end if;
 
-  next_due_ms := (select l.next_due_ms from pgforeman.look(tick.queue, most => 0) l);
+  next_due_ms := (select l.next_due_ms from pgforeman.peek(tick.queue, most => 0) l);
   if tick.with_counts then
     select c.ready, c.scheduled, c.running, c.dead, c.oldest_seconds, c.capped
     into ready, scheduled, running, dead, oldest_seconds, capped
@@ -274,12 +274,12 @@ declare
   released bigint;
 begin
   if release_token.token = 0 then return 0; end if;
-  select array_agg(w.id), array_agg(release_token.error is not null and w.fruitless > 1),
-         array_agg(w.id) filter (where w.fruitless > 10 and release_token.error is not null)
+  select array_agg(w.id), array_agg(release_token.error is not null and w.unfinished_claims > 1),
+         array_agg(w.id) filter (where w.unfinished_claims > 10 and release_token.error is not null)
   into held, waiting, suspects
   from generate_series(0, 7) l (lane)
   cross join lateral (
-    select m.id, m.token, m.claims - m.claims_base - m.attempt - m.crashes as fruitless
+    select m.id, m.token, m.claims - m.claims_base - m.attempt - m.crashes as unfinished_claims
     from pgforeman.message m
     where m.queue = release_token.queue and m.state = 0
       and (m.lane, m.id) > (l.lane, pgforeman.mark_of(l.lane, release_token.marks))

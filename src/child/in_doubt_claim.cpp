@@ -1,10 +1,10 @@
-#include "child/unheard_claim.h"
+#include "child/in_doubt_claim.h"
 
 #include "base/log.h"
 
 namespace pgforeman {
 
-std::int64_t release_unheard_claim(Queue& queue, const UnheardClaim& claim,
+std::int64_t release_in_doubt_claim(Queue& queue, const InDoubtClaim& claim,
                                    const std::optional<Outcome>& crash, const RetryRule& rule) {
   try {
     return queue.release_token(claim.token, claim.marks, crash, rule);

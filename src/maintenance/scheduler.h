@@ -8,9 +8,9 @@
 
 namespace pgforeman {
 
-class Upkeep {
+class Scheduler {
  public:
-  Upkeep(const MaintenanceTools& tools, const Sweeper& sweeper)
+  Scheduler(const MaintenanceTools& tools, const Sweeper& sweeper)
       : tools_(tools), sweeper_(sweeper) {}
 
   /// Throws DatabaseError.

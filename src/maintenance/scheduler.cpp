@@ -1,4 +1,4 @@
-#include "maintenance/upkeep.h"
+#include "maintenance/scheduler.h"
 
 #include <algorithm>
 
@@ -16,22 +16,22 @@ constexpr std::int64_t kMostCounted = 10'000;  // as pgforeman.counts does
 
 }  // namespace
 
-void Upkeep::session_opened() {
+void Scheduler::session_opened() {
   announced_ = false;
   // Before anything else: until then a restored database gives out ids of the past.
   advance_ids();
 }
 
-void Upkeep::soon() {
+void Scheduler::soon() {
   next_ = std::min(next_, ran_at_ + kSoonest);
 }
 
-void Upkeep::due_in(Millis due) {
+void Scheduler::due_in(Millis due) {
   next_ =
       std::min(next_, std::max<TimePoint>(Clock::now() + std::min(due, kTick), ran_at_ + kSoonest));
 }
 
-void Upkeep::run_once() {
+void Scheduler::run_once() {
   tools_.loop.enter(Phase::claiming);
   ran_at_ = Clock::now();
   // Not in step with other fleets: they would all wake a consumer for the same messages.
@@ -54,11 +54,11 @@ void Upkeep::run_once() {
   // Due messages between two ticks would wait for the next one: come back when the next is due.
   next_ = Clock::now() + std::clamp(tick.next_due.value_or(every), kSoonest, every);
   if (!counting && tick.promoted == 0) return;
-  tools_.waker.wake_for(counting ? tick.counts.ready : tick.promoted);
+  tools_.wakeups.wake(counting ? tick.counts.ready : tick.promoted);
 }
 
 /// A send fails if its id is that of another message, so this is not put off.
-void Upkeep::advance_ids() {
+void Scheduler::advance_ids() {
   try {
     if (const auto advanced = tools_.session.queue().advance_ids()) {
       log::warn("message ids were about to come again, the sequence is set forward",
@@ -77,7 +77,7 @@ void Upkeep::advance_ids() {
 }
 
 /// At the start: the queue's name may be mistyped.
-void Upkeep::name_other_queues(const QueueCounts& counts) {
+void Scheduler::name_other_queues(const QueueCounts& counts) {
   knows_queue_ = true;
   const auto is_empty = [](const QueueCounts& c) {
     return c.ready + c.scheduled + c.running + c.dead == 0;
@@ -91,7 +91,7 @@ void Upkeep::name_other_queues(const QueueCounts& counts) {
             {{"queue", tools_.context.options->queue}, {"others", others}});
 }
 
-void Upkeep::publish(const QueueCounts& counts) {
+void Scheduler::publish(const QueueCounts& counts) {
   QueueCounted& board = tools_.context.scoreboard->queue().counted;
   board.ready.store(counts.ready);
   board.scheduled.store(counts.scheduled);
