@@ -12,11 +12,11 @@
 #include <exception>
 #include <string_view>
 
-#include "base/terminal_text.h"
 #include "commands/commands.h"
 #include "options/command_line.h"
 #include "options/load.h"
 #include "pgforeman/version.h"
+#include "text/terminal_text.h"
 
 namespace {
 

@@ -1,101 +1,20 @@
 #pragma once
-// A claimed message and what became of it: the words that the queue, the handlers and the consumer
-// share. Plain values; no thread-safety of their own.
+// A message as its handler gets it. Plain values; no thread-safety of their own.
 
-#include <array>
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <string_view>
 
 namespace pgforeman {
 
-/// The right to settle one message: the row's id and the token its claim wrote. A settle whose
-/// token is no longer the row's changes nothing.
-struct Lease {
-  std::int64_t id = 0;
-  std::int64_t token = 0;
-};
-
-/// Of each priority, the most urgent first: up to which id its fresh messages need not be looked
-/// for. A hint: whatever becomes claimable there is moved to where claims look first.
-using Marks = std::array<std::int64_t, 4>;
-
-/// One claimed row. Owned by the consumer until it is settled.
 struct Message {
-  Lease lease;
-  int lane = 0;            ///< 2*priority + 1 fresh, 2*priority otherwise; claims run in its order
-  int attempt = 1;         ///< what the handler is told: starts at 1
-  std::int64_t fence = 0;  ///< grows with every claim of this message, also one at no attempt
-  std::int64_t unfinished_claims = 0;  ///< earlier claims under which it may have run to no end
+  std::int64_t id = 0;     ///< unique in its database until ids come again, after a restore
+  int attempt = 1;         ///< starts at 1
+  std::int64_t fence = 0;  ///< grows with every claim of this message, also an uncounted one
   /// Wall clock; in the years 1 to 9999, whatever the table says.
   std::chrono::sys_time<std::chrono::microseconds> enqueued_at;
   std::string payload;  ///< JSON text as PostgreSQL prints jsonb
   std::string headers;  ///< JSON object text; "{}" when the sender gave none
-};
-
-/// Why a run of a message did not finish it.
-enum class Cause : std::uint8_t {
-  none,                 ///< it finished, or never ran
-  retry,                ///< the handler asked for another try
-  dead,                 ///< the handler said that no try can help
-  exit_code,            ///< the handler's process ended with an error
-  contract,             ///< a jsonl handler broke its contract
-  timeout,              ///< the handler took longer than it may
-  signal,               ///< something killed the handler's process
-  out_of_memory,        ///< the kernel killed it for lack of memory
-  consumer_crash,       ///< the consumer died while it ran the message
-  consumer_deadline,    ///< the supervisor killed the consumer, which missed a deadline
-  lease_lost,           ///< another consumer got the message meanwhile
-  shutdown,             ///< the fleet stopped before the handler was done
-  max_claims_exceeded,  ///< not run: claimed too often without a result
-};
-inline constexpr int kCauseCount = 13;
-
-constexpr std::string_view to_string(Cause cause) {
-  constexpr std::string_view names[kCauseCount] = {"none",
-                                                   "retry",
-                                                   "dead",
-                                                   "exit_code",
-                                                   "contract",
-                                                   "timeout",
-                                                   "signal",
-                                                   "out_of_memory",
-                                                   "consumer_crash",
-                                                   "consumer_deadline",
-                                                   "lease_lost",
-                                                   "shutdown",
-                                                   "max_claims_exceeded"};
-  const auto i = static_cast<std::uint8_t>(cause);
-  return i < kCauseCount ? names[i] : std::string_view("none");
-}
-
-/// What is known of a run's end; kept in the message's history.
-struct Evidence {
-  Cause cause = Cause::none;
-  int exit_code = -1;             ///< of the process that ended; -1: none did, or by a signal
-  int signal = 0;                 ///< that killed it; 0: none
-  std::int64_t peak_rss_kib = 0;  ///< of the handler's process, "at most"; 0: not known
-  std::string stderr_tail;        ///< what the handler last said there; bounded, valid UTF-8
-};
-
-/// What a handler, or the lack of one, made of a message.
-struct Outcome {
-  enum class Kind {
-    done,   ///< finished: the row goes away
-    retry,  ///< counts an attempt; again later, or dead after the last attempt
-    crash,  ///< killed a process; counts a crash; again later, or dead after the last one
-    dead,   ///< dead-lettered at once
-    max_claims_exceeded,  ///< dead-lettered at once, without a run: claimed too often without a
-                          ///< result
-    released,  ///< handed back at no attempt (drain, a handler that could not be started)
-  };
-  Kind kind = Kind::done;
-  std::optional<std::chrono::milliseconds> after{};  ///< retry, crash: wins over the backoff
-  std::string error{};   ///< not done: one paragraph for a person; bounded, valid UTF-8
-  std::string result{};  ///< done: what the handler said; bounded, valid UTF-8
-  Evidence evidence{};
 };
 
 }  // namespace pgforeman

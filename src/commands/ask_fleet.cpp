@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "base/quantity.h"
 #include "commands/text_table.h"
+#include "text/quantity.h"
 
 namespace pgforeman {
 

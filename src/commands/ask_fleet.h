@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "base/clock.h"
 #include "commands/database_command.h"
 #include "http/client.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "base/terminal_text.h"
 #include "commands/text_table.h"
 #include "options/table.h"
 #include "queue/database_error.h"
+#include "text/terminal_text.h"
 
 namespace pgforeman {
 

@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <iostream>
 
-#include "base/quantity.h"
 #include "commands/commands.h"
 #include "commands/database_command.h"
 #include "commands/dead_text.h"
@@ -19,6 +18,7 @@
 #include "queue/dead_letters.h"
 #include "queue/queue.h"
 #include "queue/queue_names.h"
+#include "text/quantity.h"
 
 namespace pgforeman {
 

@@ -4,10 +4,10 @@
 
 #include <vector>
 
-#include "base/terminal_text.h"
 #include "commands/json_fields.h"
 #include "commands/priority.h"
 #include "commands/text_table.h"
+#include "text/terminal_text.h"
 
 namespace pgforeman {
 namespace {

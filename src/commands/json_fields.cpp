@@ -1,7 +1,7 @@
 #include "commands/json_fields.h"
 
-#include "base/terminal_text.h"
 #include "commands/text_table.h"
+#include "text/terminal_text.h"
 
 namespace pgforeman {
 

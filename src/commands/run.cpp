@@ -8,14 +8,14 @@
 #include <string_view>
 #include <system_error>
 
-#include "base/log.h"
-#include "base/signals.h"
-#include "base/terminal_text.h"
 #include "commands/commands.h"
 #include "consumer/consumer.h"
 #include "maintenance/maintenance.h"
 #include "options/load.h"
 #include "supervisor/supervisor.h"
+#include "system/log.h"
+#include "system/signals.h"
+#include "text/terminal_text.h"
 
 namespace pgforeman {
 namespace {

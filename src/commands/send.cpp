@@ -8,8 +8,6 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "base/clock.h"
-#include "base/quantity.h"
 #include "commands/commands.h"
 #include "commands/database_command.h"
 #include "commands/line_input.h"
@@ -20,6 +18,8 @@
 #include "queue/database_error.h"
 #include "queue/producer.h"
 #include "queue/schema_owner.h"
+#include "system/clock.h"
+#include "text/quantity.h"
 
 namespace pgforeman {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/terminal_text.h"
-#include "base/utf8.h"
+#include "text/terminal_text.h"
+#include "text/utf8.h"
 
 namespace pgforeman {
 

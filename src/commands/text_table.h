@@ -11,7 +11,7 @@ namespace pgforeman {
 /// Rows as columns two spaces apart, the first row being the headings.
 std::string text_table(const std::vector<std::vector<std::string>>& rows);
 
-/// `text` on one line, safe for a terminal (see base/terminal_text.h). Longer than `most`
+/// `text` on one line, safe for a terminal (see text/terminal_text.h). Longer than `most`
 /// characters is cut (0: never).
 std::string printable(std::string_view text, std::size_t most = 0);
 

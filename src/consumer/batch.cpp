@@ -28,7 +28,7 @@ std::vector<Lease> Batch::leases_from(std::size_t from) const {
   for (std::size_t i = from; i < messages_.size(); ++i) {
     const auto state = messages_[i].state;
     if (state == MessageState::waiting || state == MessageState::running) {
-      leases.push_back(messages_[i].message.lease);
+      leases.push_back(messages_[i].message.lease());
     }
   }
   return leases;
@@ -40,7 +40,7 @@ bool Batch::can_settle_with_claim() const {
   for (const LeasedMessage& m : messages_) {
     if (m.waits()) return false;
     if (!m.is_unsettled()) continue;
-    const auto its = m.message.lease.token;
+    const auto its = m.message.token;
     if (m.outcome->kind != Outcome::Kind::done || m.state == MessageState::in_doubt) return false;
     if (m.is_deferred()) return false;  // most likely its row is still locked
     if (token.value_or(its) != its) return false;
@@ -58,7 +58,7 @@ std::vector<std::size_t> Batch::settled_with_claim() const {
   return done;
 }
 
-void Batch::add(std::vector<Message> messages) {
+void Batch::add(std::vector<ClaimedMessage> messages) {
   ledger_.end_claim(messages);
   for (auto& message : messages) messages_.emplace_back().message = std::move(message);
 }
@@ -118,7 +118,7 @@ LeasedMessage& Batch::change(std::size_t index, MessageEvent event) {
   LeasedMessage& m = messages_.at(index);
   const auto next = next_state(m.state, event);
   if (!next) {
-    throw std::logic_error("message " + std::to_string(m.message.lease.id) + " is " +
+    throw std::logic_error("message " + std::to_string(m.message.id) + " is " +
                            std::string(to_string(m.state)) + ": event '" +
                            std::string(to_string(event)) + "' cannot happen");
   }

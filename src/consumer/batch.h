@@ -9,15 +9,16 @@
 #include <span>
 #include <vector>
 
-#include "base/clock.h"
-#include "pgforeman/message.h"
-#include "scoreboard/ledger.h"
-#include "scoreboard/message_state.h"
+#include "fleet/claimed_message.h"
+#include "fleet/ledger.h"
+#include "fleet/message_state.h"
+#include "pgforeman/outcome.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 
 struct LeasedMessage {
-  Message message;
+  ClaimedMessage message;
   MessageState state = MessageState::waiting;
   std::int64_t started_ms = 0;     ///< wall clock; 0: not started
   std::optional<Outcome> outcome;  ///< once it has ended
@@ -62,7 +63,7 @@ class Batch {
   // Changes. Each throws std::logic_error if the message's state does not allow it: a bug.
 
   /// What a claim returned; also ends the claim in the ledger.
-  void add(std::vector<Message> messages);
+  void add(std::vector<ClaimedMessage> messages);
   /// `deadline`: the leases are renewed until then at most.
   void start(std::size_t index, std::int64_t wall_ms, TimePoint deadline);
   void end(std::size_t index, Outcome outcome);

@@ -3,7 +3,7 @@
 // tens of milliseconds, as measured. Where the queue may be short, what takes 2 ms at most (one
 // message, if it takes longer), so that siblings and other fleets are not left without work. Pure.
 
-#include "base/clock.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

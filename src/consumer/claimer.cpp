@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "child/settled.h"
+#include "process/settled.h"
 
 namespace pgforeman {
 namespace {
@@ -27,8 +27,8 @@ Claimed Claimer::claim() {
   const auto done = settler_.with_claim();
   std::vector<std::int64_t> done_ids;
   done_ids.reserve(done.size());
-  for (const std::size_t i : done) done_ids.push_back(batch[i].message.lease.id);
-  const auto done_token = done.empty() ? 0 : batch[done.front()].message.lease.token;
+  for (const std::size_t i : done) done_ids.push_back(batch[i].message.id);
+  const auto done_token = done.empty() ? 0 : batch[done.front()].message.token;
   const int room = done.empty() ? batch.room() : static_cast<int>(kMaxBatch);
   const int wanted = watch_.at_most(std::min(tools_.batch_size.next(), room));
   const Beginning beginning = find_beginning(wanted);
@@ -43,7 +43,7 @@ Claimed Claimer::claim() {
   batch.ask(done);
   leases_.claimed(Clock::now());
   tools_.loop.slot().batch.store(static_cast<std::uint32_t>(wanted));
-  std::vector<Message> messages;
+  std::vector<ClaimedMessage> messages;
   try {
     messages = tools_.session.queue().claim(wanted, open_->token, tools_.options.visibility_timeout,
                                             open_->marks, done_ids, done_token);
@@ -83,7 +83,7 @@ Claimer::Beginning Claimer::find_beginning(int wanted) {
 }
 
 /// What the claim says about how much there is.
-void Claimer::record_found(const Beginning& beginning, std::span<const Message> messages,
+void Claimer::record_found(const Beginning& beginning, std::span<const ClaimedMessage> messages,
                            int wanted) {
   ClaimCursors& cursors = tools_.queue().cursors;
   if (!beginning.reserved) cursors.overlapped(messages);

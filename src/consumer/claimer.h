@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "child/in_doubt_claim.h"
 #include "consumer/handler_watch.h"
 #include "consumer/lease_keeper.h"
 #include "consumer/settler.h"
 #include "consumer/tools.h"
+#include "process/in_doubt_claim.h"
 
 namespace pgforeman {
 
@@ -62,7 +62,8 @@ class Claimer {
   };
 
   Beginning find_beginning(int wanted);
-  void record_found(const Beginning& beginning, std::span<const Message> messages, int wanted);
+  void record_found(const Beginning& beginning, std::span<const ClaimedMessage> messages,
+                    int wanted);
   bool settles_first(Batch::Indexes done, const DatabaseError& error);
   std::int64_t next_token();
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/backoff.h"
-#include "child/child_main.h"
+#include "process/child_main.h"
+#include "system/backoff.h"
 
 namespace pgforeman {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/log.h"
+#include "system/log.h"
 
 namespace pgforeman {
 namespace {
@@ -64,7 +64,7 @@ void HandlerWatch::judge(const Message& message, Outcome& outcome, bool failed_s
     // What the handler decides is no sign of a broken one.
     if (brake_.succeeded()) log::info("a run succeeded: the fleet works at full speed again");
   } else if (outcome.kind == Outcome::Kind::retry || outcome.kind == Outcome::Kind::crash) {
-    const bool begins = brake_.failed(message.lease.id, probing_, now);
+    const bool begins = brake_.failed(message.id, probing_, now);
     if (brake_.is_on() && !outcome.after) outcome.after = brake_.delay(outcome, message.attempt);
     if (begins) {
       log::warn("every run fails: the fleet runs one message at a time until one succeeds",

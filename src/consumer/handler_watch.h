@@ -4,10 +4,10 @@
 
 #include <string_view>
 
-#include "child/child_loop.h"
-#include "child/session.h"
+#include "fleet/brake.h"
 #include "handlers/handler.h"
-#include "scoreboard/brake.h"
+#include "process/child_loop.h"
+#include "process/session.h"
 
 namespace pgforeman {
 

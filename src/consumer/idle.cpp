@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "scoreboard/phase_limits.h"
-#include "scoreboard/wakeups.h"
+#include "fleet/phase_limits.h"
+#include "fleet/wakeups.h"
 
 namespace pgforeman {
 namespace {

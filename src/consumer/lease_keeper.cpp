@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "child/settled.h"
 #include "consumer/settle_log.h"
+#include "process/settled.h"
 
 namespace pgforeman {
 namespace {
@@ -51,7 +51,7 @@ void LeaseKeeper::renew(std::size_t from) {
   for (std::size_t i = from; i < tools_.batch.size(); ++i) {
     const LeasedMessage& m = tools_.batch[i];
     const bool held = m.waits() || m.state == MessageState::running;
-    if (held && std::find(lost.begin(), lost.end(), m.message.lease.id) != lost.end()) lose(i);
+    if (held && std::find(lost.begin(), lost.end(), m.message.id) != lost.end()) lose(i);
   }
 }
 

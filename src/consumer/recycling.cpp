@@ -4,8 +4,8 @@
 
 #include <chrono>
 
-#include "base/log.h"
-#include "base/resident.h"
+#include "system/log.h"
+#include "system/resident.h"
 
 namespace pgforeman {
 namespace {

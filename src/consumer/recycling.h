@@ -7,8 +7,8 @@
 #include <optional>
 #include <vector>
 
-#include "child/child_loop.h"
-#include "scoreboard/recycle.h"
+#include "fleet/recycle.h"
+#include "process/child_loop.h"
 
 namespace pgforeman {
 

@@ -5,8 +5,8 @@
 
 #include <optional>
 
-#include "base/clock.h"
-#include "pgforeman/message.h"
+#include "pgforeman/outcome.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

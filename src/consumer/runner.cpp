@@ -9,14 +9,14 @@
 #include <system_error>
 #include <utility>
 
-#include "base/backoff.h"
-#include "base/log.h"
-#include "base/origin.h"
-#include "base/quantity.h"
-#include "base/resident.h"
-#include "base/signals.h"
 #include "consumer/run_end.h"
-#include "scoreboard/phase_limits.h"
+#include "fleet/phase_limits.h"
+#include "system/backoff.h"
+#include "system/log.h"
+#include "system/origin.h"
+#include "system/resident.h"
+#include "system/signals.h"
+#include "text/quantity.h"
 
 namespace pgforeman {
 namespace {
@@ -112,11 +112,11 @@ bool Runner::held_long_enough() const {
 void Runner::run(std::size_t index) {
   const LeasedMessage& m = tools_.batch[index];
   const Options& options = tools_.options;
-  const log::MessageScope scope(m.message.lease.id, m.message.attempt);
+  const log::MessageScope scope(m.message.id, m.message.attempt);
   const TimePoint started_at = Clock::now();
   tools_.batch.start(index, wall_ms(),
                      started_at + options.handler_timeout + options.handler_stop_grace);
-  tools_.loop.slot().set_message(m.message.lease.id, m.message.attempt);
+  tools_.loop.slot().set_message(m.message.id, m.message.attempt);
   tools_.loop.enter(Phase::running, started_at);
   oom_.refresh(started_at);
   Outcome outcome = handle(index, started_at);

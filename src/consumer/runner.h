@@ -6,14 +6,14 @@
 #include <memory>
 #include <vector>
 
-#include "base/child_exit.h"
-#include "base/oom_kills.h"
 #include "consumer/handler_watch.h"
 #include "consumer/lease_keeper.h"
 #include "consumer/recycling.h"
 #include "consumer/settler.h"
 #include "consumer/tools.h"
 #include "handlers/handler.h"
+#include "system/child_exit.h"
+#include "system/oom_kills.h"
 
 namespace pgforeman {
 

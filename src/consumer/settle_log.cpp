@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <string>
 
-#include "base/log.h"
-#include "base/quantity.h"
+#include "system/log.h"
+#include "text/quantity.h"
 
 namespace pgforeman {
 
@@ -33,7 +33,7 @@ std::string wait_of(const Message& message, const Outcome& outcome, const RetryR
 
 void log_settled(const Message& message, const std::optional<Outcome>& outcome, Settled settled,
                  const RetryRule& rule) {
-  const log::MessageScope scope(message.lease.id, message.attempt);
+  const log::MessageScope scope(message.id, message.attempt);
   const std::string error = outcome ? outcome->error : "";
   const Cause cause = outcome ? outcome->evidence.cause : Cause::none;
   switch (settled) {
@@ -78,7 +78,7 @@ void log_settled(const Message& message, const std::optional<Outcome>& outcome, 
 
 void log_first_done(FleetBoard& board, const Message& message, std::int64_t started_ms) {
   if (board.first_done.load() != 0 || board.first_done.exchange(1) != 0) return;
-  const log::MessageScope scope(message.lease.id, message.attempt);
+  const log::MessageScope scope(message.id, message.attempt);
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto took = std::chrono::duration_cast<Millis>(now).count() - started_ms;
   log::info("first message done", {{"ms", std::max<std::int64_t>(0, took)}});

@@ -4,9 +4,10 @@
 #include <cstdint>
 #include <optional>
 
+#include "fleet/scoreboard.h"
 #include "pgforeman/message.h"
+#include "pgforeman/outcome.h"
 #include "queue/queue.h"
-#include "scoreboard/scoreboard.h"
 
 namespace pgforeman {
 

@@ -2,8 +2,8 @@
 // When the outcomes of a batch that goes on are settled. Brief messages share a settle, which costs
 // about 100 us however many they are. Pure.
 
-#include "base/clock.h"
-#include "pgforeman/message.h"
+#include "pgforeman/outcome.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

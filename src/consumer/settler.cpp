@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/backoff.h"
-#include "base/log.h"
-#include "child/settle_each.h"
-#include "child/settled.h"
 #include "consumer/settle_log.h"
+#include "process/settle_each.h"
+#include "process/settled.h"
+#include "system/backoff.h"
+#include "system/log.h"
 
 namespace pgforeman {
 namespace {
@@ -60,7 +60,7 @@ void Settler::settle() {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     if (!batch[i].is_unsettled() || (batch[i].is_deferred() && !deferred_too)) continue;
     settlements.push_back(
-        {batch[i].message.lease, *batch[i].outcome, {tools_.context.slot, batch[i].started_ms}});
+        {batch[i].message.lease(), *batch[i].outcome, {tools_.context.slot, batch[i].started_ms}});
     indexes.push_back(i);
   }
   std::size_t settled = 0;

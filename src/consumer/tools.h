@@ -1,10 +1,10 @@
 #pragma once
 // What the parts of a consumer work with. Each reference outlives them. Fork: after.
 
-#include "child/child_loop.h"
-#include "child/session.h"
 #include "consumer/batch.h"
 #include "consumer/batch_size.h"
+#include "process/child_loop.h"
+#include "process/session.h"
 
 namespace pgforeman {
 

@@ -4,10 +4,10 @@
 // only after many messages, one consumer of the fleet vacuums it between two of its batches: not
 // maintenance, whose session rescues and wakes. Fork: after.
 
-#include "base/clock.h"
-#include "child/child_loop.h"
+#include "fleet/queue_board.h"
+#include "process/child_loop.h"
 #include "queue/queue.h"
-#include "scoreboard/queue_board.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

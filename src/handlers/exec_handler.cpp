@@ -10,9 +10,6 @@
 #include <system_error>
 #include <utility>
 
-#include "base/handler_variables.h"
-#include "base/interpreter.h"
-#include "base/utc_time.h"
 #include "handlers/answer_watch.h"
 #include "handlers/capture.h"
 #include "handlers/handler_process.h"
@@ -21,6 +18,9 @@
 #include "handlers/one_shot_timer.h"
 #include "handlers/outcome.h"
 #include "handlers/text.h"
+#include "system/handler_variables.h"
+#include "system/interpreter.h"
+#include "text/utc_time.h"
 
 namespace pgforeman {
 namespace {
@@ -225,7 +225,7 @@ class ExecHandler final : public ProcessHandler {
     const auto set = [&](std::string_view name, std::string_view value) {
       environment.push_back(std::string(name) + "=" + std::string(value));
     };
-    set("PGFOREMAN_MESSAGE_ID", std::to_string(message.lease.id));
+    set("PGFOREMAN_MESSAGE_ID", std::to_string(message.id));
     set("PGFOREMAN_IDEMPOTENCY_KEY", idempotency_key(message));
     set("PGFOREMAN_QUEUE", settings_.queue);
     set("PGFOREMAN_ATTEMPT", std::to_string(message.attempt));

@@ -14,9 +14,10 @@
 #include <string_view>
 #include <vector>
 
-#include "base/child_exit.h"
-#include "base/clock.h"
 #include "pgforeman/message.h"
+#include "pgforeman/outcome.h"
+#include "system/child_exit.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

@@ -8,8 +8,6 @@
 #include <string_view>
 #include <utility>
 
-#include "base/child_exit.h"
-#include "base/clock.h"
 #include "handlers/capture.h"
 #include "handlers/handler.h"
 #include "handlers/limits.h"
@@ -18,6 +16,8 @@
 #include "handlers/process_group.h"
 #include "handlers/spawn.h"
 #include "handlers/stderr_log.h"
+#include "system/child_exit.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

@@ -5,11 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "base/quantity.h"
-#include "base/utc_time.h"
 #include "handlers/lenient_json.h"
 #include "handlers/limits.h"
 #include "handlers/text.h"
+#include "text/quantity.h"
+#include "text/utc_time.h"
 
 namespace pgforeman {
 namespace {
@@ -149,7 +149,7 @@ std::string json_string(std::string_view text) {
 }
 
 std::string idempotency_key(const Message& message) {
-  return std::to_string(message.lease.id) + "-" +
+  return std::to_string(message.id) + "-" +
          // proves: P29 key
          std::to_string(message.enqueued_at.time_since_epoch().count());
 }
@@ -158,7 +158,7 @@ std::string request_line(const Message& message, std::string_view queue_json, Mi
   std::string line;
   line.reserve(message.payload.size() + message.headers.size() + queue_json.size() + 200);
   const auto add = [&line](const auto&... parts) { ((line += parts), ...); };
-  add("{\"id\":", exact_number(message.lease.id), ",\"queue\":", queue_json);
+  add("{\"id\":", exact_number(message.id), ",\"queue\":", queue_json);
   add(",\"attempt\":", std::to_string(message.attempt));
   add(",\"fence\":", exact_number(message.fence));
   add(",\"idempotency_key\":\"", idempotency_key(message), "\",\"payload\":", message.payload);

@@ -4,9 +4,10 @@
 #include <string>
 #include <string_view>
 
-#include "base/clock.h"
-#include "base/parsed.h"
 #include "pgforeman/message.h"
+#include "pgforeman/outcome.h"
+#include "system/clock.h"
+#include "text/parsed.h"
 
 namespace pgforeman {
 

@@ -12,13 +12,13 @@
 #include <system_error>
 #include <utility>
 
-#include "base/log.h"
 #include "handlers/json_line.h"
 #include "handlers/jsonl_process.h"
 #include "handlers/outcome.h"
 #include "handlers/spawn.h"
 #include "handlers/start_watch.h"
 #include "handlers/text.h"
+#include "system/log.h"
 
 namespace pgforeman {
 namespace {
@@ -60,7 +60,7 @@ class JsonlHandler final : public ProcessHandler {
       delivery_.deliver(std::move(done), released_outcome(Cause::none, error.what()));
       return;
     }
-    run_.emplace(io_, message.lease.id, request_line(message, queue_json_, settings_.timeout),
+    run_.emplace(io_, message.id, request_line(message, queue_json_, settings_.timeout),
                  std::move(done));
     process_->tail.clear();
     run_->deadline.start(settings_.timeout, [this] {

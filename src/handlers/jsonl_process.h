@@ -7,9 +7,9 @@
 #include <string>
 #include <utility>
 
-#include "base/log.h"
 #include "handlers/handler_process.h"
 #include "handlers/one_shot_timer.h"
+#include "system/log.h"
 
 namespace pgforeman {
 

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "base/utf8.h"
+#include "text/utf8.h"
 
 namespace pgforeman {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "base/clock.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

@@ -8,7 +8,7 @@
 #include <memory>
 #include <utility>
 
-#include "base/clock.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

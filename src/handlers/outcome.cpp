@@ -2,7 +2,7 @@
 
 #include <csignal>
 
-#include "base/quantity.h"
+#include "text/quantity.h"
 
 namespace pgforeman {
 namespace {

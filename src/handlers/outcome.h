@@ -9,8 +9,8 @@
 #include <string_view>
 #include <utility>
 
-#include "base/child_exit.h"
 #include "handlers/handler.h"
+#include "system/child_exit.h"
 
 namespace pgforeman {
 

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string_view>
 
-#include "base/fd.h"
+#include "system/fd.h"
 
 namespace pgforeman {
 

@@ -9,9 +9,9 @@
 #include <cerrno>
 #include <system_error>
 
-#include "base/oom_score.h"
-#include "base/origin.h"
-#include "base/signals.h"
+#include "system/oom_score.h"
+#include "system/origin.h"
+#include "system/signals.h"
 
 namespace pgforeman {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/fd.h"
+#include "system/fd.h"
 
 namespace pgforeman {
 
@@ -24,7 +24,7 @@ struct Spawned {
 ///
 /// The program gets default signal dispositions, an empty signal mask, blocking pipes as its
 /// descriptors 0, 1 and 2 and no other descriptor, and dies (SIGKILL) with the calling process. It
-/// has the fleet's mark (base/origin.h) and a higher oom_score_adj than the caller. Working
+/// has the fleet's mark (system/origin.h) and a higher oom_score_adj than the caller. Working
 /// directory, umask and all other limits are inherited. Blocks until the program was executed.
 ///
 /// Throws std::system_error naming the step and the program, also when exec fails; the process that

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <string_view>
 
-#include "base/log.h"
 #include "handlers/outcome.h"
+#include "system/log.h"
 
 namespace pgforeman {
 namespace {

@@ -6,10 +6,10 @@
 #include <utility>
 #include <vector>
 
-#include "base/clock.h"
 #include "handlers/handler.h"
 #include "handlers/jsonl_process.h"
 #include "handlers/stderr_log.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/log.h"
 #include "handlers/text.h"
+#include "system/log.h"
 
 namespace pgforeman {
 namespace {

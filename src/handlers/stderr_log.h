@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/clock.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

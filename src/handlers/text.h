@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "base/clock.h"
-#include "base/utf8.h"
+#include "system/clock.h"
+#include "text/utf8.h"
 
 namespace pgforeman {
 

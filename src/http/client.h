@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/fd.h"
 #include "http/session.h"
+#include "system/fd.h"
 
 namespace pgforeman {
 

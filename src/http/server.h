@@ -10,8 +10,8 @@
 #include <memory>
 #include <string>
 
-#include "base/clock.h"
 #include "http/router.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

@@ -2,8 +2,8 @@
 
 #include <fcntl.h>
 
-#include "base/fd.h"
-#include "base/log.h"
+#include "system/fd.h"
+#include "system/log.h"
 
 namespace pgforeman {
 namespace {
@@ -40,7 +40,7 @@ void Listener::open() {
   test_until_ = Clock::now() + kTestTime;
 }
 
-Listener::Heard Listener::run_once() {
+Listener::Received Listener::run_once() {
   if (!opened_ && Clock::now() >= open_at_) open();
   if (!socket_.is_open()) return {};
   Received found;

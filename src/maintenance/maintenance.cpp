@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
-#include "base/backoff.h"
-#include "base/fork.h"
-#include "child/child_main.h"
+#include "process/child_main.h"
+#include "system/backoff.h"
+#include "system/fork.h"
 
 namespace pgforeman {
 namespace {

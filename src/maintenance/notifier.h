@@ -4,10 +4,10 @@
 
 #include <optional>
 
+#include "fleet/claimed_message.h"
 #include "maintenance/listener.h"
 #include "maintenance/notify_throttle.h"
 #include "maintenance/tools.h"
-#include "pgforeman/message.h"
 
 namespace pgforeman {
 

@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "base/clock.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

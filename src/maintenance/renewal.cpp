@@ -4,8 +4,8 @@
 #include <unordered_set>
 #include <vector>
 
-#include "base/log.h"
-#include "scoreboard/ledger.h"
+#include "fleet/ledger.h"
+#include "system/log.h"
 
 namespace pgforeman {
 namespace {

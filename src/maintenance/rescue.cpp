@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/log.h"
-#include "child/settle_each.h"
 #include "maintenance/rescue_outcome.h"
+#include "process/settle_each.h"
+#include "system/log.h"
 
 namespace pgforeman {
 namespace {

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "child/in_doubt_claim.h"
-#include "child/settle_each.h"
-#include "child/settled.h"
+#include "fleet/ledger.h"
 #include "maintenance/tools.h"
-#include "scoreboard/ledger.h"
+#include "process/in_doubt_claim.h"
+#include "process/settle_each.h"
+#include "process/settled.h"
 
 namespace pgforeman {
 

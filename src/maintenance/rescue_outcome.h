@@ -10,8 +10,8 @@
 
 #include <string>
 
-#include "pgforeman/message.h"
-#include "scoreboard/ledger.h"
+#include "fleet/ledger.h"
+#include "pgforeman/outcome.h"
 
 namespace pgforeman {
 

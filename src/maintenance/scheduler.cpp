@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/log.h"
 #include "queue/queue_names.h"
+#include "system/log.h"
 
 namespace pgforeman {
 namespace {

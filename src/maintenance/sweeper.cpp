@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "base/log.h"
+#include "system/log.h"
 
 namespace pgforeman {
 namespace {
@@ -298,9 +298,9 @@ bool Sweeper::trusts(const Sweep& found, const Marks& marks) {
     sound = false;
   }
   if (!sound) {
-    constexpr const char* kReset = "low-water mark above all messages, reset";
-    const bool first = tools_.context.scoreboard->fleet().should_log(kReset, Clock::now());
-    log::write(first ? log::Level::warn : log::Level::debug, kReset, {{"highest", found.highest}});
+    const bool first = tools_.context.scoreboard->fleet().should_log("marks", Clock::now());
+    log::write(first ? log::Level::warn : log::Level::debug,
+               "low-water mark above all messages, reset", {{"highest", found.highest}});
     start_over();
   }
   return sound;

@@ -12,8 +12,8 @@
 #include <deque>
 #include <optional>
 
+#include "fleet/marks.h"
 #include "maintenance/tools.h"
-#include "scoreboard/marks.h"
 
 namespace pgforeman {
 

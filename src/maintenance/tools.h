@@ -1,9 +1,9 @@
 #pragma once
 // What every duty of the maintenance process works with. Fork: after.
 
-#include "child/child_loop.h"
-#include "child/session.h"
-#include "scoreboard/wakeups.h"
+#include "fleet/wakeups.h"
+#include "process/child_loop.h"
+#include "process/session.h"
 
 namespace pgforeman {
 

@@ -7,9 +7,9 @@
 #include <boost/program_options/parsers.hpp>
 #include <string_view>
 
-#include "base/nearest.h"
 #include "options/table.h"
 #include "options/value.h"
+#include "text/nearest.h"
 
 namespace pgforeman {
 namespace {

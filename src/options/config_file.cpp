@@ -4,10 +4,10 @@
 
 #include <map>
 
-#include "base/parsed.h"
 #include "options/read_file.h"
 #include "options/table.h"
 #include "options/value.h"
+#include "text/parsed.h"
 
 namespace pgforeman {
 namespace {

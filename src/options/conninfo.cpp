@@ -6,11 +6,11 @@
 #include <string_view>
 #include <utility>
 
-#include "base/conninfo_values.h"
-#include "base/quantity.h"
 #include "options/conninfo_mistakes.h"
 #include "options/read_file.h"
 #include "options/value.h"
+#include "text/conninfo_values.h"
+#include "text/quantity.h"
 
 namespace pgforeman {
 namespace {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "base/parsed.h"
 #include "options/environment.h"
+#include "text/parsed.h"
 
 namespace pgforeman {
 

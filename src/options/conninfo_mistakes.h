@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/conninfo_values.h"
+#include "text/conninfo_values.h"
 
 namespace pgforeman {
 

@@ -6,12 +6,12 @@
 
 #include <algorithm>
 
-#include "base/handler_variables.h"
-#include "base/nearest.h"
 #include "options/conninfo_mistakes.h"
 #include "options/load.h"
 #include "options/table.h"
 #include "options/value.h"
+#include "system/handler_variables.h"
+#include "text/nearest.h"
 
 namespace pgforeman {
 namespace {

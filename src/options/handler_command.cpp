@@ -12,9 +12,9 @@
 #include <optional>
 #include <system_error>
 
-#include "base/interpreter.h"
-#include "base/words.h"
 #include "options/value.h"
+#include "system/interpreter.h"
+#include "text/words.h"
 
 namespace pgforeman {
 namespace {

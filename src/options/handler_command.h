@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/parsed.h"
+#include "text/parsed.h"
 
 namespace pgforeman {
 

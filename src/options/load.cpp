@@ -6,9 +6,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "base/cpu_limit.h"
-#include "base/nearest.h"
-#include "base/quantity.h"
 #include "options/command_line.h"
 #include "options/config_file.h"
 #include "options/conninfo.h"
@@ -16,6 +13,9 @@
 #include "options/handler_command.h"
 #include "options/table.h"
 #include "options/value.h"
+#include "system/cpu_limit.h"
+#include "text/nearest.h"
+#include "text/quantity.h"
 
 namespace pgforeman {
 namespace {

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/quantity.h"
+#include "system/clock.h"
+#include "system/log.h"
+#include "text/quantity.h"
 
 namespace pgforeman {
 

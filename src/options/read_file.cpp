@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "base/fd.h"
+#include "system/fd.h"
 
 namespace pgforeman {
 namespace {

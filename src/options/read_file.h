@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <string>
 
-#include "base/parsed.h"
+#include "text/parsed.h"
 
 namespace pgforeman {
 

@@ -7,9 +7,9 @@
 #include <array>
 #include <type_traits>
 
-#include "base/quantity.h"
-#include "base/terminal_text.h"
-#include "base/utf8.h"
+#include "text/quantity.h"
+#include "text/terminal_text.h"
+#include "text/utf8.h"
 
 namespace pgforeman {
 namespace {

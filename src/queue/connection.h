@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "base/clock.h"
 #include "queue/database_error.h"
+#include "system/clock.h"
 
 namespace pqxx {
 class result;

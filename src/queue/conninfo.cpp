@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "base/conninfo_values.h"
+#include "text/conninfo_values.h"
 
 namespace pgforeman {
 

@@ -8,8 +8,8 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "base/utc_time.h"
 #include "queue/sql_text.h"
+#include "text/utc_time.h"
 
 namespace pgforeman {
 namespace {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "queue/connection.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

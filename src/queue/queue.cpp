@@ -71,12 +71,12 @@ const std::string kClaimed =
     " payload, headers";
 
 /// What a claim returned, in the order in which messages run.
-std::vector<Message> messages_of(const pqxx::result& rows) {
-  std::vector<Message> messages;
+std::vector<ClaimedMessage> messages_of(const pqxx::result& rows) {
+  std::vector<ClaimedMessage> messages;
   messages.reserve(static_cast<std::size_t>(rows.size()));
   for (const auto& row : rows) {
-    Message& message = messages.emplace_back();
-    message.lease.id = row[0].as<std::int64_t>();
+    ClaimedMessage& message = messages.emplace_back();
+    message.id = row[0].as<std::int64_t>();
     message.lane = row[1].as<int>();
     message.attempt = row[2].as<int>();
     message.fence = row[3].as<std::int64_t>();
@@ -86,8 +86,8 @@ std::vector<Message> messages_of(const pqxx::result& rows) {
     message.payload.assign(row[6].c_str(), row[6].size());
     message.headers.assign(row[7].c_str(), row[7].size());
   }
-  const auto before = [](const Message& a, const Message& b) {
-    return std::tie(a.lane, a.lease.id) < std::tie(b.lane, b.lease.id);
+  const auto before = [](const ClaimedMessage& a, const ClaimedMessage& b) {
+    return std::tie(a.lane, a.id) < std::tie(b.lane, b.id);
   };
   // Most often they are in order already, and moving them costs more than looking.
   if (!std::is_sorted(messages.begin(), messages.end(), before)) {
@@ -143,14 +143,15 @@ bool Queue::schema_and_rights_stand() {
   }
 }
 
-std::vector<Message> Queue::claim(int limit, std::int64_t token, Millis lease, const Marks& marks,
-                                  std::span<const std::int64_t> done, std::int64_t done_token) {
+std::vector<ClaimedMessage> Queue::claim(int limit, std::int64_t token, Millis lease,
+                                         const Marks& marks, std::span<const std::int64_t> done,
+                                         std::int64_t done_token) {
   auto messages =
       messages_of(call(kClaimed + " from pgforeman.claim($1, $2::int, $3::bigint, $4::interval,"
                                   " $5::bigint[], $6::bigint[], $7::bigint)",
                        {name_, std::to_string(limit), std::to_string(token), interval_text(lease),
                         array_text(marks), array_text(done), std::to_string(done_token)}));
-  for (Message& message : messages) message.lease.token = token;
+  for (ClaimedMessage& message : messages) message.token = token;
   return messages;
 }
 

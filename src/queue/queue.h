@@ -10,10 +10,11 @@
 #include <string_view>
 #include <vector>
 
-#include "base/clock.h"
-#include "pgforeman/message.h"
+#include "fleet/claimed_message.h"
+#include "pgforeman/outcome.h"
 #include "queue/connection.h"
 #include "queue/results.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 
@@ -36,8 +37,10 @@ class Queue {
   /// used before), most urgent first, behind no mark. May return fewer than there are. Before, in
   /// the same transaction, settles as done what was claimed together. Throws
   /// DatabaseError::transient, and has done nothing, when any of that was no longer held.
-  std::vector<Message> claim(int limit, std::int64_t token, Millis lease, const Marks& marks = {},
-                             std::span<const std::int64_t> done = {}, std::int64_t done_token = 0);
+  std::vector<ClaimedMessage> claim(int limit, std::int64_t token, Millis lease,
+                                    const Marks& marks = {},
+                                    std::span<const std::int64_t> done = {},
+                                    std::int64_t done_token = 0);
 
   /// Ends leases. One whose token moved on changes nothing and says lost_lease.
   std::vector<Settled> settle(std::span<const Settlement> settlements, const RetryRule& rule,

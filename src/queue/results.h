@@ -6,8 +6,9 @@
 #include <optional>
 #include <string_view>
 
-#include "base/clock.h"
-#include "pgforeman/message.h"
+#include "fleet/claimed_message.h"
+#include "pgforeman/outcome.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

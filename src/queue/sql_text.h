@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/clock.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

@@ -10,7 +10,7 @@
 #include <csignal>
 #include <ctime>
 
-#include "base/clock.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

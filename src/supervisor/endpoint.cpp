@@ -3,8 +3,8 @@
 #include <cerrno>
 #include <system_error>
 
-#include "base/terminal_text.h"
 #include "http/place.h"
+#include "text/terminal_text.h"
 
 namespace pgforeman {
 namespace {

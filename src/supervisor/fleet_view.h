@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "scoreboard/slot.h"
+#include "fleet/slot.h"
 
 namespace pgforeman {
 

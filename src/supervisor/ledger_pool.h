@@ -5,7 +5,7 @@
 #include <deque>
 #include <vector>
 
-#include "scoreboard/scoreboard.h"
+#include "fleet/scoreboard.h"
 
 namespace pgforeman {
 

@@ -7,8 +7,8 @@
 #include <fstream>
 #include <string>
 
-#include "base/log.h"
-#include "base/origin.h"
+#include "system/log.h"
+#include "system/origin.h"
 
 namespace pgforeman {
 namespace {

@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "base/child_exit.h"
+#include "system/child_exit.h"
 
 namespace pgforeman {
 

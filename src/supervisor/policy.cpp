@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "base/backoff.h"
-#include "scoreboard/child_context.h"
-#include "scoreboard/scoreboard.h"
+#include "fleet/child_context.h"
+#include "fleet/scoreboard.h"
+#include "system/backoff.h"
 
 namespace pgforeman {
 namespace {

@@ -15,12 +15,12 @@
 #include <string_view>
 #include <vector>
 
-#include "base/child_exit.h"
-#include "base/clock.h"
+#include "fleet/phase_limits.h"
 #include "options/options.h"
-#include "pgforeman/message.h"
-#include "scoreboard/phase_limits.h"
+#include "pgforeman/outcome.h"
 #include "supervisor/slot_state.h"
+#include "system/child_exit.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 
@@ -37,7 +37,7 @@ struct Action {
   std::string why;  ///< for the log; empty: nothing worth a line
 };
 
-/// Why a child ended: the `cause` label of pgforeman_child_exits_total.
+/// Why a child ended: the `cause` label of pgforeman_process_exits_total.
 enum class ExitCause {
   drained,
   recycled,

@@ -7,10 +7,10 @@
 #include <map>
 #include <optional>
 
-#include "base/clock.h"
-#include "scoreboard/phase_limits.h"
-#include "scoreboard/recycle.h"
-#include "scoreboard/slot.h"
+#include "fleet/phase_limits.h"
+#include "fleet/recycle.h"
+#include "fleet/slot.h"
+#include "system/clock.h"
 
 namespace pgforeman {
 

@@ -2,10 +2,10 @@
 
 #include <stdexcept>
 
-#include "base/log.h"
 #include "options/conninfo.h"
 #include "options/value.h"
 #include "pgforeman/version.h"
+#include "system/log.h"
 
 namespace pgforeman {
 

@@ -1,8 +1,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "base/terminal_text.h"
 #include "supervisor/endpoint.h"
+#include "text/terminal_text.h"
 
 namespace pgforeman {
 namespace {

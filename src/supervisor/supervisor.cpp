@@ -10,10 +10,10 @@
 #include <random>
 #include <system_error>
 
-#include "base/fork.h"
-#include "base/origin.h"
 #include "supervisor/endpoint.h"
 #include "supervisor/start_log.h"
+#include "system/fork.h"
+#include "system/origin.h"
 
 namespace pgforeman {
 namespace {

@@ -18,19 +18,19 @@
 #include <string>
 #include <vector>
 
-#include "base/child_exit.h"
-#include "base/fd.h"
-#include "base/oom_kills.h"
-#include "base/signals.h"
+#include "fleet/child_context.h"
+#include "fleet/scoreboard.h"
 #include "options/load.h"
 #include "options/options.h"
 #include "pgforeman/exit_code.h"
-#include "scoreboard/child_context.h"
-#include "scoreboard/scoreboard.h"
 #include "supervisor/fleet_view.h"
 #include "supervisor/ledger_pool.h"
 #include "supervisor/orphans.h"
 #include "supervisor/policy.h"
+#include "system/child_exit.h"
+#include "system/fd.h"
+#include "system/oom_kills.h"
+#include "system/signals.h"
 
 namespace pgforeman {
 

@@ -9,10 +9,10 @@
 #include <string>
 #include <string_view>
 
-#include "base/clock.h"
-#include "base/fd.h"
 #include "http/server.h"
 #include "supervisor/endpoint.h"
+#include "system/clock.h"
+#include "system/fd.h"
 
 namespace pgforeman::test {
 

@@ -4,9 +4,9 @@
 
 #include <limits>
 
-#include "base/terminal_text.h"
 #include "loopback.h"
 #include "support/catch.h"
+#include "text/terminal_text.h"
 
 using namespace pgforeman;
 using namespace pgforeman::test;

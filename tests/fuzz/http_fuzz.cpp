@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 
-#include "base/fd.h"
 #include "fuzz/must.h"
 #include "http/server.h"
+#include "system/fd.h"
 
 using namespace pgforeman;
 using pgforeman::test::must;

@@ -6,12 +6,12 @@
 #include <string_view>
 #include <vector>
 
-#include "base/quantity.h"
 #include "fuzz/must.h"
 #include "options/command_line.h"
 #include "options/config_file.h"
 #include "options/table.h"
 #include "options/value.h"
+#include "text/quantity.h"
 
 using namespace pgforeman;
 using pgforeman::test::must;

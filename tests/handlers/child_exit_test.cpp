@@ -1,4 +1,4 @@
-#include "base/child_exit.h"
+#include "system/child_exit.h"
 
 #include <fcntl.h>
 #include <pty.h>
@@ -12,10 +12,10 @@
 #include <cerrno>
 #include <sstream>
 
-#include "base/fork.h"
-#include "base/signals.h"
 #include "handlers/consumer_loop.h"
 #include "support/catch.h"
+#include "system/fork.h"
+#include "system/signals.h"
 
 using namespace pgforeman;
 using namespace pgforeman::test;

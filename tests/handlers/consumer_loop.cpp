@@ -48,7 +48,7 @@ std::vector<std::string> path_only() {
 
 Message message(std::int64_t id, std::string payload) {
   Message m;
-  m.lease = {id, 99};
+  m.id = id;
   m.attempt = 2;
   m.fence = 5;
   m.enqueued_at += std::chrono::microseconds{1714979289123456};

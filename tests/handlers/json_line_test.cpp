@@ -158,7 +158,7 @@ TEST_CASE("ids that no double holds go out as strings and may come back rounded"
   CHECK(json["id"] == "9007199254740993");
   CHECK(json["fence"] == "9007199254740995");
   CHECK(json["idempotency_key"] == "9007199254740993-1714979289123456");
-  message.lease.id = kExact;
+  message.id = kExact;
   json = nlohmann::json::parse(request_line(message, "\"q\"", Millis{1000}));
   CHECK(json["id"] == kExact);
 

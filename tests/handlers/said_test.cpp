@@ -8,10 +8,10 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "base/log.h"
 #include "handlers/consumer_loop.h"
 #include "handlers/jsonl_scripts.h"
 #include "support/catch.h"
+#include "system/log.h"
 
 using namespace pgforeman;
 using namespace pgforeman::test;

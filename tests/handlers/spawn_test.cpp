@@ -10,9 +10,9 @@
 #include <fstream>
 #include <system_error>
 
-#include "base/origin.h"
 #include "handlers/consumer_loop.h"
 #include "support/catch.h"
+#include "system/origin.h"
 
 using namespace pgforeman;
 using namespace pgforeman::test;

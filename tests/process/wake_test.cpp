@@ -136,7 +136,9 @@ TEST_CASE("Stopped idle consumers do not delay the wake-up of others", "[wake]")
   REQUIRE(idle(fleet));
   bed.send();
   REQUIRE(fleet.wait_for_status([](const Status& st) { return st.messages.at("done") == 1; }));
-  // Whoever is woken first, and one whose wakeup_fd another listens to.
+  // Not one that is stopped on its way back to waiting.
+  REQUIRE(idle(fleet));
+  // The first one to be woken, and one that shares a wakeup fd with another.
   const auto slots = fleet.status().slots;
   const auto ran = std::find_if(slots.begin(), slots.end(),
                                 [](const SlotStatus& slot) { return slot.done == 1; });

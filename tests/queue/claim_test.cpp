@@ -27,7 +27,7 @@ TEST_CASE("Concurrent consumers never hold the same message, and miss none", "[c
         const auto batch = queue.claim(7, ++token, Millis{60000});
         looks_at_nothing = batch.empty() ? looks_at_nothing + 1 : 0;
         const std::lock_guard lock(guard);
-        for (const auto& m : batch) claimed.insert(m.lease.id);
+        for (const auto& m : batch) claimed.insert(m.id);
       }
     });
   }
@@ -52,24 +52,23 @@ TEST_CASE("A claimed message can be claimed again only after its lease, with a h
   const auto first = db.claim(1, Millis{300});
   REQUIRE(first.size() == 1);
   CHECK(db.claim().empty());
-  std::vector<Message> second;
+  std::vector<ClaimedMessage> second;
   REQUIRE(eventually([&] { return !(second = db.claim()).empty(); }));
-  CHECK(second[0].lease.id == first[0].lease.id);
+  CHECK(second[0].id == first[0].id);
   CHECK(second[0].fence == first[0].fence + 1);
   CHECK(second[0].attempt == 1);
-  CHECK(second[0].lease.token != first[0].lease.token);
+  CHECK(second[0].token != first[0].token);
 
   SECTION("and the old token settles, renews and releases nothing") {
     for (const Outcome& outcome : {done(), retry(), dead("x"), released()}) {
-      CHECK(db.settle(first[0].lease, outcome) == Settled::lost_lease);
+      CHECK(db.settle(first[0].lease(), outcome) == Settled::lost_lease);
     }
-    CHECK(db.queue.renew(std::span(&first[0].lease, 1), Millis{1000}) ==
-          std::vector{first[0].lease.id});
-    CHECK(db.queue.release_token(first[0].lease.token) == 0);
+    CHECK(db.queue.renew(std::vector{first[0].lease()}, Millis{1000}) == std::vector{first[0].id});
+    CHECK(db.queue.release_token(first[0].token) == 0);
     CHECK(db.claim().empty());
     CHECK(db.sql.query("select token || ' ' || attempt from pgforeman.message") ==
-          std::to_string(second[0].lease.token) + " 0");
-    CHECK(db.settle(second[0].lease, done()) == Settled::done);
+          std::to_string(second[0].token) + " 0");
+    CHECK(db.settle(second[0].lease(), done()) == Settled::done);
     CHECK(db.left() == 0);
   }
 }
@@ -142,7 +141,7 @@ TEST_CASE("A claim that cannot settle a locked row claims nothing", "[claim]") {
   REQUIRE(held.size() == 1);
   Sql somebody(db.conninfo);
   somebody.query("begin; select 1 from pgforeman.message where token = 1 for update");
-  const std::vector ids{held[0].lease.id};
+  const std::vector ids{held[0].id};
   try {
     db.queue.claim(1, 2, Millis{60000}, {}, ids, 1);
     FAIL("it did not notice");
@@ -173,10 +172,10 @@ TEST_CASE("A renewed lease lasts longer; a renewal under another token is lost",
   for (int i = 0; i < 3; ++i) db.send();
   const auto claimed = db.claim(3, Millis{400});
   REQUIRE(claimed.size() == 3);
-  db.settle(claimed[1].lease, done());
+  db.settle(claimed[1].lease(), done());
   std::vector<Lease> leases;
-  for (const auto& m : claimed) leases.push_back(m.lease);
-  CHECK(db.queue.renew(leases, Millis{3600000}) == std::vector{claimed[1].lease.id});
+  for (const auto& m : claimed) leases.push_back(m.lease());
+  CHECK(db.queue.renew(leases, Millis{3600000}) == std::vector{claimed[1].id});
   CHECK(db.sql.number("select count(*) from pgforeman.message where visible_at > "
                       "clock_timestamp() + interval '50 minutes'") == 2);
   CHECK(db.queue.renew({}, Millis{1000}).empty());
@@ -188,11 +187,11 @@ TEST_CASE("The lease of a locked row is skipped, and renewed later", "[claim]") 
   const auto claimed = db.claim(1, Millis{60000});
   Sql other(db.conninfo);
   other.query("begin; select 1 from pgforeman.message for update");
-  CHECK(db.queue.renew(std::span(&claimed[0].lease, 1), Millis{3600000}).empty());
+  CHECK(db.queue.renew(std::vector{claimed[0].lease()}, Millis{3600000}).empty());
   CHECK(db.sql.query("select visible_at < clock_timestamp() + interval '2 minutes' "
                      "from pgforeman.message") == "t");
   other.query("rollback");
-  CHECK(db.queue.renew(std::span(&claimed[0].lease, 1), Millis{3600000}).empty());
+  CHECK(db.queue.renew(std::vector{claimed[0].lease()}, Millis{3600000}).empty());
   CHECK(db.sql.query("select visible_at > clock_timestamp() + interval '50 minutes' "
                      "from pgforeman.message") == "t");
 }
@@ -203,13 +202,13 @@ TEST_CASE("release_token makes all its messages claimable at once, first, withou
   for (int i = 0; i < 3; ++i) db.send();
   const auto held = db.claim(2);
   const auto others = db.claim(1);
-  CHECK(db.queue.release_token(held[0].lease.token) == 2);
+  CHECK(db.queue.release_token(held[0].token) == 2);
   const auto again = db.claim(3);
   REQUIRE(again.size() == 2);
   CHECK(again[0].attempt == 1);
   CHECK(again[0].fence == 2);
   CHECK(again[0].lane == 4);
-  CHECK(db.settle(others[0].lease, done()) == Settled::done);
+  CHECK(db.settle(others[0].lease(), done()) == Settled::done);
 }
 
 TEST_CASE("Messages of a claim that killed its consumer wait by their own count of such claims",
@@ -221,8 +220,8 @@ TEST_CASE("Messages of a claim that killed its consumer wait by their own count 
   db.sql.query("update pgforeman.message set claims = case id when " + std::to_string(once) +
                " then 1 when " + std::to_string(twice) + " then 2 else 11 end");
   const RetryRule rule{5, Millis{60000}, Millis{60000}, 3};
-  CHECK(db.queue.release_token(held[0].lease.token, {}, test::crash("killed while it claimed"),
-                               rule) == 3);
+  CHECK(db.queue.release_token(held[0].token, {}, test::crash("killed while it claimed"), rule) ==
+        3);
   const auto id = [](std::int64_t number) { return std::to_string(number); };
   CHECK(db.sql.rows("select id, state, crashes, token, lane, case when state = 0 then ''"
                     " when due_at < clock_timestamp() + interval '2 seconds' then 'soon'"
@@ -241,7 +240,7 @@ TEST_CASE("A message that kills each claim is dead after MAX_CRASHES", "[claim]"
     const auto held = db.claim();
     REQUIRE(held.size() == 1);
     CHECK(held[0].attempt == 1);
-    CHECK(db.queue.release_token(held[0].lease.token, {}, crash, rule) == 1);
+    CHECK(db.queue.release_token(held[0].token, {}, crash, rule) == 1);
     // Again at once the first time; then after a pause; the eleventh time as the rule says.
     CHECK(db.sql.number("select state from pgforeman.message") == (i == 0 ? 0 : 1));
     if (i > 0 && i < 10) {
@@ -257,7 +256,7 @@ TEST_CASE("A message that kills each claim is dead after MAX_CRASHES", "[claim]"
   auto held = db.claim();
   REQUIRE(held.size() == 1);
   CHECK(held[0].attempt == 1);
-  db.queue.release_token(held[0].lease.token, {}, crash, rule);
+  db.queue.release_token(held[0].token, {}, crash, rule);
   CHECK(db.left() == 0);
   CHECK(db.sql.rows("select id, error from pgforeman.dead_message") ==
         std::vector<Row>{{std::to_string(id), "killed while it claimed"}});

@@ -8,8 +8,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "base/terminal_text.h"
 #include "queue/database.h"
+#include "text/terminal_text.h"
 
 using namespace pgforeman;
 using namespace pgforeman::test;
@@ -71,7 +71,7 @@ Ended run(const std::string& database_url, std::vector<std::string> words,
 void bury(Database& db, const std::string& error) {
   const auto claimed = db.claim();
   REQUIRE(claimed.size() == 1);
-  db.settle(claimed[0].lease, dead(error));
+  db.settle(claimed[0].lease(), dead(error));
 }
 
 }  // namespace

@@ -6,10 +6,10 @@
 
 #include <thread>
 
-#include "base/clock.h"
 #include "queue/conninfo.h"
 #include "queue/database.h"
 #include "queue/error_kind.h"
+#include "system/clock.h"
 
 using namespace pgforeman;
 using namespace pgforeman::test;
@@ -206,7 +206,7 @@ TEST_CASE("A role with the default of repeatable read works like any other", "[c
         for (;;) {
           std::vector<Settlement> batch;
           for (const auto& m : queue.claim(3, ++token, Millis{60000}))
-            batch.push_back({m.lease, {}});
+            batch.push_back({m.lease(), {}});
           if (batch.empty()) return;
           settled += static_cast<int>(queue.settle(batch, RetryRule{}).size());
         }

@@ -50,7 +50,7 @@ struct Database {
   std::int64_t send(const std::string& payload = "{}", const SendOptions& options = {}) {
     return producer.send(payload, options);
   }
-  std::vector<Message> claim(int limit = 1, Millis lease = Millis{60000}) {
+  std::vector<ClaimedMessage> claim(int limit = 1, Millis lease = Millis{60000}) {
     return queue.claim(limit, ++last_token, lease);
   }
   Settled settle(const Lease& lease, const Outcome& outcome, const RetryRule& rule = {}) {

@@ -13,9 +13,9 @@ namespace {
 std::int64_t bury(Database& db, const std::string& payload, const std::string& error) {
   const auto id = db.send(payload);
   const auto claimed = db.claim();
-  REQUIRE(claimed.at(0).lease.id == id);
+  REQUIRE(claimed.at(0).id == id);
   std::optional<Settled> settled;
-  REQUIRE_NOTHROW(settled = db.settle(claimed[0].lease, dead(error)));
+  REQUIRE_NOTHROW(settled = db.settle(claimed[0].lease(), dead(error)));
   REQUIRE(settled == Settled::dead);
   return id;
 }
@@ -62,7 +62,7 @@ TEST_CASE("A retried dead letter starts over with its id, and its fence goes on 
   CHECK(letters.count() == 0);
   const auto claimed = db.claim();
   REQUIRE(claimed.size() == 1);
-  CHECK(claimed[0].lease.id == id);
+  CHECK(claimed[0].id == id);
   CHECK(claimed[0].attempt == 1);
   CHECK(claimed[0].fence == 2);
   CHECK(claimed[0].lane == 4);
@@ -77,7 +77,7 @@ TEST_CASE("All dead letters are retried in batches, without those that die meanw
   DeadLetters letters(db.connection, {"q", "", ""});
   const std::string start = letters.now();
   CHECK(letters.retry_before(start, 10).retried == 10);
-  for (const auto& m : db.claim(10)) db.settle(m.lease, dead("again"));
+  for (const auto& m : db.claim(10)) db.settle(m.lease(), dead("again"));
   CHECK(letters.retry_before(start, 10).retried == 10);
   CHECK(letters.retry_before(start, 10).retried == 5);
   CHECK(letters.retry_before(start, 10).retried == 0);
@@ -103,10 +103,10 @@ TEST_CASE("A filter selects dead letters by reason and text of the error", "[dea
   for (int i = 0; i < 4; ++i) db.send(std::to_string(i));
   const auto held = db.claim(4);
   const RetryRule rule{1, Millis{0}, Millis{0}, 1};
-  db.settle(held[0].lease, dead("100% of it"), rule);
-  db.settle(held[1].lease, retry("100 of it"), rule);
-  db.settle(held[2].lease, retry("other"), rule);
-  db.settle(held[3].lease, crash("100% of it"), rule);
+  db.settle(held[0].lease(), dead("100% of it"), rule);
+  db.settle(held[1].lease(), retry("100 of it"), rule);
+  db.settle(held[2].lease(), retry("other"), rule);
+  db.settle(held[3].lease(), crash("100% of it"), rule);
   const auto ids = [&](const DeadFilter& filter) {
     std::vector<std::int64_t> found;
     for (const auto& letter : DeadLetters(db.connection, filter).list(9))
@@ -114,7 +114,7 @@ TEST_CASE("A filter selects dead letters by reason and text of the error", "[dea
     std::sort(found.begin(), found.end());
     return found;
   };
-  const auto id = [&](std::size_t i) { return held[i].lease.id; };
+  const auto id = [&](std::size_t i) { return held[i].id; };
   CHECK(ids({"q", "", ""}).size() == 4);
   CHECK(ids({"q", "max_attempts", ""}) == std::vector{id(1), id(2)});
   CHECK(ids({"q", "", "100% of"}) == std::vector{id(0), id(3)});

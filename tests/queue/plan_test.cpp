@@ -96,8 +96,8 @@ TEST_CASE("Settling and renewing read only their own rows, however long the queu
     std::vector<Lease> leases;
     std::vector<Settlement> settlements;
     for (const auto& m : queue.claim(100, 1000, Millis{60000})) {
-      leases.push_back(m.lease);
-      settlements.push_back({m.lease, leases.size() % 2 == 0 ? done() : retry()});
+      leases.push_back(m.lease());
+      settlements.push_back({m.lease(), leases.size() % 2 == 0 ? done() : retry()});
     }
     CHECK(queue.renew(leases, Millis{60000}).empty());
     CHECK(queue.settle(settlements, RetryRule{}).size() == 100);
@@ -174,7 +174,7 @@ TEST_CASE("The manual's count for autoscalers has running and due messages, and 
   CHECK(db.sql.number(query) == 1);
   const auto held = db.claim();
   CHECK(db.sql.number(query) == 1);  // it runs
-  db.settle(held.at(0).lease, retry("x", Millis{1}));
+  db.settle(held.at(0).lease(), retry("x", Millis{1}));
   REQUIRE(eventually([&] { return db.sql.number(query) == 1; }));  // due, and nothing promotes it
   db.send("1", {2, Millis{3'600'000}, "{}"});
   db.sql.query("select pgforeman.send('other', '1')");

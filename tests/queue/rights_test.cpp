@@ -90,9 +90,9 @@ TEST_CASE("No function of the schema depends on an object of another role", "[ri
   queue.check_schema();
   const auto claimed = queue.claim(1, 1, Millis{60000});
   REQUIRE(claimed.size() == 1);
-  CHECK(claimed[0].lease.id == id);
-  queue.renew(std::span(&claimed[0].lease, 1), Millis{60000});
-  const Settlement failed{claimed[0].lease, retry()};
+  CHECK(claimed[0].id == id);
+  queue.renew(std::vector{claimed[0].lease()}, Millis{60000});
+  const Settlement failed{claimed[0].lease(), retry()};
   CHECK(queue.settle(std::span(&failed, 1), {}).at(0) == Settled::retried);
   queue.tick(true);
   queue.peek({}, 1);
@@ -198,9 +198,9 @@ TEST_CASE("A session ignores its role's search path for types", "[rights]") {
   Connection connection(settings_for(db.conninfo + " user=" + role));
   Queue queue(connection, "q");
   REQUIRE_NOTHROW(queue.check_schema());
-  std::vector<Message> claimed;
+  std::vector<ClaimedMessage> claimed;
   REQUIRE_NOTHROW(claimed = queue.claim(1, 1, Millis{60000}));
-  const Settlement ended{claimed.at(0).lease, done()};
+  const Settlement ended{claimed.at(0).lease(), done()};
   CHECK_NOTHROW(queue.settle(std::span(&ended, 1), {}));
   CHECK(db.left() == 0);
 }
@@ -244,7 +244,7 @@ TEST_CASE("An operator retries dead letters but cannot claim", "[rights]") {
   db.send();
   const auto claimed = db.claim();
   REQUIRE(claimed.size() == 1);
-  CHECK(db.settle(claimed[0].lease, dead("no")) == Settled::dead);
+  CHECK(db.settle(claimed[0].lease(), dead("no")) == Settled::dead);
   Sql clerk(db.conninfo + " user=" + role);
   CHECK(clerk.number("select count(*) from pgforeman.dead_list()") == 1);
   CHECK(clerk.number("select count(*) from pgforeman.dead_retry()") == 1);
@@ -262,15 +262,15 @@ TEST_CASE("Row level security that hides rows is an error, not an empty queue", 
   Connection connection(settings_for(db.conninfo + " user=" + role));
   Queue queue(connection, "q");
   queue.check_schema();
-  const Message held = queue.claim(1, 1, Millis{60000}).at(0);
+  const ClaimedMessage held = queue.claim(1, 1, Millis{60000}).at(0);
   db.send();
   db.sql.query("alter table pgforeman.message enable row level security");
   const std::string expected =
       "row level security on pgforeman.message hides rows from role " + role;
   // What is held is neither lost nor done.
-  CHECK_THAT(refused([&] { queue.renew(std::span(&held.lease, 1), Millis{1000}); }),
+  CHECK_THAT(refused([&] { queue.renew(std::vector{held.lease()}, Millis{1000}); }),
              contains(expected));
-  const Settlement ended{held.lease, done()};
+  const Settlement ended{held.lease(), done()};
   CHECK_THAT(refused([&] { queue.settle(std::span(&ended, 1), {}); }), contains(expected));
   CHECK_THAT(refused([&] { queue.release_token(1); }), contains(expected));
   // A session that is open already finds out by its next claim, a new one at once.

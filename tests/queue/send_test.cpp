@@ -23,9 +23,9 @@ TEST_CASE("A claim returns what was sent", "[send]") {
       db.send(R"({"b": [1, "zwei \"x\" \\ ü"], "a": null})", {2, Millis{0}, R"({"h":1})"});
   const auto claimed = db.claim();
   REQUIRE(claimed.size() == 1);
-  const Message& m = claimed[0];
-  CHECK(m.lease.id == id);
-  CHECK(m.lease.token == db.last_token);
+  const ClaimedMessage& m = claimed[0];
+  CHECK(m.id == id);
+  CHECK(m.token == db.last_token);
   CHECK(m.attempt == 1);
   CHECK(m.fence == 1);
   CHECK(m.lane == 5);
@@ -64,7 +64,7 @@ TEST_CASE("The time of sending is exact, and within four digits of years", "[sen
     REQUIRE(claimed.size() == 1);
     CAPTURE(when);
     CHECK(claimed[0].enqueued_at.time_since_epoch().count() == us);
-    CHECK(db.settle(claimed[0].lease, done()) == Settled::done);
+    CHECK(db.settle(claimed[0].lease(), done()) == Settled::done);
   }
 }
 
@@ -81,7 +81,7 @@ TEST_CASE("A batch keeps its order in ids and in claims", "[send]") {
   REQUIRE(claimed.size() == 2500);
   for (std::size_t i = 0; i < claimed.size(); ++i) {
     REQUIRE(claimed[i].payload == payloads[i]);
-    REQUIRE(claimed[i].lease.id == ids[i]);
+    REQUIRE(claimed[i].id == ids[i]);
   }
   CHECK(db.producer.send_batch({}).empty());
 }
@@ -102,7 +102,7 @@ TEST_CASE("A payload comes back as it was sent", "[send]") {
     const auto claimed = db.claim();
     REQUIRE(claimed.size() == 1);
     CHECK(claimed[0].payload == payload);
-    CHECK(db.settle(claimed[0].lease, done()) == Settled::done);
+    CHECK(db.settle(claimed[0].lease(), done()) == Settled::done);
   }
 }
 
@@ -190,7 +190,7 @@ TEST_CASE("A delayed message is not claimable before its time, and is after", "[
   db.send("1", {2, Millis{150}, "{}"});
   db.send("2", {2, Millis{3600000}, "{}"});
   CHECK(db.claim(10).empty());
-  std::vector<Message> claimed;
+  std::vector<ClaimedMessage> claimed;
   CHECK(eventually([&] {
     db.queue.tick();
     claimed = db.claim(10);

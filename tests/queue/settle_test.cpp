@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "child/settle_each.h"
+#include "process/settle_each.h"
 #include "queue/database.h"
 #include "queue/dead_letters.h"
 
@@ -14,10 +14,9 @@ TEST_CASE("One settle call carries out each outcome and returns them in order", 
   const auto m = db.claim(6);
   REQUIRE(m.size() == 6);
   const std::vector<Settlement> settlements = {
-      {m[3].lease, released()},  {m[0].lease, done()},
-      {m[1].lease, retry("r")},  {{m[4].lease.id, 999}, done()},
-      {m[2].lease, dead("bad")}, {{123456, 7}, retry()},
-      {m[5].lease, done()}};
+      {m[3].lease(), released()}, {m[0].lease(), done()},      {m[1].lease(), retry("r")},
+      {{m[4].id, 999}, done()},   {m[2].lease(), dead("bad")}, {{123456, 7}, retry()},
+      {m[5].lease(), done()}};
   const auto settled = db.queue.settle(settlements, RetryRule{});
   CHECK(settled == std::vector{Settled::released, Settled::done, Settled::retried,
                                Settled::lost_lease, Settled::dead, Settled::lost_lease,
@@ -38,10 +37,10 @@ TEST_CASE("A released message is claimable at once, before fresh ones, without a
   const auto id = db.send("1");
   const auto first = db.claim();
   db.send("2");
-  CHECK(db.settle(first[0].lease, released()) == Settled::released);
+  CHECK(db.settle(first[0].lease(), released()) == Settled::released);
   const auto again = db.claim();
   REQUIRE(again.size() == 1);
-  CHECK(again[0].lease.id == id);
+  CHECK(again[0].id == id);
   CHECK(again[0].attempt == 1);
   CHECK(again[0].fence == 2);
 }
@@ -67,7 +66,7 @@ TEST_CASE("A retry waits backoff times two per attempt, within 20 % and its maxi
 
   for (int i = 0; i < 20; ++i) db.send();
   std::vector<Settlement> settlements;
-  for (const auto& m : db.claim(20)) settlements.push_back({m.lease, retry()});
+  for (const auto& m : db.claim(20)) settlements.push_back({m.lease(), retry()});
   db.queue.settle(settlements, RetryRule{5, Millis{100000}, Millis{300000}});
   CHECK(db.sql.number("select count(distinct due_at) from pgforeman.message where state = 1 and "
                       "due_at - clock_timestamp() between '75s' and '120s'") == 20);
@@ -76,17 +75,17 @@ TEST_CASE("A retry waits backoff times two per attempt, within 20 % and its maxi
 TEST_CASE("The handler's own delay wins over the backoff", "[settle]") {
   Database db;
   db.send();
-  db.settle(db.claim()[0].lease, retry("later", Millis{7200000}));
+  db.settle(db.claim()[0].lease(), retry("later", Millis{7200000}));
   CHECK(db.sql.query("select due_at - clock_timestamp() between '7190s' and '7200s' "
                      "from pgforeman.message") == "t");
   CHECK(db.claim().empty());
 
   db.send();
   const auto now = db.claim();
-  db.settle(now[0].lease, retry("at once", Millis{0}));
+  db.settle(now[0].lease(), retry("at once", Millis{0}));
   const auto again = db.claim();
   REQUIRE(again.size() == 1);
-  CHECK(again[0].lease.id == now[0].lease.id);
+  CHECK(again[0].id == now[0].id);
   CHECK(again[0].attempt == 2);
 }
 
@@ -95,14 +94,14 @@ TEST_CASE("A message dies after its last attempt, with the last error", "[settle
   const auto id = db.send("{\"a\":1}", {1, Millis{0}, "{\"h\":2}"});
   const RetryRule rule{3, Millis{1}, Millis{1}};
   for (int attempt = 1; attempt <= 3; ++attempt) {
-    std::vector<Message> claimed;
+    std::vector<ClaimedMessage> claimed;
     REQUIRE(eventually([&] {
       db.queue.tick();
       return !(claimed = db.claim()).empty();
     }));
     CHECK(claimed[0].attempt == attempt);
     CHECK(claimed[0].fence == attempt);
-    CHECK(db.settle(claimed[0].lease, retry("error " + std::to_string(attempt)), rule) ==
+    CHECK(db.settle(claimed[0].lease(), retry("error " + std::to_string(attempt)), rule) ==
           (attempt < 3 ? Settled::retried : Settled::dead));
   }
   CHECK(db.left() == 0);
@@ -127,7 +126,7 @@ TEST_CASE("Errors with quotes, backslashes, braces, NULL and NUL bytes survive s
   const auto claimed = db.claim(10);
   std::vector<Settlement> settlements;
   for (std::size_t i = 0; i < errors.size(); ++i) {
-    settlements.push_back({claimed[i].lease, dead(errors[i])});
+    settlements.push_back({claimed[i].lease(), dead(errors[i])});
   }
   db.queue.settle(settlements, RetryRule{});
   CHECK(db.sql.rows("select error from pgforeman.dead_message order by id") ==
@@ -146,7 +145,7 @@ TEST_CASE("An error that the database's encoding cannot hold does not keep its m
   Queue queue(connection, "q");
   const auto message = queue.claim(1, 7, Millis{60000});
   REQUIRE(message.size() == 1);
-  const Settlement one{message[0].lease, dead("kaputt \u2192")};
+  const Settlement one{message[0].lease(), dead("kaputt \u2192")};
   CHECK(queue.settle(std::span(&one, 1), RetryRule{}).at(0) == Settled::dead);
   CHECK(Sql(server.conninfo("latin1")).query("select error from pgforeman.dead_message") ==
         "kaputt ???");
@@ -162,15 +161,15 @@ TEST_CASE("Attempts and crashes have budgets of their own", "[settle]") {
     REQUIRE(held.size() == 1);
     return held[0];
   };
-  CHECK(db.settle(again().lease, retry("one"), rule) == Settled::retried);
-  CHECK(db.settle(again().lease, crash("two", Millis{0}), rule) == Settled::retried);
+  CHECK(db.settle(again().lease(), retry("one"), rule) == Settled::retried);
+  CHECK(db.settle(again().lease(), crash("two", Millis{0}), rule) == Settled::retried);
   // Due now, without a tick, in the redelivered lane; its handler is told of its attempts only.
   const auto held = db.claim();
   REQUIRE(held.size() == 1);
   CHECK(held[0].attempt == 2);
   CHECK(held[0].lane == 4);
-  CHECK(db.settle(held[0].lease, retry("three"), rule) == Settled::retried);
-  CHECK(db.settle(again().lease, crash("four"), rule) == Settled::dead);
+  CHECK(db.settle(held[0].lease(), retry("three"), rule) == Settled::retried);
+  CHECK(db.settle(again().lease(), crash("four"), rule) == Settled::dead);
   CHECK(db.sql.rows("select attempt, crashes, reason, error, claims from pgforeman.dead_message") ==
         std::vector<Row>{{"2", "2", "max_crashes", "four", "4"}});
 }
@@ -182,7 +181,7 @@ TEST_CASE("A message's history has each failed run", "[settle]") {
     db.queue.tick();
     const auto held = db.claim();
     REQUIRE(held.size() == 1);
-    const Settlement one{held[0].lease, std::move(outcome), where};
+    const Settlement one{held[0].lease(), std::move(outcome), where};
     return db.queue.settle(std::span(&one, 1), RetryRule{9, Millis{0}, Millis{0}, 2}).at(0);
   };
   Outcome failed = retry("exited with code 3: no \xc3\xa4pfel");
@@ -214,7 +213,7 @@ TEST_CASE("A history keeps the last twenty runs", "[settle]") {
     db.queue.tick();
     Outcome outcome = retry("run " + std::to_string(i));
     outcome.evidence.cause = Cause::retry;
-    REQUIRE(db.settle(db.claim().at(0).lease, outcome, RetryRule{99, Millis{0}, Millis{0}}) ==
+    REQUIRE(db.settle(db.claim().at(0).lease(), outcome, RetryRule{99, Millis{0}, Millis{0}}) ==
             Settled::retried);
   }
   CHECK(db.sql.rows("select jsonb_array_length(history), history->0->>'error',"
@@ -234,20 +233,20 @@ TEST_CASE("Fruitless claims are counted, but not those released without a run", 
   expire();
   auto held = db.claim().at(0);
   CHECK(held.unfinished_claims == 2);
-  db.settle(held.lease, released());  // never started: no sign of anything
+  db.settle(held.lease(), released());  // never started: no sign of anything
   held = db.claim().at(0);
   CHECK(held.unfinished_claims == 2);
-  CHECK(db.queue.release_token(held.lease.token) == 1);
+  CHECK(db.queue.release_token(held.token) == 1);
   held = db.claim().at(0);
   CHECK(held.unfinished_claims == 2);
   Outcome stopped = released();  // it ran, and the fleet stopped
   stopped.evidence.cause = Cause::shutdown;
-  db.settle(held.lease, stopped);
+  db.settle(held.lease(), stopped);
   held = db.claim().at(0);
   CHECK(held.unfinished_claims == 3);
   Outcome max_claims_exceeded{Outcome::Kind::max_claims_exceeded};
   max_claims_exceeded.evidence.cause = Cause::max_claims_exceeded;
-  CHECK(db.settle(held.lease, max_claims_exceeded) == Settled::dead);
+  CHECK(db.settle(held.lease(), max_claims_exceeded) == Settled::dead);
   CHECK(db.sql.rows("select attempt, crashes, reason from pgforeman.dead_message") ==
         std::vector<Row>{{"0", "0", "max_claims"}});
   // Back from the dead it starts anew, but its fence does not.
@@ -262,7 +261,7 @@ TEST_CASE("Any number of locked rows does not keep others from being settled", "
   Database db;
   for (int i = 0; i < 100; ++i) db.send();
   std::vector<Settlement> settlements;
-  for (const auto& message : db.claim(100)) settlements.push_back({message.lease, done()});
+  for (const auto& message : db.claim(100)) settlements.push_back({message.lease(), done()});
   REQUIRE(settlements.size() == 100);
   const auto count = [&](const std::vector<Settled>& results, Settled which) {
     return std::count(results.begin(), results.end(), which);
@@ -282,7 +281,7 @@ TEST_CASE("Any number of locked rows does not keep others from being settled", "
 
   // A lock on the whole table is one on each row.
   db.send();
-  settlements = {{db.claim(1).at(0).lease, done()}};
+  settlements = {{db.claim(1).at(0).lease(), done()}};
   somebody.query("begin; lock table pgforeman.message in exclusive mode");
   CHECK(count(settle_each(db.queue, settlements, RetryRule{}), Settled::locked) == 1);
   somebody.query("commit");
@@ -303,7 +302,7 @@ TEST_CASE("One refused message among two hundred costs few calls", "[settle]") {
       " execute function note_call()");
   for (int i = 0; i < 200; ++i) db.send();
   std::vector<Settlement> settlements;
-  for (const auto& message : db.claim(200)) settlements.push_back({message.lease, done()});
+  for (const auto& message : db.claim(200)) settlements.push_back({message.lease(), done()});
   REQUIRE(settlements.size() == 200);
   settlements[77].outcome = Outcome{Outcome::Kind::dead};
   const auto results = settle_each(db.queue, settlements, RetryRule{});
@@ -318,7 +317,7 @@ TEST_CASE("A settle that waits for a lock elsewhere delays few others", "[settle
   Database db;
   for (int i = 0; i < 100; ++i) db.send();
   std::vector<Settlement> settlements;
-  for (const auto& message : db.claim(100)) settlements.push_back({message.lease, done()});
+  for (const auto& message : db.claim(100)) settlements.push_back({message.lease(), done()});
   REQUIRE(settlements.size() == 100);
   settlements.front().outcome = Outcome{Outcome::Kind::dead};
   Sql somebody(db.conninfo);
@@ -354,7 +353,7 @@ TEST_CASE("A settle that fails by a trigger affects its own message alone, with 
       " execute function refuse()");
   for (int i = 0; i < 20; ++i) db.send();
   std::vector<Settlement> settlements;
-  for (const auto& message : db.claim(20)) settlements.push_back({message.lease, done()});
+  for (const auto& message : db.claim(20)) settlements.push_back({message.lease(), done()});
   settlements.at(7).outcome = dead("x");
   INFO(refused);
   const auto results = settle_each(db.queue, settlements, RetryRule{});
@@ -377,7 +376,7 @@ TEST_CASE("A transient error of a trigger delays its own message alone", "[settl
       " execute function refuse()");
   for (int i = 0; i < 20; ++i) db.send();
   std::vector<Settlement> settlements;
-  for (const auto& message : db.claim(20)) settlements.push_back({message.lease, done()});
+  for (const auto& message : db.claim(20)) settlements.push_back({message.lease(), done()});
   settlements.at(7).outcome = dead("x");
   INFO(passes);
   const auto results = settle_each(db.queue, settlements, RetryRule{});
@@ -405,7 +404,7 @@ TEST_CASE("A missing right is not charged to a message, and the remedy is named"
   Queue queue(connection, "q");
   const auto claimed = queue.claim(1, 1, Millis{60000});
   REQUIRE(claimed.size() == 1);
-  const std::vector<Settlement> settlements = {{claimed[0].lease, dead("x")}};
+  const std::vector<Settlement> settlements = {{claimed[0].lease(), dead("x")}};
   db.sql.query("revoke insert on pgforeman.dead_message from clerk_of_settles");
   try {
     settle_each(queue, settlements, RetryRule{});

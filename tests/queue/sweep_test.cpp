@@ -10,9 +10,9 @@ namespace {
 
 constexpr std::int64_t kNobody = std::numeric_limits<std::int64_t>::max();
 
-std::vector<std::int64_t> ids_of(const std::vector<Message>& messages) {
+std::vector<std::int64_t> ids_of(const std::vector<ClaimedMessage>& messages) {
   std::vector<std::int64_t> ids;
-  for (const auto& m : messages) ids.push_back(m.lease.id);
+  for (const auto& m : messages) ids.push_back(m.id);
   return ids;
 }
 
@@ -34,10 +34,10 @@ TEST_CASE("Redelivered, retried and due messages are found with any marks", "[sw
   for (int i = 0; i < 4; ++i) db.send();
   const auto held = db.claim(3);
   const auto unheard = db.claim(1);
-  db.settle(held[0].lease, released());
-  db.settle(held[1].lease, retry("x", Millis{0}));
-  db.settle(held[2].lease, dead("x"));
-  CHECK(db.queue.release_token(unheard[0].lease.token, {}) == 1);
+  db.settle(held[0].lease(), released());
+  db.settle(held[1].lease(), retry("x", Millis{0}));
+  db.settle(held[2].lease(), dead("x"));
+  CHECK(db.queue.release_token(unheard[0].token, {}) == 1);
   db.sql.query("select pgforeman.dead_retry('q')");
   db.sql.query("select pgforeman.send('q', '1', delay => '1 ms')");
   REQUIRE(eventually([&] { return db.queue.tick().promoted == 1; }));
@@ -93,7 +93,7 @@ TEST_CASE("A swept message with an expired lease can still be settled under its 
   const auto held = db.claim(1, Millis{1});
   Sweep sweep;
   REQUIRE(eventually([&] { return db.queue.sweep({}, {0, 0, id, 0}).moved == 1; }));
-  CHECK(db.settle(held[0].lease, done()) == Settled::done);
+  CHECK(db.settle(held[0].lease(), done()) == Settled::done);
   CHECK(db.left() == 0);
 }
 

@@ -33,8 +33,8 @@ TEST_CASE("A tick counts each state of its own queue, and the oldest claimable a
   for (int i = 0; i < 6; ++i) db.send();
   db.sql.query("select pgforeman.send('other', '1')");
   const auto claimed = db.claim(4);
-  db.settle(claimed[0].lease, dead("x"));
-  db.settle(claimed[1].lease, retry());
+  db.settle(claimed[0].lease(), dead("x"));
+  db.settle(claimed[1].lease(), retry());
   db.sql.query("update pgforeman.message set enqueued_at = now() - interval '1 hour'");
   const auto counts = db.queue.tick().counts;
   CHECK(counts.ready == 2);
@@ -95,13 +95,13 @@ TEST_CASE("Other fleets are notified of messages that become claimable", "[tick]
   Connection elsewhere{settings_for(db.conninfo)};
   Queue other{elsewhere, "q"};
   other.listen();
-  REQUIRE(eventually([&] { return !other.news().empty(); }));  // its test
+  REQUIRE(eventually([&] { return !other.notifications().empty(); }));  // its test
   // Notifications come in the order of their commits: one of our own ends those there are.
   const auto told = [&] {
     db.sql.query("select pg_notify('pgforeman', 'q test')");
     bool now = false;
     REQUIRE(eventually([&] {
-      const auto news = other.news();
+      const auto news = other.notifications();
       now = now || std::find(news.begin(), news.end(), Queue::Notification::now) != news.end();
       return std::find(news.begin(), news.end(), Queue::Notification::test) != news.end();
     }));
@@ -110,12 +110,12 @@ TEST_CASE("Other fleets are notified of messages that become claimable", "[tick]
   for (int i = 0; i < 3; ++i) db.send();
   REQUIRE(told());
   const auto held = db.claim(3);
-  db.settle(held[0].lease, retry("x", Millis{0}));
+  db.settle(held[0].lease(), retry("x", Millis{0}));
   CHECK(told());
-  db.settle(held[1].lease, retry("x", Millis{1}));
+  db.settle(held[1].lease(), retry("x", Millis{1}));
   REQUIRE(eventually([&] { return db.queue.tick().promoted == 1; }));
   CHECK(told());
-  CHECK(db.queue.release_token(held[2].lease.token, {}) == 1);
+  CHECK(db.queue.release_token(held[2].token, {}) == 1);
   CHECK(told());
   const auto late = db.send();
   REQUIRE(told());
@@ -124,7 +124,7 @@ TEST_CASE("Other fleets are notified of messages that become claimable", "[tick]
   CHECK(db.queue.tick().promoted == 0);
   CHECK(db.queue.sweep({}, {0, 0, late, 0}).moved == 0);
   CHECK_FALSE(told());
-  db.settle(db.claim(1).at(0).lease, dead("x"));
+  db.settle(db.claim(1).at(0).lease(), dead("x"));
   CHECK(db.sql.query("select pgforeman.dead_retry()") != "");
   CHECK(told());
 }
@@ -175,7 +175,7 @@ TEST_CASE("A sequence that is behind is detected and set forward, never back", "
   CHECK(db.send() == advanced->to + 1);
 
   // By dead letters alone, and with just the rights of a fleet.
-  for (const auto& message : db.claim(9)) db.settle(message.lease, dead("x"));
+  for (const auto& message : db.claim(9)) db.settle(message.lease(), dead("x"));
   db.sql.query(
       "select setval('pgforeman.message_id_seq', 2);"
       "create role clerk_of_ids login; grant usage on schema pgforeman to clerk_of_ids;"
@@ -243,7 +243,7 @@ TEST_CASE("queues() counts messages and dead letters of each queue", "[tick]") {
       "select pgforeman.send('words', '1'), pgforeman.send('mail', '1', delay => '1 hour'),"
       " pgforeman.send('mail', '1'), pgforeman.send('mail', '1')");
   db.send();
-  db.settle(db.claim(1).at(0).lease, dead("x"));
+  db.settle(db.claim(1).at(0).lease(), dead("x"));
   auto queues = queues_in_use(db.connection, 9);
   CHECK(names_with_counts(queues, &QueueSize::messages) == "mail (3), words (1)");
   CHECK(names_with_counts(queues, &QueueSize::dead) == "q (1)");

@@ -5,9 +5,9 @@
 
 #include <fstream>
 
-#include "base/cgroup.h"
 #include "support/postgres.h"
 #include "support/process.h"
+#include "system/cgroup.h"
 
 namespace pgforeman::test {
 namespace {

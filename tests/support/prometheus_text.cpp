@@ -6,7 +6,7 @@
 #include <set>
 #include <stdexcept>
 
-#include "base/utf8.h"
+#include "text/utf8.h"
 
 namespace pgforeman::test {
 namespace {

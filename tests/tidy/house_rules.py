@@ -17,18 +17,18 @@ from importlib.machinery import SourceFileLoader
 
 HERE = pathlib.Path(__file__).resolve().parent
 LOG_LINES = SourceFileLoader("log_lines", str(HERE / "log_lines.py")).load_module()
-MODULES = ["base", "http", "options", "scoreboard", "queue", "handlers", "child", "consumer", "maintenance",
-           "supervisor", "commands"]
+MODULES = ["text", "system", "http", "options", "fleet", "queue", "handlers", "process", "consumer",
+           "maintenance", "supervisor", "commands"]
 # What a module may include beside itself: every lower one, but for these.
 SIDE_BY_SIDE = {"consumer", "maintenance", "supervisor"}
-NEVER = {"supervisor": {"queue", "handlers", "child"}}
+NEVER = {"supervisor": {"queue", "handlers", "process"}}
 # The only users of HTTP, and the only place that includes Beast.
 HTTP_USERS = {"http", "supervisor", "commands"}
 
 MAX_HEADER_LINES, MAX_SOURCE_LINES, MAX_FUNCTION_LINES, MAX_COLUMNS = 150, 400, 70, 100
 MAX_TEST_LINES = 500  # a list of tests grows longer before a second concept moves in
 # The only places that make processes: the fleet's own, and a handler's.
-FORKERS = {"src/base/fork.cpp", "src/handlers/spawn.cpp"}
+FORKERS = {"src/system/fork.cpp", "src/handlers/spawn.cpp"}
 
 
 class Tree:
@@ -288,13 +288,13 @@ RULES = {f.__name__: f
 # For each rule, files that break it and how often.
 BROKEN = {
     "includes": (9, {
-        "src/base/a.cpp": '#include "queue/queue.h"\n',
+        "src/system/a.cpp": '#include "queue/queue.h"\n',
         "src/supervisor/a.cpp": '#include "queue/queue.h"\n',
         "src/consumer/a.cpp": '#include "maintenance/maintenance.h"\n',
-        "src/base/b.cpp": '#include "a.h"\n#include <boost/beast/http.hpp>\n',
+        "src/system/b.cpp": '#include "a.h"\n#include <boost/beast/http.hpp>\n',
         "src/queue/a.cpp": '#include "http/client.h"\n',
-        "src/http/a.cpp": '#include "scoreboard/slot.h"\n#include <boost/beast/http.hpp>\n',
-        "include/pgforeman/a.h": '#include "base/clock.h"\n',
+        "src/http/a.cpp": '#include "fleet/slot.h"\n#include <boost/beast/http.hpp>\n',
+        "include/pgforeman/a.h": '#include "system/clock.h"\n',
         "src/attic/a.cpp": "",
     }),
     "sql": (3, {
@@ -305,7 +305,7 @@ BROKEN = {
     "fork": (4, {
         "src/supervisor/a.cpp": "auto p = ::fork();\nint q = vfork ();\n// fork()\nx.fork();\n",
         "src/commands/a.cpp": 'system("true");\n#include <boost/process/v2.hpp>\n',
-        "src/base/fork.cpp": "::fork();\n",
+        "src/system/fork.cpp": "::fork();\n",
     }),
     "environment": (2, {
         "src/queue/a.cpp": 'std::getenv("HOME");\nextern char** environ;\nint environment;\n',
@@ -317,15 +317,15 @@ BROKEN = {
         "tests/process/a.py": "time.sleep(1)\n",
     }),
     "headers": (3, {
-        "src/base/a.h": "using namespace std;\n",
-        "src/base/a.cpp": "#include <boost/asio.hpp>\nusing namespace std;\n",
+        "src/system/a.h": "using namespace std;\n",
+        "src/system/a.cpp": "#include <boost/asio.hpp>\nusing namespace std;\n",
     }),
     "size": (4, {
-        "src/base/a.h": "#pragma once\n" * 151,
-        "src/base/a.cpp": "//\n" * 401,
-        "src/base/b.cpp": "void f() {\n" + "  x();\n" * 70 + "}\n",
-        "src/base/c.cpp": "// " + "x" * 100 + "\n",
-        "src/base/d.cpp": 'auto a = R"(\n' + "x" * 101 + '\n)";\n',
+        "src/system/a.h": "#pragma once\n" * 151,
+        "src/system/a.cpp": "//\n" * 401,
+        "src/system/b.cpp": "void f() {\n" + "  x();\n" * 70 + "}\n",
+        "src/system/c.cpp": "// " + "x" * 100 + "\n",
+        "src/system/d.cpp": 'auto a = R"(\n' + "x" * 101 + '\n)";\n',
     }),
     "text": (6, {
         "docs/a.md": "no newline", "docs/b.md": "a\tb\n", "docs/c.md": "blank \n",
@@ -342,7 +342,7 @@ BROKEN = {
         "docs/interfaces.md": "## Log lines\nx\n```\nwarn: is listed\ninfo: has fields (a)\ninfo: is gone\n"
                               "info: is listed only\n```\n## Status\n```\na.b\n```\n"
                               "## SQL\n```\nfunction f(a int)\n```\n",
-        "src/base/a.cpp": 'log::info("has fields", {{"a", 1}, {"b", f(2)}});\nlog::warn("is listed");\n'
+        "src/system/a.cpp": 'log::info("has fields", {{"a", 1}, {"b", f(2)}});\nlog::warn("is listed");\n'
                           'log::warn("is "\n  "new");\nlog::info("x", {{"from", "handler"}});\n'
                           'log::write(x ? log::Level::info : log::Level::warn, "is newer", {});\n'
                           "log::error(text);\n",

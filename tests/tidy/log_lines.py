@@ -3,7 +3,7 @@
 
 Usage: tests/tidy/log_lines.py [ROOT]
 
-Reads the calls in src, in the form that src/base/log.h has. docs/interfaces.md has the same list; the house
+Reads the calls in src, in the form that src/system/log.h has. docs/interfaces.md has the same list; the house
 rule "interfaces" compares the two. Only what handlers print (from=handler) has no constant text.
 """
 import pathlib

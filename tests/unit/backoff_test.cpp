@@ -1,4 +1,4 @@
-#include "base/backoff.h"
+#include "system/backoff.h"
 
 #include "support/catch.h"
 

@@ -22,8 +22,9 @@ struct Held {
   explicit Held(std::initializer_list<std::int64_t> tokens) {
     std::int64_t id = 0;
     for (const auto token : tokens) {
-      Message message;
-      message.lease = {++id, token};
+      ClaimedMessage message;
+      message.id = ++id;
+      message.token = token;
       writer.begin_claim(token, {});
       batch.add({message});
     }
@@ -123,8 +124,8 @@ TEST_CASE("A batch drops settled messages and keeps the order of the rest", "[ba
   f.batch.defer(2, kBatchNow);
   CHECK(f.batch.forget_settled());
   REQUIRE(f.batch.size() == 2);
-  CHECK(f.batch[0].message.lease.id == 1);
-  CHECK(f.batch[1].message.lease.id == 3);
+  CHECK(f.batch[0].message.id == 1);
+  CHECK(f.batch[1].message.id == 3);
   CHECK(f.in_ledger() ==
         state_in_ledger(1, MessageState::ended) + state_in_ledger(3, MessageState::ended));
   f.batch.ask(std::vector<std::size_t>{0, 1});

@@ -1,5 +1,5 @@
 // A fleet in which every run fails slows down, and only such a fleet.
-#include "scoreboard/brake.h"
+#include "fleet/brake.h"
 
 #include <algorithm>
 #include <map>

@@ -1,4 +1,4 @@
-#include "base/quantity.h"
+#include "text/quantity.h"
 
 #include "support/catch.h"
 

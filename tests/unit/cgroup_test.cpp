@@ -1,10 +1,10 @@
-#include "base/cgroup.h"
+#include "system/cgroup.h"
 
 #include <filesystem>
 
-#include "base/oom_kills.h"
 #include "options_support.h"
 #include "support/catch.h"
+#include "system/oom_kills.h"
 
 using namespace pgforeman;
 using pgforeman::test::TempDir;

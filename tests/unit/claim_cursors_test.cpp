@@ -1,5 +1,5 @@
 // Where claims begin: at the marks, or behind each other while there is plenty.
-#include "scoreboard/claim_cursors.h"
+#include "fleet/claim_cursors.h"
 
 #include <limits>
 #include <vector>
@@ -26,9 +26,9 @@ namespace {
 const TimePoint kClaimedAt{1'000'000ms};
 constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
 
-Message of_lane(std::int64_t id, int lane = 5) {
-  Message message;
-  message.lease.id = id;
+ClaimedMessage of_lane(std::int64_t id, int lane = 5) {
+  ClaimedMessage message;
+  message.id = id;
   message.lane = lane;
   return message;
 }

@@ -1,4 +1,4 @@
-#include "base/cpu_limit.h"
+#include "system/cpu_limit.h"
 
 #include <sched.h>
 

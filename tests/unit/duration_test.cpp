@@ -1,9 +1,9 @@
-#include "base/quantity.h"
+#include "text/quantity.h"
 
 #include "support/catch.h"
 
 using pgforeman::format_duration;
-using pgforeman::Millis;
+using Millis = std::chrono::milliseconds;
 using pgforeman::parse_duration;
 
 TEST_CASE("A duration is a number with its unit", "[duration]") {

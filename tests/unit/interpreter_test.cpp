@@ -1,5 +1,5 @@
 // Scripts that are not there, seen before anything runs.
-#include "base/interpreter.h"
+#include "system/interpreter.h"
 
 #include <string>
 #include <vector>

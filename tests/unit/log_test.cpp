@@ -1,5 +1,5 @@
 // Lines: whole, bounded, parseable, never blocking.
-#include "base/log.h"
+#include "system/log.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "base/fd.h"
-#include "base/log_sink.h"
-#include "base/terminal_text.h"
 #include "support/catch.h"
+#include "system/fd.h"
+#include "system/log_sink.h"
+#include "text/terminal_text.h"
 
 using namespace pgforeman;
 

@@ -1,5 +1,5 @@
 // From where claims look.
-#include "scoreboard/marks.h"
+#include "fleet/marks.h"
 
 #include <limits>
 #include <vector>
@@ -13,9 +13,9 @@ namespace {
 
 const TimePoint kNow{1'000'000ms};
 
-Message fresh(std::int64_t id) {
-  Message message;
-  message.lease.id = id;
+ClaimedMessage fresh(std::int64_t id) {
+  ClaimedMessage message;
+  message.id = id;
   message.lane = 5;
   return message;
 }

@@ -1,4 +1,4 @@
-#include "scoreboard/message_state.h"
+#include "fleet/message_state.h"
 
 #include <map>
 #include <utility>

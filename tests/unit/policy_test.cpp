@@ -3,9 +3,9 @@
 
 #include <signal.h>
 
+#include "fleet/child_context.h"
+#include "fleet/scoreboard.h"
 #include "policy_fleet.h"
-#include "scoreboard/child_context.h"
-#include "scoreboard/scoreboard.h"
 #include "support/catch.h"
 
 using namespace pgforeman;

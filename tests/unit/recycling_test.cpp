@@ -8,12 +8,12 @@
 #include <array>
 #include <map>
 
-#include "base/resident.h"
+#include "fleet/child_context.h"
+#include "fleet/recycle.h"
+#include "fleet/scoreboard.h"
 #include "policy_fleet.h"
-#include "scoreboard/child_context.h"
-#include "scoreboard/recycle.h"
-#include "scoreboard/scoreboard.h"
 #include "support/catch.h"
+#include "system/resident.h"
 
 using namespace pgforeman;
 using namespace pgforeman::test::policy;
@@ -176,7 +176,8 @@ TEST_CASE("Maintenance is never recycled, and a child that never worked backs of
   CHECK(fleet.end(1, exited(0)).restart_in > Millis{0});
 }
 
-TEST_CASE("A child that gets the drain signal while it is recycled counts as drained", "[recycle]") {
+TEST_CASE("A child that gets the drain signal while it is recycled counts as drained",
+          "[recycle]") {
   Fleet fleet = working_fleet(2);
   fleet.reach_limit(0);
   fleet.policy.stop(fleet.now);

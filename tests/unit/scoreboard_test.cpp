@@ -1,5 +1,5 @@
 // Shared memory: what is written is read, and what is hostile is bounded.
-#include "scoreboard/scoreboard.h"
+#include "fleet/scoreboard.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,9 +15,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-Message message(std::int64_t id, std::int64_t token) {
-  Message m;
-  m.lease = {id, token};
+ClaimedMessage message(std::int64_t id, std::int64_t token) {
+  ClaimedMessage m;
+  m.id = id;
+  m.token = token;
   return m;
 }
 
@@ -46,7 +47,7 @@ TEST_CASE("The parent reads what a child wrote before it died", "[scoreboard]") 
   if (pid == 0) {
     LedgerWriter ledger(board.ledger(3));
     ledger.begin_claim(77, {});
-    const std::vector<Message> claimed = {message(1, 77), message(2, 77), message(3, 77)};
+    const std::vector<ClaimedMessage> claimed = {message(1, 77), message(2, 77), message(3, 77)};
     ledger.end_claim(claimed);
     ledger.start(0, 1000, Clock::now() + 5s);
     ledger.set_state(0, MessageState::running);
@@ -102,7 +103,7 @@ TEST_CASE("A claim without an answer leaves its token in the ledger", "[scoreboa
 TEST_CASE("A settled message is no longer in the ledger", "[scoreboard]") {
   Scoreboard board;
   LedgerWriter ledger(board.ledger(0));
-  const std::vector<Message> claimed = {message(1, 5), message(2, 5)};
+  const std::vector<ClaimedMessage> claimed = {message(1, 5), message(2, 5)};
   ledger.begin_claim(5, {});
   ledger.end_claim(claimed);
   ledger.set_state(0, MessageState::settled);
@@ -114,7 +115,7 @@ TEST_CASE("A settled message is no longer in the ledger", "[scoreboard]") {
 TEST_CASE("Unsettled messages stay in the ledger before those of the next claim", "[scoreboard]") {
   Scoreboard board;
   LedgerWriter ledger(board.ledger(0));
-  const std::vector<Message> claimed = {message(1, 5), message(2, 5), message(3, 5)};
+  const std::vector<ClaimedMessage> claimed = {message(1, 5), message(2, 5), message(3, 5)};
   ledger.begin_claim(5, {});
   ledger.end_claim(claimed);
   ledger.finish(1, Outcome{Outcome::Kind::dead});
@@ -122,7 +123,7 @@ TEST_CASE("Unsettled messages stay in the ledger before those of the next claim"
   ledger.keep(std::vector<std::size_t>{1});
   ledger.begin_claim(6, {});
   CHECK(read_ledger(board.ledger(0)).entries.size() == 1);
-  ledger.end_claim(std::vector<Message>{message(4, 6)});
+  ledger.end_claim(std::vector<ClaimedMessage>{message(4, 6)});
   const auto reading = read_ledger(board.ledger(0));
   REQUIRE(reading.entries.size() == 2);
   CHECK(reading.entries[0].lease.id == 2);
@@ -148,7 +149,7 @@ TEST_CASE("A ledger's times are bounded for any values", "[scoreboard]") {
   constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
   Scoreboard board;
   LedgerWriter ledger(board.ledger(0));
-  ledger.end_claim(std::vector<Message>{message(1, 5), message(2, 5)});
+  ledger.end_claim(std::vector<ClaimedMessage>{message(1, 5), message(2, 5)});
   board.ledger(0).entries[0].started_ms.store(kMost);
   board.ledger(0).entries[0].after_ms.store(kMost);
   board.ledger(0).entries[1].started_ms.store(-kMost);

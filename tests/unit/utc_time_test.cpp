@@ -1,4 +1,4 @@
-#include "base/utc_time.h"
+#include "text/utc_time.h"
 
 #include "support/catch.h"
 

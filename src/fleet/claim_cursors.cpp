@@ -1,0 +1,70 @@
+#include "fleet/claim_cursors.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace pgforeman {
+namespace {
+
+/// Claims under way do not reach farther; a cursor beyond that was not written by one.
+constexpr std::int64_t kFarthest = 1'000'000;
+constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() - 2 * kFarthest;
+/// Not less: with hundreds of children on few processors claims take tens of milliseconds, and when
+/// all then begin at the marks, ever longer.
+constexpr Millis kPlentyFor{200};
+constexpr Millis kTurn{5};
+
+}  // namespace
+
+std::optional<std::size_t> ClaimCursors::reserve(Marks& marks, int wanted, TimePoint now) {
+  const auto now_ms = to_ms(now);
+  for (std::size_t i = 0; i < marks.size(); ++i) {
+    Cursor& cursor = cursors_[i];
+    const auto plenty_at = cursor.plenty_at_ms.load();
+    if (marks[i] <= 0 || marks[i] > kMost || plenty_at > now_ms ||
+        plenty_at <= now_ms - kPlentyFor.count())
+      continue;
+    auto seen = cursor.next_id.load();
+    std::int64_t begin = 0;
+    bool goes_on = false;
+    do {
+      goes_on = seen > marks[i] && seen - marks[i] < kFarthest;
+      begin = goes_on ? seen : marks[i];
+    } while (!cursor.next_id.compare_exchange_weak(seen, begin + wanted));
+    if (!goes_on) cursor.from.store(begin);
+    marks[i] = begin;
+    return i;
+  }
+  return std::nullopt;
+}
+
+void ClaimCursors::found(std::size_t priority, TimePoint now) {
+  const auto before = cursors_[priority].plenty_at_ms.exchange(to_ms(now));
+  // The claims that had reserved anything then have long come to an end.
+  if (before <= to_ms(now) - kPlentyFor.count()) cursors_[priority].next_id.store(0);
+}
+
+void ClaimCursors::overlapped(std::span<const ClaimedMessage> messages) {
+  for (std::size_t i = 0; i < cursors_.size(); ++i) {
+    if (cursors_[i].next_id.load() == 0) continue;
+    const auto from = cursors_[i].from.load();
+    const auto beside =
+        std::count_if(messages.begin(), messages.end(), [&](const ClaimedMessage& message) {
+          return message.lane == 2 * static_cast<int>(i) + 1 && message.id > from;
+        });
+    if (beside > 0) cursors_[i].next_id.fetch_add(beside);
+  }
+}
+
+void ClaimCursors::exhausted(std::size_t priority) {
+  cursors_[priority].plenty_at_ms.store(0);
+  cursors_[priority].next_id.store(0);
+}
+
+bool ClaimCursors::take_turn(TimePoint now) {
+  auto until = turn_until_ms_.load();
+  const bool taken = until > to_ms(now) && until <= to_ms(now + kTurn);
+  return !taken && turn_until_ms_.compare_exchange_strong(until, to_ms(now + kTurn));
+}
+
+}  // namespace pgforeman

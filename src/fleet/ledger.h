@@ -1,0 +1,138 @@
+#pragma once
+// The lease ledger: what a child holds, written before the database is told, so that its death
+// leaves behind exactly which message was running, which were finished and which had not started.
+//
+// Written by one child. At its death the supervisor marks it orphaned; maintenance settles what
+// stands there and marks it free. Lock-free; content may be torn or hostile: the token protects the
+// database, and readers bound what they read.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fleet/claimed_message.h"
+#include "fleet/message_state.h"
+#include "pgforeman/outcome.h"
+#include "system/clock.h"
+
+namespace pgforeman {
+
+inline constexpr std::size_t kMaxBatch = 1000;
+
+struct LedgerEntry {
+  std::atomic<std::int64_t> id, token;
+  std::atomic<MessageState> state;     ///< settled: nothing stands here
+  std::atomic<Outcome::Kind> outcome;  ///< once it has ended
+  std::atomic<std::int32_t> attempt;
+  std::atomic<std::int64_t> after_ms;    ///< retry: the handler's own delay; -1: none
+  std::atomic<std::int64_t> started_ms;  ///< wall clock; 0: not yet
+  // Finished: Evidence of how.
+  std::atomic<Cause> cause;
+  std::atomic<std::int32_t> exit_code, signal;
+  std::atomic<std::int64_t> peak_rss_kib;
+  std::atomic<std::int64_t> lost_token;  ///< maintenance: it is no longer the row's
+};
+
+/// Which process may touch a ledger: none, its child, or (after that child's death) maintenance.
+enum class LedgerUse : std::uint32_t { free, owned, orphaned };
+
+/// How a child ended, for the messages it held.
+struct Death {
+  Cause blame = Cause::none;  ///< of the running message; none: it is not to blame
+  int exit_code = -1;         ///< the child's; -1: by a signal
+  int signal = 0;
+  std::int64_t handler_peak_rss_kib = 0;  ///< 0: not known
+  std::string explain;                    ///< "consumer killed by SIGSEGV"
+};
+
+struct alignas(64) Ledger {
+  std::atomic<std::int32_t> slot;  ///< of the child that has it, or had
+  // Orphaned: Death, written by the supervisor; `explain` NUL-terminated.
+  std::atomic<Cause> blame;
+  std::atomic<std::int32_t> exit_code, signal;
+  std::atomic<std::int64_t> handler_peak_rss_kib;
+  std::array<std::atomic<char>, 160> explain;
+  /// The running message's handler, and what it last said on stderr: a ring, and how many bytes
+  /// went into it since the message began.
+  std::atomic<std::int32_t> handler_pid;  ///< 0: none
+  std::atomic<std::uint64_t> stderr_bytes;
+  std::array<std::atomic<char>, 1024> stderr_ring;
+  // Renewal; monotonic.
+  std::atomic<std::int64_t> claimed_at_ms;  ///< when the leases began
+  std::atomic<std::int64_t> run_until_ms;   ///< the running handler's own deadline; 0: none runs
+  std::atomic<std::int64_t> renewed_at_ms;  ///< by maintenance: when it last asked for all of them
+  /// The token of a claim that is under way: its rows are ours even if its answer never came.
+  std::atomic<std::int64_t> claiming_token;
+  /// 1: maintenance asked to settle the messages and has no answer: each may be settled.
+  std::atomic<std::uint32_t> rescue_in_doubt;
+  /// From where that claim looks: the way to its rows.
+  std::array<std::atomic<std::int64_t>, std::tuple_size_v<Marks>> claiming_marks;
+  std::atomic<std::uint32_t> count;
+  std::array<LedgerEntry, kMaxBatch> entries;
+};
+
+/// The child's hand on its ledger. Fork: after.
+class LedgerWriter {
+ public:
+  explicit LedgerWriter(Ledger& ledger) : ledger_(ledger) {}
+
+  void begin_claim(std::int64_t token, const Marks& marks);
+  void end_claim(
+      std::span<const ClaimedMessage> messages);  ///< these come after what is still held
+  /// After what belongs to the state: a reader that sees the state sees that too.
+  void set_state(std::size_t index, MessageState state);
+  /// A run begins; its lease is not renewed beyond `deadline`.
+  void start(std::size_t index, std::int64_t wall_ms, TimePoint deadline);
+  void set_handler(std::int32_t pid) { ledger_.handler_pid.store(pid); }
+  void add_stderr(std::string_view chunk);
+  void finish(std::size_t index, const Outcome& outcome);
+  void keep(std::span<const std::size_t> indexes);  ///< forgets all but these (ascending)
+  void clear();
+
+  /// When maintenance last asked to extend these leases, if it did between the two times.
+  std::optional<TimePoint> renewed(TimePoint claimed_at, TimePoint now) const;
+  /// Maintenance found that the message's lease is gone.
+  bool lost(std::size_t index) const;
+
+ private:
+  Ledger& ledger_;
+  std::size_t held_ = 0;          ///< our own count: others may write over the shared one
+  std::int64_t begun_at_ms_ = 0;  ///< the open claim
+};
+
+/// What an orphaned ledger says, bounded copies.
+struct LedgerReading {
+  struct Entry {
+    std::size_t index;  ///< in the ledger
+    Lease lease;
+    MessageState state;
+    Outcome::Kind outcome;  ///< once it has ended
+    int attempt;
+    std::int64_t after_ms, started_ms;
+    Evidence evidence;  ///< without stderr_tail
+  };
+  std::vector<Entry> entries;
+  std::int64_t claiming_token = 0;
+  bool rescue_in_doubt = false;
+  Marks claiming_marks{};
+  Death death;
+  std::string stderr_tail;  ///< of the running message's handler; any bytes
+  bool empty() const { return entries.empty() && claiming_token == 0; }
+};
+LedgerReading read_ledger(const Ledger& ledger);
+
+/// The leases to extend of a ledger that is owned: nothing when they are fresh (claimed after
+/// `fresh_since`), or when its handler is past its own deadline. Bounded, whatever stands there.
+std::vector<Lease> leases_to_renew(const Ledger& ledger, TimePoint fresh_since, TimePoint now);
+/// Maintenance: what a renewal asked at `asked_at` came to. Entries that moved on are left alone.
+void record_renewal(Ledger& ledger, TimePoint asked_at, std::span<const Lease> lost);
+
+/// Supervisor: what a dead child's ledger must say before maintenance reads it.
+void sign_ledger(Ledger& ledger, const Death& death);
+
+}  // namespace pgforeman

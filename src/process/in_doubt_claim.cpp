@@ -1,0 +1,19 @@
+#include "process/in_doubt_claim.h"
+
+#include "system/log.h"
+
+namespace pgforeman {
+
+std::int64_t release_in_doubt_claim(Queue& queue, const InDoubtClaim& claim,
+                                    const std::optional<Outcome>& crash, const RetryRule& rule) {
+  try {
+    return queue.release_token(claim.token, claim.marks, crash, rule);
+  } catch (const DatabaseError& error) {
+    if (!error.may_work_later() && error.kind() != DatabaseError::Kind::rejected) throw;
+    log::warn("claim without an answer not released, its messages wait for VISIBILITY_TIMEOUT",
+              {{"reason", error.what()}});
+    return 0;
+  }
+}
+
+}  // namespace pgforeman

@@ -1,0 +1,120 @@
+#include "process/session.h"
+
+#include <algorithm>
+
+#include "system/backoff.h"
+#include "system/log.h"
+
+namespace pgforeman {
+namespace {
+
+constexpr Millis kFirstRetry{50};
+// How often a child that backs off looks whether maintenance has found the database again.
+constexpr Millis kLook{100};
+
+}  // namespace
+
+Session::Session(const ChildContext& context, ChildLoop& loop, std::string application_name,
+                 Millis retry_cap)
+    : context_(context),
+      loop_(loop),
+      application_name_(std::move(application_name)),
+      retry_cap_(retry_cap) {}
+
+bool Session::connect() {
+  while (!loop_.check_signals()) {
+    loop_.enter(Phase::connecting);
+    if (try_connect()) return true;
+    wait_before_retry();
+  }
+  return false;
+}
+
+bool Session::try_connect() {
+  close();  // whatever is half-open goes before a new one comes
+  try {
+    ConnectionSettings settings;
+    settings.conninfo = resolve_conninfo(*context_.options);
+    settings.application_name = application_name_;  // proves: P33
+    settings.watchdog = kDatabaseWatchdog;
+    connection_ = std::make_unique<Connection>(settings);
+    queue_.emplace(*connection_, context_.options->queue);
+    queue_->check_schema();
+  } catch (const std::runtime_error& error) {  // DatabaseError, or an unreadable *_FILE
+    close();
+    ++failures_;
+    report(error.what());
+    return false;
+  }
+  log::debug("database session opened");
+  if (context_.scoreboard->fleet().reached.exchange(1) == 0) {  // once a fleet
+    const ReachedDatabase at = connection_->reached();
+    log::info("database reached",
+              {{"host", at.host}, {"port", at.port}, {"database", at.database}, {"user", at.user}});
+  }
+  return true;
+}
+
+void Session::worked() {
+  // Not before a call succeeded: a session that may connect but not claim is not ready.
+  worked_at_ = Clock::now();
+  loop_.slot().set_connected(true);
+  failures_ = 0;
+  if (!down_since_) return;
+  const auto outage = Clock::now() - *down_since_;
+  down_since_.reset();
+  log::info("database session works again",
+            {{"after_seconds", std::chrono::duration<double>(outage).count()}});
+}
+
+void Session::failed(const DatabaseError& error) {
+  ++failures_;
+  report(error.what());
+  set_broken();  // until a call works again, whatever the session says
+  const bool answered = error.may_work_later() || error.kind() == DatabaseError::Kind::rejected;
+  if (!answered) close();  // proves: P30
+  loop_.enter(Phase::connecting);
+  wait_before_retry();
+}
+
+void Session::drop(const DatabaseError& error) {
+  ++failures_;
+  report(error.what());
+  close();
+}
+
+void Session::wait_before_retry() {
+  const auto& up = context_.scoreboard->fleet().database_up;
+  const auto before = up.load();
+  const TimePoint until =
+      Clock::now() + backoff_delay(failures_ - 1, kFirstRetry, retry_cap_, loop_.random());
+  while (Clock::now() < until && up.load() == before && !loop_.draining()) {
+    const auto left = std::chrono::duration_cast<Millis>(until - Clock::now());
+    // The jitter keeps a fleet from coming back in the same instant.
+    const Millis look{
+        static_cast<Millis::rep>(static_cast<double>(kLook.count()) * (0.5 + loop_.random()))};
+    loop_.pause(std::clamp(left, Millis{1}, look));
+  }
+}
+
+void Session::report(const std::string& reason) {
+  const TimePoint now = Clock::now();
+  if (!down_since_) down_since_ = now;
+  // The whole fleet loses its database at once: one line a minute and reason, not one for each.
+  const bool news = context_.scoreboard->fleet().should_log(reason, now);
+  log::write(news ? log::Level::warn : log::Level::debug,
+             "database session failed, will keep trying", {{"reason", reason}});
+}
+
+void Session::close() {
+  queue_.reset();
+  connection_.reset();
+  set_broken();
+}
+
+void Session::set_broken() {
+  worked_at_.reset();
+  loop_.slot().set_connected(false);
+}
+
+}  // namespace pgforeman
