@@ -3,6 +3,7 @@
 // thread-safety of their own.
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -57,7 +58,7 @@ struct Evidence {
 
 /// What a handler, or the lack of one, made of a message.
 struct Outcome {
-  enum class Kind {
+  enum class Kind : std::uint8_t {
     done,   ///< finished: the row goes away
     retry,  ///< counts an attempt; again later, or dead after the last attempt
     crash,  ///< killed a process; counts a crash; again later, or dead after the last one
@@ -66,6 +67,7 @@ struct Outcome {
                           ///< result
     released,  ///< handed back, the attempt not counted (drain, a handler that did not start)
   };
+  static constexpr std::size_t kKinds = 6;
   Kind kind = Kind::done;
   std::optional<std::chrono::milliseconds> after{};  ///< retry, crash: wins over the backoff
   std::string error{};   ///< not done: one paragraph for a person; bounded, valid UTF-8

@@ -49,7 +49,7 @@ bool Batch::can_settle_with_claim() const {
   return messages_.empty() || token;  // else there is something to forget
 }
 
-std::vector<std::size_t> Batch::settled_with_claim() const {
+std::vector<std::size_t> Batch::settleable_with_claim() const {
   std::vector<std::size_t> done;
   if (!can_settle_with_claim()) return done;
   for (std::size_t i = 0; i < messages_.size(); ++i) {
@@ -77,8 +77,8 @@ void Batch::lose(std::size_t index) {
   change(index, MessageEvent::lose);
 }
 
-void Batch::ask(Indexes indexes) {
-  for (const std::size_t i : indexes) change(i, MessageEvent::ask);
+void Batch::begin_settle(Indexes indexes) {
+  for (const std::size_t i : indexes) change(i, MessageEvent::settle_sent);
 }
 
 void Batch::unanswered(Indexes indexes) {

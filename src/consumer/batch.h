@@ -58,7 +58,7 @@ class Batch {
   /// is held.
   bool can_settle_with_claim() const;
   /// These messages; empty if it cannot.
-  std::vector<std::size_t> settled_with_claim() const;
+  std::vector<std::size_t> settleable_with_claim() const;
 
   // Changes. Each throws std::logic_error if the message's state does not allow it: a bug.
 
@@ -70,7 +70,7 @@ class Batch {
   void lose(std::size_t index);
   /// A settle of these is about to be sent. It is followed by settled(), defer(), not_settled() or
   /// unanswered() of each.
-  void ask(Indexes indexes);
+  void begin_settle(Indexes indexes);
   void unanswered(Indexes indexes);
   void not_settled(Indexes indexes);
   /// Waits 1, 2, 4 ... 10 s before the next settle, as that may wait for the lock.

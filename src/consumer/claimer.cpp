@@ -10,9 +10,9 @@ namespace {
 
 // How long a claim of several messages waits for its turn at the marks, and how often it looks.
 constexpr Millis kTurnPatience{3};
-constexpr std::chrono::microseconds kTurnLook{300};
+constexpr std::chrono::microseconds kTurnPoll{300};
 // Longer than a statement may take.
-constexpr Millis kLateLook{13'000};
+constexpr Millis kSecondRelease{13'000};
 
 }  // namespace
 
@@ -24,7 +24,7 @@ bool Claimer::just_emptied() {
 Claimed Claimer::claim() {
   Batch& batch = tools_.batch;
   tools_.loop.enter(Phase::claiming);
-  const auto done = settler_.with_claim();
+  const auto done = settler_.to_settle_with_claim();
   std::vector<std::int64_t> done_ids;
   done_ids.reserve(done.size());
   for (const std::size_t i : done) done_ids.push_back(batch[i].message.id);
@@ -34,13 +34,13 @@ Claimed Claimer::claim() {
   const Beginning beginning = find_beginning(wanted);
   if (tools_.loop.draining()) {
     if (beginning.has_turn) tools_.queue().cursors.end_turn();
-    return {};
+    return Claimed::again;
   }
 
   open_ = OpenClaim{next_token(), beginning.marks, {}};
   // Before the call: if its answer never comes, its rows are found by this token.
   tools_.ledger.begin_claim(open_->token, open_->marks);
-  batch.ask(done);
+  batch.begin_settle(done);
   leases_.claimed(Clock::now());
   tools_.loop.slot().batch.store(static_cast<std::uint32_t>(wanted));
   std::vector<ClaimedMessage> messages;
@@ -49,7 +49,7 @@ Claimed Claimer::claim() {
                                             open_->marks, done_ids, done_token);
   } catch (const DatabaseError& error) {
     if (beginning.has_turn) tools_.queue().cursors.end_turn();
-    if (settles_first(done, error)) return {};
+    if (must_settle_first(done, error)) return Claimed::again;
     throw;
   }
   tools_.session.worked();
@@ -61,8 +61,9 @@ Claimed Claimer::claim() {
   open_.reset();
   tools_.batch_size.claimed(wanted, got);
   got_less_ = got > 0 && got < wanted;
+  if (got > 0) return got == wanted ? Claimed::all : Claimed::some;
   // There may be something before where it began.
-  return {got > 0 || !beginning.reserved, wanted, got};
+  return beginning.reserved ? Claimed::again : Claimed::none;
 }
 
 /// Without a turn after kTurnPatience: then the claim runs beside others.
@@ -78,7 +79,7 @@ Claimer::Beginning Claimer::find_beginning(int wanted) {
         tools_.loop.draining()) {
       return beginning;
     }
-    tools_.loop.run_until([] { return false; }, now + kTurnLook);
+    tools_.loop.pause(kTurnPoll);
   }
 }
 
@@ -101,9 +102,9 @@ void Claimer::record_found(const Beginning& beginning, std::span<const ClaimedMe
   if (beginning.has_turn) cursors.end_turn();
 }
 
-/// What a failed claim was to settle is settled alone next, which knows what to do about rows that
-/// are locked or lost. True when the claim did nothing at all.
-bool Claimer::settles_first(Batch::Indexes done, const DatabaseError& error) {
+/// Records that the claim failed. True if it changed nothing, and what it was to settle is to be
+/// settled alone: that knows what to do about rows that are locked or lost.
+bool Claimer::must_settle_first(Batch::Indexes done, const DatabaseError& error) {
   using Kind = DatabaseError::Kind;
   settler_.claim_failed();
   if (error.kind() == Kind::connection) {
@@ -120,9 +121,14 @@ bool Claimer::settles_first(Batch::Indexes done, const DatabaseError& error) {
   return false;
 }
 
+void Claimer::release_claims_in_doubt(TimePoint now) {
+  if (open_) release_open_claim();
+  if (late_ && now >= late_->at) release_again();
+}
+
 /// An answer that was lost is no message's fault; one that cannot be read, for lack of memory say,
 /// may be a message's, which must not come back for ever.
-void Claimer::give_back_open_claim() {
+void Claimer::release_open_claim() {
   tools_.loop.enter(Phase::settling);
   std::optional<Outcome> crash;
   if (!open_->refused.empty()) {
@@ -132,17 +138,16 @@ void Claimer::give_back_open_claim() {
   }
   const InDoubtClaim claim{open_->token, open_->marks};
   release_in_doubt_claim(tools_.session.queue(), claim, crash, retry_rule(tools_.options));
-  if (!crash) late_ = {claim, Clock::now() + kLateLook};
+  if (!crash) late_ = {claim, Clock::now() + kSecondRelease};
   open_.reset();
   tools_.ledger.end_claim({});
 }
 
-TimePoint Claimer::late_look_at() const {
+TimePoint Claimer::second_release_at() const {
   return late_ ? late_->at : TimePoint::max();
 }
 
-void Claimer::late_look(TimePoint now) {
-  if (!late_ || now < late_->at) return;
+void Claimer::release_again() {
   tools_.loop.enter(Phase::settling);
   release_in_doubt_claim(tools_.session.queue(), late_->claim, std::nullopt,
                          retry_rule(tools_.options));

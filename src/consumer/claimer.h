@@ -14,12 +14,13 @@
 
 namespace pgforeman {
 
-/// What a claim came to.
-struct Claimed {
-  bool made = false;  ///< false: it found nothing for a reason that is over; try again
-  int wanted = 0, got = 0;
-
-  bool found_all() const { return made && got == wanted; }
+/// Result of claim().
+enum class Claimed {
+  all,    ///< as many as it wanted: there may be more
+  some,   ///< fewer
+  none,   ///< the queue is empty
+  again,  ///< it says nothing of the queue: a drain began, a settle has to come first, or the ids
+          ///< it reserved were taken
 };
 
 class Claimer {
@@ -29,23 +30,20 @@ class Claimer {
       : tools_(tools), settler_(settler), leases_(leases), watch_(watch) {}
 
   /// Claims into the batch. Throws DatabaseError; then the claim may be open.
-  Claimed claim();
+  [[nodiscard]] Claimed claim();
   /// A claim was sent, and what it got is unknown.
   bool has_open_claim() const { return open_.has_value(); }
-  /// Hands back what an open claim got. Throws DatabaseError when another session may do better.
-  /// The server may still be at work on it, and looks that come too early find nothing: so there is
-  /// one more, late_look().
-  void give_back_open_claim();
-  /// When to look again; max: not at all.
-  TimePoint late_look_at() const;
-  /// Looks if it is time to. Throws DatabaseError as above.
-  void late_look(TimePoint now);
-  /// The claim that a late look is still due for.
+  /// Releases the messages of claims whose answer is missing: of the open one at once, and again
+  /// after 13 s, as the server may still have been executing it. Throws DatabaseError when another
+  /// session may do better.
+  void release_claims_in_doubt(TimePoint now);
+  /// When the second release is due; max: there is none.
+  TimePoint second_release_at() const;
+  /// The claim whose second release is still to come.
   std::optional<InDoubtClaim> late_claim() const;
-  /// The last claim got something, but less than it wanted, within the last 2 ms, and so much is
-  /// sent that maintenance looks each 2 ms: another claim now would find next to nothing. True
-  /// once.
-  bool just_emptied();
+  /// True once if the last claim, less than 2 ms ago, was only partly filled while maintenance
+  /// polls: another one now would find next to nothing.
+  [[nodiscard]] bool just_emptied();
 
  private:
   struct OpenClaim {
@@ -64,20 +62,22 @@ class Claimer {
   Beginning find_beginning(int wanted);
   void record_found(const Beginning& beginning, std::span<const ClaimedMessage> messages,
                     int wanted);
-  bool settles_first(Batch::Indexes done, const DatabaseError& error);
+  bool must_settle_first(Batch::Indexes done, const DatabaseError& error);
+  void release_open_claim();
+  void release_again();
   std::int64_t next_token();
 
   const ConsumerTools& tools_;
   Settler& settler_;
   LeaseKeeper& leases_;
   const HandlerWatch& watch_;
-  struct LateLook {
+  struct LateClaim {
     InDoubtClaim claim;
     TimePoint at;
   };
 
   std::optional<OpenClaim> open_;
-  std::optional<LateLook> late_;  ///< of the last claim that was given up
+  std::optional<LateClaim> late_;  ///< of the last claim that was given up
   std::uint64_t claims_ = 0;
   bool got_less_ = false;
   bool found_all_ = false;  ///< the last claim

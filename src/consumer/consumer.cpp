@@ -62,35 +62,50 @@ void Consumer::run() {
 
 /// One step; every step can be repeated after an outage.
 void Consumer::work() {
-  if (claimer_.has_open_claim()) claimer_.give_back_open_claim();
-  claimer_.late_look(Clock::now());
-  // The rows of all that is held are locked: another consumer follows the wake-up.
-  if (batch_.room() == 0) idle_.pass_on();
-  if (!batch_.any_waits() && !idle_.is_woken() && vacuum_.take(Clock::now())) {
-    settler_.settle();
-    vacuum_.run(session_.queue());
-  }
+  claimer_.release_claims_in_doubt(Clock::now());
+  vacuum();
+  // Another claim now would find next to nothing.
   const bool pause = !batch_.any_waits() && claimer_.just_emptied();
-  const bool may_wait = runner_.is_failing() || watch_.may_wait();
-  if (pause || may_wait || !settler_.can_settle_with_claim()) settler_.settle();
-  if (!batch_.any_waits()) {
-    // A handler that does not start costs the queue nothing: another one may have a better one.
-    if (!watch_.may_claim(session_) || !open_handler()) return idle_.pass_on();
-    if (!pause && batch_.room() > 0) {
-      const Claimed claimed = claimer_.claim();
-      if (!claimed.made) return;
-      runner_.begin_batch();
-      // One notification may stand for many messages: a consumer that found work wakes the next.
-      if (claimed.found_all()) idle_.pass_on();
-      idle_.follow();
-    }
-  }
+  settle(pause);
+  if (!batch_.any_waits() && !claim(pause)) return;
   if (batch_.any_waits()) {
     work_off_batch();
   } else {
     watch_.idle();
     wait();
   }
+}
+
+/// If it is this consumer's turn, and it has nothing to run.
+void Consumer::vacuum() {
+  if (batch_.any_waits() || idle_.is_woken() || !vacuum_.take(Clock::now())) return;
+  settler_.settle();
+  vacuum_.run(session_.queue());
+}
+
+/// Unless the next claim can do it: done messages are settled in its transaction.
+void Consumer::settle(bool pause) {
+  const bool claim_may_wait = pause || runner_.is_failing() || watch_.may_wait();
+  if (claim_may_wait || !settler_.can_settle_with_claim()) settler_.settle();
+}
+
+/// False: repeat the step.
+bool Consumer::claim(bool pause) {
+  // The rows of all that is held are locked: another consumer follows the wake-up.
+  if (batch_.room() == 0) idle_.pass_on();
+  // A handler that does not start costs the queue nothing: another one may have a better one.
+  if (!watch_.may_claim(session_) || !open_handler()) {
+    idle_.pass_on();
+    return false;
+  }
+  if (pause || batch_.room() == 0) return true;
+  const Claimed claimed = claimer_.claim();
+  if (claimed == Claimed::again) return false;
+  runner_.begin_batch();
+  // One notification may stand for many messages: a consumer that found work wakes the next.
+  if (claimed == Claimed::all) idle_.pass_on();
+  idle_.follow();
+  return true;
 }
 
 bool Consumer::open_handler() {
@@ -100,7 +115,7 @@ bool Consumer::open_handler() {
 void Consumer::wait() {
   // A handler that ended while it had nothing to do is started again.
   idle_.wait(
-      batch_.room() > 0, std::min(settler_.due(), claimer_.late_look_at()),
+      batch_.room() > 0, std::min(settler_.due(), claimer_.second_release_at()),
       [this] { return runner_.fails_to_start(); },
       [this](TimePoint now) { runner_.look_at_limits(now); });
 }
@@ -155,7 +170,7 @@ void Consumer::hand_back() {
     loop_.enter(Phase::draining);
     try {
       if (session_.connected() || session_.try_connect()) {
-        if (claimer_.has_open_claim()) claimer_.give_back_open_claim();
+        claimer_.release_claims_in_doubt(Clock::now());
         settler_.settle();
         if (batch_.empty()) break;
         // For rows that are locked maintenance can wait as well.

@@ -25,7 +25,9 @@ class Consumer {
 
  private:
   void work();
-  void claim();
+  void vacuum();
+  void settle(bool pause);
+  [[nodiscard]] bool claim(bool pause);
   bool open_handler();
   void wait();
   void work_off_batch();

@@ -8,7 +8,7 @@
 namespace pgforeman {
 namespace {
 
-constexpr Millis kLook{500};
+constexpr Millis kPoll{500};
 
 }  // namespace
 
@@ -45,7 +45,7 @@ void HandlerWatch::wait_a_little(Session& session) {
   }
   const TimePoint now = Clock::now();
   loop_.enter(Phase::waiting);
-  loop_.run_until([] { return false; }, std::min(brake_.next_probe(now), now + kLook));
+  loop_.pause(std::min<Clock::duration>(brake_.next_probe(now) - now, kPoll));
 }
 
 void HandlerWatch::idle() {
@@ -101,7 +101,7 @@ bool HandlerWatch::may_discard(Session& session) {
   }
   if (board_.noop_look.load() == kNoopEmpty) return true;
   loop_.enter(Phase::waiting);
-  loop_.run_until([] { return false; }, Clock::now() + kLook);
+  loop_.pause(kPoll);
   return false;
 }
 

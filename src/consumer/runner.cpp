@@ -28,11 +28,6 @@ constexpr Millis kLeaseLook{1000};
 // And whether its handler holds too much memory, where there is a limit.
 constexpr Millis kMemoryLook{500};
 
-std::int64_t wall_ms() {
-  return std::chrono::duration_cast<Millis>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 /// Nothing: HANDLER_MODE=noop runs no program.
 std::unique_ptr<ProcessHandler> make_process_handler(boost::asio::io_context& io,
                                                      const Options& options, LedgerWriter& ledger,
@@ -88,7 +83,7 @@ bool Runner::open(const std::function<void()>& before_wait) {
     while (Clock::now() < until) {
       if (loop.draining()) return false;
       loop.enter(Phase::waiting);
-      loop.run_until([] { return false; }, std::min(until, Clock::now() + kLongestSilence));
+      loop.pause(std::min<Clock::duration>(until - Clock::now(), kLongestSilence));
     }
   } else if (failures == 0) {
     failed_starts_ = 0;
@@ -195,7 +190,7 @@ Outcome Runner::judged(Outcome outcome, TimePoint started_at) {
   for (;;) {
     RunEnd end{started_at, ended_at, loop.signalled_at(), std::nullopt};
     if (loop.draining()) end.drains_since = loop.drains_since();
-    end.fleet_stops = tools_.fleet().ends_at_ms.load() != 0;
+    end.fleet_stops = tools_.fleet().is_stopping();
     end.stop_signal = number_of(tools_.options.handler_stop_signal);
     const Ruling ruling = rule_on(outcome, end, Clock::now());
     if (ruling.kind == Ruling::Kind::stands) return outcome;

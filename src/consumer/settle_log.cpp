@@ -79,9 +79,7 @@ void log_settled(const Message& message, const std::optional<Outcome>& outcome, 
 void log_first_done(FleetBoard& board, const Message& message, std::int64_t started_ms) {
   if (board.first_done.load() != 0 || board.first_done.exchange(1) != 0) return;
   const log::MessageScope scope(message.id, message.attempt);
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const auto took = std::chrono::duration_cast<Millis>(now).count() - started_ms;
-  log::info("first message done", {{"ms", std::max<std::int64_t>(0, took)}});
+  log::info("first message done", {{"ms", std::max<std::int64_t>(0, wall_ms() - started_ms)}});
 }
 
 }  // namespace pgforeman

@@ -19,12 +19,6 @@ constexpr Millis kReconnectToSettle{5000};
 
 }  // namespace
 
-bool ConsumerTools::connect_while_running() const {
-  if (session.connected()) return true;
-  loop.enter(Phase::running);
-  return session.try_connect();
-}
-
 void Settler::end(std::size_t index, Outcome outcome, TimePoint now) {
   const auto kind = outcome.kind;
   tools_.batch.end(index, std::move(outcome));
@@ -85,7 +79,7 @@ void Settler::settle() {
 
 /// One call; when its answer is lost, what it may have done is known to the next one.
 std::vector<Settled> Settler::ask(std::span<const Settlement> settlements, Batch::Indexes indexes) {
-  tools_.batch.ask(indexes);
+  tools_.batch.begin_settle(indexes);
   std::vector<Settled> results;
   try {
     results = settle_each(tools_.session.queue(), settlements, retry_rule(tools_.options));
@@ -130,8 +124,8 @@ void Settler::finish(std::size_t settled) {
   if (tools_.batch.forget_settled()) tools_.loop.slot().message_id.store(0);
 }
 
-std::vector<std::size_t> Settler::with_claim() const {
-  return alone_ ? std::vector<std::size_t>{} : tools_.batch.settled_with_claim();
+std::vector<std::size_t> Settler::to_settle_with_claim() const {
+  return alone_ ? std::vector<std::size_t>{} : tools_.batch.settleable_with_claim();
 }
 
 void Settler::settled_with_claim(Batch::Indexes indexes) {

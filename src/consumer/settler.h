@@ -31,7 +31,7 @@ class Settler {
   /// False: settle() has to come before the next claim.
   bool can_settle_with_claim() const { return !alone_ && tools_.batch.can_settle_with_claim(); }
   /// The messages that the next claim settles.
-  std::vector<std::size_t> with_claim() const;
+  std::vector<std::size_t> to_settle_with_claim() const;
   /// The claim settled them.
   void settled_with_claim(Batch::Indexes indexes);
   /// It did not: the next settle is made alone, as it knows what to do about locked rows.

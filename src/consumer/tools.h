@@ -21,7 +21,11 @@ struct ConsumerTools {
   QueueBoard& queue() const { return context.scoreboard->queue(); }
   /// True when the session is connected, after one try to open it. The phase stays `running`: the
   /// time of the connect is not held against the message.
-  bool connect_while_running() const;
+  [[nodiscard]] bool connect_while_running() const {
+    if (session.connected()) return true;
+    loop.enter(Phase::running);
+    return session.try_connect();
+  }
 };
 
 }  // namespace pgforeman

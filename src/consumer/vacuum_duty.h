@@ -18,7 +18,7 @@ class VacuumDuty {
   /// So many messages were settled.
   void count(std::size_t messages);
   /// Whether it is this consumer's turn: then no other's for a while.
-  bool take(TimePoint now);
+  [[nodiscard]] bool take(TimePoint now);
   /// After take(). Throws DatabaseError only when the session is lost.
   void run(Queue& queue);
 

@@ -22,7 +22,7 @@ class Brake {
   bool is_on() const { return board_.braking.load() == 1 && is_current(); }
   /// True: the caller may run one message, and must say what came of it, or give the probe back.
   /// One that does neither within a minute has lost it.
-  bool take_probe(TimePoint now);
+  [[nodiscard]] bool take_probe(TimePoint now);
   void give_back(TimePoint now);
   TimePoint next_probe(TimePoint now) const;
 

@@ -26,7 +26,7 @@ class ClaimCursors {
  public:
   /// For a claim of `wanted` messages. If a lane has plenty its priority is returned, and its mark
   /// in `marks` is moved behind the ids that are reserved.
-  std::optional<std::size_t> reserve(Marks& marks, int wanted, TimePoint now);
+  [[nodiscard]] std::optional<std::size_t> reserve(Marks& marks, int wanted, TimePoint now);
   /// A claim found all it wanted, in this lane alone: there is plenty.
   void found(std::size_t priority, TimePoint now);
   /// A claim that began at the marks got these. What it took of reserved ids makes their claim take
@@ -37,7 +37,7 @@ class ClaimCursors {
 
   /// Claims of many messages begin at the marks one at a time: the second then knows whether there
   /// is plenty. A turn that is not ended is over after some milliseconds.
-  bool take_turn(TimePoint now);
+  [[nodiscard]] bool take_turn(TimePoint now);
   void end_turn() { turn_until_ms_.store(0); }
 
  private:

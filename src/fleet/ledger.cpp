@@ -137,7 +137,8 @@ void LedgerWriter::add_stderr(std::string_view chunk) {
 void LedgerWriter::finish(std::size_t index, const Outcome& outcome) {
   LedgerEntry& entry = ledger_.entries[index];
   // The rest of a batch may be released while one runs.
-  if (entry.state.load() == MessageState::running) {
+  const auto state = entry.state.load();
+  if (state == MessageState::running || state == MessageState::running_lost) {
     ledger_.run_until_ms.store(0, std::memory_order_relaxed);
   }
   const Evidence& evidence = outcome.evidence;
@@ -159,12 +160,6 @@ void LedgerWriter::keep(std::span<const std::size_t> indexes) {
   }
   held_ = indexes.size();
   ledger_.count.store(static_cast<std::uint32_t>(held_));
-}
-
-void LedgerWriter::clear() {
-  keep({});
-  ledger_.rescue_in_doubt.store(0);
-  ledger_.claiming_token.store(0);
 }
 
 std::optional<TimePoint> LedgerWriter::renewed(TimePoint claimed_at, TimePoint now) const {
@@ -220,6 +215,16 @@ LedgerReading read_ledger(const Ledger& ledger) {
     if (auto entry = read_entry(ledger.entries[i], i)) reading.entries.push_back(*entry);
   }
   return reading;
+}
+
+void clear_ledger(Ledger& ledger) {
+  ledger.count.store(0);
+  ledger.rescue_in_doubt.store(0);
+  ledger.claiming_token.store(0);
+}
+
+void record_settled(Ledger& ledger, std::size_t index) {
+  ledger.entries[index].state.store(MessageState::settled);
 }
 
 void sign_ledger(Ledger& ledger, const Death& death) {

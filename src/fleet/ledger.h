@@ -23,6 +23,7 @@
 namespace pgforeman {
 
 inline constexpr std::size_t kMaxBatch = 1000;
+inline constexpr int kNoLedger = -1;  ///< of maintenance, which holds nothing
 
 struct LedgerEntry {
   std::atomic<std::int64_t> id, token;
@@ -92,7 +93,6 @@ class LedgerWriter {
   void add_stderr(std::string_view chunk);
   void finish(std::size_t index, const Outcome& outcome);
   void keep(std::span<const std::size_t> indexes);  ///< forgets all but these (ascending)
-  void clear();
 
   /// When maintenance last asked to extend these leases, if it did between the two times.
   std::optional<TimePoint> renewed(TimePoint claimed_at, TimePoint now) const;
@@ -132,6 +132,10 @@ std::vector<Lease> leases_to_renew(const Ledger& ledger, TimePoint fresh_since, 
 /// Maintenance: what a renewal asked at `asked_at` came to. Entries that moved on are left alone.
 void record_renewal(Ledger& ledger, TimePoint asked_at, std::span<const Lease> lost);
 
+/// Supervisor: empties a ledger that it gives to a new child.
+void clear_ledger(Ledger& ledger);
+/// Maintenance: the queue knows the outcome of the message at `index`.
+void record_settled(Ledger& ledger, std::size_t index);
 /// Supervisor: what a dead child's ledger must say before maintenance reads it.
 void sign_ledger(Ledger& ledger, const Death& death);
 

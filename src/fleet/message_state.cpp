@@ -21,7 +21,7 @@ std::optional<MessageState> next_state(MessageState state, MessageEvent event) {
       if (event == Event::end) return lost;
       break;
     case ended:
-      if (event == Event::ask) return settling;
+      if (event == Event::settle_sent) return settling;
       break;
     case settling:
       if (event == Event::unanswered) return in_doubt;
@@ -30,7 +30,7 @@ std::optional<MessageState> next_state(MessageState state, MessageEvent event) {
       break;
     case in_doubt:
       if (event == Event::settled) return settled;
-      if (event == Event::ask || event == Event::unanswered) return in_doubt;
+      if (event == Event::settle_sent || event == Event::unanswered) return in_doubt;
       if (event == Event::not_settled) return in_doubt;
       break;
     case settled:
@@ -48,7 +48,7 @@ std::string_view to_string(MessageState state) {
 
 std::string_view to_string(MessageEvent event) {
   constexpr std::array<std::string_view, kMessageEvents> kNames = {
-      "start", "end", "lose", "ask", "unanswered", "not_settled", "settled"};
+      "start", "end", "lose", "settle_sent", "unanswered", "not_settled", "settled"};
   return kNames.at(static_cast<std::size_t>(event));
 }
 

@@ -3,7 +3,7 @@
 // The consumer keeps each message's state in its batch and writes it into its ledger, where
 // maintenance reads it once the consumer is dead.
 //
-//   waiting ──start──> running ──end──> ended ──ask──> settling ──settled──> settled
+//   waiting ──start──> running ──end──> ended ──settle_sent──> settling ──settled──> settled
 //      │ └──────────────end───────────────┘ ^──not_settled──┘ │
 //      │                  │                     unanswered────┴──> in_doubt ──settled──> settled
 //      └──lose──> lost    └──lose──> running_lost ──end──> lost
@@ -30,7 +30,7 @@ enum class MessageEvent : std::uint8_t {
   start,        ///< its handler is called
   end,          ///< it has an outcome, of a run or without one (released, claimed too often)
   lose,         ///< the queue says that its lease has another holder
-  ask,          ///< a settle is about to be sent
+  settle_sent,  ///< a settle is about to be sent
   unanswered,   ///< the session was lost before the settle was answered
   not_settled,  ///< the settle was answered and changed nothing: the row is locked, or an error
   settled,      ///< the settle was answered
@@ -44,7 +44,7 @@ constexpr bool is_unsettled(MessageState state) {
 }
 
 /// The state after `event`; nothing when it cannot happen in this state.
-std::optional<MessageState> next_state(MessageState state, MessageEvent event);
+[[nodiscard]] std::optional<MessageState> next_state(MessageState state, MessageEvent event);
 
 std::string_view to_string(MessageState state);
 std::string_view to_string(MessageEvent event);

@@ -18,6 +18,10 @@ namespace pgforeman {
 inline constexpr int kMaxConsumers = 1024;
 inline constexpr int kMaintenanceSlot = kMaxConsumers;
 inline constexpr int kSlots = kMaxConsumers + 1;
+/// As /status and the log show it: maintenance has no place among the consumers.
+constexpr int shown_slot(int slot) {
+  return slot == kMaintenanceSlot ? -1 : slot;
+}
 /// One a consumer, and as many again for the dead ones that wait for their rescue.
 inline constexpr int kLedgers = 2 * kMaxConsumers;
 
@@ -35,6 +39,7 @@ struct alignas(64) FleetBoard {
   /// Whether no process has logged this reason for a minute; then it counts as logged: a whole
   /// fleet loses its database in one instant. Garbage here: a line too many, or a minute late.
   /// Fork: after.
+  bool is_stopping() const { return ends_at_ms.load() != 0; }
   bool should_log(std::string_view reason, TimePoint now);
 };
 

@@ -21,7 +21,7 @@ class Wakeups {
   /// One other, be it the next to fall asleep.
   void wake_one();
   /// Consumer, from when its phase says that it waits: whether it is woken.
-  bool take();
+  [[nodiscard]] bool take();
   /// How many are idle, be it that they wait for a handler that does not start.
   int waiting() const;
 

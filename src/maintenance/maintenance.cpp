@@ -24,7 +24,8 @@ constexpr Millis kLastLooks{500};
 
 void maintenance_main(const ChildContext& context) noexcept {
   end_fleet_with_parent();
-  run_child("maintenance", -1, context, [&] { Maintenance(context).run(); });
+  run_child("maintenance", shown_slot(kMaintenanceSlot), context,
+            [&] { Maintenance(context).run(); });
 }
 
 Maintenance::Maintenance(const ChildContext& context)
@@ -72,7 +73,7 @@ void Maintenance::last_rescue() {
       session_.drop(error);
     }
     // A maintenance process that is replaced has a successor for what is left.
-    const bool fleet_stops = context_.scoreboard->fleet().ends_at_ms.load() != 0;
+    const bool fleet_stops = context_.scoreboard->fleet().is_stopping();
     const TimePoint now = Clock::now();
     const bool looking = rescue_.next() != TimePoint::max() && now < last_look;
     const bool left = rescue_.unsettled() || looking;

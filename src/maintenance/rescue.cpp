@@ -59,7 +59,7 @@ bool Rescue::try_rescue(Jobs::iterator job) {
 }
 
 void Rescue::defer_rescue(Job& job, const std::string& reason) {
-  const bool fleet_stops = tools_.context.scoreboard->fleet().ends_at_ms.load() != 0;
+  const bool fleet_stops = tools_.context.scoreboard->fleet().is_stopping();
   job.wait = std::clamp(2 * job.wait, kPutOffFor, fleet_stops ? kPutOffFor : kPutOffForMost);
   job.due = Clock::now() + job.wait;
   log::warn("rescue deferred", {{"reason", reason}});
@@ -123,14 +123,14 @@ void Rescue::rescue(Jobs::iterator job) {
     jobs_.erase(job);
     return;
   }
-  std::size_t locked = 0;
+  std::size_t deferred = 0;
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (is_deferred(results[i])) {
-      ++locked;
+      ++deferred;
       continue;
     }
     if (results[i] != Settled::refused) record(ledger, i, results[i]);
-    LedgerWriter(board.ledger(index)).set_state(ledger.entries[i].index, MessageState::settled);
+    record_settled(board.ledger(index), ledger.entries[i].index);
   }
   // Only now: if we die in between, what was settled is not taken for lost.
   board.ledger(index).rescue_in_doubt.store(ledger.rescue_in_doubt ? 1 : 0);
@@ -141,15 +141,16 @@ void Rescue::rescue(Jobs::iterator job) {
     jobs_.push_back({index, Clock::now(), kFirstLook,
                      InDoubtClaim{ledger.claiming_token, ledger.claiming_marks}, ledger.death});
   }
-  if (locked > 0) {
-    const bool failed = std::count(results.begin(), results.end(), Settled::failed) > 0;
-    defer_rescue(*job, failed
-                           ? "the database failed to settle " + std::to_string(locked) + " messages"
-                           : "the rows of " + std::to_string(locked) + " messages are locked");
+  if (deferred > 0) {
+    const bool any_locked = std::count(results.begin(), results.end(), Settled::locked) > 0;
+    defer_rescue(*job,
+                 any_locked
+                     ? "the rows of " + std::to_string(deferred) + " messages are locked"
+                     : "the database failed to settle " + std::to_string(deferred) + " messages");
   } else {
     end(job);
   }
-  tools_.wakeups.wake(static_cast<std::int64_t>(results.size() - locked));
+  tools_.wakeups.wake(static_cast<std::int64_t>(results.size() - deferred));
 }
 
 std::vector<Settled> Rescue::settle(const LedgerReading& reading, Ledger& ledger) {

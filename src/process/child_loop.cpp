@@ -107,7 +107,7 @@ void ChildLoop::run_until(const std::function<bool()>& done, TimePoint deadline)
   while (!delivered) io_.run_one();  // while what it writes to still lives
 }
 
-void ChildLoop::pause(Millis time) {
+void ChildLoop::pause(Clock::duration time) {
   run_until([] { return false; }, Clock::now() + time);
 }
 

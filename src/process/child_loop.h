@@ -33,7 +33,7 @@ class ChildLoop {
   /// Runs callbacks until `done` says so, `deadline` passes, or draining begins (unless it had
   /// begun before the call).
   void run_until(const std::function<bool()>& done, TimePoint deadline);
-  void pause(Millis time);
+  void pause(Clock::duration time);
 
   /// Reads pending signals without waiting, at most once a millisecond: between a TERM and the next
   /// message no callback may have run. Returns draining().

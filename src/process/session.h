@@ -22,9 +22,9 @@ class Session {
   /// A call was answered since it was connected.
   bool works() const { return worked_at_.has_value(); }
   /// Tries until it is connected; false when draining began first.
-  bool connect();
+  [[nodiscard]] bool connect();
   /// One try, without a wait. Leaves the phase alone.
-  bool try_connect();
+  [[nodiscard]] bool try_connect();
   /// Only while connected.
   Queue& queue() { return *queue_; }
   Connection& connection() { return *connection_; }

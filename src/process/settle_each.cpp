@@ -62,7 +62,7 @@ struct Part {
 };
 
 /// Settles halves, then their halves, until the refused message stands alone: some 20 calls for one
-/// of 1,000. The larger ones first, as most of them work. What there is no time for is `locked`.
+/// of 1,000. The larger ones first, as most of them work. What there is no time for is `not_tried`.
 void settle_parts(Queue& queue, std::span<const Settlement> settlements, const RetryRule& rule,
                   std::vector<Settled>& settled) {
   const TimePoint until = Clock::now() + kPatience;
@@ -101,7 +101,7 @@ std::vector<Settled> settle_each(Queue& queue, std::span<const Settlement> settl
     return {settle_one(queue, settlements.front(), rule, RowLocks::wait)};
   }
   if (auto all = try_all(queue, settlements, rule, RowLocks::wait)) return std::move(*all);
-  std::vector<Settled> settled(settlements.size(), Settled::locked);
+  std::vector<Settled> settled(settlements.size(), Settled::not_tried);
   try {
     settle_parts(queue, settlements, rule, settled);
   } catch (const DatabaseError& error) {

@@ -12,7 +12,8 @@ namespace pgforeman {
 /// halves, for half a second, without locked rows; what is left is `locked`. A message that is
 /// `failed` or `refused` by itself is logged with the reason. In the order of `settlements`. Throws
 /// DatabaseError for anything else, and for a statement that took too long.
-std::vector<Settled> settle_each(Queue& queue, std::span<const Settlement> settlements,
-                                 const RetryRule& rule);
+[[nodiscard]] std::vector<Settled> settle_each(Queue& queue,
+                                               std::span<const Settlement> settlements,
+                                               const RetryRule& rule);
 
 }  // namespace pgforeman

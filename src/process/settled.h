@@ -36,6 +36,7 @@ constexpr Settled as_settled_before(Outcome::Kind kind) {
   // In the order of Outcome::Kind.
   constexpr Settled kSettled[] = {Settled::done, Settled::retried, Settled::retried,
                                   Settled::dead, Settled::dead,    Settled::released};
+  static_assert(std::size(kSettled) == Outcome::kKinds);
   return kSettled[static_cast<std::size_t>(kind)];
 }
 

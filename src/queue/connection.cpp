@@ -90,7 +90,7 @@ bool Connection::Impl::answers() {
 }
 
 template <typename Call>
-auto Connection::Impl::guarded(Call&& call) {
+auto Connection::Impl::guarded(Call&& call, bool is_prepared) {
   if (lost_) throw DatabaseError(Kind::connection, kClosed);
   const Watch watch(watchdog_, session_->sock(), limit_);
   const auto silent = [&] {
@@ -115,7 +115,7 @@ auto Connection::Impl::guarded(Call&& call) {
     const std::string sqlstate = compat::sqlstate_of(e);
     const DatabaseError error = to_database_error(sqlstate, e.what());
     if (error.kind() == Kind::connection || !session_->is_open()) lost(error.what());
-    if (prepares_ && (sqlstate == "0A000" || sqlstate == "26000")) throw StalePlan{};
+    if (is_prepared && (sqlstate == "0A000" || sqlstate == "26000")) throw StalePlan{};
     throw error;
   } catch (const pqxx::failure& e) {
     if (watchdog_.fired()) lost(silent());
@@ -130,9 +130,11 @@ pqxx::result Connection::Impl::exec(const std::string& sql, const SqlParams& par
   }
   if (prepares_) {
     try {
-      return guarded([&](pqxx::nontransaction& work) {
-        return compat::exec_prepared(work, prepared(sql), params);
-      });
+      return guarded(
+          [&](pqxx::nontransaction& work) {
+            return compat::exec_prepared(work, prepared(sql), params);
+          },
+          true);
     } catch (const StalePlan&) {
       prepares_ = false;
     }

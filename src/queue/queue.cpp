@@ -27,6 +27,7 @@ constexpr int kRenewRounds = 5;
 /// In the order of Outcome::Kind.
 constexpr const char* kOutcomes[] = {"done",    "retry", "crash", "dead", "max_claims_exceeded",
                                      "released"};
+static_assert(std::size(kOutcomes) == Outcome::kKinds);
 
 Settled settled_of(std::string_view name) {
   for (const Settled each :

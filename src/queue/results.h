@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string_view>
 
@@ -39,20 +40,22 @@ enum class Settled {
   dead,
   released,
   lost_lease,
-  locked,   ///< not settled: another transaction has locked its row
-  failed,   ///< not settled: an error that passes (settle_each only)
-  refused,  ///< not settled: the database refuses it, the lease will end (settle_each only)
+  locked,     ///< not settled: another transaction has locked its row
+  failed,     ///< not settled: an error that passes (settle_each only)
+  not_tried,  ///< not settled: settle_each ran out of time
+  refused,    ///< not settled: the database refuses it, the lease will end (settle_each only)
 };
 
 constexpr std::string_view to_string(Settled settled) {
-  constexpr std::string_view kNames[] = {"done",       "retried", "dead",   "released",
-                                         "lost_lease", "locked",  "failed", "refused"};
+  constexpr std::string_view kNames[] = {"done",   "retried", "dead",      "released", "lost_lease",
+                                         "locked", "failed",  "not_tried", "refused"};
+  static_assert(std::size(kNames) == static_cast<std::size_t>(Settled::refused) + 1);
   return kNames[static_cast<std::size_t>(settled)];
 }
 
 /// It is to be settled later.
 constexpr bool is_deferred(Settled settled) {
-  return settled == Settled::locked || settled == Settled::failed;
+  return settled == Settled::locked || settled == Settled::failed || settled == Settled::not_tried;
 }
 
 struct QueueCounts {

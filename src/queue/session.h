@@ -58,7 +58,7 @@ class Connection::Impl {
 
  private:
   template <typename Call>
-  auto guarded(Call&& call);
+  auto guarded(Call&& call, bool is_prepared = false);
   const std::string& prepared(const std::string& sql);
   void look_around(const ConnectionSettings& settings);
   bool answers();

@@ -15,7 +15,7 @@ class LedgerPool {
 
   /// A cleared ledger for a new child. When all are taken (the database is gone and children keep
   /// dying) the oldest orphan is given up: its leases end by the visibility timeout.
-  int take(int slot) {
+  [[nodiscard]] int take(int slot) {
     reclaim();
     for (int i = 0; i < kLedgers; ++i) {
       if (used_[static_cast<std::size_t>(i)]) continue;
@@ -46,7 +46,7 @@ class LedgerPool {
  private:
   int own(int index, int slot) {
     used_[static_cast<std::size_t>(index)] = true;
-    LedgerWriter(board_.ledger(index)).clear();
+    clear_ledger(board_.ledger(index));
     board_.ledger(index).slot.store(slot);
     board_.ledger_use(index).store(LedgerUse::owned);
     return index;

@@ -98,7 +98,7 @@ void add_children(Families& families, const FleetView& view) {
     if (phase < by_phase.size()) ++by_phase[phase];
     if (slot.crash_looping) ++crash_looping;
   }
-  families.begin(MetricType::Gauge, "pgforeman_processren",
+  families.begin(MetricType::Gauge, "pgforeman_children",
                  "Consumer slots by what their process is doing; empty: no process now.");
   for (std::size_t i = 0; i < by_phase.size(); ++i) {
     families.add({label("phase", to_string(static_cast<Phase>(i)))}, by_phase[i]);
@@ -114,12 +114,12 @@ void add_children(Families& families, const FleetView& view) {
     if (slot.pid <= 0) return;
     families.add({label("slot", slot_name(slot))}, not_negative(slot.heartbeat_age_seconds));
   });
-  families.begin(MetricType::Counter, "pgforeman_process_restarts_total",
+  families.begin(MetricType::Counter, "pgforeman_child_restarts_total",
                  "Processes forked into the slot to replace an ended one.");
   for_each_child(view, [&](const SlotView& slot) {
     families.add({label("slot", slot_name(slot))}, slot.restarts);
   });
-  families.begin(MetricType::Counter, "pgforeman_process_exits_total",
+  families.begin(MetricType::Counter, "pgforeman_child_exits_total",
                  "Ended processes of the fleet by cause.");
   for (const auto& [cause, count] : view.exits_by_cause) {
     families.add({label("cause", cause)}, count);

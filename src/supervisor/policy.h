@@ -37,7 +37,7 @@ struct Action {
   std::string why;  ///< for the log; empty: nothing worth a line
 };
 
-/// Why a child ended: the `cause` label of pgforeman_process_exits_total.
+/// Why a child ended: the `cause` label of pgforeman_child_exits_total.
 enum class ExitCause {
   drained,
   recycled,

@@ -46,11 +46,6 @@ const char* role_of(int slot) {
   return slot == kMaintenanceSlot ? "maintenance" : "consumer";
 }
 
-/// As /status and the log show it: maintenance has no place among the consumers.
-int shown_slot(int slot) {
-  return slot == kMaintenanceSlot ? -1 : slot;
-}
-
 struct ForkArguments {
   ChildContext context;
   ChildEntryPoints::Main main;
@@ -68,7 +63,7 @@ Supervisor::Supervisor(Options options, ChildEntryPoints mains)
       mains_(std::move(mains)),
       scoreboard_(std::make_unique<Scoreboard>()),
       ledgers_(*scoreboard_),
-      call_fd_(make_eventfd()),
+      maintenance_fd_(make_eventfd()),
       policy_(options_, Clock::now(), std::random_device{}()),
       fleet_id_(random_id()),
       started_at_(Clock::now()),
@@ -220,10 +215,10 @@ void Supervisor::fork_into(int slot) {
   std::transform(wakeup_fds_.begin(), wakeup_fds_.end(), wakeup_fds.begin(),
                  std::mem_fn(&UniqueFd::get));
   ForkArguments arguments{{&options_, scoreboard_.get(), slot, child.ledger, epoch, fleet_id_,
-                           wakeup_fds, call_fd_.get()},
+                           wakeup_fds, maintenance_fd_.get()},
                           maintenance ? mains_.maintenance : mains_.consumer};
   std::vector<int> keep(wakeup_fds.begin(), wakeup_fds.end());
-  keep.insert(keep.end(), {call_fd_.get(), log::descriptor()});
+  keep.insert(keep.end(), {maintenance_fd_.get(), log::descriptor()});
   const pid_t pid = fork_child(child_main, &arguments, keep, kBlockedInChildren);
   if (pid < 0) {
     const int error = errno;
@@ -337,7 +332,7 @@ void Supervisor::sign_off_ledger(Child& child, const ChildExit& exit, const Exit
     if (handler != from_handlers.end()) death.handler_peak_rss_kib = handler->peak_rss_kib;
     late_ledgers_.push_back({child.ledger, death, exit.pid, Clock::now() + kOrphanPatience});
   }
-  child.ledger = -1;
+  child.ledger = kNoLedger;
 }
 
 /// To maintenance, when what the handlers of dead consumers started is gone, so that no message
@@ -348,7 +343,7 @@ void Supervisor::hand_over_ledgers(bool gone) {
     if (!gone && now < late.until && late_ledgers_.size() < kMostLateLedgers) return false;
     if (!gone) log::warn("a handler's process does not die, its message may run beside it");
     ledgers_.orphan(late.ledger, late.death);
-    ::eventfd_write(call_fd_.get(), 1);  // proves: P2
+    ::eventfd_write(maintenance_fd_.get(), 1);  // proves: P2
     return true;
   });
 }

@@ -58,7 +58,7 @@ class Supervisor {
   struct Child {
     pid_t pid = 0;  ///< 0: none now
     std::uint32_t epoch = 0;
-    int ledger = -1;
+    int ledger = kNoLedger;
     std::uint64_t exits = 0;
     std::optional<LastExit> last_exit;
     TimePoint exited_at;
@@ -106,7 +106,7 @@ class Supervisor {
   std::vector<LateLedger> late_ledgers_;
   OomWatch oom_;
   std::array<UniqueFd, kWakeupFds> wakeup_fds_;
-  UniqueFd call_fd_;
+  UniqueFd maintenance_fd_;
   Policy policy_;
   std::map<int, Child> children_;
   std::map<std::string, std::uint64_t> exits_by_cause_;

@@ -52,7 +52,7 @@ SlotView Supervisor::slot_view(int index, const SlotState& state, TimePoint now)
   const Slot& shared = scoreboard_->slot(index);
   SlotView view;
   const bool maintenance = index == kMaintenanceSlot;
-  view.slot = maintenance ? -1 : index;
+  view.slot = shown_slot(index);
   view.role = maintenance ? "maintenance" : "consumer";
   view.messages = counters(shared);
   view.crash_looping = state.crash_looping;

@@ -23,5 +23,10 @@ inline TimePoint from_ms(std::int64_t ms) {
   constexpr std::int64_t kMost = to_ms(TimePoint::max()) / 4;
   return TimePoint{Millis{std::clamp(ms, -kMost, kMost)}};
 }
+/// Milliseconds on the wall clock, for people and SQL.
+inline std::int64_t wall_ms() {
+  return std::chrono::duration_cast<Millis>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
 
 }  // namespace pgforeman

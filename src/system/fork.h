@@ -17,8 +17,8 @@ using ChildMain = void (*)(void* context) noexcept;
 /// signals are unmasked (but for `still_blocked`, which it reads from a signalfd) and
 /// `main(context)` is called. Returns the pid, or -1 with errno. When the parent is gone the child
 /// kills its descendants and ends, wherever it is.
-pid_t fork_child(ChildMain main, void* context, std::span<const int> keep,
-                 std::span<const int> still_blocked);
+[[nodiscard]] pid_t fork_child(ChildMain main, void* context, std::span<const int> keep,
+                               std::span<const int> still_blocked);
 
 /// In a child: when the parent is gone, also kills what its siblings' handlers started and left
 /// behind because a sibling was killed in the same instant.

@@ -31,9 +31,9 @@ TEST_CASE("metrics have a series for every figure of the view", "[metrics]") {
   CHECK(value("pgforeman_messages_total", {{"queue", "orders"}, {"outcome", "dead"}}) == 4);
   CHECK(value("pgforeman_messages_total", {{"queue", "orders"}, {"outcome", "released"}}) == 3);
   CHECK(value("pgforeman_messages_total", {{"queue", "orders"}, {"outcome", "lost_lease"}}) == 2);
-  CHECK(value("pgforeman_process_exits_total", {{"cause", "signal"}}) == 4);
-  CHECK(value("pgforeman_process_exits_total", {{"cause", "exit_code"}}) == 1);
-  CHECK(value("pgforeman_process_restarts_total", {{"slot", "2"}}) == 6);
+  CHECK(value("pgforeman_child_exits_total", {{"cause", "signal"}}) == 4);
+  CHECK(value("pgforeman_child_exits_total", {{"cause", "exit_code"}}) == 1);
+  CHECK(value("pgforeman_child_restarts_total", {{"slot", "2"}}) == 6);
   CHECK(value("pgforeman_heartbeat_age_seconds", {{"slot", "0"}}) == 0.25);
   CHECK(value("pgforeman_heartbeat_age_seconds", {{"slot", "maintenance"}}) == 0);
   CHECK(value("pgforeman_crash_looping_slots") == 0);
@@ -51,7 +51,7 @@ TEST_CASE("children are counted in every phase, also at 0", "[metrics]") {
   for (int i = 0; i < kPhaseCount; ++i) {
     const auto phase = static_cast<Phase>(i);
     const double expected = phase == Phase::running ? 1 : phase == Phase::waiting ? 2 : 0;
-    CHECK(value_of(families, "pgforeman_processren", {{"phase", std::string(to_string(phase))}}) ==
+    CHECK(value_of(families, "pgforeman_children", {{"phase", std::string(to_string(phase))}}) ==
           expected);
   }
 }
@@ -82,7 +82,7 @@ TEST_CASE("no queue series before the first count, no heartbeat without a proces
   CHECK(families.count("pgforeman_queue_depth") == 0);
   CHECK(families.count("pgforeman_queue_oldest_seconds") == 0);
   CHECK(families.at("pgforeman_heartbeat_age_seconds").samples.size() == 3);
-  CHECK(value_of(families, "pgforeman_processren", {{"phase", "empty"}}) == 1);
+  CHECK(value_of(families, "pgforeman_children", {{"phase", "empty"}}) == 1);
 }
 
 TEST_CASE("an empty view, and one of odd contents, is still valid", "[metrics]") {

@@ -129,7 +129,7 @@ TEST_CASE("The metrics count the outcomes of messages", "[endpoint]") {
   CHECK(sample(metrics, of("retry")) == 1);
   CHECK(sample(metrics, "pgforeman_handler_seconds_count{queue=\"q\"}") == 7);
   for (const std::string name :
-       {"pgforeman_processren{phase=\"waiting\"}", "pgforeman_heartbeat_age_seconds{slot=\"0\"}",
+       {"pgforeman_children{phase=\"waiting\"}", "pgforeman_heartbeat_age_seconds{slot=\"0\"}",
         "pgforeman_queue_oldest_seconds{queue=\"q\"}", "pgforeman_build_info{version="}) {
     INFO(name);
     CHECK(metrics.find("\n" + name) != std::string::npos);

@@ -179,7 +179,7 @@ TEST_CASE("Every exit is explained in the log, in the status and in a counter", 
     CHECK(status.slots[i].last_cause == cause);
     CHECK(status.slots[i].last_explain.rfind(explain, 0) == 0);
     CHECK(status.exits.at(cause) == 1);
-    CHECK(sample(metrics, "pgforeman_process_exits_total{cause=\"" + cause + "\"}") == 1);
+    CHECK(sample(metrics, "pgforeman_child_exits_total{cause=\"" + cause + "\"}") == 1);
     const auto lines = fleet.log("child ended");
     CHECK(std::count_if(lines.begin(), lines.end(), [&](const LogLine& line) {
             return line["child_pid"] == std::to_string(pids[i]) && line["cause"] == cause &&

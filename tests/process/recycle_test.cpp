@@ -68,7 +68,7 @@ TEST_CASE("2,000 messages through 8 children that each handle some 50", "[recycl
   // The last may still be on their way out.
   CHECK(eventually([&] {
     const auto metrics = fleet.metrics();
-    return metrics.find("pgforeman_process_exits_total{cause=\"recycled\"} " +
+    return metrics.find("pgforeman_child_exits_total{cause=\"recycled\"} " +
                         std::to_string(recycled(fleet.status()))) != std::string::npos;
   }));
   const auto status = fleet.status();

@@ -60,27 +60,27 @@ TEST_CASE("Done messages of one claim can be settled with the next claim", "[bat
 
   SECTION("when all are done") {
     f.batch.end(1, outcome(Ended::done));
-    CHECK(f.batch.settled_with_claim() == std::vector<std::size_t>{0, 1});
+    CHECK(f.batch.settleable_with_claim() == std::vector<std::size_t>{0, 1});
   }
   SECTION("and what is lost does not matter") {
     f.batch.lose(1);
     f.batch.end(1, outcome(Ended::retry));
-    CHECK(f.batch.settled_with_claim() == std::vector<std::size_t>{0});
+    CHECK(f.batch.settleable_with_claim() == std::vector<std::size_t>{0});
   }
   SECTION("but nothing when one failed") {
     f.batch.end(1, outcome(Ended::retry));
     CHECK_FALSE(f.batch.can_settle_with_claim());
-    CHECK(f.batch.settled_with_claim().empty());
+    CHECK(f.batch.settleable_with_claim().empty());
   }
   SECTION("nor when one is in doubt") {
     f.batch.end(1, outcome(Ended::done));
-    f.batch.ask(kSecond);
+    f.batch.begin_settle(kSecond);
     f.batch.unanswered(kSecond);
     CHECK_FALSE(f.batch.can_settle_with_claim());
   }
   SECTION("nor when a row is locked") {
     f.batch.end(1, outcome(Ended::done));
-    f.batch.ask(kSecond);
+    f.batch.begin_settle(kSecond);
     f.batch.defer(1, kBatchNow);
     CHECK_FALSE(f.batch.can_settle_with_claim());
   }
@@ -106,7 +106,7 @@ TEST_CASE("Several messages of a batch may run at once", "[batch]") {
   CHECK(f.in_ledger() == state_in_ledger(1, MessageState::running) +
                              state_in_ledger(2, MessageState::waiting) +
                              state_in_ledger(3, MessageState::ended));
-  f.batch.ask(kThird);
+  f.batch.begin_settle(kThird);
   CHECK(f.in_ledger() == state_in_ledger(1, MessageState::running) +
                              state_in_ledger(2, MessageState::waiting) +
                              state_in_ledger(3, MessageState::settling));
@@ -119,7 +119,7 @@ TEST_CASE("A batch drops settled messages and keeps the order of the rest", "[ba
   Held f({7, 7, 7, 7});
   for (const std::size_t i : {0, 1, 2}) f.batch.end(i, outcome(Outcome::Kind::released));
   f.batch.lose(3);
-  f.batch.ask(std::vector<std::size_t>{1, 2});
+  f.batch.begin_settle(std::vector<std::size_t>{1, 2});
   f.batch.settled(1);
   f.batch.defer(2, kBatchNow);
   CHECK(f.batch.forget_settled());
@@ -128,7 +128,7 @@ TEST_CASE("A batch drops settled messages and keeps the order of the rest", "[ba
   CHECK(f.batch[1].message.id == 3);
   CHECK(f.in_ledger() ==
         state_in_ledger(1, MessageState::ended) + state_in_ledger(3, MessageState::ended));
-  f.batch.ask(std::vector<std::size_t>{0, 1});
+  f.batch.begin_settle(std::vector<std::size_t>{0, 1});
   f.batch.settled(0);
   f.batch.settled(1);
   CHECK(f.batch.forget_settled());
@@ -140,7 +140,7 @@ TEST_CASE("A locked row is settled after ever longer waits", "[batch]") {
   Held f({7});
   f.batch.end(0, outcome(Outcome::Kind::released));
   for (const Millis wait : {1000ms, 2000ms, 4000ms, 8000ms, 10'000ms, 10'000ms}) {
-    f.batch.ask(kFirst);
+    f.batch.begin_settle(kFirst);
     f.batch.defer(0, kBatchNow);
     CHECK(f.batch[0].settle_at == kBatchNow + wait);
   }
@@ -152,4 +152,13 @@ TEST_CASE("An impossible transition of a message aborts", "[batch]") {
   f.batch.start(0, 1, kBatchNow);
   CHECK_THROWS_WITH(f.batch.start(0, 1, kBatchNow),
                     "message 1 is running: event 'start' cannot happen");
+}
+
+TEST_CASE("After a run that lost its lease the deadline of no run is left", "[batch]") {
+  Held f({7, 7});
+  f.batch.start(0, 1, kBatchNow);
+  f.batch.lose(0);
+  CHECK(f.ledger->run_until_ms.load() != 0);
+  f.batch.end(0, outcome(Outcome::Kind::retry));
+  CHECK(f.ledger->run_until_ms.load() == 0);
 }

@@ -96,7 +96,7 @@ TEST_CASE("A claim without an answer leaves its token in the ledger", "[scoreboa
   ledger.begin_claim(99, {});
   CHECK(read_ledger(board.ledger(0)).claiming_token == 99);
   CHECK_FALSE(read_ledger(board.ledger(0)).empty());
-  ledger.clear();
+  clear_ledger(board.ledger(0));
   CHECK(read_ledger(board.ledger(0)).empty());
 }
 
@@ -171,6 +171,20 @@ TEST_CASE("A ledger full of garbage gives a bounded reading", "[scoreboard]") {
   for (const char c : reading.death.explain) CHECK(c == '?');
   CHECK(reading.death.blame == Cause::none);
   CHECK(reading.stderr_tail.size() == 1024);
+}
+
+TEST_CASE("An entry with an outcome that is none is left out of a ledger's reading",
+          "[scoreboard]") {
+  Scoreboard board;
+  LedgerWriter ledger(board.ledger(0));
+  ledger.end_claim(std::vector<ClaimedMessage>{message(1, 5), message(2, 5)});
+  for (const int word : {6, 127, 128, 255}) {
+    board.ledger(0).entries[0].state.store(MessageState::ended);
+    board.ledger(0).entries[0].outcome.store(static_cast<Outcome::Kind>(word));
+    const auto entries = read_ledger(board.ledger(0)).entries;
+    REQUIRE(entries.size() == 1);
+    CHECK(entries[0].lease.id == 2);
+  }
 }
 
 TEST_CASE("Handler times fall into the bucket of their bound", "[scoreboard]") {

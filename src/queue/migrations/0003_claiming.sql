@@ -119,7 +119,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
-set lock_timeout = '8s'  -- for a lock on the whole table: late_look() comes after 13 s
+set lock_timeout = '8s'  -- for a lock on the whole table: a consumer releases it again after 13 s
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
