@@ -65,8 +65,9 @@ Supervisor::Supervisor(Options options, ChildEntryPoints mains)
       ledgers_(*scoreboard_),
       maintenance_fd_(make_eventfd()),
       policy_(options_, Clock::now(), std::random_device{}()),
+      table_{{}, {}, Clock::now()},
+      report_(options_, *scoreboard_, policy_, table_),
       fleet_id_(random_id()),
-      started_at_(Clock::now()),
       io_(1),
       signals_(io_, open_signalfd(kSignals).release()),
       tick_(io_) {
@@ -75,7 +76,7 @@ Supervisor::Supervisor(Options options, ChildEntryPoints mains)
   begin_program(scoreboard_->handler(), options_);
   endpoint_ = std::make_unique<Endpoint>(io_, options_.health_address,
                                          static_cast<std::uint16_t>(options_.health_port),
-                                         [this] { return view(); });
+                                         [this] { return report_.view(); });
 }
 
 Supervisor::~Supervisor() = default;
@@ -96,7 +97,7 @@ ExitCode Supervisor::run() {
   }
   endpoint_.reset();
   log::info("fleet ended");
-  if (noop_refused_) return ExitCode::config;
+  if (table_.noop_refused) return ExitCode::config;
   return policy_.gave_up() ? ExitCode::cannot_fork : ExitCode::ok;
 }
 
@@ -105,8 +106,8 @@ void Supervisor::end_refused_noop() {
   const bool refused = options_.handler_mode == HandlerMode::noop &&
                        options_.noop_discards == YesNo::no &&
                        scoreboard_->handler().noop_look.load() == kNoopRefused;
-  if (!refused || noop_refused_) return;
-  noop_refused_ = true;
+  if (!refused || table_.noop_refused) return;
+  table_.noop_refused = true;
   policy_.stop(Clock::now());
 }
 
@@ -141,7 +142,7 @@ void Supervisor::handle_signal(int signal) {
       if (!policy_.stopping()) {
         log::info("fleet drains", {{"signal", ::sigabbrev_np(signal)},
                                    {"grace_ms", options_.shutdown_grace.count()}});
-        const std::string running = running_messages();
+        const std::string running = report_.running_messages();
         if (signal == SIGINT && !running.empty()) {
           log::info("handlers still run: interrupt again to end them now", {{"messages", running}});
         }
@@ -173,8 +174,8 @@ void Supervisor::handle_signal(int signal) {
 void Supervisor::step() {
   oom_.refresh(Clock::now());
   end_refused_noop();
-  const auto actions =
-      policy_.tick(Clock::now(), observe(), ledgers_.any_orphans() || !late_ledgers_.empty());
+  const auto actions = policy_.tick(Clock::now(), report_.observations(),
+                                    ledgers_.any_orphans() || !late_ledgers_.empty());
   if (policy_.stopping()) scoreboard_->fleet().ends_at_ms.store(to_ms(policy_.ends_at()));
   for (const auto& action : actions) apply(action);
   wait_for_tick();
@@ -198,7 +199,7 @@ void Supervisor::apply(const Action& action) {
 }
 
 void Supervisor::fork_into(int slot) {
-  Child& child = children_[slot];
+  Child& child = table_.children[slot];
   const bool maintenance = slot == kMaintenanceSlot;
   if (child.ledger < 0 && !maintenance) child.ledger = ledgers_.take(slot);
   Slot& shared = scoreboard_->slot(slot);
@@ -238,7 +239,7 @@ void Supervisor::fork_into(int slot) {
 }
 
 void Supervisor::signal_child(const Action& action) {
-  const Child& child = children_[action.slot];
+  const Child& child = table_.children[action.slot];
   // Safe against a reused number: only reap() frees it, and it runs in this thread.
   if (child.pid > 0) ::kill(child.pid, action.signal);
   if (action.why.empty()) return;
@@ -250,7 +251,7 @@ void Supervisor::signal_child(const Action& action) {
 }
 
 int Supervisor::slot_of(pid_t pid) const {
-  for (const auto& [slot, child] : children_) {
+  for (const auto& [slot, child] : table_.children) {
     if (child.pid == pid) return slot;
   }
   return -1;
@@ -266,7 +267,7 @@ void Supervisor::reap() {
     if (slot < 0) return from_handlers.push_back(exit);
     ended.emplace_back(slot, exit);
     sessions.push_back(exit.pid);
-    children_[slot].pid = 0;
+    table_.children[slot].pid = 0;
   };
   while (const auto exit = reap_one()) take(*exit);
   for (const LateLedger& late : late_ledgers_) sessions.push_back(late.consumer);
@@ -283,12 +284,12 @@ void Supervisor::reap() {
 }
 
 void Supervisor::on_exit(int slot, ChildExit exit, std::span<const ChildExit> from_handlers) {
-  Child& child = children_[slot];
+  Child& child = table_.children[slot];
   exit.out_of_memory = exit.signal == SIGKILL && oom_.explains_kill();
   const TimePoint now = Clock::now();
-  const ExitVerdict verdict = policy_.on_exit(slot, exit, observe(slot, child), now);
+  const ExitVerdict verdict = policy_.on_exit(slot, exit, report_.observation(slot, child), now);
   const std::string cause{to_string(verdict.cause)};
-  exits_by_cause_[cause]++;  // proves: P14
+  table_.exits_by_cause[cause]++;  // proves: P14
   child.exits++;
   child.last_exit = LastExit{cause, verdict.explain, 0};
   child.exited_at = now;

@@ -11,9 +11,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,7 +21,7 @@
 #include "options/load.h"
 #include "options/options.h"
 #include "pgforeman/exit_code.h"
-#include "supervisor/fleet_view.h"
+#include "supervisor/fleet_report.h"
 #include "supervisor/ledger_pool.h"
 #include "supervisor/orphans.h"
 #include "supervisor/policy.h"
@@ -54,16 +52,6 @@ class Supervisor {
   ExitCode run();
 
  private:
-  /// One process that lives or lived in a slot.
-  struct Child {
-    pid_t pid = 0;  ///< 0: none now
-    std::uint32_t epoch = 0;
-    int ledger = kNoLedger;
-    std::uint64_t exits = 0;
-    std::optional<LastExit> last_exit;
-    TimePoint exited_at;
-  };
-
   /// Of a dead child: not yet given to maintenance.
   struct LateLedger {
     int ledger;
@@ -90,14 +78,6 @@ class Supervisor {
   void reload();
   void resize(int by);
 
-  Observations observe() const;
-  Observation observe(int slot, const Child& child) const;
-  FleetView view() const;
-  HandlerView handler_view(TimePoint now) const;
-  std::string running_messages() const;  ///< ids; empty: none runs
-  SlotView slot_view(int index, const SlotState& state, TimePoint now) const;
-  void judge_readiness(FleetView& view) const;
-
   Options options_;
   ChildEntryPoints mains_;
   Orphans orphans_;
@@ -108,13 +88,11 @@ class Supervisor {
   std::array<UniqueFd, kWakeupFds> wakeup_fds_;
   UniqueFd maintenance_fd_;
   Policy policy_;
-  std::map<int, Child> children_;
-  std::map<std::string, std::uint64_t> exits_by_cause_;
+  FleetTable table_;
+  FleetReport report_;
   std::uint64_t fleet_id_;
-  TimePoint started_at_;
   int interrupts_ = 0;
   bool finished_ = false;
-  bool noop_refused_ = false;
   bool tick_due_ = false;
   bool signal_due_ = false;
 

@@ -1,12 +1,11 @@
-// What the supervisor tells the endpoint: its private table joined with a checked reading of the
-// scoreboard.
+#include "supervisor/fleet_report.h"
 
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "pgforeman/version.h"
-#include "supervisor/supervisor.h"
+#include "system/log.h"
 
 namespace pgforeman {
 namespace {
@@ -48,15 +47,15 @@ void add(MessageCounters& sum, const MessageCounters& one) {
 
 }  // namespace
 
-SlotView Supervisor::slot_view(int index, const SlotState& state, TimePoint now) const {
-  const Slot& shared = scoreboard_->slot(index);
+SlotView FleetReport::slot_view(int index, const SlotState& state, TimePoint now) const {
+  const Slot& shared = board_.slot(index);
   SlotView view;
   const bool maintenance = index == kMaintenanceSlot;
   view.slot = shown_slot(index);
   view.role = maintenance ? "maintenance" : "consumer";
   view.messages = counters(shared);
   view.crash_looping = state.crash_looping;
-  if (const auto found = children_.find(index); found != children_.end()) {
+  if (const auto found = table_.children.find(index); found != table_.children.end()) {
     const Child& child = found->second;
     view.pid = child.pid;
     view.epoch = child.epoch;
@@ -70,7 +69,7 @@ SlotView Supervisor::slot_view(int index, const SlotState& state, TimePoint now)
   if (view.pid == 0) return view;
   const Beat beat{shared.beat.load()};
   view.phase = state.drain_sent_at ? Phase::draining : beat.phase();
-  view.phase_seconds = age(shared.phase_since_ms.load(), now, started_at_);
+  view.phase_seconds = age(shared.phase_since_ms.load(), now, table_.started_at);
   const auto far = std::chrono::hours(24 * 365);
   view.deadline_in_seconds = seconds(std::clamp(beat.deadline(), now - far, now + far) - now);
   view.heartbeat_age_seconds = seconds(now - std::min(now, state.beat_seen_at));
@@ -86,9 +85,9 @@ SlotView Supervisor::slot_view(int index, const SlotState& state, TimePoint now)
   return view;
 }
 
-HandlerView Supervisor::handler_view(TimePoint now) const {
+HandlerView FleetReport::handler_view(TimePoint now) const {
   constexpr std::array<const char*, 4> kStates = {"unknown", "failed", "lives", "started"};
-  const HandlerBoard& board = scoreboard_->handler();
+  const HandlerBoard& board = board_.handler();
   HandlerView view;
   const auto state = static_cast<std::size_t>(board.start.load());
   if (state < kStates.size()) view.start = kStates[state];
@@ -103,12 +102,12 @@ HandlerView Supervisor::handler_view(TimePoint now) const {
   return view;
 }
 
-std::string Supervisor::running_messages() const {
+std::string FleetReport::running_messages() const {
   std::string ids;
   int running = 0;
-  for (const auto& [slot, child] : children_) {
+  for (const auto& [slot, child] : table_.children) {
     if (child.pid <= 0 || slot == kMaintenanceSlot) continue;
-    const Slot& shared = scoreboard_->slot(slot);
+    const Slot& shared = board_.slot(slot);
     const auto id = shared.message_id.load();
     // The id stays until the message is settled.
     if (Beat{shared.beat.load()}.phase() != Phase::running) continue;
@@ -118,26 +117,26 @@ std::string Supervisor::running_messages() const {
   return running > 8 ? ids + " and " + std::to_string(running - 8) + " more" : ids;
 }
 
-FleetView Supervisor::view() const {
+FleetView FleetReport::view() const {
   const TimePoint now = Clock::now();
   FleetView view;
   view.version = kVersion;
   view.queue = options_.queue;
   view.pid = ::getpid();
-  view.uptime_seconds = seconds(now - started_at_);
-  view.exits_by_cause = exits_by_cause_;
+  view.uptime_seconds = seconds(now - table_.started_at);
+  view.exits_by_cause = table_.exits_by_cause;
   // Also those that never happened: a rate() of a series that begins with its first event misses
   // it.
   for (const auto cause : kExitCauseNames) view.exits_by_cause.emplace(cause, 0);
   for (int i = 1; i < kCauseCount; ++i) {
     view.failures_by_cause[std::string(to_string(static_cast<Cause>(i)))] =
-        count(scoreboard_->fleet().causes[static_cast<std::size_t>(i)]);
+        count(board_.fleet().causes[static_cast<std::size_t>(i)]);
   }
   view.log_lines_dropped = log::dropped_lines();
   for (const auto& [index, state] : policy_.slots()) {
     SlotView slot = slot_view(index, state, now);
     add(view.messages, slot.messages);
-    const Slot& shared = scoreboard_->slot(index);
+    const Slot& shared = board_.slot(index);
     for (std::size_t i = 0; i < kHandlerBuckets; ++i) {
       view.handler_buckets[i] += count(shared.handler_buckets[i]);
     }
@@ -148,14 +147,14 @@ FleetView Supervisor::view() const {
       view.slots.push_back(std::move(slot));
     }
   }
-  const QueueCounted& board = scoreboard_->queue().counted;
+  const QueueCounted& board = board_.queue().counted;
   if (const auto counted_at = board.at_ms.load(); counted_at != 0) {
     view.counts = QueueView{board.ready.load(),
                             board.scheduled.load(),
                             board.running.load(),
                             board.dead.load(),
                             static_cast<double>(board.oldest_ms.load()) / 1000.0,
-                            age(counted_at, now, started_at_),
+                            age(counted_at, now, table_.started_at),
                             board.capped.load() == 1};
   }
   view.handler = handler_view(now);
@@ -167,7 +166,7 @@ FleetView Supervisor::view() const {
 
 /// Ready: the fleet can claim. A handler that runs for an hour says nothing about the database, so
 /// maintenance, which asks it every 1.2 s, has a veto while it lives.
-void Supervisor::judge_readiness(FleetView& view) const {
+void FleetReport::judge_readiness(FleetView& view) const {
   const bool up = view.maintenance.pid > 0 && view.maintenance.connected;
   const bool works = std::any_of(view.slots.begin(), view.slots.end(), [up](const SlotView& slot) {
     return slot.pid > 0 && (slot.connected || (up && slot.reconnecting));
@@ -185,23 +184,23 @@ void Supervisor::judge_readiness(FleetView& view) const {
   } else if (view.handler.start == "failed") {
     view.not_ready_reason =
         "no start of the handler has worked since the fleet began: " + view.handler.problem;
-  } else if (noop_refused_) {
+  } else if (table_.noop_refused) {
     view.not_ready_reason = "HANDLER_MODE=noop on a queue with messages: see NOOP_DISCARDS";
   }
   view.ready = view.not_ready_reason.empty();
   view.state = policy_.stopping() ? "draining" : works ? "running" : "starting";
 }
 
-Observation Supervisor::observe(int slot, const Child& child) const {
-  const Slot& shared = scoreboard_->slot(slot);
+Observation FleetReport::observation(int slot, const Child& child) const {
+  const Slot& shared = board_.slot(slot);
   return {Beat{shared.beat.load()}, shared.waiting_epoch.load() == child.epoch,
           ReachedLimit::from(shared.reached_limit.load())};
 }
 
-Observations Supervisor::observe() const {
+Observations FleetReport::observations() const {
   Observations all;
-  for (const auto& [slot, child] : children_) {
-    if (child.pid > 0) all.emplace(slot, observe(slot, child));
+  for (const auto& [slot, child] : table_.children) {
+    if (child.pid > 0) all.emplace(slot, observation(slot, child));
   }
   return all;
 }

@@ -1,0 +1,62 @@
+#pragma once
+// What the supervisor knows of its fleet: its private table joined with a checked reading of shared
+// memory, where anything may stand. Reads only; the parent's own process.
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "fleet/scoreboard.h"
+#include "options/options.h"
+#include "supervisor/fleet_view.h"
+#include "supervisor/policy.h"
+#include "system/clock.h"
+
+namespace pgforeman {
+
+/// One process that lives or lived in a slot.
+struct Child {
+  pid_t pid = 0;  ///< 0: none now
+  std::uint32_t epoch = 0;
+  int ledger = kNoLedger;
+  std::uint64_t exits = 0;
+  std::optional<LastExit> last_exit;
+  TimePoint exited_at;
+};
+
+/// The supervisor's private table; by slot.
+struct FleetTable {
+  std::map<int, Child> children;
+  std::map<std::string, std::uint64_t> exits_by_cause;
+  TimePoint started_at;
+  bool noop_refused = false;
+};
+
+class FleetReport {
+ public:
+  /// Each reference must outlive the report.
+  FleetReport(const Options& options, Scoreboard& board, const Policy& policy,
+              const FleetTable& table)
+      : options_(options), board_(board), policy_(policy), table_(table) {}
+
+  FleetView view() const;
+  /// What the living children report to the policy.
+  Observations observations() const;
+  Observation observation(int slot, const Child& child) const;
+  std::string running_messages() const;  ///< ids; empty: none runs
+
+ private:
+  HandlerView handler_view(TimePoint now) const;
+  SlotView slot_view(int index, const SlotState& state, TimePoint now) const;
+  void judge_readiness(FleetView& view) const;
+
+  const Options& options_;
+  Scoreboard& board_;
+  const Policy& policy_;
+  const FleetTable& table_;
+};
+
+}  // namespace pgforeman
