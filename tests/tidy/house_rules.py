@@ -177,10 +177,10 @@ def size(tree):
 
 
 def text(tree):
-    """Text files: no tabs or trailing blanks, a newline at the end. Scripts parse and can be run."""
-    paths = tree.files("*.md", "*.txt", "*.yaml", "Dockerfile", "*.env", ".ci/*", "tools/**/*",
-                       "docs/**/*", "examples/**/*", "config/**/*", "src/**/*", "include/**/*",
-                       "tests/**/*", "bench/**/*")
+    """Text files: no tabs, trailing blanks or conflict markers, a newline at the end. Scripts parse and run."""
+    paths = tree.files("*.md", "*.txt", "*.yaml", "*.json", "*.env", "Dockerfile", "LICENSE", ".clang-*",
+                       ".dockerignore", ".gitignore", ".ci/*", "tools/**/*", "docs/**/*", "examples/**/*",
+                       "config/**/*", "src/**/*", "include/**/*", "tests/**/*", "bench/**/*")
     for path in paths:
         name = tree.name(path)
         # A fuzzer's corpus is bytes.
@@ -194,6 +194,8 @@ def text(tree):
                 yield f"{name}:{number}: a tab"
             if line != line.rstrip():
                 yield f"{name}:{number}: trailing blanks"
+            if re.match(r"<{7}|>{7}|\|{7}|={7}$", line):
+                yield f"{name}:{number}: a marker of a merge conflict"
         if content.startswith("#!"):
             if not path.stat().st_mode & 0o100:
                 yield f"{name}: has an interpreter, but cannot be executed"
@@ -327,8 +329,10 @@ BROKEN = {
         "src/system/c.cpp": "// " + "x" * 100 + "\n",
         "src/system/d.cpp": 'auto a = R"(\n' + "x" * 101 + '\n)";\n',
     }),
-    "text": (6, {
+    "text": (10, {
         "docs/a.md": "no newline", "docs/b.md": "a\tb\n", "docs/c.md": "blank \n",
+        "docs/d.md": "<<<<<<< HEAD\na\n||||||| 1a2b\n=======\nb\n>>>>>>> 3c4d\n",
+        "docs/e.md": "=====\nA title\n========\n <<<<<<< indented\na === b\n",
         "tools/a": "#!/bin/sh\necho\n", "tools/b": "#!/usr/bin/env bash\nif\n",
     }),
     "docs": (2, {
