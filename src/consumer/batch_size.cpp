@@ -16,7 +16,7 @@ constexpr double kShortUs = 2'000;
 constexpr double kMostWhenShort = 32;
 // Beyond some hundreds a claim costs by the row, and siblings find the less.
 constexpr int kMost = 250;
-constexpr double kBriefUs = 1'000;
+constexpr double kBriefLog = 6.908;  // of 1,000 us
 // The weight of the latest message in the geometric mean: one slow message is noticed at once, and
 // forgotten after some tens. Where many processes share few processors most messages are over in
 // their usual time, and some wait long for a processor: an arithmetic mean follows those, makes
@@ -28,9 +28,10 @@ constexpr double kWeight = 0.2;
 
 int BatchSize::next() const {
   if (!is_auto()) return fixed_;
-  if (mean_us_ <= 0) return 1;
-  const auto worth = static_cast<int>(std::clamp(kWorthUs / mean_us_, 1.0, double{kMost}));
-  const auto at_least = static_cast<int>(std::clamp(kShortUs / mean_us_, 1.0, kMostWhenShort));
+  if (!mean_log_) return 1;
+  const double mean_us = std::exp(*mean_log_) * (1 - 1e-9);  // so that rounding makes 50 no 49
+  const auto worth = static_cast<int>(std::clamp(kWorthUs / mean_us, 1.0, double{kMost}));
+  const auto at_least = static_cast<int>(std::clamp(kShortUs / mean_us, 1.0, kMostWhenShort));
   return std::min(std::max(ramp_, at_least), worth);
 }
 
@@ -40,13 +41,14 @@ void BatchSize::claimed(int asked, int got) {
 }
 
 bool BatchSize::are_brief() const {
-  return mean_us_ > 0 && mean_us_ < kBriefUs;
+  return mean_log_ && *mean_log_ < kBriefLog;
 }
 
 void BatchSize::handled(Clock::duration took) {
   const double us = std::max(
       1.0, std::chrono::duration<double, std::micro>(std::max(took, Clock::duration{0})).count());
-  mean_us_ = mean_us_ <= 0 ? us : mean_us_ * std::pow(us / mean_us_, kWeight);
+  const double now = std::log(us);
+  mean_log_ = mean_log_ ? *mean_log_ + kWeight * (now - *mean_log_) : now;
 }
 
 }  // namespace pgforeman

@@ -3,6 +3,8 @@
 // tens of milliseconds, as measured. Where the queue may be short, what takes 2 ms at most (one
 // message, if it takes longer), so that siblings and other fleets are not left without work. Pure.
 
+#include <optional>
+
 #include "system/clock.h"
 
 namespace pgforeman {
@@ -28,7 +30,8 @@ class BatchSize {
  private:
   int fixed_;
   int ramp_ = 1;        ///< doubles with each full claim
-  double mean_us_ = 0;  ///< geometric, of a message's time; 0: none yet
+  /// Of a message's time in µs, the mean of its logarithm; nothing before the first message.
+  std::optional<double> mean_log_;
 };
 
 }  // namespace pgforeman
