@@ -43,8 +43,8 @@ void complain(Command command, std::string_view text);
 /// read. A command waits longer for a statement than the fleet does; 0: for ever.
 ConnectionSettings command_settings(const CommandWords& words, Millis patience);
 
-/// Runs `work` and turns a DatabaseError into a line on standard error and an exit code, which
-/// tells scripts what kind of help is needed. run_command() does so for all of a command.
+/// Runs `work` and turns a DatabaseError into a line on standard error and an exit code, by which
+/// scripts know what kind of help is needed. run_command() does so for all of a command.
 ExitCode with_database_errors(Command command, const std::function<ExitCode()>& work);
 
 }  // namespace pgforeman

@@ -1,4 +1,4 @@
-// pgforeman dead: looks at dead letters, puts them back, deletes them.
+// pgforeman dead: lists and shows dead letters, puts them back, deletes them.
 
 #include <fmt/format.h>
 #include <unistd.h>

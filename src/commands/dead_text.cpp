@@ -52,7 +52,7 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-/// A handler's own lines, each behind a mark.
+/// Prefixes each line of a handler's text with `label`.
 std::string said(const std::string& label, const std::string& text) {
   std::string lines;
   for (const std::string& line : lines_of(text)) {

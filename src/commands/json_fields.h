@@ -1,6 +1,6 @@
 #pragma once
-// Members of JSON from outside, perhaps of another version: what is missing or of another
-// type reads as nothing. And JSON as the commands print it. Pure.
+// Reads JSON from outside, perhaps of another version. A missing member, or one of another type,
+// gives an empty value. Also prints JSON for a terminal. Pure.
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -22,8 +22,7 @@ std::string words(const Json& object, const char* key);
 /// An object; empty when it is missing or none.
 Json member(const Json& object, const char* key);
 
-/// On one line, safe for a terminal: steering characters are escaped, bytes that are no UTF-8 are
-/// replaced.
+/// One line, safe for a terminal. Escapes control characters and replaces invalid UTF-8.
 std::string safe_dump(const Json& json);
 /// The same of one text, in quotes.
 inline std::string json_text(const std::string& text) {

@@ -1,6 +1,6 @@
 #pragma once
-// Lines of a file descriptor, and whether the next one would have to be waited for: so that a batch
-// is sent when its producer pauses, not when the batch is full.
+// Reads lines from a descriptor. ready() returns whether the next one is there, so that a batch is
+// sent when its producer pauses, not when the batch is full.
 
 #include <cstddef>
 #include <optional>
@@ -26,7 +26,7 @@ class LineInput {
 
   int fd_;
   std::string buffer_;
-  std::size_t start_ = 0;    ///< of what was not handed out yet
+  std::size_t start_ = 0;    ///< first byte not returned yet
   std::size_t scanned_ = 0;  ///< no newline before this
   bool ended_ = false;
 };

@@ -129,7 +129,7 @@ std::string place_in(const std::string& text) {
   return {};
 }
 
-/// What was sent, told as it happens: ids on standard output, progress on a terminal.
+/// Reports what was sent as it happens: ids on standard output, progress on a terminal.
 class Report {
  public:
   Report(const CommandWords& words, std::string queue)

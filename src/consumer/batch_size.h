@@ -21,7 +21,7 @@ class BatchSize {
   void claimed(int asked, int got);
   /// A message took the handler so long.
   void handled(Clock::duration took);
-  /// Messages are over as fast as a settle is, so that to tell of each by itself costs as much.
+  /// True if a message takes less than 1 ms, about as long as a settle.
   bool are_brief() const;
 
   /// Auto: a consumer that has worked on a batch for so long gives the rest of it to others.

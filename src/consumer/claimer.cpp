@@ -8,7 +8,7 @@
 namespace pgforeman {
 namespace {
 
-// How long a claim of several messages waits for its turn at the marks, and how often it looks.
+// How long a claim of several messages waits for its turn at the marks, and how often it checks.
 constexpr Millis kTurnPatience{3};
 constexpr std::chrono::microseconds kTurnPoll{300};
 // Longer than a statement may take.
@@ -90,7 +90,7 @@ void Claimer::record_found(const Beginning& beginning, std::span<const ClaimedMe
   if (!beginning.reserved) cursors.overlapped(messages);
   const bool all = static_cast<int>(messages.size()) == wanted;
   const int lane = all ? messages.front().lane : 0;
-  // All of one fresh lane: messages of others come first, and what was left there is behind a mark.
+  // All of one fresh lane: messages of others come first, and what was left there is below a mark.
   const bool of_one = all && lane % 2 == 1 && lane == messages.back().lane;
   const auto priority = static_cast<std::size_t>(lane / 2);
   // A claim after a wake-up may have got the only message there was.

@@ -48,14 +48,14 @@ class Claimer {
  private:
   struct OpenClaim {
     std::int64_t token = 0;
-    Marks marks{};        ///< from where it looks
+    Marks marks{};        ///< it scans above them
     std::string refused;  ///< why, when the answer came and could not be read
   };
 
   /// From where a claim begins; has_turn: at the marks, with the turn.
   struct Beginning {
     Marks marks{};
-    std::optional<std::size_t> reserved;  ///< the priority where it begins behind others
+    std::optional<std::size_t> reserved;  ///< the priority in which it reserved ids
     bool has_turn = false;
   };
 

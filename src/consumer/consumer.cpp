@@ -185,7 +185,7 @@ void Consumer::hand_back() {
         std::min(left, backoff_delay(failures, kHandBackRetry, kHandBackRetryMax, loop_.random())));
   }
   ledger_.end_claim({});
-  // What that claim may still get, maintenance looks for.
+  // Maintenance releases what that claim may still get.
   if (const auto late = claimer_.late_claim()) ledger_.begin_claim(late->token, late->marks);
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// A consumer: claims messages, has them handled one at a time in order, settles each. A process of
+// A consumer: claims messages, runs them one at a time, in order, and settles each. A process of
 // its own; it shares the scoreboard alone. Fork: after. Start reading at Consumer::run().
 
 #include "consumer/batch.h"
@@ -20,7 +20,7 @@ namespace pgforeman {
 class Consumer {
  public:
   explicit Consumer(const ChildContext& context);
-  /// Works until told to drain; then hands back what it holds.
+  /// Runs until a drain begins, then settles or releases what it holds.
   void run();
 
  private:

@@ -78,7 +78,7 @@ void HandlerWatch::judge(const Message& message, Outcome& outcome, bool failed_s
   probing_ = false;
 }
 
-/// noop throws messages away: not those that lay there before it began, without a second word.
+/// noop deletes messages: those that were there before it began only with NOOP_DISCARDS=yes.
 bool HandlerWatch::looks_first() const {
   const Options& options = *context_.options;
   return options.handler_mode == HandlerMode::noop && options.noop_discards == YesNo::no &&

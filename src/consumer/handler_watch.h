@@ -1,6 +1,6 @@
 #pragma once
-// A consumer's view of what the whole fleet knows of its handler: says how its own starts and runs
-// went, and whether it may claim now. Fork: after.
+// Applies the fleet's brake to this consumer: reports starts and runs, decides whether it may
+// claim. Fork: after.
 
 #include <string_view>
 
@@ -17,12 +17,12 @@ class HandlerWatch {
 
   /// For the handler; refers to this.
   StartReports start_reports();
-  /// Every run of the fleet fails, or noop looks into the queue first: what is done is to be
-  /// settled, since the consumer may have to wait.
+  /// True if the consumer may have to wait, so that it settles first: every run of the fleet fails,
+  /// or noop checks that the queue is empty.
   bool may_wait() const { return brake_.is_on() || looks_first(); }
   /// False: nothing may be claimed. Has then waited for half a second at most.
   bool may_claim(Session& session);
-  /// Nothing more may be run: others wait for what is held.
+  /// True if the rest of the batch must be released: others wait for it.
   bool holds() const { return brake_.is_on() && !probing_; }
   /// A claim's size.
   int at_most(int wanted) const { return brake_.is_on() ? 1 : wanted; }

@@ -27,8 +27,8 @@ Idle::Idle(const ConsumerTools& tools)
       wakeup_fd_(tools.loop.io(), ::fcntl(Wakeups::wakeup_fd_of(tools.context, tools.context.slot),
                                           F_DUPFD_CLOEXEC, 0)) {}
 
-/// While maintenance is notified of new messages it wakes consumers, and looks every 1.2 s for what
-/// it missed: a look by each of a thousand idle consumers would find nothing. One looks for all.
+/// While maintenance is notified of new messages it wakes consumers, and polls every 1.2 s for what
+/// it missed: a poll by each of a thousand idle consumers would find nothing. One polls for all.
 /// But no session lies unused for so long that a firewall between forgets it.
 TimePoint Idle::next_poll(TimePoint since, TimePoint now, double jitter) const {
   const WakeupBoard& wakeups = tools_.queue().wakeups;
@@ -73,11 +73,11 @@ void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop
     if (polls && can_claim) wakeups.polled_at_ms.store(to_ms(now));
     if (polls || now >= due) break;
     loop.enter(Phase::waiting);
-    // After the phase was written: maintenance rests, or counts wake-ups, and then looks at phases.
+    // After the phase was written: maintenance rests, or counts wake-ups, and then reads phases.
     if (wakeups.call_when_idle.load() != 0) ::eventfd_write(tools_.context.maintenance_fd, 1);
     woken = woken || (can_claim && wakeup.take());
     look(now);
-    // The look may have begun a drain.
+    // look() may have begun a drain.
     loop.run_until([&] { return woken || stop() || loop.draining(); },
                    std::min({poll, due, now + kLongestSilence}));
   }

@@ -14,14 +14,14 @@ class Idle {
   explicit Idle(const ConsumerTools& tools);
 
   /// Waits until it is time for a claim, `due` passes, a drain begins, or `stop` returns true.
-  /// `can_claim`: else wake-ups are left to others. `look` is called at least every 2 s.
+  /// `can_claim` false: takes no wake-up. `look` is called at least every 2 s.
   void wait(bool can_claim, TimePoint due, const std::function<bool()>& stop,
             const std::function<void(TimePoint now)>& look);
   /// The last wait ended by a wake-up or a poll for the whole fleet, and no claim followed yet.
   bool is_woken() const { return woken_; }
   /// A claim followed.
   void follow() { woken_ = false; }
-  /// It cannot follow: another idle consumer is woken.
+  /// No claim follows: wakes another idle consumer.
   void pass_on();
 
  private:

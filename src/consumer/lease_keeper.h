@@ -30,7 +30,7 @@ class LeaseKeeper {
   void lose(std::size_t index);
 
   const ConsumerTools& tools_;
-  TimePoint leased_at_;  ///< when the leases of the batch were last extended (asked)
+  TimePoint leased_at_;  ///< when the last claim or renewal was sent
   TimePoint try_at_;     ///< no renewal of a running message before
 };
 

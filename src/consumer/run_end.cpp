@@ -6,8 +6,8 @@
 namespace pgforeman {
 namespace {
 
-/// As one that was asked to end does, if it does not say 0: by the signal, by the exit code that
-/// shells make of it, or (jsonl) without an answer.
+/// True if the process ended as one does after a stop signal: by it, by exit code 128+signal, or
+/// (jsonl) by code 0 without an answer.
 bool looks_asked(const Evidence& evidence, int stop_signal) {
   if (evidence.cause == Cause::exit_code && evidence.exit_code == 0) return true;
   for (const int number : {SIGTERM, SIGINT, SIGHUP, stop_signal}) {
@@ -28,7 +28,7 @@ bool is_by_exit(const Outcome& outcome) {
       return true;
     case Cause::dead:
     case Cause::none:
-      return evidence.exit_code >= 0;  // else by an answer
+      return evidence.exit_code >= 0;  // the process ended; otherwise the handler answered
     default:
       return false;
   }
@@ -38,7 +38,7 @@ Ruling rule_on(const Outcome& outcome, const RunEnd& end, TimePoint now) {
   using Kind = Ruling::Kind;
   if (!is_by_exit(outcome)) return {};
   const bool asked = looks_asked(outcome.evidence, end.stop_signal);
-  // Of the signals that this consumer got, one that its handler got as well.
+  // The consumer received a signal while the run lasted (+-500 ms): the handler received it too.
   const bool hit = end.signalled_at && *end.signalled_at >= end.started_at - kSameStop &&
                    *end.signalled_at <= end.ended_at + kSameStop;
   if (end.drains_since && *end.drains_since <= end.ended_at + kSameStop) {

@@ -1,7 +1,7 @@
 #pragma once
-// What a run's end means when its process may have been asked to end from outside: TERM to every
-// process at once, as systemd does with KillMode=control-group, makes handlers end in any way, also
-// with exit code 0. Pure.
+// Decides whether a process's exit counts, or was caused by a stop signal sent to all processes
+// (systemd's KillMode=control-group). After one a handler may end in any way, also with exit code
+// 0. Pure.
 
 #include <optional>
 

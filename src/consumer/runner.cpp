@@ -23,7 +23,7 @@ namespace {
 
 constexpr Millis kHandlerBackoff{100};
 constexpr Millis kHandlerBackoffMax{10000};
-// How often a consumer looks whether the running message is still its own; less for short leases.
+// How often a consumer checks that the running message's lease is kept; oftener for short leases.
 constexpr Millis kLeaseLook{1000};
 // And whether its handler holds too much memory, where there is a limit.
 constexpr Millis kMemoryLook{500};

@@ -1,6 +1,6 @@
 #pragma once
-// Runs a consumer's messages by its handler, one at a time, and looks after handler and leases
-// while one runs. Owns the handler. Fork: after.
+// Runs a consumer's messages by its handler, one at a time, and watches handler and leases while
+// one runs. Owns the handler. Fork: after.
 
 #include <cstddef>
 #include <memory>
@@ -36,7 +36,7 @@ class Runner {
   void begin_batch() { handled_for_ = {}; }
   /// Between messages: measures whether this child holds more than MAX_MEMORY.
   void look_at_limits(TimePoint now) { recycling_.look(now, pids()); }
-  /// The end of a long-lived handler, and of all that handlers left behind.
+  /// Ends a long-lived handler, and all processes that handlers left.
   void close();
 
  private:

@@ -5,8 +5,8 @@
 namespace pgforeman {
 namespace {
 
-// If its consumer dies meanwhile, maintenance settles it from the ledger; the reason of a failure,
-// which is not there, is lost.
+// If its consumer dies before the settle, maintenance settles the message from the ledger. The
+// ledger has no error text, so a failure's reason is lost.
 constexpr Millis kDoneWaits{10};
 constexpr Millis kFailureWaits{2};
 

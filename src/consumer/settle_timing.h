@@ -9,9 +9,9 @@ namespace pgforeman {
 
 class SettleTiming {
  public:
-  /// A message ended. `may_wait`: for others to share its settle; not where one has to be soon.
+  /// A message ended. `may_wait`: true if it may wait for other messages to share its settle.
   void ended(Outcome::Kind kind, bool may_wait, TimePoint now);
-  /// A settle was made. `next`: when the earliest that it left is due; max: nothing is left.
+  /// A settle was made. `next`: due time of the earliest unsettled message; max if none.
   void settled(TimePoint next) { due_ = next; }
   TimePoint due() const { return due_; }
 

@@ -14,7 +14,7 @@
 namespace pgforeman {
 namespace {
 
-// A connect that gets no answer takes as long, and the handler is not looked after meanwhile.
+// A connect without an answer blocks this long, and the handler's pipes are not read.
 constexpr Millis kReconnectToSettle{5000};
 
 }  // namespace
@@ -44,7 +44,7 @@ void Settler::release_waiting() {
 void Settler::settle() {
   const Batch& batch = tools_.batch;
   const TimePoint now = Clock::now();
-  // All deferred ones together, not each when it is due: a call may wait for each lock.
+  // All deferred messages in one call: separate calls would each wait up to 200 ms for a lock.
   const bool deferred_too = tools_.loop.draining() ||
                             std::any_of(batch.all().begin(), batch.all().end(), [&](const auto& m) {
                               return m.is_deferred() && m.settle_at <= now;
@@ -68,7 +68,7 @@ void Settler::settle() {
     if (const auto locked = std::count(results.begin(), results.end(), Settled::locked)) {
       log::warn("messages not settled yet, their rows are locked", {{"messages", locked}});
     }
-    // Maintenance finds out when a retry is due; unless called it looks every 1.2 s.
+    // Wakes maintenance, which promotes retries when they are due; otherwise it checks every 1.2 s.
     if (std::find(results.begin(), results.end(), Settled::retried) != results.end()) {
       ::eventfd_write(tools_.context.maintenance_fd, 1);
     }
@@ -77,7 +77,7 @@ void Settler::settle() {
   finish(settled);
 }
 
-/// One call; when its answer is lost, what it may have done is known to the next one.
+/// One call. If its answer is lost the messages are in_doubt: the next call finds what it settled.
 std::vector<Settled> Settler::ask(std::span<const Settlement> settlements, Batch::Indexes indexes) {
   tools_.batch.begin_settle(indexes);
   std::vector<Settled> results;

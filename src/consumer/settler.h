@@ -1,5 +1,5 @@
 #pragma once
-// Settles what a consumer's messages came to: tells the queue, counts and logs it. Fork: after.
+// Settles outcomes in the queue, counts and logs them. Fork: after.
 
 #include <cstddef>
 #include <vector>
@@ -15,9 +15,9 @@ class Settler {
  public:
   Settler(const ConsumerTools& tools, VacuumDuty& vacuum) : tools_(tools), vacuum_(vacuum) {}
 
-  /// The message has an outcome.
+  /// Records the message's outcome.
   void end(std::size_t index, Outcome outcome, TimePoint now);
-  /// Releases what has not begun, without counting an attempt; the next settle says so.
+  /// Ends unstarted messages as released (no attempt is counted); the next settle sends that.
   void release_waiting();
 
   /// Settles every outcome that the queue does not know, but for deferred ones that are not due.

@@ -19,8 +19,8 @@ struct ConsumerTools {
 
   FleetBoard& fleet() const { return context.scoreboard->fleet(); }
   QueueBoard& queue() const { return context.scoreboard->queue(); }
-  /// True when the session is connected, after one try to open it. The phase stays `running`: the
-  /// time of the connect is not held against the message.
+  /// Connects if necessary, one try; true if connected. Enters `running` anew before the try, so
+  /// that its time does not count against the message.
   [[nodiscard]] bool connect_while_running() const {
     if (session.connected()) return true;
     loop.enter(Phase::running);

@@ -12,8 +12,8 @@ constexpr Millis kBetween{5000};
 // While a snapshot is held, a vacuum reads much and cleans nothing.
 constexpr int kRest = 20;
 constexpr Millis kAfterFailure{60'000};
-// A role that may not vacuum asks again so late: the right may be granted meanwhile. No time of
-// the fleet is later.
+// Retry after 10 min if the role may not vacuum: the right may be granted meanwhile. Also the
+// latest time that the shared word may hold.
 constexpr Millis kLatest{600'000};
 
 }  // namespace
@@ -26,7 +26,7 @@ bool VacuumDuty::take(TimePoint now) {
   if (board_.settled.load(std::memory_order_relaxed) < kMessages) return false;
   auto next = board_.at_ms.load();
   if (to_ms(now) < next && next <= to_ms(now + 2 * kLatest)) return false;
-  // A backlog that is gone in seconds is left alone.
+  // Skips the first vacuum of a burst that may be over within 5 s.
   const bool just_begun = next < to_ms(now - kBetween) &&
                           board_.settled.load(std::memory_order_relaxed) < 2 * kMessages;
   const TimePoint then = now + (just_begun ? kBetween : kAfterFailure);

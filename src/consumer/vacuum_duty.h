@@ -1,6 +1,6 @@
 #pragma once
 // Keeps the queue's table small. A busy queue leaves so many dead row versions that autovacuum,
-// which looks once a minute, lets the table grow to many times its size. So every few seconds, and
+// which runs once a minute, lets the table grow to many times its size. So every few seconds, and
 // only after many messages, one consumer of the fleet vacuums it between two of its batches: not
 // maintenance, whose session rescues and wakes. Fork: after.
 
@@ -17,7 +17,7 @@ class VacuumDuty {
 
   /// So many messages were settled.
   void count(std::size_t messages);
-  /// Whether it is this consumer's turn: then no other's for a while.
+  /// Takes the turn to vacuum. True if this consumer has it; others are refused for a minute.
   [[nodiscard]] bool take(TimePoint now);
   /// After take(). Throws DatabaseError only when the session is lost.
   void run(Queue& queue);

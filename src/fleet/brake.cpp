@@ -100,7 +100,7 @@ void Brake::lengthen(TimePoint now) {
 Millis Brake::delay(const Outcome& outcome, int attempt) const {
   const Millis longest = std::min(kTimesBackoff * backoff_, kLongestDelay);
   const bool last_but_one = outcome.kind == Outcome::Kind::crash || attempt + 1 >= max_attempts_;
-  // Else what failed would come again before the probes have reached the others.
+  // Otherwise the failed messages would run again before the probes have reached the others.
   const bool longest_wait = last_but_one || board_.worked.load() == 1;
   return longest_wait ? longest : std::min(kTimesInterval * interval(), longest);
 }

@@ -20,8 +20,8 @@ class Brake {
 
   /// Only what take_probe() grants may run.
   bool is_on() const { return board_.braking.load() == 1 && is_current(); }
-  /// True: the caller may run one message, and must say what came of it, or give the probe back.
-  /// One that does neither within a minute has lost it.
+  /// True: the caller may run one message and must then call failed(), succeeded(),
+  /// probe_not_started() or give_back(). The probe expires after a minute.
   [[nodiscard]] bool take_probe(TimePoint now);
   void give_back(TimePoint now);
   TimePoint next_probe(TimePoint now) const;

@@ -11,9 +11,9 @@
 
 namespace pgforeman {
 
-/// How the supervisor tells a child to drain, and to do so at once. Not TERM and QUIT, which a
-/// whole process group may get (systemd, timeout, a terminal): the supervisor decides which ends
-/// when, and of two equal pending signals only one is seen.
+/// Signals for drain and hurry. USR1 and USR2, because TERM and QUIT may reach a whole process
+/// group (systemd, timeout, a terminal), and the supervisor decides which child ends when. Two,
+/// because equal pending signals merge.
 inline constexpr int kDrainSignal = SIGUSR1;
 inline constexpr int kHurrySignal = SIGUSR2;
 
@@ -29,8 +29,7 @@ struct ChildContext {
   std::uint32_t epoch = 0;
   std::uint64_t fleet_id = 0;  ///< random, one a supervisor: makes claim tokens unique
   WakeupFds wakeup_fds{};
-  int maintenance_fd =
-      -1;  ///< eventfd: calls maintenance (an orphaned ledger, a message scheduled)
+  int maintenance_fd = -1;  ///< eventfd that wakes maintenance (orphaned ledger, scheduled retry)
 };
 
 }  // namespace pgforeman

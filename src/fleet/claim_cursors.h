@@ -2,11 +2,11 @@
 // Where claims of a fleet begin. Claims that run at the same time and all begin at the marks try
 // for the same rows. They walk over those that others have locked, and leave locks of their own on
 // them, for which the settle of the others has to wait. So while there is plenty in a lane each
-// claim reserves the next ids and begins behind those that are reserved already.
+// claim reserves the next ids and begins above those that are reserved already.
 //
 // It leaves out nothing that it could have got: the first n messages above an id M have at least n
-// ids, so a claim that takes n takes all up to M + n. Should it fail, what it would have taken is
-// behind a mark, where maintenance finds it.
+// ids, so a claim that takes n takes all up to M + n. If it fails, what it would have taken is
+// below a mark, where maintenance finds it.
 //
 // Shared memory, written by consumers (compare-and-swap): anything may stand there. Fork: after.
 
@@ -25,12 +25,12 @@ namespace pgforeman {
 class ClaimCursors {
  public:
   /// For a claim of `wanted` messages. If a lane has plenty its priority is returned, and its mark
-  /// in `marks` is moved behind the ids that are reserved.
+  /// in `marks` is raised to the last id that is reserved already.
   [[nodiscard]] std::optional<std::size_t> reserve(Marks& marks, int wanted, TimePoint now);
   /// A claim found all it wanted, in this lane alone: there is plenty.
   void found(std::size_t priority, TimePoint now);
-  /// A claim that began at the marks got these. What it took of reserved ids makes their claim take
-  /// what the next has reserved, and so on: for ever, unless it is added.
+  /// A claim that began at the marks got these. Adds the ids it took of reserved ones. Otherwise
+  /// each claim takes the next one's ids for as long as the backlog lasts.
   void overlapped(std::span<const ClaimedMessage> messages);
   /// A claim did not find all it wanted: the next ones begin at the marks.
   void exhausted(std::size_t priority);
@@ -43,7 +43,7 @@ class ClaimCursors {
  private:
   friend struct ClaimCursorsTest;
   struct Cursor {
-    std::atomic<std::int64_t> from;          ///< the first reservation began there
+    std::atomic<std::int64_t> from;          ///< reserved ids are above this
     std::atomic<std::int64_t> next_id;       ///< ids up to here are reserved; 0: none
     std::atomic<std::int64_t> plenty_at_ms;  ///< a claim found all it wanted; monotonic
   };

@@ -15,15 +15,15 @@ struct Lease {
   std::int64_t token = 0;
 };
 
-/// Low-water marks. Of each priority, the most urgent first: up to which id its fresh messages need
-/// not be looked for. A hint: whatever becomes claimable there is moved to where claims look first.
+/// Low-water marks, one a priority, the most urgent first: claims skip fresh ids up to it. A hint:
+/// what becomes claimable below is moved to where claims scan first.
 using Marks = std::array<std::int64_t, 4>;
 
 /// One claimed row. Owned by the consumer until it is settled.
 struct ClaimedMessage : Message {
   std::int64_t token = 0;
   int lane = 0;  ///< 2*priority + 1 fresh, 2*priority otherwise; claims run in its order
-  std::int64_t unfinished_claims = 0;  ///< earlier claims under which it may have run to no end
+  std::int64_t unfinished_claims = 0;  ///< earlier claims that ended without a result
 
   Lease lease() const { return {id, token}; }
 };

@@ -1,7 +1,7 @@
 #pragma once
 // What a fleet knows of its handler's program: whether any start of it worked, and whether every
-// run fails. Consumers write, the supervisor resets and reads. Lock-free; readers take what they
-// find for hostile: a wrong word costs a delay of a minute, or a wrong answer of /readyz.
+// run fails. Consumers write, the supervisor resets and reads. Lock-free. Readers validate every
+// word: a wrong one costs a delay of a minute, or a wrong answer of /readyz.
 
 #include <array>
 #include <atomic>
@@ -31,10 +31,10 @@ struct alignas(64) HandlerBoard {
   // The brake: see fleet/brake.h. Monotonic times.
   std::atomic<std::uint64_t> failed_runs;               ///< since the last success
   std::array<std::atomic<std::int64_t>, 3> failed_ids;  ///< of different messages among them
-  std::atomic<std::int64_t> failing_since_ms;           ///< of these the first failed then
+  std::atomic<std::int64_t> failing_since_ms;           ///< time of the first of these failures
   std::atomic<std::uint32_t> braking;                   ///< 1: one run at a time
   std::atomic<std::int64_t> probe_at_ms, interval_ms;   ///< of these runs
-  /// HANDLER_MODE=noop without a second word: 0 not looked yet, 1 the queue was empty.
+  /// HANDLER_MODE=noop without NOOP_DISCARDS: 0 not checked, 1 the queue was empty, 2 it was not.
   std::atomic<std::uint32_t> noop_look;
 };
 inline constexpr std::uint32_t kNoopEmpty = 1, kNoopRefused = 2;
@@ -46,7 +46,7 @@ std::uint64_t program_id(const Options& options);
 /// program, and of this one that it failed.
 void begin_program(HandlerBoard& board, const Options& options);
 
-/// A start failed, or looks as if it had worked; ignored of a program that is being replaced.
+/// Records a failed start, or one that seems to work; not for a program that is being replaced.
 void record_failed_start(HandlerBoard& board, std::uint64_t program, std::string_view why);
 void record_lives(HandlerBoard& board, std::uint64_t program);
 

@@ -110,7 +110,7 @@ void LedgerWriter::end_claim(std::span<const ClaimedMessage> messages) {
     entry.lost_token.store(0, std::memory_order_relaxed);
     entry.state.store(MessageState::waiting, std::memory_order_relaxed);
   }
-  // The entries stand before the token goes: at every instant one of the two tells of the rows.
+  // Entries first, then the token is cleared: at every instant one of the two names the rows.
   held_ += count;
   ledger_.count.store(static_cast<std::uint32_t>(held_));
   ledger_.claiming_token.store(0);

@@ -1,10 +1,11 @@
 #pragma once
-// The lease ledger: what a child holds, written before the database is told, so that its death
-// leaves behind exactly which message was running, which were finished and which had not started.
+// The lease ledger of a child. Written before each call to the database, so after the child's death
+// it names the running, ended and unstarted messages.
 //
-// Written by one child. At its death the supervisor marks it orphaned; maintenance settles what
-// stands there and marks it free. Lock-free; content may be torn or hostile: the token protects the
-// database, and readers bound what they read.
+// Writers: its child; the supervisor when it gives the ledger out and signs it; maintenance when it
+// renews leases and in a rescue. At the child's death the supervisor marks it orphaned; maintenance
+// settles what stands there and marks it free. Lock-free; content may be torn or hostile: the token
+// protects the database, and readers bound what they read.
 
 #include <array>
 #include <atomic>
@@ -71,13 +72,13 @@ struct alignas(64) Ledger {
   std::atomic<std::int64_t> claiming_token;
   /// 1: maintenance asked to settle the messages and has no answer: each may be settled.
   std::atomic<std::uint32_t> rescue_in_doubt;
-  /// From where that claim looks: the way to its rows.
+  /// The marks of that claim: `release_token` searches above them.
   std::array<std::atomic<std::int64_t>, std::tuple_size_v<Marks>> claiming_marks;
   std::atomic<std::uint32_t> count;
   std::array<LedgerEntry, kMaxBatch> entries;
 };
 
-/// The child's hand on its ledger. Fork: after.
+/// Writes a ledger. Fork: either.
 class LedgerWriter {
  public:
   explicit LedgerWriter(Ledger& ledger) : ledger_(ledger) {}
@@ -101,7 +102,7 @@ class LedgerWriter {
 
  private:
   Ledger& ledger_;
-  std::size_t held_ = 0;          ///< our own count: others may write over the shared one
+  std::size_t held_ = 0;          ///< private count; the shared one may be corrupted
   std::int64_t begun_at_ms_ = 0;  ///< the open claim
 };
 
@@ -129,14 +130,14 @@ LedgerReading read_ledger(const Ledger& ledger);
 /// The leases to extend of a ledger that is owned: nothing when they are fresh (claimed after
 /// `fresh_since`), or when its handler is past its own deadline. Bounded, whatever stands there.
 std::vector<Lease> leases_to_renew(const Ledger& ledger, TimePoint fresh_since, TimePoint now);
-/// Maintenance: what a renewal asked at `asked_at` came to. Entries that moved on are left alone.
+/// Maintenance: records a renewal that was sent at `asked_at`. Skips entries with a newer lease.
 void record_renewal(Ledger& ledger, TimePoint asked_at, std::span<const Lease> lost);
 
 /// Supervisor: empties a ledger that it gives to a new child.
 void clear_ledger(Ledger& ledger);
 /// Maintenance: the queue knows the outcome of the message at `index`.
 void record_settled(Ledger& ledger, std::size_t index);
-/// Supervisor: what a dead child's ledger must say before maintenance reads it.
+/// Supervisor: writes how the child died. Call before marking the ledger orphaned.
 void sign_ledger(Ledger& ledger, const Death& death);
 
 }  // namespace pgforeman

@@ -1,8 +1,7 @@
 #pragma once
-// The low-water marks: how far the fleet's claims have come in each fresh lane, so that the next
-// claim need not walk what is behind: leases, and (while a snapshot is held) every message there
-// was. Shared memory, and so a hint only: maintenance sweeps up what becomes claimable behind a
-// mark, and says when it last did. Fork: after.
+// Low-water mark of each priority: claims skip fresh ids up to it, so that they do not scan leases
+// and (while a snapshot is held) deleted messages. Shared memory, and so a hint only: maintenance
+// sweeps below the marks, and records when it last did. Fork: after.
 
 #include <array>
 #include <atomic>
@@ -18,13 +17,13 @@ namespace pgforeman {
 /// Writers: consumers raise marks (compare-and-swap), maintenance forgets them.
 class LowWaterMarks {
  public:
-  /// From where the next claim looks: from the beginning unless a sweep was made lately.
+  /// The marks for the next claim; 0, to scan from the beginning, unless swept in the last 3 s.
   Marks for_claim(TimePoint now) const;
   /// The marks as they stand, at least 0.
   Marks read() const;
   /// A claim got these.
   void raise(std::span<const ClaimedMessage> messages);
-  /// Maintenance: nothing was left behind until now.
+  /// Maintenance: records that the sweeps were up to date at `now`.
   void record_sweep(TimePoint now) { swept_at_ms_.store(to_ms(now)); }
   /// Maintenance: this mark is above all ids there ever were, so no claim wrote it. From the
   /// beginning again, unless it moved meanwhile.

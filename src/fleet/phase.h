@@ -10,12 +10,12 @@ namespace pgforeman {
 enum class Phase : std::uint8_t {
   empty,       ///< no process
   booting,     ///< forked, not yet reporting; its deadline is the supervisor's
-  connecting,  ///< reaching for the database, with retries: an outage is spent here
+  connecting,  ///< connecting to the database, with retries: an outage is spent here
   waiting,     ///< nothing to do
-  claiming,    ///< asking the queue
+  claiming,    ///< claiming, counting or scanning messages
   running,     ///< a handler works on a message
-  settling,    ///< telling the queue what became of it
-  draining,    ///< told to end
+  settling,    ///< settling outcomes
+  draining,    ///< ending after the drain signal, or at a limit of its own
 };
 inline constexpr int kPhaseCount = 8;
 

@@ -15,9 +15,8 @@ namespace pgforeman {
 /// kDatabasePhase: a silent server gives a reconnect, never a kill.
 inline constexpr Millis kDatabaseWatchdog{12000};  // proves: P31
 inline constexpr Millis kDatabasePhase{20000};
-/// A try to connect has a timeout for each address, but names with many addresses and dead name
-/// servers have no bound of ours; a child without a session holds nothing, so patience costs
-/// nothing.
+/// Each address has a timeout, but name resolution and the number of addresses cannot be bounded. A
+/// child without a session holds nothing, so 60 s harms nothing.
 inline constexpr Millis kConnectPhase{60000};
 /// Between the stop signal and KILL of a handler when nothing has time any more (QUIT, a second
 /// INT), unless HANDLER_STOP_GRACE is shorter.
@@ -25,7 +24,7 @@ inline constexpr Millis kHurryStopGrace{300};
 /// How much later than SHUTDOWN_GRACE and HANDLER_STOP_GRACE a draining child is killed:
 /// Kubernetes' 30 s must hold for the defaults of 25 s and 2 s.
 inline constexpr Millis kDrainSlack{600};
-/// How often a child that has nothing to do says so.
+/// How often an idle child reports.
 inline constexpr Millis kLongestSilence{2000};
 
 class PhaseLimits {

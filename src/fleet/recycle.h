@@ -38,8 +38,8 @@ struct ReachedLimit {
 
 /// After how many messages the child of `slot` has handled enough: MAX_MESSAGES less up to a tenth.
 /// Children that were forked together and are served alike would else all reach it together. The
-/// parts of a tenth follow the golden ratio, which spreads any number of neighbours evenly; a slot
-/// has the same one in all its lives.
+/// parts of a tenth follow the golden ratio, which spreads any number of neighbours evenly. The
+/// limit depends on the slot alone.
 inline std::int64_t message_limit(int max_messages, int slot) {
   const std::int64_t tenth = max_messages / 10;
   const std::uint64_t golden = static_cast<std::uint64_t>(slot) * 0x9e3779b9U & 0xffffffffU;

@@ -25,7 +25,7 @@ constexpr int shown_slot(int slot) {
 /// One a consumer, and as many again for the dead ones that wait for their rescue.
 inline constexpr int kLedgers = 2 * kMaxConsumers;
 
-/// What is one a fleet. Children write it, the supervisor `ends_at_ms` alone.
+/// One a fleet. Written by children, except `ends_at_ms` (supervisor).
 struct alignas(64) FleetBoard {
   std::atomic<std::uint64_t> database_up;  ///< grows each time maintenance got a session
   std::atomic<std::int64_t> ends_at_ms;  ///< the fleet stops, and its grace ends then; 0: it works
@@ -53,7 +53,7 @@ class Scoreboard {
 
   Slot& slot(int index) { return memory_->slots[static_cast<std::size_t>(index)]; }
   Ledger& ledger(int index) { return memory_->ledgers[static_cast<std::size_t>(index)]; }
-  /// Apart from the ledgers, so that looking for orphans touches two pages, not thousands.
+  /// Apart from the ledgers, so that a search for orphans touches two pages, not thousands.
   std::atomic<LedgerUse>& ledger_use(int index) {
     return memory_->ledger_use[static_cast<std::size_t>(index)];
   }

@@ -58,7 +58,7 @@ void Wakeups::wake(std::int64_t messages) {
     messages -= std::max<std::int64_t>(1, slot.batch.load());
     return messages > 0;
   });
-  // A consumer may have looked just before, and be about to wait.
+  // A consumer may have found nothing just before, and be about to wait.
   if (messages > 0) ++needed;
   auto& pending = context_.scoreboard->queue().wakeups.pending;
   auto before = pending.load();

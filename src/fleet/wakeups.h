@@ -1,7 +1,7 @@
 #pragma once
 // Wakes idle consumers. Wake-ups are a shared counter. An idle consumer decrements it to take one;
 // a consumer that is about to sleep checks it first, so none is lost. Eventfds, the wakeup fds,
-// tell sleepers that the counter is not 0. There are several, as a write wakes every process that
+// notify sleepers that the counter is not 0. There are several, as a write wakes every process that
 // waits for one; consumers share them by their slots. Fork: after.
 
 #include <cstdint>
@@ -15,14 +15,14 @@ class Wakeups {
  public:
   explicit Wakeups(const ChildContext& context) : context_(context) {}
 
-  /// As many as that is work for, by how much each claimed last; those that were called before and
-  /// have not come yet count. Where too few wait, also the next to fall asleep.
+  /// Wakes idle consumers for `messages`, counting each one's last batch size. Wake-ups not yet
+  /// taken count. If too few are idle, leaves one for the next to become idle.
   void wake(std::int64_t messages);
-  /// One other, be it the next to fall asleep.
+  /// Wakes one idle consumer, or the next to become idle.
   void wake_one();
-  /// Consumer, from when its phase says that it waits: whether it is woken.
+  /// Consumer: takes a wake-up, after it wrote phase `waiting`. False if there is none.
   [[nodiscard]] bool take();
-  /// How many are idle, be it that they wait for a handler that does not start.
+  /// Number of idle consumers, including those whose handler does not start.
   int waiting() const;
 
   /// Maintenance: notifies others if the notified consumers take no wake-up: they may be stopped.
@@ -40,7 +40,7 @@ class Wakeups {
 
   const ChildContext& context_;
   TimePoint next_ = TimePoint::max();
-  TimePoint until_;  ///< looks for consumers that do not come
+  TimePoint until_;  ///< until when to notify other consumers
 };
 
 }  // namespace pgforeman

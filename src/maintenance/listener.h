@@ -22,7 +22,7 @@ class Listener {
   };
   /// Takes what came; begins to listen in a session where it does not yet. Throws DatabaseError.
   Received run_once();
-  /// A notification has come in this session: so do others.
+  /// True once this session has received a notification.
   bool works() const { return works_; }
   /// When the first notification, our own, must have come.
   TimePoint next() const { return test_until_.value_or(TimePoint::max()); }

@@ -15,9 +15,9 @@ namespace {
 // Maintenance probes the database for the whole fleet, so it alone is quick.
 constexpr Millis kReconnectCap{500};
 constexpr Millis kLastRescueRetry{10};
-// Without notifications a message behind the marks has to be looked for; each look costs.
+// Without notifications a message below the marks is found only by a scan; each scan costs.
 constexpr Millis kSweepWhileLooking{250};
-// A fleet that stops does not look for unheard claims for longer: they take milliseconds.
+// A fleet that stops does not search for claims in doubt for longer: they take milliseconds.
 constexpr Millis kLastLooks{500};
 
 }  // namespace

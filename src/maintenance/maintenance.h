@@ -23,7 +23,7 @@ class Maintenance {
  public:
   explicit Maintenance(const ChildContext& context);
 
-  /// Works until told to drain; then once more rescues what there is. When the fleet stops it keeps
+  /// Runs until a drain begins; then once more rescues what there is. When the fleet stops it keeps
   /// trying until there is nothing left or the fleet's time is over.
   void run();
 

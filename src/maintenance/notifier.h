@@ -1,5 +1,5 @@
 #pragma once
-// The duty that wakes idle consumers for new messages, and tells senders whether to notify: see
+// The duty that wakes idle consumers for new messages, and lets senders notify or not: see
 // notify_throttle.h. Fork: after.
 
 #include <optional>

@@ -45,7 +45,7 @@ bool NotifyThrottle::received(std::int64_t messages, bool idle, TimePoint now) {
   if (messages == 0 || mode_ != Mode::notify) return false;
   unheeded_ = idle ? 0 : unheeded_ + messages;
   if (!idle) {
-    // A consumer may have looked just before, and be about to wait.
+    // A consumer may have found nothing just before, and be about to wait.
     next_poll_ = std::min<TimePoint>(next_poll_, now + kPollEvery);
     wait_ = kPollEvery;
   }

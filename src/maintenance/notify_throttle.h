@@ -3,8 +3,8 @@
 // server, so senders notify only while that is worth it:
 //
 //   notify  a consumer is idle: senders notify
-//   poll    a consumer is idle, but so much is sent that a poll each 2 ms costs less
-//   off     no consumer is idle: nothing needs to be heard
+//   poll    a consumer is idle, but so much is sent that a poll each 2 to 6 ms costs less
+//   off     no consumer is idle: notifications are not needed
 //
 //   notify ──8 notifications in 10 ms, or 8 while no consumer was idle──> poll
 //   poll ──4 polls without a fresh message──> notify     poll ──no consumer is idle──> off

@@ -1,8 +1,7 @@
 #pragma once
 // The duty that keeps leases: one statement extends those of all living children, at a third of the
-// visibility timeout. Not for a handler past its own deadline, nor for a child past its phase's:
-// what hangs shall lose its messages. Consumers look after their own only when this one does not.
-// Fork: after.
+// visibility timeout. Not for a handler or child past its deadline, so hung processes lose their
+// leases. Consumers renew their own leases only when maintenance does not. Fork: after.
 
 #include "maintenance/tools.h"
 

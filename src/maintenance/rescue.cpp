@@ -10,11 +10,11 @@
 namespace pgforeman {
 namespace {
 
-// Looks for the rows of an unheard claim: at once, then after 5, 10, 20 ... ms; the last one is
-// later than the server's statement timeout, when nothing can be under way any more.
+// Searches for the rows of a claim in doubt: at once, then after 5, 10, 20 ... ms. The last search
+// is later than the server's statement timeout, when nothing can be under way any more.
 constexpr Millis kFirstLook{5};
 constexpr Millis kLastLook{20000};
-// What is locked waits ever longer.
+// A rescue whose rows are locked is deferred, each time for longer.
 constexpr Millis kPutOffFor{1000}, kPutOffForMost{4000};
 // However much there is to rescue (or shared memory claims there is), signals and other duties do
 // not wait for longer.
@@ -34,7 +34,7 @@ bool Rescue::run_once() {
   for (int i = 0; i < kLedgers; ++i) {
     if (is_orphaned(i) && !has_job(i)) jobs_.push_front({i});
   }
-  // Those that are due for longest; nothing new waits for what was in vain before.
+  // The longest due first: a new job does not wait for those that failed before.
   bool found = false;
   while (!jobs_.empty()) {
     const auto job = std::min_element(jobs_.begin(), jobs_.end(), is_due_before<Job>);
@@ -46,7 +46,7 @@ bool Rescue::run_once() {
   return found;
 }
 
-/// False when it is put off, since nothing else waits for it.
+/// False if the rescue was deferred: nothing else waits for it.
 bool Rescue::try_rescue(Jobs::iterator job) {
   try {
     rescue(job);
@@ -172,8 +172,8 @@ std::vector<Settled> Rescue::settle(const LedgerReading& reading, Ledger& ledger
     throw;
   }
   for (std::size_t i = 0; i < results.size(); ++i) {
-    // What is not leased any more may have been settled before, by a call whose answer was lost
-    // and that did not count: the consumer's, or one of maintenance.
+    // A lost lease may have been settled before, by a call whose answer was lost and that did not
+    // count: the consumer's, or one of maintenance.
     const auto state = reading.entries[i].state;
     const bool in_doubt = reading.rescue_in_doubt || state == MessageState::settling ||
                           state == MessageState::in_doubt;

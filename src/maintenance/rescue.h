@@ -1,7 +1,6 @@
 #pragma once
-// The duty that makes a crash cheap: settles what dead consumers left in their ledgers. What they
-// had finished is told to the queue, what they were running is blamed if it is to blame, what had
-// not started goes back at no attempt. Fork: after.
+// Settles the ledgers of dead consumers: ended messages by their outcome, running ones as a crash
+// or released, unstarted ones released without counting an attempt. Fork: after.
 
 #include <list>
 #include <optional>
@@ -23,14 +22,14 @@ class Rescue {
   /// Throws DatabaseError; what was not settled is found again by the next call. True when
   /// something was settled that may be due soon.
   bool run_once();
-  /// The fleet ends: what was put off is due now.
+  /// The fleet ends: deferred rescues are due now.
   void hurry();
   /// Whether there is a dead consumer's ledger that was not settled yet.
   bool unsettled() const;
   /// The last run had more to do than it took time for.
   bool turn_over() const { return turn_over_; }
-  /// When it must run again without a call: for the rows of an unheard claim, or a ledger that
-  /// was put off. max: never.
+  /// When it must run again without a call: for the rows of a claim in doubt, or a deferred ledger.
+  /// max: never.
   TimePoint next() const;
 
  private:
@@ -40,8 +39,8 @@ class Rescue {
     int ledger;
     TimePoint due{};  ///< new ones first
     Millis wait{0};   ///< before the last time, or (search) until the next
-    /// A claim whose consumer died before it heard the answer. The server may still be working on
-    /// it, so that its rows can turn up after the first look. Nothing: settle the ledger's entries.
+    /// A claim whose consumer died before the answer came. The server may still execute it, so its
+    /// rows may appear after the first search. Nothing: settle the ledger's entries.
     std::optional<InDoubtClaim> search{};
     Death death{};  ///< search: of its consumer
   };

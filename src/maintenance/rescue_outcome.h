@@ -1,10 +1,9 @@
 #pragma once
-// What becomes of a message that a dead consumer held, by what its ledger says. Pure.
+// The outcome of a message that a dead consumer held, by its ledger. Pure.
 //
 //   the ledger's state        outcome
 //   waiting                   released
-//   running, running_lost     a crash of the message, unless the consumer's death blames it for
-//                             nothing: then released
+//   running, running_lost     a crash, or released if `Death::blame` is none
 //   ended, settling,          the outcome it ended with, and the handler's own delay; the reason of
 //   in_doubt                  a failure died with the consumer
 

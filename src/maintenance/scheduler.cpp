@@ -8,8 +8,8 @@
 namespace pgforeman {
 namespace {
 
-// With the look behind the marks each ten seconds it is less than one statement a second that an
-// idle fleet costs.
+// With the scan below the marks each ten seconds an idle fleet costs less than one statement a
+// second.
 constexpr Millis kTick{1200};  // proves: P34
 constexpr Millis kSoonest{20};
 constexpr std::int64_t kMostCounted = 10'000;  // as pgforeman.counts does
@@ -57,7 +57,7 @@ void Scheduler::run_once() {
   tools_.wakeups.wake(counting ? tick.counts.ready : tick.promoted);
 }
 
-/// A send fails if its id is that of another message, so this is not put off.
+/// Not deferred: a send fails if its id is that of another message.
 void Scheduler::advance_ids() {
   try {
     if (const auto advanced = tools_.session.queue().advance_ids()) {
@@ -82,7 +82,7 @@ void Scheduler::name_other_queues(const QueueCounts& counts) {
   const auto is_empty = [](const QueueCounts& c) {
     return c.ready + c.scheduled + c.running + c.dead == 0;
   };
-  // What lies behind the marks, such as all that is being run, is not among these counts.
+  // Messages below the marks, such as all that are running, are not among these counts.
   if (!is_empty(counts) || !is_empty(tools_.session.queue().counts())) return;
   const auto queues = queues_in_use(tools_.session.connection(), kMostNamedQueues);
   const std::string others = names_with_counts(queues, &QueueSize::messages);
@@ -95,7 +95,7 @@ void Scheduler::publish(const QueueCounts& counts) {
   QueueCounted& board = tools_.context.scoreboard->queue().counted;
   board.ready.store(counts.ready);
   board.scheduled.store(counts.scheduled);
-  // Fresh ones under a lease are behind the marks for the most part: there the sweeper counts.
+  // Leased fresh messages are below the marks for the most part: there the sweeper counts.
   const auto running = counts.running + sweeper_.leased_behind();
   board.running.store(std::min(running, kMostCounted));
   board.dead.store(counts.dead);

@@ -1,6 +1,6 @@
 #pragma once
 // A duty of every 1.2 s: makes due messages claimable, counts the queue into the scoreboard, and
-// is the fleet's probe of the database. One statement; one more when message ids would come again
+// is the fleet's probe of the database. One statement; one more when message ids would be reused
 // (Queue::advance_ids), and at the start for a queue that has nothing. Fork: after.
 
 #include "maintenance/sweeper.h"
@@ -16,11 +16,11 @@ class Scheduler {
   /// Throws DatabaseError.
   void run_once();
   TimePoint next() const { return next_; }
-  /// Something may be due before the next run: looks soon, but not more often than is cheap.
+  /// A message may be due before the next run: runs soon, but not more often than is cheap.
   void soon();
   /// A message will be due then.
   void due_in(Millis due);
-  /// The session is a new one, which the consumers that look for one are to be told.
+  /// New session: consumers that reconnect are notified at the next run.
   void session_opened();  ///< throws DatabaseError
 
  private:

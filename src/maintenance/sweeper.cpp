@@ -14,9 +14,9 @@ constexpr Millis kNearIdle{1000};  // while the marks stand still, but a sender 
 constexpr Millis kNearSoonest{20};
 constexpr Millis kLookAnyway{10'000};
 constexpr Millis kNearTime{15};
-constexpr int kNearRest = 8;  // near looks take a ninth of the time at most
-// But a look that took long because the machine is busy says little of its cost, and what it finds
-// has waited already.
+constexpr int kNearRest = 8;  // recent scans take a ninth of the time at most
+// But the time of a scan on a busy machine says little of its cost, and what it finds has waited
+// already.
 constexpr Millis kNearRestMost{200};
 // A dead entry costs 0.15 microseconds.
 constexpr std::int64_t kNearSpan = 100'000, kNearSpanMost = 400'000;
@@ -27,14 +27,14 @@ constexpr Millis kPassEvery{1000};
 constexpr Millis kPassSoonest{250};
 constexpr Millis kFromStart{600'000};
 constexpr Millis kSliceTime{10};
-constexpr int kRest = 9;           // and passes a tenth, or a ninth when they look for late commits
-constexpr Millis kRestMost{1000};  // near looks come between
+constexpr int kRest = 9;           // full scans take a tenth, or a ninth to find late commits
+constexpr Millis kRestMost{1000};  // recent scans come between
 constexpr Millis kFailedRest{2000};
 constexpr std::int64_t kWidth = 50'000, kWidthLeast = 5'000;
 // Ids may begin anywhere: where there is nothing, slices grow until they are past it.
 constexpr std::int64_t kWidthMost = std::numeric_limits<std::int64_t>::max() / 4;
 
-/// How long to leave the database alone after a look, `times` as long as it took.
+/// How long to leave the database alone after a scan, `times` as long as it took.
 Clock::duration rest_after(Clock::duration took, int times, Millis most) {
   return std::min<Clock::duration>(times * took, most);
 }
@@ -76,8 +76,8 @@ void Sweeper::run_once() {
   }
 }
 
-// Whatever fails rests, so that other duties have their turn, and then the other kind of look: it
-// may work. Or a claim may, which begins at the first message once the marks are old.
+// A scan that fails rests, so that other duties have their turn, and then the other scan: it may
+// work. Or a claim may, which begins at the first message once the marks are old.
 void Sweeper::try_near(const Marks& marks) {
   near_failing_ = true;
   try {
@@ -139,8 +139,8 @@ bool Sweeper::near_needed(const Marks& marks) const {
   return settled_ != marks || Clock::now() >= look_anyway_at_;
 }
 
-/// Alive behind the marks: leases, and what is not settled yet. Marks that moved leave something
-/// behind.
+/// True if messages may be alive below the marks: leases, and what is not settled yet. Marks that
+/// moved leave some.
 bool Sweeper::pass_needed(const Marks& marks) const {
   return passed_ != marks || pass_.base != marks || leased_behind_ > 0 || pass_.again ||
          (from_start_at_ && Clock::now() >= *from_start_at_);
@@ -166,7 +166,7 @@ void Sweeper::look_near(const Marks& marks) {
   if (took > 2 * kNearTime) near_span_ = std::max(near_span_ / 2, kNearSpan);
   if (took < kNearTime) near_span_ = std::min(near_span_ * 2, kNearSpanMost);
   if (!trusts(found, marks)) return;
-  // Of so many messages the highest were not looked at: a pass finds what is there.
+  // Of so many messages the highest were not scanned: a full scan finds what is there.
   if (found.reached == marks) record_sample(found, marks);
   if (found.moved >= kSweepMoves) {
     next_near_ = Clock::now();
@@ -230,7 +230,7 @@ bool Sweeper::look_at_slice() {
     span = std::max(span, upto[i] - pass_.at[i]);
   }
   if (span == 0) return false;
-  // Should it fail, for it takes longer than the server allows, it comes again as a smaller one.
+  // If it fails because it takes longer than the server allows, the next slice is smaller.
   const auto width = std::exchange(width_, std::max(span / 8, kWidthLeast));
   const TimePoint began = Clock::now();
   const Sweep found = sweep(pass_.at, upto);
@@ -254,7 +254,7 @@ bool Sweeper::look_at_slice() {
   return true;
 }
 
-/// A transaction is open for so long that the near looks do not reach as far back.
+/// True if a transaction is open for so long that recent scans do not reach as far down.
 bool Sweeper::beyond_near() const {
   for (std::size_t i = 0; i < seen_.size(); ++i) {
     if (settled_[i] < seen_[i] - near_span_) return true;

@@ -1,13 +1,12 @@
 #pragma once
-// The duty that finds what claims pass by. Consumers look for fresh messages only above the marks
-// on the scoreboard. What becomes claimable behind those (committed late, its host was lost, its
-// claim was rolled back) is moved to where they look first. Two kinds of looks:
-//   near   often, for what commits late: a window below the marks, down to where every writer has
-//          ended, and as wide as can be looked through in some milliseconds (100,000 ids at least)
-//   a pass at a tenth of its time, for everything: in slices, from the lowest message alive, with
-//          a second's rest between slices at most.
-// With nothing behind the marks and no sender that may commit there, a look near each ten seconds
-// is all it does. Fork: after.
+// Finds claimable messages below the low-water marks, where claims do not scan: committed late,
+// their host lost, their claim rolled back. Moves them to where claims scan first. Two scans:
+//   near: the recent scan  often, for late commits: from where every writer has ended, but at most
+//                          100,000 to 400,000 ids below the marks, some milliseconds' worth
+//   pass: the full scan    at most a tenth of the time: in slices, from the lowest id alive, with
+//                          at most a second's rest between slices
+// With nothing alive below the marks and no sender that may commit there, it makes one recent scan
+// each ten seconds. Fork: after.
 
 #include <deque>
 #include <optional>
@@ -29,14 +28,14 @@ class Sweeper {
   /// Something was committed: maybe late.
   void soon();
 
-  /// From where to count. Up to there the last pass has counted the leases. Before the first one is
-  /// done, and while passes take long, it is so far behind that few can be left.
+  /// Counting begins above these ids: the last full scan counted the leases up to them. Before the
+  /// first one, or if it is long ago, 10,000 ids below the marks: few leases are that old.
   Marks counted() const;
   std::int64_t leased_behind() const { return leased_behind_; }
 
  private:
-  /// How far claims had come before a transaction of its own, by which others can be told to be
-  /// older.
+  /// The marks when transaction `xid` ran. Once every open transaction is newer than the next
+  /// sample's, all ids up to `marks` are visible.
   struct Sample {
     std::int64_t xid;
     Marks marks;
@@ -47,7 +46,7 @@ class Sweeper {
     Marks base{};  ///< up to where all senders had ended when it began
     Marks lowest{};
     std::int64_t leased = 0;
-    bool again = false;  ///< it left claimable ones behind, which were locked
+    bool again = false;  ///< it skipped claimable messages that were locked
     std::optional<TimePoint> lease_end;
   };
 
@@ -75,17 +74,17 @@ class Sweeper {
   std::deque<Sample> samples_;
   TimePoint next_near_, near_soonest_;
   Millis near_wait_{0};
-  /// When to look near though every writer has ended: what marks and ids rely on may not hold (a
-  /// sequence with a cache, a table that was emptied or restored).
+  /// Time of the next unconditional recent scan: the marks may be wrong after a restore, a truncate
+  /// or with a cached sequence.
   TimePoint look_anyway_at_;
-  std::int64_t near_span_ = 0;  ///< how many ids it looks back at most
+  std::int64_t near_span_ = 0;  ///< most ids of a recent scan
   bool near_failing_ = false, pass_failing_ = false;
 
   Pass pass_;
   Marks floor_{};  ///< nothing up to here is alive in the fresh lanes
   std::int64_t width_ = 0;
   TimePoint next_pass_;
-  /// When a pass is to begin at the first id again: something happened since one did.
+  /// When a full scan must begin at the first id again: something happened since the last one.
   std::optional<TimePoint> from_start_at_;
   Marks passed_{};
   std::int64_t leased_behind_ = 0;

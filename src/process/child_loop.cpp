@@ -58,8 +58,8 @@ void ChildLoop::read_signals() {
   }
 }
 
-/// One deadline for a whole fleet that stops, whenever a child was told; a child that is replaced
-/// has a grace of its own.
+/// One deadline for a whole fleet that stops, whenever a child got its signal; a child that is
+/// replaced has a grace of its own.
 TimePoint ChildLoop::end_of_grace() const {
   const TimePoint own = Clock::now() + context_.options->shutdown_grace;
   const auto fleets = context_.scoreboard->fleet().ends_at_ms.load();

@@ -26,7 +26,7 @@ void run_child(std::string_view role, int slot, const ChildContext& context,
     std::abort();
   }
 #ifdef __SANITIZE_ADDRESS__
-  // _exit looks for no leaks, and exit would do the supervisor's part in its child.
+  // _exit does not check for leaks, and exit would do the supervisor's part in its child.
   if (__lsan_do_recoverable_leak_check() != 0) ::_exit(EXIT_FAILURE);
 #endif
   ::_exit(EXIT_SUCCESS);

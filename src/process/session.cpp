@@ -9,7 +9,7 @@ namespace pgforeman {
 namespace {
 
 constexpr Millis kFirstRetry{50};
-// How often a child that backs off looks whether maintenance has found the database again.
+// How often a child that backs off checks whether maintenance has found the database again.
 constexpr Millis kLook{100};
 
 }  // namespace
