@@ -65,7 +65,7 @@ struct Outcome {
     dead,   ///< dead-lettered at once
     max_claims_exceeded,  ///< dead-lettered at once, without a run: claimed too often without a
                           ///< result
-    released,  ///< handed back, the attempt not counted (drain, a handler that did not start)
+    released,  ///< claimable again, the attempt not counted (drain, handler did not start)
   };
   static constexpr std::size_t kKinds = 6;
   Kind kind = Kind::done;

@@ -1,5 +1,5 @@
 #pragma once
-// Looks in what an exec handler prints for an answer of the jsonl contract: the likeliest mistake
+// Searches the output of an exec handler for an answer of the jsonl contract: the likeliest mistake
 // of all is a mode that was not set, and such a handler exits with code 0 whatever it answers.
 // Value; not thread-safe.
 

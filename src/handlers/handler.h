@@ -28,7 +28,7 @@ enum class StopReason {
   lease_lost,  ///< the message has another holder now: the handler's answer no longer counts
 };
 
-/// What the fleet knows, and hears, of how the program starts. Each may be empty.
+/// Callbacks to the fleet about starts of the program. Each may be empty.
 struct StartReports {
   std::function<bool()> has_worked;  ///< some run of it succeeded since the fleet began
   std::function<void(std::string_view why)> failed;

@@ -20,7 +20,7 @@ HandlerProcess::HandlerProcess(boost::asio::io_context& io, Spawned spawned,
         log.feed(chunk);
       }) {
 } catch (...) {
-  kill_group(spawned.pid);  // reaped as a stranger
+  kill_group(spawned.pid);  // reaped as an unknown child
   throw;
 }
 

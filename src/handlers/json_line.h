@@ -1,5 +1,5 @@
 #pragma once
-// The two lines of the jsonl contract: what a handler is told, and what it answers. Pure.
+// The two lines of the jsonl contract: the request to a handler, and its answer. Pure.
 
 #include <string>
 #include <string_view>

@@ -302,7 +302,7 @@ class JsonlHandler final : public ProcessHandler {
   StderrBudget budget_;  ///< before the processes, which write to it
   std::optional<JsonlRun> run_;
   std::shared_ptr<Process> process_;               ///< serves messages
-  std::vector<std::shared_ptr<Process>> leaving_;  ///< killed or told to end, not yet reaped
+  std::vector<std::shared_ptr<Process>> leaving_;  ///< killed or being ended, not yet reaped
 };
 
 }  // namespace

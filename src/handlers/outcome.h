@@ -19,9 +19,9 @@ namespace pgforeman {
 /// it ended; the tail is added.
 Outcome ended_outcome(std::string_view what, const ChildExit& exit, std::string_view stderr_tail);
 Outcome retry_outcome(Cause cause, std::string_view what, std::string_view stderr_tail);
-/// Handed back at no cost: the program did not start. The log has the tail; its last line is kept.
+/// Released, as the program did not start. The log has the tail; its last line is kept.
 Outcome not_started_outcome(std::string_view what, std::string_view stderr_tail);
-/// Handed back; `cause` is none when the message was never run.
+/// Released; `cause` is none when the message was never run.
 Outcome released_outcome(Cause cause, std::string_view why);
 /// Adds how the process ended to a run's evidence.
 void add_exit(Evidence& evidence, const ChildExit& exit);

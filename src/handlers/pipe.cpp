@@ -109,7 +109,7 @@ struct PipeWriter::State : PipeEnd {
     while (!self->data.empty() && !error) {
       self->data.remove_prefix(self->stream.write_some(asio::buffer(self->data), error));
     }
-    // A broken pipe is told from the loop, like whatever else a process does.
+    // on_broken is called from the loop, like all callbacks.
     self->broken = error && !is_for_now(error);
     if (error) return wait(self);
     if (self->closing) self->close();

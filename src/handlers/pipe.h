@@ -53,7 +53,7 @@ class PipeWriter {
   void close_when_written();
   /// Bytes given to write() that are not in the pipe yet.
   [[nodiscard]] std::size_t unwritten() const;
-  /// Bytes in the pipe that were not read yet; 0 when that cannot be told.
+  /// Bytes in the pipe that were not read yet; 0 if unknown.
   [[nodiscard]] std::size_t unread() const;
   void close();
 

@@ -25,7 +25,7 @@ class StartWatch {
   StartWatch(StartReports news, Millis hint_after)
       : news_(std::move(news)), hint_after_(hint_after) {}
 
-  /// A look at a process that has not answered yet. `run`: the message that runs, if any.
+  /// Checks a process that has not answered yet. `run`: the message that runs, if any.
   void look(JsonlProcess& process, const JsonlRun* run);
   void answered(JsonlProcess& process);
   /// It read of the message: whatever comes of it, it has started.

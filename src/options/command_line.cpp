@@ -38,7 +38,7 @@ class Reader {
   }
 
   CommandLine read(std::span<const char* const> args) {
-    // Program_options knows what `--` means, but does not tell which words were behind it.
+    // Program_options knows what `--` means, but does not say which words came after it.
     const auto end = std::find(args.begin(), args.end(), std::string_view("--"));
     po::command_line_parser parser(std::vector<std::string>(args.begin(), end));
     using namespace po::command_line_style;

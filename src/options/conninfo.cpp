@@ -91,7 +91,7 @@ std::optional<std::string> conninfo_problem(const std::string& conninfo) {
     return "has a port that is no number from 1 to 65535 (its value is not shown; in a URL, "
            "special characters of a password must be percent-encoded)";
   }
-  // An @ in it makes the rest of the password a host, or all behind its slash a database.
+  // An @ in it makes the rest of the password a host, or all after its slash a database.
   for (const char* keyword : {"host", "dbname"}) {
     const auto value = values->find(keyword);
     const auto at = value == values->end() ? std::string::npos : value->second.find('@');

@@ -1,5 +1,5 @@
 #pragma once
-// What platforms, frameworks and editors make of a database's address, told apart so that an error
+// What platforms, frameworks and editors make of a database's address, by kind, so that an error
 // names the cause. Nothing in an answer is a part of the address but words that are known here.
 // Pure.
 

@@ -137,7 +137,7 @@ std::string missing_for_env(const std::vector<std::string>& argv, std::string_vi
   const auto program = std::find_if(argv.begin() + 1, argv.end(), [](const std::string& word) {
     return word.find('=') == std::string::npos;
   });
-  // With a PATH of its own it looks elsewhere.
+  // With a PATH of its own it searches elsewhere.
   const bool own_path = std::any_of(argv.begin() + 1, program, [](const std::string& word) {
     return word.compare(0, 5, "PATH=") == 0;
   });

@@ -1,5 +1,5 @@
 #pragma once
-// The settings of a start, parsed and checked. The table behind them (flag, variable, default,
+// The settings of a start, parsed and checked. Their table (flag, variable, default,
 // limits, unit, help) is src/options/table.cpp; everything printed about options comes from it.
 // Fork: before; children see the values they were forked with.
 

@@ -64,7 +64,7 @@ struct Option {
 /// Every option, grouped.
 std::span<const Option> option_table();
 
-/// Their names, each behind `prefix`; for "did you mean".
+/// Their names, each after `prefix`; for "did you mean".
 std::vector<std::string> option_names(std::string_view prefix = {});
 
 /// Finds by name as in the table ("QUEUE"); null when there is none.

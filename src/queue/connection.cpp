@@ -184,9 +184,9 @@ std::vector<std::string> Connection::Impl::notifications(const std::string& chan
   }
 }
 
-// One look a session. Where the server process we talk to is the one that greeted us, the session
+// One check a session. Where the server process we talk to is the one that greeted us, the session
 // is ours and its settings can be set for good. A transaction pooler makes up the pid of its
-// greeting, and a SET there would stay behind in another client's session.
+// greeting, and a SET there would stay in another client's session.
 //
 // search_path: objects that another role puts into `public` must never be found before
 // PostgreSQL's own. Behind a pooler the role's path stays, so our statements name all operators and

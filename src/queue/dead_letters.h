@@ -1,5 +1,5 @@
 #pragma once
-// Dead letters: to look at, to put back into their queue, to delete. One call is one statement.
+// Dead letters: lists them, puts them back into their queue, deletes them. One call, one statement.
 // Fork: after.
 
 #include <cstdint>
@@ -16,7 +16,7 @@ struct DeadLetter {
   std::int64_t id = 0;  ///< with died_at: which letter. After a restore several may have one id
   std::string queue;
   int priority = 2;
-  int attempts = 0;                  ///< runs that its handler ended in vain
+  int attempts = 0;                  ///< failed runs that killed no process
   int crashes = 0;                   ///< runs that killed a process
   std::int64_t claims = 0;           ///< the last fence
   std::string reason;                ///< "handler", "max_attempts", "max_crashes" or "max_claims"

@@ -14,7 +14,7 @@ namespace pgforeman {
 enum class Part {
   producer,  ///< sends: may execute the send functions, and has no right on any table
   worker,    ///< runs a fleet; also sends and works on dead letters
-  operate,   ///< sends, looks at messages, works on dead letters; cannot claim
+  operate,   ///< sends, reads messages, works on dead letters; cannot claim
   monitor,   ///< counts, and reads everything but what messages carry and their errors
 };
 

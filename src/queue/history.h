@@ -8,7 +8,7 @@
 
 namespace pgforeman {
 
-/// Nothing for a message that was not run in vain. Pure ASCII, so that any database can hold it.
+/// Nothing for an outcome without a cause. Pure ASCII, so that any database can hold it.
 std::optional<std::string> history_entry(const Settlement& settlement);
 
 }  // namespace pgforeman

@@ -40,7 +40,7 @@ bool apply(Connection& connection, const Migration& migration) {
   if (missing) {
     session.exec(std::string(migration.sql));
     session.exec(kRevoke + record_of(migration));
-    // Another role may have made the schema since the look above.
+    // Another role may have made the schema since the check above.
     check_schema_owner(connection);
   }
   transaction.commit();

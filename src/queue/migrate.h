@@ -30,8 +30,8 @@ struct InstalledSchema {
   std::string leftovers;  ///< version 0, but the schema is not empty: what is in it
 };
 
-/// In the transaction that is open, if one is. Throws DatabaseError (a role without the right to
-/// look: permission).
+/// In the transaction that is open, if one is. Throws DatabaseError (permission if the role may not
+/// read it).
 [[nodiscard]] InstalledSchema installed_schema(Connection& connection);
 
 /// Why `installed` is not the schema that this binary works with, and what to do; empty if it is.

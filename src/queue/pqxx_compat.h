@@ -1,5 +1,5 @@
 #pragma once
-// libpqxx 6.4 (Debian 12), 7.0 to 7.9, and since 7.10 (Debian 13) behind one face.
+// One interface to libpqxx 6.4 (Debian 12), 7.0 to 7.9, and 7.10 on (Debian 13).
 
 #include <pqxx/connection>
 #include <pqxx/errorhandler>
@@ -14,7 +14,7 @@
 
 namespace pgforeman::compat {
 
-/// libpqxx drops the SQLSTATE of some errors, which only their type tells then.
+/// libpqxx drops the SQLSTATE of some errors, which only their type shows then.
 inline std::string sqlstate_of(const pqxx::sql_error& error) {
   if (!error.sqlstate().empty()) return error.sqlstate();
   if (dynamic_cast<const pqxx::insufficient_privilege*>(&error) != nullptr) return "42501";
@@ -30,7 +30,7 @@ inline auto list_of(const std::vector<std::string>& params) {
   return pqxx::prepare::make_dynamic_params(params);
 }
 
-/// libpqxx 6 would open a new session behind our back, without its settings, and mid-transaction.
+/// libpqxx 6 would open a new session by itself, without its settings, and mid-transaction.
 inline void forbid_silent_reconnect(pqxx::connection& connection) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -62,8 +62,8 @@ inline pqxx::result exec_prepared(pqxx::nontransaction& work, const std::string&
   return work.exec(pqxx::prepped{name}, list_of(params));
 }
 
-/// What the server says unasked libpq would write to stderr as it is; why a session ended its
-/// failure tells.
+/// Drops the server's notices, which libpq would write to stderr as they are. Why a session ended
+/// is in its error.
 class QuietNotices {
  public:
   explicit QuietNotices(pqxx::connection& connection) {

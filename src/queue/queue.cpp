@@ -90,7 +90,7 @@ std::vector<ClaimedMessage> messages_of(const pqxx::result& rows) {
   const auto before = [](const ClaimedMessage& a, const ClaimedMessage& b) {
     return std::tie(a.lane, a.id) < std::tie(b.lane, b.id);
   };
-  // Most often they are in order already, and moving them costs more than looking.
+  // Most often they are in order already, and moving them costs more than the check.
   if (!std::is_sorted(messages.begin(), messages.end(), before)) {
     std::sort(messages.begin(), messages.end(), before);
   }

@@ -34,7 +34,7 @@ class Queue {
   void check_schema();
 
   /// Claims up to `limit` messages for `lease` under `token` (chosen by the caller, never 0, never
-  /// used before), most urgent first, behind no mark. May return fewer than there are. Before, in
+  /// used before), most urgent first, above the marks. May return fewer than there are. Before, in
   /// the same transaction, settles as done what was claimed together. Throws
   /// DatabaseError::transient, and has done nothing, when any of that was no longer held.
   [[nodiscard]] std::vector<ClaimedMessage> claim(int limit, std::int64_t token, Millis lease,
@@ -59,11 +59,11 @@ class Queue {
   /// messages up to `passed`. One statement.
   Tick tick(bool with_counts = true, const Marks& passed = {});
 
-  /// Whether up to `most` messages can be claimed behind no mark.
+  /// How many messages, up to `most`, can be claimed above the marks.
   Peek peek(const Marks& marks, int most);
 
-  /// Looks through the fresh messages with ids above `after` up to `upto`, and moves those that can
-  /// be claimed to where claims find them.
+  /// Scans the fresh messages with ids above `after` up to `upto`, and moves those that can be
+  /// claimed to where claims find them.
   Sweep sweep(const Marks& after, const Marks& upto);
 
   /// False through a pooler that swaps sessions between statements: LISTEN would be that of
@@ -90,8 +90,8 @@ class Queue {
   /// Only counts; changes nothing.
   QueueCounts counts();
 
-  /// Sets the sequence of ids forward behind all ids there are, never back, as after a restore or a
-  /// failover: see Tick::ids_behind. Nothing when it is not behind, or another session is at it.
+  /// Sets the sequence of ids forward, above all ids there are, never back: after a restore or a
+  /// failover: see Tick::ids_behind. Nothing if there is no need, or another session does it.
   std::optional<AdvancedIds> advance_ids();
 
  private:

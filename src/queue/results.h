@@ -81,13 +81,13 @@ struct AdvancedIds {
   bool moved = false;     ///< the database was restored, copied or taken over by a standby
 };
 
-/// What a look behind the marks came to.
+/// Result of a scan below the marks.
 struct Sweep {
   std::int64_t moved = 0;      ///< claimable ones that went into the redelivered lane
   std::int64_t claimable = 0;  ///< that were to go there; some may be locked, or too many for once
   std::int64_t leased = 0;
   Marks lowest{};                   ///< the lowest ids that were found; the largest number: none
-  Marks reached{};                  ///< how far it looked
+  Marks reached{};                  ///< how far it scanned
   std::optional<Millis> lease_end;  ///< until the first of these leases ends
   std::int64_t xid = 0;             ///< of its transaction
   std::int64_t oldest_xid = 0;      ///< that was under way; all that wrote before it have ended

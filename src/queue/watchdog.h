@@ -2,7 +2,7 @@
 // Ends a blocking call on a socket that stays silent: a POSIX timer signals this very thread, and
 // the handler calls shutdown() on the socket, so that the call returns with a lost connection.
 //
-// TCP options do not see a stopped server, and nothing but this sees one behind a unix socket.
+// TCP options do not see a stopped server, and nothing but this sees one at a unix socket.
 // Uses the real-time signal SIGRTMIN + 3, unblocked in the thread that arms it. Timers do not
 // survive fork or exec, and exec resets the handler. Fork: after.
 

@@ -18,7 +18,7 @@ struct MessageCounters {
 };
 
 struct LastExit {
-  std::string cause;    ///< a counter label: see exit_cause.h
+  std::string cause;    ///< a counter label: see policy.h
   std::string explain;  ///< for a person: "killed by SIGKILL: missed its running deadline"
   double seconds_ago = 0;
 };
@@ -78,7 +78,7 @@ struct FleetView {
   double handler_seconds_sum = 0;
   HandlerView handler;
   std::map<std::string, std::uint64_t> exits_by_cause;
-  std::map<std::string, std::uint64_t> failures_by_cause;  ///< runs in vain, by Cause
+  std::map<std::string, std::uint64_t> failures_by_cause;  ///< failed runs, by Cause
   std::uint64_t log_lines_dropped = 0;
 };
 

@@ -1,6 +1,6 @@
 #pragma once
-// Children of the supervisor that it did not fork. What dead consumers' handlers left behind must
-// be gone before their messages run again. Processes of other origin (from before the fleet, or
+// Children of the supervisor that it did not fork. What dead consumers' handlers left must be gone
+// before their messages run again. Processes of other origin (from before the fleet, or
 // left by a sidecar or a `docker exec`) are not the fleet's to end. Fork: before; the supervisor
 // alone.
 
@@ -26,7 +26,7 @@ class Orphans {
   CleanUp end(const std::function<bool(pid_t)>& is_own, std::span<const pid_t> sessions,
               Millis patience);
 
-  /// `pid` was reaped: its number may come again.
+  /// `pid` was reaped: its number may be reused.
   void reaped(pid_t pid);
 
  private:

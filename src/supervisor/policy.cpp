@@ -45,7 +45,7 @@ bool wanted_and_alive(const SlotState& slot) {
   return slot.wanted && slot.life == SlotState::Life::alive;
 }
 
-/// Neither works nor may be waited for in vain: a slot that is crash-looping has its own backoff.
+/// True if the slot waits for its next child; false if crash-looping, which has its own backoff.
 bool leaves_or_is_due(const SlotState& slot) {
   const bool leaving = wanted_and_alive(slot) && slot.drain_sent_at;
   return leaving || (slot.wanted && slot.life == SlotState::Life::due && !slot.crash_looping);
@@ -119,8 +119,8 @@ void Policy::look_at(int index, SlotState& slot, TimePoint now, const Observatio
   }
 }
 
-/// None of a fleet that stops, but for maintenance that died too early: only it hands back what
-/// dead consumers held.
+/// No child of a fleet that stops is forked, except maintenance that died too early: only it
+/// settles what dead consumers held.
 bool Policy::may_fork(int index, TimePoint now) const {
   if (!stopping()) return true;  // proves: P10
   if (index != kMaintenanceSlot || now >= ends_at() || slots_.at(index).drained) return false;
@@ -163,7 +163,7 @@ Deadline Policy::own_deadline(const SlotState& slot) {
   return {std::min(slot.beat.deadline(), slot.beat_seen_at + limits[phase]), phase};  // proves: P12
 }
 
-/// A child that hangs when it is told to drain gets no more time for it.
+/// A drain signal does not extend the deadline of a child that hangs.
 Deadline Policy::deadline_of(int index, const SlotState& slot) const {
   const Deadline own = own_deadline(slot);
   if (!slot.drain_sent_at) return own;
@@ -284,13 +284,13 @@ void Policy::drain_fleet(TimePoint now, std::vector<Action>& actions) {
     if (slot.life != SlotState::Life::alive || index == kMaintenanceSlot) continue;
     consumers_left = true;
     drain(index, slot, now, kDrainSignal, actions);  // proves: P25
-    // One deadline for the fleet, whenever a child was told.
+    // One deadline for the fleet, whenever a child got its signal.
     slot.drain_sent_at = std::min(*slot.drain_sent_at, *stopping_since_);
     if (hurrying_) actions.push_back({Action::Kind::signal, index, kHurrySignal, ""});
   }
   if (hurrying_ && consumers_left) hurrying_ = false;
   if (consumers_left) return;
-  // Last, because it hands back what dead consumers held.
+  // Last, because it settles what dead consumers held.
   SlotState& maintenance = slots_[kMaintenanceSlot];
   if (maintenance.life == SlotState::Life::alive) {
     drain(kMaintenanceSlot, maintenance, now, kDrainSignal, actions);

@@ -1,5 +1,5 @@
 #pragma once
-// When to fork, what to kill, how to drain: pure decisions over what the supervisor tells it.
+// When to fork, what to kill, how to drain: pure decisions over what the supervisor passes in.
 //
 // No system call and no clock reading inside: `now` comes in, actions come out, so the whole of it
 // is tested by tables without a fork. The caller carries out every action it is given, in order.
@@ -69,8 +69,8 @@ class Policy {
  public:
   Policy(const Options& options, TimePoint now, unsigned seed);
 
-  /// Looks at the clock and at what the children report. Call at least every kTick. `unrescued`:
-  /// something that dead consumers held has not been handed back yet.
+  /// Decides by the time and what the children report. Call at least every kTick. `unrescued`:
+  /// something that dead consumers held is not settled yet.
   std::vector<Action> tick(TimePoint now, const Observations& observed, bool unrescued = false);
   static constexpr Millis kTick{200};
   /// When to call tick() next: after kTick, or earlier for a slot that is due before.

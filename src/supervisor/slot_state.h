@@ -44,7 +44,7 @@ struct SlotState {
   std::optional<TimePoint> drain_sent_at;
   std::optional<TimePoint> killed_at;  ///< by us
   Phase missed = Phase::empty;         ///< killed: the deadline of this phase
-  bool drained = false;                ///< the last child ended as it was told
+  bool drained = false;                ///< the last child ended by a drain
   bool stale = false;                  ///< to be replaced by a child with newer options
   int boot_failures = 0;               ///< exits in a row before `waiting`
   int fork_failures = 0;

@@ -101,7 +101,7 @@ ExitCode Supervisor::run() {
   return policy_.gave_up() ? ExitCode::cannot_fork : ExitCode::ok;
 }
 
-/// The consumer that looked has logged why.
+/// The consumer that found the messages has logged why.
 void Supervisor::end_refused_noop() {
   const bool refused = options_.handler_mode == HandlerMode::noop &&
                        options_.noop_discards == YesNo::no &&

@@ -32,7 +32,7 @@ pid_t parse_pid(const char* text) {
   return pid;
 }
 
-/// The parent of `pid` as /proc tells; 0 when it is gone. Async-signal-safe.
+/// The parent of `pid` by /proc; 0 when it is gone. Async-signal-safe.
 pid_t parent_of(const char* pid_name) {
   std::array<char, 64> path{};
   std::size_t n = 0;
@@ -45,7 +45,7 @@ pid_t parent_of(const char* pid_name) {
   const ssize_t size = ::read(fd, text.data(), text.size() - 1);
   ::close(fd);
   if (size <= 0) return 0;
-  // "pid (comm) state ppid ...": comm may hold anything, also ") ", so look from its last ')'.
+  // "pid (comm) state ppid ...": comm may hold anything, also ") ", so read from its last ')'.
   const char* close_paren = ::strrchr(text.data(), ')');
   if (close_paren == nullptr || close_paren + 4 > text.data() + size) return 0;
   pid_t ppid = 0;
@@ -128,7 +128,7 @@ bool kill_with_group(pid_t pid) {
   return ::kill(pid, SIGKILL) == 0;
 }
 
-/// SIGKILL is delivered soon, not at once: gives up the processor between two looks, then waits.
+/// SIGKILL is delivered soon, not at once: gives up the processor between two checks, then waits.
 void let_them_die(int round) {
   if (round < 16) {
     ::sched_yield();

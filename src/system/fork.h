@@ -20,8 +20,8 @@ using ChildMain = void (*)(void* context) noexcept;
 [[nodiscard]] pid_t fork_child(ChildMain main, void* context, std::span<const int> keep,
                                std::span<const int> still_blocked);
 
-/// In a child: when the parent is gone, also kills what its siblings' handlers started and left
-/// behind because a sibling was killed in the same instant.
+/// In a child: when the parent is gone, also kills what its siblings' handlers started and left,
+/// because a sibling was killed in the same instant.
 void end_fleet_with_parent() noexcept;
 
 }  // namespace pgforeman

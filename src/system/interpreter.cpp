@@ -77,7 +77,7 @@ std::string missing_script(std::span<const std::string> argv) {
     const bool is_path = script.find_first_of("/.") != std::string::npos;
     return found || !is_path ? std::string() : script;
   }
-  // Shells look in PATH too.
+  // Shells search PATH too.
   const bool shell = interpreter->name.ends_with("sh");
   if (shell && script.find('/') == std::string::npos) return {};
   return exists(script) ? std::string() : script;

@@ -14,13 +14,13 @@ namespace pgforeman {
 /// so far: v2's memory.events, v1's memory.oom_control. Nothing where it cannot be read.
 std::optional<std::int64_t> cgroup_oom_kills(const std::filesystem::path& root = "/");
 
-/// Tells new kills from old ones.
+/// Separates new kills from old ones.
 class OomWatch {
  public:
   explicit OomWatch(std::filesystem::path root = "/");
 
   /// Forgets kills of more than a second or two ago, so that they explain no later death: a large
-  /// process takes its time to die after it was counted. Cheap: looks once a second at most.
+  /// process takes its time to die after it was counted. Cheap: reads once a second at most.
   void refresh(TimePoint now);
   /// A process was just killed by a SIGKILL that is not ours: was it for lack of memory? One kill
   /// explains one death.

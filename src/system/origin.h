@@ -2,7 +2,7 @@
 // Marks handlers, so that whatever they start can be distinguished from the other processes of the
 // host, wherever it goes. Fork: the id is set before; the rest either.
 //
-// The mark is the soft limit of file locks, RLIMIT_LOCKS, which Linux has not looked at since
+// The mark is the soft limit of file locks, RLIMIT_LOCKS, which Linux has not used since
 // 2.4.25. It passes through fork, exec, setsid, a double fork and a changed environment, and one
 // system call reads it. Where the hard limit is lower or a sandbox refuses it, the variable
 // PGFOREMAN_FLEET in the environment is left, and the session.

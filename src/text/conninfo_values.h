@@ -10,7 +10,7 @@ namespace pgforeman {
 
 using ConninfoValues = std::map<std::string, std::string>;  ///< by keyword
 
-/// Nothing when libpq cannot read it. Why, is not told: its message quotes what it could not read.
+/// Nothing if libpq cannot read it. Gives no reason: libpq's message quotes what it could not read.
 std::optional<ConninfoValues> parse_conninfo(const std::string& conninfo);
 
 /// True for a word that libpq knows: "host", "sslmode".

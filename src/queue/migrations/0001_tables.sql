@@ -32,7 +32,7 @@ create table pgforeman.message (
   visible_at  timestamptz not null default '-infinity',  -- the end of the lease
   enqueued_at timestamptz not null default clock_timestamp(),
   claims_base bigint not null default 0,             -- of these, claims that prove nothing
-  attempt     int not null default 0,                -- runs that its handler ended in vain
+  attempt     int not null default 0,                -- failed runs that killed no process
   crashes     int not null default 0,                -- runs that killed a process
   lane        smallint not null,                     -- 2*priority + 1 fresh, 2*priority redelivered
   state       smallint not null default 0,           -- 0 ready (claimed ones too), 1 scheduled
@@ -41,7 +41,7 @@ create table pgforeman.message (
   payload     json not null,                         -- as sent; json costs half of what jsonb does
   headers     jsonb not null default '{}',
   last_error  text,
-  history     jsonb not null default '[]'            -- its last 20 runs in vain, oldest first
+  history     jsonb not null default '[]'            -- its last 20 failed runs, oldest first
 ) with (
   fillfactor = 50,
   vacuum_truncate = off,  -- truncation takes a lock that every claimer waits for

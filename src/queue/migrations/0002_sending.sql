@@ -72,7 +72,7 @@ begin
 end
 $$;
 
--- Tells the fleets of a queue, at commit, that there is work 'now' or 'later'. Notifying costs each
+-- Notifies the fleets of a queue, at commit, of work 'now' or 'later'. Notifying costs each
 -- committer a turn at one lock of the server, so none is sent without a listener: listeners share an
 -- advisory lock, and a sender that can have it alone is alone.
 create function pgforeman.announce(queue text, word text)
@@ -126,7 +126,7 @@ declare
   later   boolean := send.delay > interval '0';
   sent_id bigint;
 begin
-  -- One expression for nearly all calls. Sizes are as stored: small ones need no closer look.
+  -- One expression for nearly all calls. Sizes are as stored: small ones need no closer check.
   if (send.queue ~ '^[A-Za-z0-9_.:-]{1,63}$' and send.priority between 0 and 3
       and send.delay >= interval '0' and send.delay <= interval '1000 years'
       and jsonb_typeof(send.headers) = 'object' and pg_column_size(send.headers) <= 100

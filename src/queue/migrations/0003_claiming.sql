@@ -13,8 +13,7 @@ language sql immutable
 return case when mark_of.lane % 2 = 1 and mark_of.marks[(mark_of.lane + 1) / 2] > 0
             then mark_of.marks[(mark_of.lane + 1) / 2] else -9223372036854775808 end;
 
--- The last of the lanes that a look which begins in `lane` can take in one go: it has to begin anew
--- at each mark.
+-- The last lane that one scan from `lane` can reach: at each mark a new scan is needed.
 create function pgforeman.last_lane(lane int, marks bigint[])
 returns int
 language sql immutable
@@ -43,7 +42,7 @@ begin
   elsif given = 1 then
     -- proves: P21 alone
     delete from pgforeman.message m where m.id = first and m.token = end_done.token;
-  -- Sent together, as most are: their range is looked for once, instead of each of them.
+  -- Sent together, as most are: one range scan, instead of a search for each of them.
   elsif first > 0 and last > 0 and last - first = given - 1
         and end_done.ids = array(select generate_series(first, last)) then
     delete from pgforeman.message m
@@ -60,9 +59,9 @@ end
 $$;
 
 -- Locks up to `most` claimable messages and returns where they are, the most urgent first.
--- `marks`: of each priority, up to which id fresh messages need not be looked for (see sweep). Looks
--- into a lane only when the more urgent ones did not give enough, and in such a form that no other
--- index than message_ready can serve it. A part of claim, whose SETs it has.
+-- `marks`: of each priority, up to which id fresh messages are skipped (see sweep). Scans a lane
+-- only when the more urgent ones did not give enough, and in such a form that no other index than
+-- message_ready can serve it. A part of claim, whose SETs it has.
 create function pgforeman.lock_claimable(
   queue text, most int, moment timestamptz, marks bigint[])
 returns tid[]
@@ -88,7 +87,7 @@ end
 $$;
 
 -- Raises an error if row level security hides messages from the caller: to a claim the queue would
--- look empty.
+-- seem empty.
 create function pgforeman.refuse_row_security()
 returns void
 language plpgsql stable
@@ -107,7 +106,7 @@ $$;
 -- no order. Before, ends the leases of `done`, messages of an earlier claim that are done: one round
 -- trip and one commit for both. When one of them was no longer held under `done_token` it fails with
 -- SQLSTATE PF001 (drivers do not retry that by themselves) and has done nothing: settle says which.
--- `unfinished_claims` counts earlier claims under which it may have run to no end: hosts lost, fleets stopped.
+-- `unfinished_claims`: earlier claims that ended without a result (hosts lost, fleets stopped).
 -- Rows are addressed by ctid: the lock was just taken on that very row version.
 create function pgforeman.claim(
   queue text, max_messages int, token bigint, lease interval, marks bigint[] default '{}',
@@ -142,8 +141,8 @@ begin
     raise exception 'not all of what is done was still held: settle it by itself'
       using errcode = 'PF001';
   end if;
-  -- When the head moves between the look and the lock, a look may find nothing though there is
-  -- work: look once more before believing that the queue is empty.
+  -- If the head moves between scan and lock, a scan may find nothing though there is work: scan
+  -- twice before the queue counts as empty.
   for look in 1..2 loop
     moment := clock_timestamp();
     locked := pgforeman.lock_claimable(claim.queue, claim.max_messages, moment, claim.marks);

@@ -1,7 +1,7 @@
--- For maintenance: promote, count, sweep, hand back what a lost claim holds.
+-- For maintenance: promote, count, sweep, release what a lost claim holds.
 
 -- How much there is in each state. Every count is bounded; `capped` says that one is "at least".
--- `passed`: of each priority, up to which id fresh messages are not looked at; a sweep counts those.
+-- `passed`: of each priority, up to which id fresh messages are not counted; a sweep counts those.
 create function pgforeman.counts(queue text, passed bigint[] default '{}')
 returns table (
   ready bigint, scheduled bigint, running bigint, dead bigint, oldest_seconds double precision,
@@ -96,8 +96,8 @@ begin
 end
 $$;
 
--- Makes due messages claimable, says when the next will be due, and counts unless told not to (the
--- counts are null then). What was due goes into the redelivered lane, as claims have passed its id.
+-- Makes due messages claimable, returns when the next will be due, and counts if asked to (else the
+-- counts are null). What was due goes into the redelivered lane, as claims have passed its id.
 create function pgforeman.tick(
   queue text, with_counts boolean default true, max_promoted int default 10000,
   passed bigint[] default '{}')
@@ -139,13 +139,13 @@ begin
 end
 $$;
 
--- Looks through the fresh lanes behind the marks of claims: of each priority the ids above `after` up
--- to `upto`. Moves what is claimable there (committed late, its lease ran out) into the redelivered
+-- Scans the fresh lanes below the marks of claims: of each priority the ids above `after` up to
+-- `upto`. Moves what is claimable there (committed late, its lease ran out) into the redelivered
 -- lane, at most `max_moved` of a priority. Changes nothing else: its holder may still settle it.
 --   moved, claimable  what went there, and what was to (more than were moved, or locked)
 --   leased            those under a lease
 --   lowest            of each priority: the lowest id that was found alive
---   reached           of each priority: how far it looked (not to `upto` after 10,000 messages)
+--   reached           of each priority: how far it scanned (not to `upto` after 10,000 messages)
 --   lease_end_ms      until the first of these leases ends
 --   xid, oldest_xid   of this transaction, and of the oldest that was under way when it began: once
 --                     the latter is above the former, all that wrote by then have ended
@@ -180,7 +180,7 @@ declare
   picked    tid[];
   went      bigint;
 begin
-  -- The snapshots of the looks below are newer than this one.
+  -- The snapshots of the scans below are newer than this one.
   oldest_xid := pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
   xid := pg_current_xact_id()::text::bigint;
   highest := pgforeman.highest_id();
@@ -210,7 +210,7 @@ begin
     continue when picked is null;
     claimable := claimable + cardinality(picked);
     -- By ctid alone, so that no index is walked once more: these row versions can change hands, but
-    -- as long as we look, none can become another row's.
+    -- during this call none can become another row's.
     update pgforeman.message m
     set lane = m.lane / 2 * 2 -- proves: P27
     where m.ctid = any (array(
@@ -231,8 +231,8 @@ end
 $$;
 
 -- In how many milliseconds to VACUUM the queue's table, so that autovacuum or a fleet does so every
--- so many; 0: now; null: never, as this role may not. Autovacuum alone, which looks once a minute, lets
--- a busy table grow to many times its size. (A time in the future is from before a clock was set back.)
+-- so many; 0: now; null: never, as this role may not. Autovacuum alone, which runs once a minute,
+-- lets a busy table grow to many times its size. (A future time: a clock was set back since.)
 create function pgforeman.vacuum_due_ms(every_ms bigint)
 returns bigint
 language sql volatile
@@ -248,8 +248,8 @@ return (
                         where t <= clock_timestamp())))), 0) end
   from pg_class c where c.oid = 'pgforeman.message'::regclass);
 
--- Hands back what is held under a token: for a claim whose answer was lost. Tokens are in no index, so
--- it looks from the claim's `marks` on among the first 20,000 of each lane; the rest waits for its lease.
+-- Releases what is held under a token, for a claim whose answer was lost. Tokens are in no index:
+-- it scans the first 20,000 of each lane above the claim's `marks`; the rest waits for its lease.
 -- With `error` the claimer died of what may be the message's doing: a message waits for a second from
 -- the second such claim on, and counts a crash when claimed more than ten times oftener than it ran.
 create function pgforeman.release_token(

@@ -1,5 +1,5 @@
--- Message ids never come again: after a restore, a switch to a replica or a promotion the sequence goes
--- forward. Asked by maintenance with each count.
+-- Message ids are never reused: after a restore, a switch to a replica or a promotion the sequence
+-- goes forward. Asked by maintenance with each count.
 
 -- The highest id that the sequence has given out. With its owner's rights, as a sequence may not be
 -- read by every role that works with the queue.
@@ -47,10 +47,10 @@ return not pg_is_in_recovery()
        and exists (select from pgforeman.home h where h.identity <> pgforeman.current_home());
 
 -- Whether messages or dead letters have ids that the sequence will give out again, as after a restore
--- that left the sequence out. Looks only above the sequence, where there should be none, so that the
--- cost does not grow with the queue. A send meanwhile is not taken for one: the snapshot is older than
--- the sequence that is read. Ids from 2^62 on do not count, as the sequence must not be moved to its
--- end. A part of tick and advance_ids, whose SETs it has.
+-- that left the sequence out. Reads only above the sequence, where there should be none, so its
+-- cost does not grow with the queue. A send meanwhile is not taken for one: the snapshot is older
+-- than the sequence that is read. Ids from 2^62 on do not count, as the sequence must not be moved
+-- to its end. A part of tick and advance_ids, whose SETs it has.
 create function pgforeman.ids_are_behind()
 returns boolean
 language plpgsql volatile
@@ -67,8 +67,8 @@ end
 $$;
 
 -- Sets the sequence of ids forward where it is behind, and returns from and to which id, and whether
--- the database has moved; no row where it is not behind, or another session is at it. Never back: it
--- goes a million ids further than needed, more than senders are given between the look and the step.
+-- the database has moved; no row if there is no need, or another session does it. Never back: it
+-- goes a million ids further than needed, more than senders are given between check and step.
 -- Where the database has moved, a hundred billion: the ids of two months at 20,000 messages a second.
 -- (A double holds enough ids for 90,000 such steps.) With its owner's rights, as it writes the
 -- sequence.
