@@ -76,7 +76,7 @@ Ran run(ExitCode (*command)(Args), std::vector<const char*> words,
   return {WEXITSTATUS(status), out.text(), err.text()};
 }
 
-/// A port on which nobody listens.
+/// A port without a listener.
 std::string free_port() {
   boost::asio::io_context io;
   return std::to_string(Endpoint(io, "127.0.0.1", 0, sample_view).port());

@@ -51,7 +51,7 @@ void limit_descriptors(rlim_t count) {
 
 using Clients = std::vector<std::unique_ptr<Client>>;
 
-/// Connected in the kernel, and what they say is there, before the server looks.
+/// Connected in the kernel, and what they say is there, before the server accepts.
 Clients connect_clients(const Server& server, int count, std::string_view bytes = {}) {
   Clients clients;
   for (int i = 0; i < count; ++i) {
@@ -92,7 +92,7 @@ TEST_CASE("with every descriptor taken a silent client is evicted for a probe", 
   const int code = in_child([] {
     limit_descriptors(256);
     Server server;
-    // More silent ones than the reserve holds, and the probe behind them all.
+    // More silent ones than the reserve holds, and the probe after them all.
     Clients clients = connect_clients(server, 60);
     const auto taken = take_all_descriptors();
     clients.back()->send(kProbe);

@@ -1,6 +1,6 @@
 #pragma once
-// An endpoint served by the test itself, and clients on loopback that never block: whoever waits
-// drives the server meanwhile.
+// An endpoint served by the test itself, and clients on loopback that never block: a wait drives
+// the server meanwhile.
 
 #include <sys/types.h>
 

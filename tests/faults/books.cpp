@@ -7,7 +7,7 @@ namespace pgforeman::test {
 namespace {
 
 constexpr std::size_t kHistory = 20;  // as many as the queue keeps
-/// A run may have ended so long before what took it: nobody had been told yet.
+/// A run may have ended so long before what took it: its outcome was not settled yet.
 constexpr double kUntold = 2;
 /// Two fleets of four consumers, or one of them with one more, each with a batch of twenty: what an
 /// incident may have taken, and again for each lease that it lasted.
@@ -70,7 +70,7 @@ class RunAudit {
   /// "" when there is nothing wrong with it.
   std::string problem() const {
     if (overlaps_ && incident_ == nullptr) return "two at once";
-    // Only a process that died, or was ended, may have done its work in vain.
+    // Only a process that died, or was ended, may have a failed run and a done one.
     if (run_.done && vain_ != nullptr && !killed(vain_->cause)) {
       return "done, but told as " + vain_->cause;
     }

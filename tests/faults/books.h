@@ -1,5 +1,5 @@
 #pragma once
-// Whether the books balance: what handlers wrote down, what senders were told, and what the
+// Whether the books balance: what handlers wrote down, what senders got as an answer, and what the
 // database says in the end. Pure: books_test.cpp doctors them.
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace pgforeman::test {
 /// What the database says of a message: where it ended, and what it knew then.
 struct MessageEnd {
   enum class Where { done, dead, left };
-  /// A run in vain, as the message's history has it.
+  /// A failed run, as the message's history has it.
   struct Vain {
     std::int64_t fence = 0;
     std::string cause;

@@ -14,7 +14,7 @@ Fault::Struck everybody(std::function<void()> undo = nullptr) {
   return {"", std::move(undo)};
 }
 
-/// Away until it is undone. Nobody else's server fault meanwhile.
+/// Away until it is undone. No other server fault meanwhile.
 Struck away(Stage& stage, void (ThrowawayPostgres::*end)()) {
   if (stage.server_away()) return std::nullopt;
   stage.set_server_away(true);
@@ -105,7 +105,7 @@ Struck take_connections(Stage& stage, Dice& dice) {
   } catch (const std::runtime_error&) {
     // None is left.
   }
-  // Whoever loses its own now gets no other one.
+  // A process that loses its session now gets no other one.
   if (!taken->empty()) taken->front()->query(some_of_ours("pg_terminate_backend"));
   for (std::size_t more = dice.below(20); more > 0; --more) {
     try {
@@ -166,8 +166,8 @@ Struck hide_rows(Stage& stage, Dice&) {
   return everybody([security] { security("disable"); });
 }
 
-/// As a failover leaves it to a standby that was behind, or a switch to a logical replica: ids come
-/// again, that of a dead letter first, and what gets it dies too.
+/// As a failover leaves it to a standby that lagged, or a switch to a logical replica: ids are
+/// reused, that of a dead letter first, and what gets it dies too.
 Struck set_ids_back(Stage& stage, Dice& dice) {
   Sql& sql = stage.sql();
   sql.query(
@@ -176,7 +176,7 @@ Struck set_ids_back(Stage& stage, Dice& dice) {
       "  greatest(1, nextval(s) - " +
       std::to_string(10 + dice.below(500)) +
       ")), false) from pg_get_serial_sequence('pgforeman.message', 'id') s");
-  // Of its own, so that no sender's number comes again.
+  // Of its own, so that no sender's number is reused.
   const std::string number = std::to_string(1 + dice.below(1'000'000'000));
   sql.query(R"(select pgforeman.send('q', '{"n": -)" + number + R"(, "do": "poison"}'))");
   return everybody();

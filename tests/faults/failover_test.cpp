@@ -64,7 +64,7 @@ TEST_CASE("A standby is promoted under a fleet, and nothing acknowledged is lost
   const double back = now();
   const auto sent = load.sent();
   REQUIRE(eventually([&] { return load.sent() >= sent + 300; }, 20s));
-  // The new primary may lack ids that the old one gave out last: they do not come again.
+  // The new primary may lack ids that the old one gave out last: they are not reused.
   const auto moved =
       fleet.wait_for_log("message ids were about to come again, the sequence is set forward");
   REQUIRE(moved);
@@ -77,7 +77,7 @@ TEST_CASE("A standby is promoted under a fleet, and nothing acknowledged is lost
       eventually([&] { return after.number("select count(*) from pgforeman.message") == 0; }, 60s));
   books.ends = message_ends(after);
   books.runs = read_ledger(read_file(ledger));
-  // What had come to its end in the last moment, or could not be told before its lease ended.
+  // Runs that ended in the last moment, or could not be settled before their lease ended.
   books.incidents = {{"", "the failover", failed, back}};
   const Verdict verdict = audit(books);
   std::printf("FIGURE P20 failover: work went on after %.2f s; %s\n", back - failed,

@@ -18,7 +18,7 @@ class Stage;
 enum class Leases {
   kept,          ///< no: each such run must stand in the message's history
   lost_if_long,  ///< yes, when it lasts so long that leases may end
-  lost,          ///< yes: nobody is left to tell
+  lost,          ///< yes: no process is left to settle it
 };
 
 struct Fault {
@@ -40,7 +40,7 @@ struct Fault {
   How strike;
   int workers = 0;      ///< so many consumers or handlers it may end
   bool planned = true;  ///< false: only in a run that names it
-  bool tells = false;   ///< handlers get SIGTERM from it, and their fleet does not
+  bool tells = false;   ///< its handlers get SIGTERM, and their fleet does not
 };
 
 const std::vector<Fault>& catalogue();

@@ -3,14 +3,14 @@
 // before it does anything, and
 //   done FLEET ID FENCE PROCESS TIME KEY    (or: failed)
 // before it says so. Each line is on disk before the handler goes on. TIME: the monotonic clock.
-// PROCESS: its pid, and the time of its first line, as pids come again. ID: "n" of the payload,
+// PROCESS: its pid, and the time of its first line, as pids are reused. ID: "n" of the payload,
 // which its sender gives no second message, whatever is restored. KEY: the idempotency key, if any.
 // The payload says what is to be done; the fence, which grows with each claim, lets trouble end:
 //   {"do": "work", "ms": 5}    takes that long
 //   {"do": "fail"}             fails on odd fences
 //   {"do": "crash"}            dies of a signal on odd fences
 //   {"do": "hang"}             never ends on odd fences
-//   {"do": "litter", "ms": 5}  leaves a process behind in a session of its own, then takes that
+//   {"do": "litter", "ms": 5}  leaves a process in a session of its own, then takes that
 //   long
 //   {"do": "poison"}           always dies of a signal
 // While there is a file LEDGER.exit-0 a handler that begins a message ends with code 0 on SIGTERM

@@ -9,7 +9,7 @@
 namespace pgforeman::test {
 
 struct LedgerRun {
-  std::int64_t id = 0;  ///< that its sender gave the message: the queue's come again with a restore
+  std::int64_t id = 0;  ///< that its sender gave the message: a restore reuses the queue's
   std::int64_t fence = 0;
   std::string fleet;
   double begun = 0;  ///< seconds of the monotonic clock
@@ -20,7 +20,7 @@ struct LedgerRun {
 };
 
 /// In order of their begin. Throws std::runtime_error for a line that is none, or an end without a
-/// begin. A last line without its newline does not count: nobody went on after it.
+/// begin. A last line without its newline does not count: its handler did not go on after it.
 std::vector<LedgerRun> read_ledger(const std::string& text);
 
 }  // namespace pgforeman::test

@@ -1,5 +1,5 @@
 #pragma once
-// Who sends: a thread with a session of its own that writes down what the database acknowledged.
+// Sends: a thread with a session of its own that writes down what the database acknowledged.
 
 #include <atomic>
 #include <cstdint>

@@ -11,7 +11,7 @@ std::vector<Strike> make_plan(std::uint64_t seed, double seconds,
   Dice dice(seed);
   std::vector<Strike> plan;
   for (const Fault* fault : faults) {
-    // At least once, however short the run: whoever names a fault wants to see it.
+    // At least once, however short the run: a fault that is named must occur.
     const double times = std::max(1.0, std::round(fault->per_minute * seconds / 60));
     for (int i = 0; i < static_cast<int>(times); ++i) {
       Strike strike;

@@ -36,12 +36,12 @@ rlim_t highest_descriptor(pid_t pid) {
   return highest;
 }
 
-/// Until none has less: whoever is forked meanwhile inherits its parent's limit.
+/// Until none has less: a child that is forked meanwhile inherits its parent's limit.
 void give_back_descriptors(const Fleet& fleet, const rlimit& before) {
   for (bool missing = true; missing;) {
     missing = false;
     std::vector<pid_t> pids = fleet.processes();
-    // Who forks first.
+    // The process that forks first.
     std::stable_partition(pids.begin(), pids.end(), [&](pid_t pid) { return pid == fleet.pid(); });
     for (const pid_t pid : pids) {
       rlimit limit{};
@@ -122,7 +122,7 @@ Struck kill_supervisor(Stage& stage, Dice& dice) {
 Struck freeze_fleet(Stage& stage, Dice& dice) {
   Actor* actor = stage.any_unsteady(dice);
   if (actor == nullptr) return std::nullopt;
-  // Its supervisor first, so that it forks nobody who is missed.
+  // Its supervisor first, so that it forks no child that is missed.
   actor->fleet->signal(SIGSTOP);
   Struck struck = stopped(actor->name, actor->fleet->processes());
   actor->frozen = true;
@@ -183,7 +183,7 @@ Struck exit_0_on_term(Stage& stage, Dice&) {
   return Fault::Struck{"", [&stage] { stage.let_handlers_exit_0(false); }};
 }
 
-/// But not where exit code 0 would follow: nothing tells that from being done.
+/// But not where exit code 0 would follow: that is the same as being done.
 Struck tell_handler(Stage& stage, Dice& dice) {
   if (stage.handlers_exit_0()) return std::nullopt;
   return signal_handler(SIGTERM)(stage, dice);

@@ -58,7 +58,7 @@ class Player {
         begun_(now()) {}
 
   ~Player() {
-    // Else the load may wait for a server that nobody wakes.
+    // Else the load may wait for a server that is never woken.
     for (Active& one : active_) undo(one);
   }
   Player(const Player&) = delete;

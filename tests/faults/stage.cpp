@@ -142,7 +142,7 @@ Sql& Stage::sql() {
 std::unique_ptr<Sql> Stage::session() const {
   if (server_away_) throw std::runtime_error("the server is away");
   auto session = std::make_unique<Sql>(database() + " connect_timeout=5");
-  // Faults set defaults of the whole server. Who waits for a lock keeps others waiting behind it.
+  // Faults set defaults of the whole server. A session that waits for a lock makes later ones wait.
   session->query(
       "set statement_timeout = '5s'; set lock_timeout = '300ms';"
       "set default_transaction_read_only = off;"

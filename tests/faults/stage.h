@@ -79,7 +79,7 @@ class Stage {
   bool wait_until_empty(std::chrono::milliseconds limit);
   /// Ends the fleets; then what they said that they must not say.
   std::vector<std::string> finish();
-  /// Copies ledger and logs there, for somebody to read.
+  /// Copies ledger and logs there, to be read later.
   void keep_logs(const std::string& folder) const;
 
  private:

@@ -1,4 +1,4 @@
-// What a jsonl handler prints, and what it is told.
+// A jsonl handler's output and its requests.
 
 #include <cstdint>
 #include <nlohmann/json.hpp>

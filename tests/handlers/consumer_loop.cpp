@@ -95,7 +95,7 @@ bool eventually(const std::function<bool()>& condition) {
   const TimePoint give_up = Clock::now() + kPatience;
   while (!condition()) {
     if (Clock::now() > give_up) return false;
-    ::poll(nullptr, 0, 2);  // between two looks
+    ::poll(nullptr, 0, 2);  // between two checks
   }
   return true;
 }

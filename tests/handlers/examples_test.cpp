@@ -19,8 +19,7 @@ std::string example(const std::string& name) {
   return std::string(PGFOREMAN_EXAMPLES) + "/" + name;
 }
 
-/// The path of an interpreter, as a shell finds it. Missing is a failure: an example that nobody
-/// ran is no example.
+/// The path of an interpreter, as a shell finds it. Missing is a failure: every example must run.
 std::string interpreter(const std::string& name, const std::string& package) {
   std::istringstream folders(std::getenv("PATH"));
   for (std::string folder; std::getline(folders, folder, ':');) {

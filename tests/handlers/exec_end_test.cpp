@@ -1,4 +1,4 @@
-// exec: deadlines, stops, and that nothing is left behind.
+// exec: deadlines, stops, and that no process is left.
 
 #include <signal.h>
 #include <sys/prctl.h>

@@ -1,4 +1,4 @@
-// What the log, the errors and the fleet are told of a handler: its stderr, hints where it seems to
+// What the log, the errors and the fleet have of a handler: its stderr, hints where it seems to
 // speak the other mode, and starts that failed.
 
 #include <sys/mman.h>

@@ -39,7 +39,7 @@ class Bed {
 
   std::vector<Run> runs() const;
   bool wait_for_runs(std::size_t count, std::chrono::milliseconds limit = 15s) const;
-  /// What handlers of {"do": "crowd"} left behind.
+  /// The processes that handlers of {"do": "crowd"} left.
   std::vector<pid_t> crowd() const;
   /// Lets handlers that hold go on.
   void go() const { folder.write("runs.go", ""); }

@@ -61,7 +61,7 @@ void BirthTracer::on_stop(pid_t pid, int status, pid_t supervisor) {
     ::ptrace(PTRACE_CONT, pid, nullptr, signal);
     return;
   }
-  const Fate fate = fate_;  // before anybody hears of the child, and changes it
+  const Fate fate = fate_;  // before another thread sees the child and changes it
   {
     const std::lock_guard lock(mutex_);
     born_.push_back(pid);

@@ -52,7 +52,7 @@ uid_t lonely_user() {
   return static_cast<uid_t>(200'000 + ::getpid());
 }
 
-/// Runs as a user of which there is no other process, who may have `processes`.
+/// Runs as a user without another process, which may have `processes`.
 auto as_lonely_user(long processes) {
   return [processes](Launch& what) {
     if (::geteuid() == 0) what.user = lonely_user();
@@ -62,7 +62,7 @@ auto as_lonely_user(long processes) {
   };
 }
 
-/// Asked by a process of the same user, who needs no privilege for it.
+/// Asked by a process of the same user, which needs no privilege for it.
 void set_process_limit(pid_t pid, long most) {
   Launch what;
   what.argv = {"/usr/bin/prlimit", "--pid", std::to_string(pid),

@@ -1,5 +1,5 @@
-// Who is to blame: each way in which a run can fail, told apart in the message's history, in the
-// counters and in what becomes of the message.
+// Causes: each way in which a run can fail has its own, in the message's history, in the counters
+// and in what becomes of the message.
 
 #include <algorithm>
 
@@ -87,7 +87,7 @@ TEST_CASE("Each cause of a failed run is recorded, in both modes", "[causes]") {
     CHECK(letter[1] == c.error);
     CHECK(letter[2] == (c.reason == "max_crashes" ? "0" : std::to_string(runs)));
     CHECK(letter[3] == (c.reason == "max_crashes" ? "2" : "0"));
-    // Counted a moment after the database was told.
+    // Counted a moment after the settle.
     CHECK(eventually([&] { return failures(fleet, c.cause) == std::to_string(runs); }));
     stop_cleanly(fleet);
   }
@@ -103,7 +103,7 @@ TEST_CASE("A consumer's death is its message's crash, with all that is known", "
   CHECK(history(bed, "stderr") == All(2, "first words\nlast words"));
   CHECK(history(bed, "error") == All(2, "consumer killed by SIGKILL while it ran this message"));
   for (const auto& kib : history(bed, "peak_rss_kib")) CHECK(std::atoi(kib.c_str()) > 100);
-  // Counted a moment after the database was told.
+  // Counted a moment after the settle.
   CHECK(eventually([&] { return failures(fleet, "consumer_crash") == "2"; }));
   const auto shown =
       run_command({"dead", "show", bed.sql.query("select id from pgforeman.dead_message")},
@@ -129,7 +129,7 @@ TEST_CASE("A consumer that the supervisor kills for its deadline is a cause of i
   CHECK(history(bed, "cause") == All{"consumer_deadline"});
   CHECK(history(bed, "error") ==
         All{"consumer killed by SIGKILL: missed its running deadline while it ran this message"});
-  // Counted a moment after the database was told.
+  // Counted a moment after the settle.
   CHECK(eventually([&] { return failures(fleet, "consumer_deadline") == "1"; }));
   stop_cleanly(fleet);
 }

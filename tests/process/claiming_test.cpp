@@ -45,7 +45,7 @@ class Gate {
   Sql key_;
 };
 
-/// Leases of ten minutes: a message that is not handed back is seen to stay.
+/// Leases of ten minutes: a message that is not released is seen to stay.
 const Settings kFleet = {
     {"CONCURRENCY", "4"}, {"BATCH", "1"}, {"HANDLER_MODE", "jsonl"}, {"VISIBILITY_TIMEOUT", "10m"}};
 

@@ -232,7 +232,7 @@ TEST_CASE("status and health ask the running fleet", "[commands]") {
   stop_cleanly(fleet);
 
   CHECK(command(bed, {"health"}, "", at).code == 1);
-  // Nobody answers: the database knows the queue.
+  // No endpoint answers: the database knows the queue.
   const auto without = command(bed, {"status"}, "", at);
   CHECK(without.code == 0);
   CHECK(run_command({"status"}, {{"HEALTH_PORT", std::to_string(fleet.port())},

@@ -55,7 +55,7 @@ bool all_waiting(const Status& status) {
                      [](const SlotStatus& slot) { return slot.phase == "waiting"; });
 }
 
-/// Looks at /proc every 0.1 ms: seconds until the fleet has `count` children again, none of
+/// Reads /proc every 0.1 ms: seconds until the fleet has `count` children again, none of
 /// them among `gone`. Negative when it does not within 5 s.
 double time_until_replaced(const Fleet& fleet, std::size_t count, const std::vector<pid_t>& gone) {
   const double start = monotonic_now();
@@ -134,7 +134,7 @@ TEST_CASE("Thousands of re-forks leave connections, memory and descriptors as th
   int faults = 0;
   const auto round = [&] {
     for (const pid_t victim : children_of(fleet.pid())) faults += ::kill(victim, SIGKILL) == 0;
-    // A backend whose client was killed ends when it next looks.
+    // A backend whose client was killed ends when it next reads.
     REQUIRE(eventually([&] {
       const auto rows = bed.sql.rows(
           "select count(*), count(distinct application_name) from pg_stat_activity"

@@ -64,7 +64,7 @@ TEST_CASE("A paused and resumed fleet kills no child", "[long]") {
   REQUIRE(eventually([&] { return monotonic_now() - paused_at > pause; },
                      std::chrono::seconds(pause + 10)));
   fleet.signal(SIGCONT);
-  // The supervisor looks around before they can report.
+  // The supervisor checks deadlines before they can report.
   REQUIRE(fleet.wait_for_status(
       [](const Status& status) { return status.slots[0].deadline_in_seconds < 0; }));
   for (const pid_t child : children) ::kill(child, SIGCONT);

@@ -216,7 +216,7 @@ TEST_CASE("TERM at any moment of the start ends the fleet", "[drain]") {
   say("TERM while starting, " + std::to_string(trials) + " trials: gone after at most " +
       std::to_string(worst) + " s");
   CHECK(worst < 2.0);
-  // Whatever a child had claimed was done or handed back, at no attempt.
+  // All that a child had claimed was done or released, without counting an attempt.
   check_all_claimable(bed, 100 - static_cast<int>(distinct(bed.runs())), 0);
 }
 

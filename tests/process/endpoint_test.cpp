@@ -177,7 +177,7 @@ TEST_CASE("A full pipe at stdout stops neither endpoint nor work", "[endpoint]")
               Fleet::Wait::nothing,
               [&](Launch& what) { what.out = "/proc/self/fd/" + std::to_string(pipe_ends[1]); });
   REQUIRE(eventually([&] { return http_get(port, "/readyz").status == 200; }));
-  // Each message is some lines; nobody reads them.
+  // Each message is some lines; they are not read.
   bed.send(2000);
   Watch watch(port);
   CHECK(bed.wait_until_empty(60s));

@@ -12,7 +12,7 @@ using namespace pgforeman::test;
 
 namespace {
 
-/// What makes the words behind it the first process of a namespace.
+/// What makes the words after it the first process of a namespace.
 std::vector<std::string> namespace_words() {
   std::vector<std::string> words{"/usr/bin/unshare", "--pid", "--fork", "--kill-child",
                                  "--mount-proc"};
@@ -106,7 +106,7 @@ TEST_CASE("As PID 1 a fleet ends and reaps a thousand orphans of handlers within
   REQUIRE(bed.wait_for_runs(4));
   // Of the orphans' environment each has the fleet's mark.
   REQUIRE(eventually([&] { return fleet.processes().size() >= kOrphans + 4; }, 30s));
-  // Who would have ended them dies first; then they come to PID 1.
+  // The process that would have ended them dies first; then they come to PID 1.
   const auto children = children_of(first);
   std::vector<pid_t> orphans = fleet.processes();
   std::erase_if(orphans, [&](pid_t pid) {

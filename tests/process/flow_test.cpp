@@ -89,8 +89,8 @@ double but_two(std::vector<double> values) {
   return values.at(values.size() - 3);
 }
 
-/// A snapshot that somebody holds, and so many messages that were deleted since: no vacuum can
-/// remove them while this lives.
+/// A snapshot that is held, and so many messages that were deleted since: no vacuum can remove them
+/// while this lives.
 class DeadRows {
  public:
   DeadRows(const std::string& conninfo, int count) : holder_(conninfo) {
@@ -144,7 +144,7 @@ class LateSenders {
 }  // namespace
 
 TEST_CASE("Urgent, late and redelivered messages do not wait behind newer ones", "[flood]") {
-  // The fleet keeps up with the first: what commits late is then behind all that was handled. With
+  // The fleet keeps up with the first: what commits late is then below all that was handled. With
   // the second it does not: what is urgent or comes back then passes by a growing crowd.
   const int per_second = GENERATE(2'000, 20'000);
   const bool keeps_up = per_second == 2'000;
@@ -183,7 +183,7 @@ TEST_CASE("Urgent, late and redelivered messages do not wait behind newer ones",
       std::to_string(r.size()) + " redelivered " + in_ms(r));
   CHECK(figures(u).worst < allowed(1.0));
   if (keeps_up) CHECK(figures(l).worst < allowed(1.0));
-  // Found at the next look for such, not by chance within a second.
+  // Found by the next recent scan, not by chance within a second.
   if (keeps_up) CHECK(figures(l).median < allowed(0.250));
   CHECK(figures(r).median < allowed(0.050));
   CHECK(but_two(r) < allowed(0.250));
@@ -196,7 +196,7 @@ TEST_CASE("A million dead rows under a held snapshot delay no message", "[flood]
   Bed bed;
   const DeadRows dead(bed.conninfo, 1'000'000);
   Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"BATCH", "20"}, {"CONCURRENCY", "4"}}));
-  // Whoever begins walks past the dead, once; then the fleet is at work for a while.
+  // The first claim walks past the dead, once; then the fleet is at work for a while.
   const double began = monotonic_now();
   for (std::size_t i = 1; monotonic_now() - began < 4; ++i) {
     bed.send();
@@ -261,7 +261,7 @@ TEST_CASE("A queue emptied under an idle fleet is claimed from its first id", "[
   bed.send(500);
   REQUIRE(bed.wait_for_runs(500));
   REQUIRE(bed.wait_until_empty(10s));
-  // No lease and no writer is left, and a look has found that.
+  // No lease and no writer is left, and scans have found that.
   REQUIRE(fleet.wait_for_status([](const Status& status) {
     return std::all_of(status.slots.begin(), status.slots.end(),
                        [](const SlotStatus& slot) { return slot.phase == "waiting"; });
@@ -364,7 +364,7 @@ TEST_CASE("A late commit is found while maintenance is stopped, or killed again 
   const auto took = waits(late.marked(), first_starts(bed));
   say(std::string("10 messages committed late, maintenance ") + (killed ? "killed" : "stopped") +
       ": start " + in_ms(took));
-  // For 3 s consumers rely on maintenance; 2 s later they know, and look everywhere for themselves.
+  // For 3 s consumers rely on maintenance; 2 s later they do not, and scan from the beginning.
   CHECK(figures(took).worst < allowed(6.0));
   REQUIRE(bed.wait_until_empty(10s));
   fleet.signal(SIGTERM);

@@ -1,4 +1,4 @@
-// Leases: kept for whoever works, lost by whoever hangs, and worth nothing once they moved on.
+// Leases: kept for a consumer that works, lost by one that hangs, worth nothing once they moved on.
 
 #include <poll.h>
 
@@ -24,7 +24,7 @@ void signal_all(const std::vector<pid_t>& pids, int signal) {
   for (const pid_t pid : pids) ::kill(pid, signal);
 }
 
-/// The least that is left of any lease of a running message, looked at until the queue is empty.
+/// The least that is left of any lease of a running message, polled until the queue is empty.
 double least_lease_until_empty(Bed& bed) {
   double least = 1e9;
   REQUIRE(eventually(
@@ -92,7 +92,7 @@ TEST_CASE("A handler past its deadline loses its lease, and the message runs aga
   bed.send(1, R"({"do": "hold"})");
   REQUIRE(bed.wait_for_runs(1));
   const double stopped_at = monotonic_now();
-  // Nobody ends the handler now: its consumer would have.
+  // No process ends the handler now: its consumer would have.
   ::kill(first.status().slots[0].pid, SIGSTOP);
   Fleet second(settings);
   REQUIRE(bed.wait_for_runs(2));
@@ -229,7 +229,7 @@ TEST_CASE("A lost lease does not stop its consumer", "[leases]") {
   const double start = monotonic_now();
   REQUIRE(eventually([&] { return monotonic_now() - start > 1; }));
   CHECK(process_state(consumer).cpu_seconds - cpu < 0.1);
-  // Its death in the same batch tells nothing of that message again.
+  // Its death in the same batch settles nothing of that message again.
   ::kill(consumer, SIGKILL);
   REQUIRE(bed.wait_for_runs(3));
   bed.go();

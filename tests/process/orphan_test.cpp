@@ -13,8 +13,8 @@ bool all_gone(const std::vector<pid_t>& pids) {
   return std::none_of(pids.begin(), pids.end(), alive);
 }
 
-/// With an entrypoint that starts a sidecar by a launcher, which ends when the fleet is ready (a
-/// file tells it): the sidecar's daemon comes to the fleet as an orphan.
+/// With an entrypoint that starts a sidecar by a launcher, which ends when the fleet is ready (by a
+/// file): the sidecar's daemon comes to the fleet as an orphan.
 void with_sidecar(Launch& what, const std::string& pid_file) {
   const std::string script = "sh -c 'sleep 1000 & echo $! >" + pid_file + "; while [ ! -e " +
                              pid_file + ".ready ]; do sleep 0.05; done' & exec \"$0\" \"$@\"";

@@ -1,4 +1,4 @@
-// PostgreSQL goes and comes back: nobody is killed for it, and work goes on.
+// PostgreSQL goes and comes back: no process is killed for it, and work goes on.
 
 #include <algorithm>
 #include <csignal>
@@ -94,7 +94,7 @@ TEST_CASE("A busy fleet survives a PostgreSQL outage, and its handlers run on", 
     const auto children = children_of(fleet.pid());
     REQUIRE(eventually([&] { return watch.report().readyz == std::vector<int>{200}; }));
     const double back = suffer(outage, watch);
-    // Two end while the session is being opened again, the others were ended by nobody.
+    // Two end while the session is being opened again, the others were not ended.
     for (const auto& run : bed.runs()) CHECK(alive(run.pid));
     bed.go();
     REQUIRE(bed.wait_for_runs(5));
@@ -231,7 +231,7 @@ TEST_CASE("A handler that ends in an outage longer than its lease is settled or 
   auto& server = ThrowawayPostgres::shared();
   server.kill9();
   const double start = monotonic_now();
-  // A consumer whose lease is old looks for its session while the handler still runs.
+  // A consumer whose lease is old reconnects while the handler still runs.
   REQUIRE(eventually([&] { return monotonic_now() - start > 1.5; }));
   const bool draining = GENERATE(false, true);
   INFO("draining: " << draining);
@@ -246,10 +246,10 @@ TEST_CASE("A handler that ends in an outage longer than its lease is settled or 
   Sql sql(bed.conninfo);
   CHECK(eventually([&] { return sql.number("select count(*) from pgforeman.message") == 0; }));
   if (draining) {
-    // Nobody claims any more: the tokens still stand, however late it is.
+    // No consumer claims any more: the tokens still stand, however late it is.
     CHECK(bed.runs().size() == 4);
   } else {
-    // The first one back may claim what another one, a moment later, then settles in vain.
+    // The first one back may claim a message whose settle by another one, a moment later, is lost.
     CHECK(fleet.wait_for_status([&](const Status& s) {
       return s.messages.at("done") == 4 &&
              s.messages.at("lost_lease") == static_cast<std::int64_t>(bed.runs().size()) - 4;
@@ -274,7 +274,7 @@ TEST_CASE("A draining fleet rescues the messages of consumers that died in an ou
   fleet.signal(SIGTERM);
   REQUIRE(fleet.wait_for_log("fleet drains"));
   for (const auto& slot : slots) ::kill(slot.pid, SIGKILL);
-  // Maintenance is told to end, and has tried once.
+  // Maintenance got its drain signal, and has tried once.
   REQUIRE(eventually([&] { return children_of(fleet.pid()).size() == 1; }));
   server.start();
   const auto end = fleet.wait_end(15s);
@@ -317,7 +317,7 @@ TEST_CASE("A server that falls silent costs a reconnect, not a child", "[long]")
   const bool noticed =
       fleet.wait_for_log("database session failed, will keep trying", {}, 20s).has_value();
   const double noticed_after = monotonic_now() - start;
-  // Nobody may be killed for it later either.
+  // No process may be killed for it later either.
   const bool waited = eventually([&] { return monotonic_now() - start > 24; }, 30s);
   server.resume();
   CHECK(noticed);
@@ -353,7 +353,7 @@ TEST_CASE("Messages that an abandoned claim gets later are released", "[long]") 
     return bed.sql.number("select count(*) from pgforeman.message where token <> 0") == 2;
   }));
   bed.go();
-  CHECK(bed.wait_until_empty(20s));  // the late look
+  CHECK(bed.wait_until_empty(20s));  // by late_look()
   CHECK(bed.runs().size() == 2);
   stop_cleanly(fleet);
 }

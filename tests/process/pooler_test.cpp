@@ -1,4 +1,4 @@
-// Behind PgBouncer. In transaction mode no session is anybody's own, and all of it works.
+// Behind PgBouncer. In transaction mode no client has a session of its own, and all of it works.
 
 #include <algorithm>
 #include <csignal>
@@ -38,7 +38,7 @@ TEST_CASE("Behind a transaction pooler a fleet polls, and logs it once", "[poole
   CHECK(bed.wait_until_empty(10s));
   CHECK(bed.dead() == 20);
   CHECK(bed.runs().size() == 3101);
-  // Nothing of a session's own stayed behind in the pool.
+  // Nothing of a session's own stayed in the pool.
   Sql through(pooler.conninfo(bed.sql.query("select current_database()")));
   CHECK(through.query("show statement_timeout") == "0");
   CHECK(bed.sql.number("select count(*) from pg_locks where locktype = 'advisory'") == 0);
@@ -88,7 +88,7 @@ TEST_CASE("Behind a pooler one idle consumer polls for all, and all get work", "
   say("16 idle consumers behind a pooler look " + std::to_string(rate) +
       " times a second with POLL_INTERVAL=250ms");
   CHECK(rate > 2);   // or they are not counted
-  CHECK(rate < 10);  // one looks 3.3 to 5 times, 16 do 64 times
+  CHECK(rate < 10);  // one polls 3.3 to 5 times, 16 do 64 times
   bed.send(16, R"({"do": "hold"})");
   CHECK(bed.wait_for_runs(16, 3s));
   bed.go();
@@ -107,7 +107,7 @@ TEST_CASE("Behind a session pooler a fleet works by polling too", "[pooler]") {
     CHECK(bed.runs()[i - 1].time - sent < allowed(1.0));
   }
   CHECK(bed.wait_until_empty(10s));
-  // What the pooler shows does not tell it from one that swaps sessions.
+  // By what the pooler shows it may be one that swaps sessions.
   CHECK(fleet.log(kPolls).size() == 1);
   stop_cleanly(fleet);
 }

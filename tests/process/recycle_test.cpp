@@ -102,7 +102,7 @@ TEST_CASE("A jsonl handler that leaks is replaced with its child, also behind a 
       bed.settings({{"HANDLER_MODE", "jsonl"}, {"CONCURRENCY", "1"}, {"MAX_MEMORY", kLimit}});
   if (shell) settings["HANDLER"] = "sh -c '" + bed.handler("jsonl") + "; true'";
   Fleet fleet(settings);
-  // One that does not leak stays: the first message is always followed by a look.
+  // One that does not leak stays: the first message is always followed by a measurement.
   bed.send();
   REQUIRE(bed.wait_until_empty(10s));
   bed.send(3, kLeak);
@@ -131,7 +131,7 @@ TEST_CASE("MAX_MEMORY does not count the memory of an exec handler", "[recycle]"
   Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"MAX_MEMORY", kLimit}, {"MAX_MESSAGES", "3"}}));
   bed.send(3, R"({"do": "leak", "mib": 400})");
   REQUIRE(fleet.wait_for_status([](const Status& status) { return recycled(status) == 1; }));
-  // There was a look after the first message; the third reached the other limit.
+  // It was measured after the first message; the third reached the other limit.
   CHECK(fleet.status().slots[0].last_explain == "exited with code 0: MAX_MESSAGES: handled 3");
   check_ran_once(bed, 3);
   stop_cleanly(fleet);

@@ -72,7 +72,7 @@ const std::vector<Mistake>& mistakes() {
   return all;
 }
 
-/// Somebody who holds a port.
+/// Holds a port.
 class PortHolder {
  public:
   PortHolder() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), port(free_port()) {

@@ -12,9 +12,9 @@
 //   {"do": "quit", "code": 0}        holds, and exits with the code when TERM comes
 //   {"do": "hoard", "mib": 100}      holds that much more memory, and holds
 //   {"do": "eat"}                    takes 2 GiB of memory, 1 MiB at a time
-//   {"do": "crowd"}                  leaves processes behind in sessions of their own, one with no
+//   {"do": "crowd"}                  leaves processes in sessions of their own, one with no
 //                                    environment, and their ids in FILE.crowd, then holds
-//   {"do": "horde", "size": 250}     at its first run: leaves so many orphans behind, in a session
+//   {"do": "horde", "size": 250}     at its first run: leaves so many orphans, in a session
 //                                    each, then holds
 // Anything else is done at once.
 

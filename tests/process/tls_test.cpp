@@ -18,7 +18,7 @@ void run(const std::string& command) {
   REQUIRE(std::system((command + " >/dev/null 2>&1 </dev/null").c_str()) == 0);
 }
 
-/// Certificates as somebody else's server would have them.
+/// Certificates as another server would have them.
 class Certificates {
  public:
   Certificates() {
@@ -91,7 +91,7 @@ TEST_CASE("With verify-full a fleet works under the right certificate alone", "[
     INFO(wrong);
     certificates.show(wrong);
     sql.query("select pg_reload_conf()");
-    // The server reads it a moment after it was told to.
+    // The server reads it a moment after its signal.
     CHECK(eventually([&] {
       return run_command({"send", "q", "1"}, {{"DATABASE_URL", url}}).code == 69;
     }));
@@ -111,7 +111,7 @@ TEST_CASE("With verify-full a fleet works under the right certificate alone", "[
   REQUIRE_FALSE(failures.empty());
   CHECK(fleet.status().exits.empty());
   CHECK(eventually([&] { return sql.number("select count(*) from pgforeman.message") == 0; }));
-  // Wherever somebody might look, there is no password.
+  // No output of the fleet has the password.
   std::string seen = fleet.log_text() + fleet.get("/status").body + fleet.metrics();
   for (const pid_t pid : fleet.processes()) {
     const std::string proc = "/proc/" + std::to_string(pid);

@@ -1,4 +1,4 @@
-// Idle consumers hear of work: by notifications, by each other, and by their poll as a backstop.
+// Idle consumers find work: by notifications, by each other, and by their poll as a backstop.
 
 #include <sys/resource.h>
 
@@ -14,7 +14,7 @@ using namespace pgforeman::test;
 
 namespace {
 
-/// Nobody finds anything by polling during a test.
+/// No consumer finds anything by polling during a test.
 const Settings kNoPolling{{"POLL_INTERVAL", "60s"}};
 
 bool idle(const Fleet& fleet) {
@@ -217,7 +217,7 @@ TEST_CASE("Consumers with a full batch leave wake-ups to others", "[wake]") {
   }
   Sql somebody(bed.conninfo);
   somebody.query("begin; select count(*) from (select from pgforeman.message for update) locked");
-  // Until the rows are free they hold as much as anybody may.
+  // Until the rows are free they hold as much as a consumer may.
   bed.go();
   REQUIRE(bed.wait_for_runs(2000, 30s));  // with sanitizers on a busy machine 10 s were too few
   REQUIRE(idle(fleet));
@@ -296,10 +296,10 @@ TEST_CASE("An idle fleet asks the database once a second at most, however large 
   Fleet fleet(bed.settings({{"CONCURRENCY", "64"}, {"LOG_LEVEL", "debug"}}), Fleet::Wait::ready);
   REQUIRE(hears(fleet));
   REQUIRE(idle(fleet));
-  // Whoever waited already when maintenance began to hear looks once more.
+  // A consumer that waited already when maintenance began to listen polls once more.
   const double heard = monotonic_now();
   REQUIRE(eventually([&] { return monotonic_now() - heard > 4; }));
-  // The server's own counters come seconds late: look often at when each session last began one.
+  // The server's own counters come seconds late: poll often when each session last began one.
   std::map<std::string, std::string> began;
   int statements = 0;
   const int seconds = number_from("PGFOREMAN_TEST_IDLE_SECONDS", 10);
@@ -336,7 +336,7 @@ TEST_CASE("Senders do not notify a busy fleet until a consumer is idle", "[wake]
   REQUIRE(bed.wait_for_runs(1));
   CHECK(listened_to(bed));
   REQUIRE(send_until_silent(bed));
-  // So it stays: there is nobody whom it could wake.
+  // So it stays: there is no consumer that it could wake.
   bed.sql.query("select pgforeman.send('q', '1', delay => '10ms')");
   CHECK_FALSE(listened_to(bed));
   bed.go();

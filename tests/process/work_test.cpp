@@ -104,7 +104,7 @@ TEST_CASE("An automatic batch grows with brief messages, and is released behind 
   REQUIRE(eventually([&] { return bed.left() == 1; }));
   CHECK(bed.sql.number("select id from pgforeman.message") == 3001);
   const auto slots = fleet.status().slots;
-  CHECK(std::max(slots[0].batch, slots[1].batch) > 1);  // who holds it had asked for more
+  CHECK(std::max(slots[0].batch, slots[1].batch) > 1);  // its holder had asked for more
   bed.go();
   CHECK(bed.wait_until_empty(10s));
   CHECK(bed.runs().size() == 6001);

@@ -122,7 +122,7 @@ TEST_CASE("A claim settles nothing when one of the done messages is no longer he
     CHECK(db.sql.number("select count(*) from pgforeman.message where token = 99") == 1);
     CHECK(db.sql.number("select count(*) from pgforeman.message where token = 0") == 1);
   }
-  // No token is nobody's.
+  // Token 0 names no claim.
   Database db;
   for (int i = 0; i < 3; ++i) db.send();
   for (const Ids& done : {Ids{1}, Ids{1, 2}, Ids{2, 1}}) CHECK_FALSE(claims_after(db, done, 0));

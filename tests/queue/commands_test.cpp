@@ -93,7 +93,7 @@ TEST_CASE("migrate prints and installs the schema once, then reports nothing to 
     CHECK(ended.code == 76);
     CHECK_THAT(ended.err, contains("999") && contains("newer"));
   }
-  // What sends need stays as it is from version to version, and a producer cannot look.
+  // What sends need stays as it is from version to version, and a producer cannot read it.
   CHECK(run(url, {"send", "q", "1"}).code == 0);
   CHECK(run(url, {"migrate", "now"}).code == 64);
 }

@@ -218,7 +218,7 @@ TEST_CASE("A former worker is refused as a producer until its other rights are r
                "; revoke all on all functions in schema pgforeman from " + role);
   grant(db.connection, role, Part::producer);
   grant(db.connection, role, Part::producer);
-  grant(db.connection, "postgres", Part::producer);  // who owns it all
+  grant(db.connection, "postgres", Part::producer);  // the owner of it all
   Sql producer(db.conninfo + " user=" + role);
   CHECK_THAT(refused(producer, "delete from pgforeman.message"), contains("permission denied"));
 }

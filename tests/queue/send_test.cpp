@@ -37,7 +37,7 @@ TEST_CASE("A claim returns what was sent", "[send]") {
 }
 
 TEST_CASE("The time of sending is exact, and within four digits of years", "[send]") {
-  // How many digits of a number a session prints is a setting that anybody may have made.
+  // How many digits of a number a session prints is a setting that any role may have made.
   const bool terse = GENERATE(false, true);
   Database db;
   if (terse) {

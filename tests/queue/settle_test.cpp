@@ -163,7 +163,7 @@ TEST_CASE("Attempts and crashes have budgets of their own", "[settle]") {
   };
   CHECK(db.settle(again().lease(), retry("one"), rule) == Settled::retried);
   CHECK(db.settle(again().lease(), crash("two", Millis{0}), rule) == Settled::retried);
-  // Due now, without a tick, in the redelivered lane; its handler is told of its attempts only.
+  // Due now, without a tick, in the redelivered lane; its handler gets its attempts only.
   const auto held = db.claim();
   REQUIRE(held.size() == 1);
   CHECK(held[0].attempt == 2);

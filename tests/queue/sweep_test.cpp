@@ -1,4 +1,4 @@
-// Claims begin at marks; a sweep finds what becomes claimable behind them.
+// Claims begin at marks; a sweep finds what becomes claimable below them.
 #include <limits>
 
 #include "queue/database.h"

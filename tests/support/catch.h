@@ -1,5 +1,5 @@
 #pragma once
-// Catch2 2 (Debian 12) and 3 (Debian 13) behind one include.
+// One include for Catch2 2 (Debian 12) and 3 (Debian 13).
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 using Catch::Approx;

@@ -43,7 +43,7 @@ std::string binary(const std::string& name) {
     }
     return best;
   }();
-  return newest + name;  // without a folder: execvp looks in PATH
+  return newest + name;  // without a folder: execvp searches PATH
 }
 
 int wait_for(pid_t pid) {
@@ -145,7 +145,7 @@ bool eventually(const std::function<bool()>& condition, std::chrono::millisecond
     const auto waited =
         std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begun);
     if (waited >= limit) return false;
-    // Who waits for long asks less often: many conditions cost a process of the fleet as much.
+    // A long wait asks less often: many conditions cost a process of the fleet as much.
     ::poll(nullptr, 0,
            static_cast<int>(std::clamp(waited / 20, milliseconds{5}, milliseconds{30}).count()));
   }
@@ -242,7 +242,7 @@ std::string ThrowawayPostgres::log_tail() const {
 
 void ThrowawayPostgres::start() {
   if (pid_ > 0) return wait_until_it_answers();
-  // Between finding a free port and PostgreSQL binding it somebody else may: then try another. A
+  // Between finding a free port and PostgreSQL binding it another process may: then try another. A
   // restart keeps its port, or clients could not come back.
   const bool first = port_ == 0;
   for (int tries = first ? 5 : 1; tries > 0; --tries) {
@@ -302,7 +302,7 @@ void ThrowawayPostgres::kill9() {
   ::kill(pid_, SIGKILL);
   for (const pid_t child : children) ::kill(child, SIGKILL);
   wait_for_end(pid_, "SIGKILL");
-  // Orphans are reaped by somebody else; a restart needs them gone.
+  // Orphans are reaped by another process; a restart needs them gone.
   const bool gone = eventually(
       [&] {
         return std::none_of(children.begin(), children.end(), [](pid_t child) {

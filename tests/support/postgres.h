@@ -17,7 +17,7 @@ namespace pgforeman::test {
 
 using Row = std::vector<std::string>;  // NULL is "NULL"
 
-/// One session, for tests to look at and change the database. Throws std::runtime_error with the
+/// One session, for tests to read and change the database. Throws std::runtime_error with the
 /// server's text.
 class Sql {
  public:

@@ -46,7 +46,7 @@ struct Pipe {
   int from = -1, to = -1;
   std::deque<Piece> pieces;
   std::size_t held = 0;
-  bool ended = false;  ///< nothing more will come; `to` is told when all has arrived
+  bool ended = false;  ///< nothing more will come; `to` gets the end when all has arrived
 
   bool reads() const { return !ended && held < kMost; }
   bool writes(Clock::time_point now) const { return !pieces.empty() && pieces.front().due <= now; }
@@ -149,7 +149,7 @@ class Links {
     }
   }
 
-  /// When the next piece is due, for who would sleep longer.
+  /// When the next piece is due, for a caller that would sleep longer.
   Clock::time_point next(Clock::time_point latest) const {
     for (const Link& link : links_) {
       for (const Pipe* pipe : {&link.up, &link.down}) {

@@ -9,8 +9,8 @@
 
 namespace pgforeman::test {
 
-/// Who runs servers: this user (null), or for root another one. Throws std::runtime_error when
-/// there is none.
+/// The user that runs servers: this one (null), or for root another one. Throws std::runtime_error
+/// when there is none.
 const passwd* server_user();
 
 /// Forks and runs `words` as that user, output into `log`. Dies with this process; the caller

@@ -32,7 +32,7 @@ class Watch {
 
   /// So far; goes on.
   Report report() const;
-  /// Ends before the fleet is told to end, or a closed port would count as a problem.
+  /// Ends before the fleet's stop signal, or a closed port would count as a problem.
   Report finish();
   /// Waits until so many scrapes were made.
   bool wait_for_scrapes(std::size_t count) const;

@@ -1,4 +1,4 @@
-// Where claims begin: at the marks, or behind each other while there is plenty.
+// Where claims begin: at the marks, or above each other's ids while there is plenty.
 #include "fleet/claim_cursors.h"
 
 #include <limits>
@@ -67,7 +67,7 @@ TEST_CASE("Ids taken by a claim that began at the mark are not reserved twice", 
   fleet.cursors.overlapped(std::vector{of_lane(101), of_lane(102)});  // nothing is reserved yet
   CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
   CHECK(fleet.begin(10) == Marks{0, 0, 110, 0});
-  // Two of the reserved ones: their claim takes two from behind.
+  // Two of the reserved ones: their claim takes the next two.
   fleet.cursors.overlapped(std::vector{of_lane(98), of_lane(100), of_lane(101), of_lane(102, 3),
                                        of_lane(115), of_lane(116, 4)});
   CHECK(fleet.begin(10) == Marks{0, 0, 122, 0});

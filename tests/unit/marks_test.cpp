@@ -1,4 +1,4 @@
-// From where claims look.
+// From where claims scan.
 #include "fleet/marks.h"
 
 #include <limits>

@@ -182,7 +182,7 @@ TEST_CASE("Variables set by Kubernetes and other platforms are named as the caus
     CHECK_FALSE(contains(text, "hunter2"));
     CHECK_FALSE(contains(text, "is no variable"));
   }
-  // What libpq will not look at is no mistake.
+  // What libpq will not read is no mistake.
   for (const Environment& environment :
        {Environment{"PGFOREMAN_DATABASE_URL=postgres://h:5432/d", "PGHOST=tcp://10.0.0.1:5432",
                     "PGPORT=tcp://10.0.0.1:5432", "DATABASE_URL=x"},

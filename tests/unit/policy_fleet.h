@@ -1,5 +1,5 @@
 #pragma once
-// A fleet without processes for tests of the policy, on a clock that only moves when told to.
+// A fleet without processes for tests of the policy, on a clock that only the test moves.
 
 #include <map>
 #include <set>

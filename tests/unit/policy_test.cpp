@@ -1,4 +1,4 @@
-// The supervisor's decisions, by tables and a clock that only moves when told to.
+// The supervisor's decisions, by tables and a clock that only the test moves.
 #include "supervisor/policy.h"
 
 #include <signal.h>
@@ -333,7 +333,7 @@ TEST_CASE("A message is blamed if its child missed its own deadline, not the dra
   for (const auto& [phase, deadline, told, blame] :
        {Case{Phase::running, 5s, true, Cause::consumer_deadline},
         Case{Phase::running, 60s, true, Cause::none},
-        // What a child says that nobody told to drain.
+        // What a child says that got no drain signal.
         Case{Phase::draining, 5s, false, Cause::consumer_deadline}}) {
     Fleet fleet(1);
     fleet.tick();
