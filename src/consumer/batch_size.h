@@ -29,7 +29,7 @@ class BatchSize {
 
  private:
   int fixed_;
-  int ramp_ = 1;        ///< doubles with each full claim
+  int ramp_ = 1;  ///< doubles with each full claim
   /// Of a message's time in µs, the mean of its logarithm; nothing before the first message.
   std::optional<double> mean_log_;
 };

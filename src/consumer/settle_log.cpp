@@ -71,6 +71,7 @@ void log_settled(const Message& message, const std::optional<Outcome>& outcome, 
       break;
     case Settled::locked:
     case Settled::failed:
+    case Settled::not_tried:
     case Settled::refused:
       break;
   }

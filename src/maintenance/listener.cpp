@@ -78,7 +78,7 @@ void Listener::close() {
 
 void Listener::say_that_it_polls(const std::string& why) {
   if (!said_) {
-    log::info("no wake-ups by notification: idle consumers look every POLL_INTERVAL",
+    log::info("no wake-ups by notification: idle consumers poll every POLL_INTERVAL",
               {{"reason", why}});
   }
   said_ = true;

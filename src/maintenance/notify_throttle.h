@@ -33,12 +33,11 @@ class NotifyThrottle {
   void turn_on();
 
   /// So many notifications came. `idle`: a consumer was. True: stop them, and poll().
-  [[nodiscard]] bool received(std::int64_t messages, bool idle, TimePoint now);
+  bool received(std::int64_t messages, bool idle, TimePoint now);
   /// A poll began at `began` and is over at `now`. `ready`: how many messages it found; nothing: it
   /// was not made, as no consumer is idle. `fresh`: messages were claimed since the poll before.
   /// True: it is quiet, notify().
-  [[nodiscard]] bool polled(std::optional<std::int64_t> ready, bool fresh, TimePoint began,
-                            TimePoint now);
+  bool polled(std::optional<std::int64_t> ready, bool fresh, TimePoint began, TimePoint now);
 
   Mode mode() const { return mode_; }
   /// When to poll; max: not at all.

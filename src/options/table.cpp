@@ -89,12 +89,13 @@ const Option kQueueOptions[] = {
      .target = &Options::poll_interval,
      .default_text = "1s",
      .range = {10, kHour,
-               "A hundred looks a second are no polling any more; after an hour no person "
+               "A hundred polls a second are a load of their own; after an hour no person "
                "expects a message to start."},
-     .help = "How often one of the idle consumers looks for work for all of them, where they have "
-             "to: through a pooler, or without maintenance. Else the maintenance process hears of "
-             "new messages, looks every 1.2 s besides, and wakes as many consumers as there is "
-             "work for; then a consumer looks by itself once a minute."},
+     .help =
+         "How often one of the idle consumers polls for all of them, where notifications do not "
+         "work: through a pooler, or without maintenance. Else the maintenance process is "
+         "notified of new messages, polls every 1.2 s besides, and wakes as many consumers as "
+         "there is work for; then a consumer polls by itself once a minute."},
 };
 
 const Option kHandlerOptions[] = {

@@ -37,17 +37,17 @@ class Queue {
   /// used before), most urgent first, above the marks. May return fewer than there are. Before, in
   /// the same transaction, settles as done what was claimed together. Throws
   /// DatabaseError::transient, and has done nothing, when any of that was no longer held.
-  [[nodiscard]] std::vector<ClaimedMessage> claim(int limit, std::int64_t token, Millis lease,
-                                                  const Marks& marks = {},
-                                                  std::span<const std::int64_t> done = {},
-                                                  std::int64_t done_token = 0);
+  std::vector<ClaimedMessage> claim(int limit, std::int64_t token, Millis lease,
+                                    const Marks& marks = {},
+                                    std::span<const std::int64_t> done = {},
+                                    std::int64_t done_token = 0);
 
   /// Ends leases. One whose token moved on changes nothing and says lost_lease.
-  [[nodiscard]] std::vector<Settled> settle(std::span<const Settlement> settlements,
-                                            const RetryRule& rule, RowLocks locks = RowLocks::wait);
+  std::vector<Settled> settle(std::span<const Settlement> settlements, const RetryRule& rule,
+                              RowLocks locks = RowLocks::wait);
 
   /// Extends leases to `lease` from now; returns the ids that are no longer held by their token.
-  [[nodiscard]] std::vector<std::int64_t> renew(std::span<const Lease> leases, Millis lease);
+  std::vector<std::int64_t> renew(std::span<const Lease> leases, Millis lease);
 
   /// Releases without counting an attempt what is held under `token`: for a claim whose answer was
   /// lost. `marks` are those of that claim. With `crash` the claimer died of what may be the

@@ -13,7 +13,7 @@ using namespace pgforeman::test;
 namespace {
 
 constexpr const char* kPolls =
-    "no wake-ups by notification: idle consumers look every POLL_INTERVAL";
+    "no wake-ups by notification: idle consumers poll every POLL_INTERVAL";
 
 Settings behind(const Pooler& pooler, Bed& bed, const Settings& more = {}) {
   return bed.settings(with({{"DATABASE_URL", pooler.conninfo(bed.sql.query("select "

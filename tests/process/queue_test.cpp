@@ -148,7 +148,7 @@ TEST_CASE("An advisory lock that any role can take stops neither delays nor retr
   stranger.query("select pg_advisory_lock(1885824614, hashtext('q'))");
   Fleet fleet(bed.settings({{"RETRY_BACKOFF", "100ms"}, {"POLL_INTERVAL", "100ms"}}));
   REQUIRE(
-      fleet.wait_for_log("no wake-ups by notification: idle consumers look every POLL_INTERVAL"));
+      fleet.wait_for_log("no wake-ups by notification: idle consumers poll every POLL_INTERVAL"));
   bed.sql.query("select pgforeman.send('q', '1', delay => '100 milliseconds')");
   CHECK(bed.wait_until_empty(8s));
   stop_cleanly(fleet);

@@ -38,7 +38,7 @@ struct Cursors {
   /// The marks of a claim, which came to `mark` so far.
   Marks begin(int wanted, std::int64_t mark = 100, TimePoint now = kClaimedAt) {
     Marks marks{0, 0, mark, 0};
-    cursors.reserve(marks, wanted, now);
+    static_cast<void>(cursors.reserve(marks, wanted, now));
     return marks;
   }
 };
