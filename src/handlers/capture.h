@@ -70,7 +70,8 @@ class LineSplitter {
       if (!add(chunk.substr(0, newline))) return false;
       chunk.remove_prefix(newline + 1);
       // Taken out first: the callback may ask for the partial line.
-      const std::string line = long_ ? long_->text() : std::move(partial_);
+      std::string line = std::move(partial_);
+      if (long_) line = long_->text();
       clear();
       on_line(std::string_view(line));
     }

@@ -322,20 +322,20 @@ TEST_CASE("A settle that waits for a lock elsewhere delays few others", "[settle
   settlements.front().outcome = Outcome{Outcome::Kind::dead};
   Sql somebody(db.conninfo);
   somebody.query("begin; lock table pgforeman.dead_message in share mode");
-  const auto tell = [&] {
+  const auto settle = [&] {
     const auto results = settle_each(db.queue, settlements, RetryRule{});
-    std::vector<Settlement> untold;
+    std::vector<Settlement> unsettled;
     for (std::size_t i = 0; i < results.size(); ++i) {
-      if (results[i] == Settled::locked) untold.push_back(settlements[i]);
+      if (is_deferred(results[i])) unsettled.push_back(settlements[i]);
     }
-    settlements = untold;
-    return untold.size();
+    settlements = unsettled;
+    return unsettled.size();
   };
-  CHECK(tell() <= 50);
-  CHECK(eventually([&] { return tell() == 1; }));
+  CHECK(settle() <= 50);
+  CHECK(eventually([&] { return settle() == 1; }));
   CHECK(db.sql.number("select count(*) from pgforeman.message") == 1);
   somebody.query("commit");
-  CHECK(tell() == 0);
+  CHECK(settle() == 0);
 }
 
 TEST_CASE("A settle that fails by a trigger affects its own message alone, with any error",
