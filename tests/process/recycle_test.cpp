@@ -66,6 +66,10 @@ TEST_CASE("2,000 messages through 8 children that each handle some 50", "[recycl
   CHECK(seen.livez == std::vector<int>{200});
   CHECK(seen.readyz == std::vector<int>{200});
   // The last may still be on their way out.
+  const std::string reached_text = "child reached its limit, it ends and is replaced";
+  CHECK(eventually([&] {
+    return static_cast<std::int64_t>(fleet.log(reached_text).size()) == recycled(fleet.status());
+  }));
   CHECK(eventually([&] {
     const auto metrics = fleet.metrics();
     return metrics.find("pgforeman_child_exits_total{cause=\"recycled\"} " +
@@ -81,7 +85,7 @@ TEST_CASE("2,000 messages through 8 children that each handle some 50", "[recycl
     CHECK(line["restart_in_ms"] == "0");
     CHECK(line["explain"].find("MAX_MESSAGES: handled ") != std::string::npos);
   }
-  const auto reached = fleet.log("child reached its limit, it ends and is replaced");
+  const auto reached = fleet.log(reached_text);
   CHECK(static_cast<std::int64_t>(reached.size()) == recycled(status));
   for (const auto& line : reached) {
     CHECK(line["option"] == "MAX_MESSAGES");
