@@ -33,13 +33,13 @@ class Claimer {
   [[nodiscard]] Claimed claim();
   /// A claim was sent, and what it got is unknown.
   bool has_open_claim() const { return open_.has_value(); }
-  /// Releases the messages of claims whose answer is missing: of the open one at once, and again
-  /// after 13 s, as the server may still have been executing it. Throws DatabaseError when another
-  /// session may do better.
+  /// Releases the messages of claims in doubt: of the open one at once, and again after 13 s, as
+  /// the server may still have been executing it. Throws DatabaseError when another session may do
+  /// better.
   void release_claims_in_doubt(TimePoint now);
   /// When the second release is due; max: there is none.
   TimePoint second_release_at() const;
-  /// The claim whose second release is still to come.
+  /// The claim that is still to be released again.
   std::optional<InDoubtClaim> late_claim() const;
   /// True once if the last claim, less than 2 ms ago, was only partly filled while maintenance
   /// polls: another one now would find next to nothing.

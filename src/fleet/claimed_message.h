@@ -8,8 +8,8 @@
 
 namespace pgforeman {
 
-/// The right to settle one message: the row's id and the token its claim wrote. A settle whose
-/// token is no longer the row's changes nothing.
+/// The right to settle one message: the row's id and the token its claim wrote. A settle
+/// changes nothing if its token is no longer the row's.
 struct Lease {
   std::int64_t id = 0;
   std::int64_t token = 0;

@@ -22,7 +22,7 @@ class Wakeups {
   void wake_one();
   /// Consumer: takes a wake-up, after it wrote phase `waiting`. False if there is none.
   [[nodiscard]] bool take();
-  /// Number of idle consumers, including those whose handler does not start.
+  /// Number of idle consumers, including those that wait for their handler to start.
   int waiting() const;
 
   /// Maintenance: notifies others if the notified consumers take no wake-up: they may be stopped.

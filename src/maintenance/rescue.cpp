@@ -14,7 +14,7 @@ namespace {
 // is later than the server's statement timeout, when nothing can be under way any more.
 constexpr Millis kFirstLook{5};
 constexpr Millis kLastLook{20000};
-// A rescue whose rows are locked is deferred, each time for longer.
+// While rows are locked their rescue is deferred, each time for longer.
 constexpr Millis kPutOffFor{1000}, kPutOffForMost{4000};
 // However much there is to rescue (or shared memory claims there is), signals and other duties do
 // not wait for longer.
