@@ -36,7 +36,7 @@ std::vector<Lease> Batch::leases_from(std::size_t from) const {
 
 bool Batch::can_settle_with_claim() const {
   if (room() == 0) return false;
-  std::optional<std::int64_t> token;
+  std::optional<Token> token;
   for (const LeasedMessage& m : messages_) {
     if (m.waits()) return false;
     if (!m.is_unsettled()) continue;
@@ -56,6 +56,14 @@ std::vector<std::size_t> Batch::settleable_with_claim() const {
     if (messages_[i].is_unsettled()) done.push_back(i);
   }
   return done;
+}
+
+void Batch::begin_claim(const Claim& claim) {
+  ledger_.begin_claim(claim);
+}
+
+void Batch::end_claim() {
+  ledger_.end_claim({});
 }
 
 void Batch::add(std::vector<ClaimedMessage> messages) {

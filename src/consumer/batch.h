@@ -62,7 +62,11 @@ class Batch {
 
   // Changes. Each throws std::logic_error if the message's state does not allow it: a bug.
 
-  /// What a claim returned; also ends the claim in the ledger.
+  /// Before a claim is sent: if its answer never comes, its token finds its rows. It is followed by
+  /// add() or, when it holds nothing, by end_claim().
+  void begin_claim(const Claim& claim);
+  void end_claim();
+  /// What the claim returned.
   void add(std::vector<ClaimedMessage> messages);
   /// `deadline`: the leases are renewed until then at most.
   void start(std::size_t index, std::int64_t wall_ms, TimePoint deadline);

@@ -28,7 +28,7 @@ Claimed Claimer::claim() {
   std::vector<std::int64_t> done_ids;
   done_ids.reserve(done.size());
   for (const std::size_t i : done) done_ids.push_back(batch[i].message.id);
-  const auto done_token = done.empty() ? 0 : batch[done.front()].message.token;
+  const auto done_token = done.empty() ? Token::none : batch[done.front()].message.token;
   const int room = done.empty() ? batch.room() : static_cast<int>(kMaxBatch);
   const int wanted = watch_.at_most(std::min(tools_.batch_size.next(), room));
   const Beginning beginning = find_beginning(wanted);
@@ -37,16 +37,15 @@ Claimed Claimer::claim() {
     return Claimed::again;
   }
 
-  open_ = OpenClaim{next_token(), beginning.marks, {}};
-  // Before the call: if its answer never comes, its rows are found by this token.
-  tools_.ledger.begin_claim(open_->token, open_->marks);
+  open_ = OpenClaim{{next_token(), beginning.marks}, {}};
+  batch.begin_claim(open_->claim);
   batch.begin_settle(done);
   leases_.claimed(Clock::now());
   tools_.loop.slot().batch.store(static_cast<std::uint32_t>(wanted));
   std::vector<ClaimedMessage> messages;
   try {
-    messages = tools_.session.queue().claim(wanted, open_->token, tools_.options.visibility_timeout,
-                                            open_->marks, done_ids, done_token);
+    messages = tools_.session.queue().claim(wanted, open_->claim, tools_.options.visibility_timeout,
+                                            done_ids, done_token);
   } catch (const DatabaseError& error) {
     if (beginning.has_turn) tools_.queue().cursors.end_turn();
     if (must_settle_first(done, error)) return Claimed::again;
@@ -114,7 +113,7 @@ bool Claimer::must_settle_first(Batch::Indexes done, const DatabaseError& error)
   tools_.batch.not_settled(done);
   if (!done.empty() && error.may_work_later()) {
     open_.reset();
-    tools_.ledger.end_claim({});
+    tools_.batch.end_claim();
     return true;
   }
   if (error.kind() == Kind::rejected) open_->refused = error.what();
@@ -136,11 +135,10 @@ void Claimer::release_open_claim() {
     crash->error = "its claim failed: " + open_->refused;
     crash->evidence.cause = Cause::consumer_crash;
   }
-  const InDoubtClaim claim{open_->token, open_->marks};
-  release_in_doubt_claim(tools_.session.queue(), claim, crash, retry_rule(tools_.options));
-  if (!crash) late_ = {claim, Clock::now() + kSecondRelease};
+  release_in_doubt_claim(tools_.session.queue(), open_->claim, crash, retry_rule(tools_.options));
+  if (!crash) late_ = {open_->claim, Clock::now() + kSecondRelease};
   open_.reset();
-  tools_.ledger.end_claim({});
+  tools_.batch.end_claim();
 }
 
 TimePoint Claimer::second_release_at() const {
@@ -154,11 +152,12 @@ void Claimer::release_again() {
   late_.reset();
 }
 
-std::optional<InDoubtClaim> Claimer::late_claim() const {
-  return late_ ? std::optional(late_->claim) : std::nullopt;
+void Claimer::leave_to_maintenance() {
+  tools_.batch.end_claim();
+  if (late_) tools_.batch.begin_claim(late_->claim);
 }
 
-std::int64_t Claimer::next_token() {
+Token Claimer::next_token() {
   // splitmix64 over fleet, slot, epoch and number of the claim: unique without asking the server.
   const ChildContext& context = tools_.context;
   std::uint64_t x = context.fleet_id + (static_cast<std::uint64_t>(context.slot) << 48U) +
@@ -167,7 +166,7 @@ std::int64_t Claimer::next_token() {
   x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9U;
   x = (x ^ (x >> 27U)) * 0x94d049bb133111ebU;
   const auto token = static_cast<std::int64_t>((x ^ (x >> 31U)) >> 1U);
-  return token == 0 ? 1 : token;
+  return Token{token == 0 ? 1 : token};
 }
 
 }  // namespace pgforeman

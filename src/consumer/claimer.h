@@ -39,16 +39,15 @@ class Claimer {
   void release_claims_in_doubt(TimePoint now);
   /// When the second release is due; max: there is none.
   TimePoint second_release_at() const;
-  /// The claim that is still to be released again.
-  std::optional<InDoubtClaim> late_claim() const;
+  /// At the end of a drain: maintenance makes the second release.
+  void leave_to_maintenance();
   /// True once if the last claim, less than 2 ms ago, was only partly filled while maintenance
   /// polls: another one now would find next to nothing.
   [[nodiscard]] bool just_emptied();
 
  private:
   struct OpenClaim {
-    std::int64_t token = 0;
-    Marks marks{};        ///< it scans above them
+    Claim claim;
     std::string refused;  ///< why, when the answer came and could not be read
   };
 
@@ -65,14 +64,14 @@ class Claimer {
   bool must_settle_first(Batch::Indexes done, const DatabaseError& error);
   void release_open_claim();
   void release_again();
-  std::int64_t next_token();
+  Token next_token();
 
   const ConsumerTools& tools_;
   Settler& settler_;
   LeaseKeeper& leases_;
   const HandlerWatch& watch_;
   struct LateClaim {
-    InDoubtClaim claim;
+    Claim claim;
     TimePoint at;
   };
 

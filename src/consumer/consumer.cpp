@@ -34,13 +34,13 @@ Consumer::Consumer(const ChildContext& context)
       ledger_(context.scoreboard->ledger(context.ledger)),
       batch_(ledger_),
       batch_size_(options_.batch),
-      tools_{context_, options_, loop_, session_, ledger_, batch_, batch_size_},
+      tools_{context_, options_, loop_, session_, batch_, batch_size_},
       vacuum_(context.scoreboard->queue().vacuum, loop_),
       watch_(context, loop_),
       settler_(tools_, vacuum_),
-      leases_(tools_),
+      leases_(tools_, ledger_),
       claimer_(tools_, settler_, leases_, watch_),
-      runner_(tools_, settler_, leases_, watch_),
+      runner_(tools_, ledger_, settler_, leases_, watch_),
       idle_(tools_) {}
 
 void Consumer::run() {
@@ -184,9 +184,7 @@ void Consumer::hand_back() {
     loop_.pause(
         std::min(left, backoff_delay(failures, kHandBackRetry, kHandBackRetryMax, loop_.random())));
   }
-  ledger_.end_claim({});
-  // Maintenance releases what that claim may still get.
-  if (const auto late = claimer_.late_claim()) ledger_.begin_claim(late->token, late->marks);
+  claimer_.leave_to_maintenance();
 }
 
 }  // namespace pgforeman

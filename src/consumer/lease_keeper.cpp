@@ -32,13 +32,13 @@ void LeaseKeeper::look_after(std::size_t running) {
 
 /// Half of the lease is over, and maintenance, which renews at a third of it, has not.
 bool LeaseKeeper::is_old(TimePoint now) {
-  if (const auto renewed = tools_.ledger.renewed(leased_at_, now)) leased_at_ = *renewed;
+  if (const auto renewed = ledger_.renewed(leased_at_, now)) leased_at_ = *renewed;
   return now - leased_at_ > tools_.options.visibility_timeout / 2;
 }
 
 /// What maintenance found out when it renewed the lease.
 void LeaseKeeper::record_lost(std::size_t index) {
-  if (!tools_.batch[index].is_lost() && tools_.ledger.lost(index)) lose(index);
+  if (!tools_.batch[index].is_lost() && ledger_.lost(index)) lose(index);
 }
 
 /// Extends what has not ended, from `from` on.
@@ -57,7 +57,7 @@ void LeaseKeeper::renew(std::size_t from) {
 
 void LeaseKeeper::lose(std::size_t index) {
   tools_.batch.lose(index);
-  count_cause(tools_.fleet(), Cause::lease_lost);
+  tools_.fleet().count(Cause::lease_lost);
   count_settled(tools_.loop.slot(), Settled::lost_lease);
   log_settled(tools_.batch[index].message, std::nullopt, Settled::lost_lease,
               retry_rule(tools_.options));

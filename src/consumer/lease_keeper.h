@@ -10,7 +10,8 @@ namespace pgforeman {
 
 class LeaseKeeper {
  public:
-  explicit LeaseKeeper(const ConsumerTools& tools) : tools_(tools) {}
+  LeaseKeeper(const ConsumerTools& tools, const LedgerWriter& ledger)
+      : tools_(tools), ledger_(ledger) {}
 
   /// A claim was sent at `time`: from then on the leases of what it returns count.
   void claimed(TimePoint time) { leased_at_ = time; }
@@ -30,6 +31,7 @@ class LeaseKeeper {
   void lose(std::size_t index);
 
   const ConsumerTools& tools_;
+  const LedgerWriter& ledger_;
   TimePoint leased_at_;  ///< when the last claim or renewal was sent
   TimePoint try_at_;     ///< no renewal of a running message before
 };

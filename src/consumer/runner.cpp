@@ -49,15 +49,16 @@ std::unique_ptr<ProcessHandler> make_process_handler(boost::asio::io_context& io
 
 }  // namespace
 
-Runner::Runner(const ConsumerTools& tools, Settler& settler, LeaseKeeper& leases,
-               HandlerWatch& watch)
+Runner::Runner(const ConsumerTools& tools, LedgerWriter& ledger, Settler& settler,
+               LeaseKeeper& leases, HandlerWatch& watch)
     : tools_(tools),
+      ledger_(ledger),
       settler_(settler),
       leases_(leases),
       watch_(watch),
       recycling_(tools.context, tools.loop) {
   auto processes =
-      make_process_handler(tools.loop.io(), tools.options, tools.ledger, watch.start_reports());
+      make_process_handler(tools.loop.io(), tools.options, ledger, watch.start_reports());
   processes_ = processes.get();
   if (processes) {
     handler_ = std::move(processes);
@@ -140,7 +141,7 @@ Outcome Runner::handle(std::size_t index, TimePoint started_at) {
   ChildLoop& loop = tools_.loop;
   std::optional<Outcome> outcome;
   handler_->run(tools_.batch[index].message, [&](Outcome made) { outcome = std::move(made); });
-  if (const auto running = pids(); !running.empty()) tools_.ledger.set_handler(running.front());
+  if (const auto running = pids(); !running.empty()) ledger_.set_handler(running.front());
   const auto finished = [&] { return outcome.has_value(); };
   const std::int64_t most_memory = tools_.options.handler_max_memory.bytes;
   const Millis look =

@@ -19,7 +19,8 @@ namespace pgforeman {
 
 class Runner {
  public:
-  Runner(const ConsumerTools& tools, Settler& settler, LeaseKeeper& leases, HandlerWatch& watch);
+  Runner(const ConsumerTools& tools, LedgerWriter& ledger, Settler& settler, LeaseKeeper& leases,
+         HandlerWatch& watch);
 
   /// Starts a long-lived handler unless it runs. False when it does not start: try again later.
   /// Waits with a backoff first if its last start failed; `before_wait` is called before that.
@@ -47,6 +48,7 @@ class Runner {
   void end_orphans();
 
   const ConsumerTools& tools_;
+  LedgerWriter& ledger_;
   Settler& settler_;
   LeaseKeeper& leases_;
   HandlerWatch& watch_;

@@ -106,8 +106,8 @@ void Settler::apply(std::size_t index, Settled settled) {
   const LeasedMessage& m = tools_.batch[index];
   if (settled != Settled::refused) {
     count_settled(tools_.loop.slot(), settled);
-    count_cause(tools_.fleet(),
-                settled == Settled::lost_lease ? Cause::lease_lost : m.outcome->evidence.cause);
+    const bool lost = settled == Settled::lost_lease;
+    tools_.fleet().count(lost ? Cause::lease_lost : m.outcome->evidence.cause);
     log_settled(m.message, m.outcome, settled, retry_rule(tools_.options));
     if (settled == Settled::done) log_first_done(tools_.fleet(), m.message, m.started_ms);
   }

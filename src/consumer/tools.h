@@ -13,7 +13,6 @@ struct ConsumerTools {
   const Options& options;
   ChildLoop& loop;
   Session& session;
-  LedgerWriter& ledger;
   Batch& batch;
   BatchSize& batch_size;
 

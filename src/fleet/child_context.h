@@ -25,7 +25,7 @@ struct ChildContext {
   const Options* options = nullptr;
   Scoreboard* scoreboard = nullptr;
   int slot = 0;
-  int ledger = kNoLedger;
+  LedgerId ledger = LedgerId::none;
   std::uint32_t epoch = 0;
   std::uint64_t fleet_id = 0;  ///< random, one a supervisor: makes claim tokens unique
   WakeupFds wakeup_fds{};

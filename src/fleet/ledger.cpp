@@ -85,13 +85,13 @@ std::string read_stderr(const Ledger& ledger) {
 
 }  // namespace
 
-void LedgerWriter::begin_claim(std::int64_t token, const Marks& marks) {
+void LedgerWriter::begin_claim(const Claim& claim) {
   ledger_.run_until_ms.store(0, std::memory_order_relaxed);
   begun_at_ms_ = to_ms(Clock::now());
-  for (std::size_t i = 0; i < marks.size(); ++i) {
-    ledger_.claiming_marks[i].store(marks[i], std::memory_order_relaxed);
+  for (std::size_t i = 0; i < claim.marks.size(); ++i) {
+    ledger_.claiming_marks[i].store(claim.marks[i], std::memory_order_relaxed);
   }
-  ledger_.claiming_token.store(token);
+  ledger_.claiming_token.store(claim.token);
 }
 
 void LedgerWriter::end_claim(std::span<const ClaimedMessage> messages) {
@@ -107,13 +107,13 @@ void LedgerWriter::end_claim(std::span<const ClaimedMessage> messages) {
     entry.attempt.store(messages[i].attempt, std::memory_order_relaxed);
     entry.after_ms.store(-1, std::memory_order_relaxed);
     entry.started_ms.store(0, std::memory_order_relaxed);
-    entry.lost_token.store(0, std::memory_order_relaxed);
+    entry.lost_token.store(Token::none, std::memory_order_relaxed);
     entry.state.store(MessageState::waiting, std::memory_order_relaxed);
   }
   // Entries first, then the token is cleared: at every instant one of the two names the rows.
   held_ += count;
   ledger_.count.store(static_cast<std::uint32_t>(held_));
-  ledger_.claiming_token.store(0);
+  ledger_.claiming_token.store(Token::none);
 }
 
 void LedgerWriter::set_state(std::size_t index, MessageState state) {
@@ -170,7 +170,7 @@ std::optional<TimePoint> LedgerWriter::renewed(TimePoint claimed_at, TimePoint n
 
 bool LedgerWriter::lost(std::size_t index) const {
   const LedgerEntry& entry = ledger_.entries[index];
-  return entry.lost_token.load() != 0 && entry.lost_token.load() == entry.token.load();
+  return entry.lost_token.load() != Token::none && entry.lost_token.load() == entry.token.load();
 }
 
 std::vector<Lease> leases_to_renew(const Ledger& ledger, TimePoint fresh_since, TimePoint now) {
@@ -203,10 +203,10 @@ void record_renewal(Ledger& ledger, TimePoint asked_at, std::span<const Lease> l
 
 LedgerReading read_ledger(const Ledger& ledger) {
   LedgerReading reading;
-  reading.claiming_token = ledger.claiming_token.load();
+  reading.claim.token = ledger.claiming_token.load();
   reading.rescue_in_doubt = ledger.rescue_in_doubt.load() == 1;
-  for (std::size_t i = 0; i < reading.claiming_marks.size(); ++i) {
-    reading.claiming_marks[i] = ledger.claiming_marks[i].load();
+  for (std::size_t i = 0; i < reading.claim.marks.size(); ++i) {
+    reading.claim.marks[i] = ledger.claiming_marks[i].load();
   }
   reading.death = read_death(ledger);
   reading.stderr_tail = read_stderr(ledger);
@@ -220,7 +220,7 @@ LedgerReading read_ledger(const Ledger& ledger) {
 void clear_ledger(Ledger& ledger) {
   ledger.count.store(0);
   ledger.rescue_in_doubt.store(0);
-  ledger.claiming_token.store(0);
+  ledger.claiming_token.store(Token::none);
 }
 
 void record_settled(Ledger& ledger, std::size_t index) {

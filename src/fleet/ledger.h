@@ -24,10 +24,12 @@
 namespace pgforeman {
 
 inline constexpr std::size_t kMaxBatch = 1000;
-inline constexpr int kNoLedger = -1;  ///< of maintenance, which holds nothing
+/// Its place among all of them; none: of maintenance, which holds nothing.
+enum class LedgerId : int { none = -1 };
 
 struct LedgerEntry {
-  std::atomic<std::int64_t> id, token;
+  std::atomic<std::int64_t> id;
+  std::atomic<Token> token;
   std::atomic<MessageState> state;     ///< settled: nothing stands here
   std::atomic<Outcome::Kind> outcome;  ///< once it has ended
   std::atomic<std::int32_t> attempt;
@@ -37,7 +39,7 @@ struct LedgerEntry {
   std::atomic<Cause> cause;
   std::atomic<std::int32_t> exit_code, signal;
   std::atomic<std::int64_t> peak_rss_kib;
-  std::atomic<std::int64_t> lost_token;  ///< maintenance: it is no longer the row's
+  std::atomic<Token> lost_token;  ///< maintenance: it is no longer the row's
 };
 
 /// Which process may touch a ledger: none, its child, or (after that child's death) maintenance.
@@ -69,10 +71,10 @@ struct alignas(64) Ledger {
   std::atomic<std::int64_t> run_until_ms;   ///< the running handler's own deadline; 0: none runs
   std::atomic<std::int64_t> renewed_at_ms;  ///< by maintenance: when it last asked for all of them
   /// The token of a claim that is under way: its rows are ours even if its answer never came.
-  std::atomic<std::int64_t> claiming_token;
+  std::atomic<Token> claiming_token;
   /// 1: maintenance asked to settle the messages and has no answer: each may be settled.
   std::atomic<std::uint32_t> rescue_in_doubt;
-  /// The marks of that claim: `release_token` searches above them.
+  /// The marks of that claim.
   std::array<std::atomic<std::int64_t>, std::tuple_size_v<Marks>> claiming_marks;
   std::atomic<std::uint32_t> count;
   std::array<LedgerEntry, kMaxBatch> entries;
@@ -83,7 +85,7 @@ class LedgerWriter {
  public:
   explicit LedgerWriter(Ledger& ledger) : ledger_(ledger) {}
 
-  void begin_claim(std::int64_t token, const Marks& marks);
+  void begin_claim(const Claim& claim);
   void end_claim(
       std::span<const ClaimedMessage> messages);  ///< these come after what is still held
   /// After what belongs to the state: a reader that sees the state sees that too.
@@ -118,12 +120,11 @@ struct LedgerReading {
     Evidence evidence;  ///< without stderr_tail
   };
   std::vector<Entry> entries;
-  std::int64_t claiming_token = 0;
+  Claim claim;  ///< under way; Token::none: none is
   bool rescue_in_doubt = false;
-  Marks claiming_marks{};
   Death death;
   std::string stderr_tail;  ///< of the running message's handler; any bytes
-  bool empty() const { return entries.empty() && claiming_token == 0; }
+  bool empty() const { return entries.empty() && claim.token == Token::none; }
 };
 LedgerReading read_ledger(const Ledger& ledger);
 

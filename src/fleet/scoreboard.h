@@ -36,10 +36,14 @@ struct alignas(64) FleetBoard {
   /// Failed runs by Cause, of all children since the fleet began.
   std::array<std::atomic<std::uint64_t>, kCauseCount> causes;
 
+  bool is_stopping() const { return ends_at_ms.load() != 0; }
+  void count(Cause cause) {
+    if (cause == Cause::none) return;
+    causes[static_cast<std::size_t>(cause)].fetch_add(1, std::memory_order_relaxed);
+  }
   /// Whether no process has logged this reason for a minute; then it counts as logged: a whole
   /// fleet loses its database in one instant. Garbage here: a line too many, or a minute late.
   /// Fork: after.
-  bool is_stopping() const { return ends_at_ms.load() != 0; }
   bool should_log(std::string_view reason, TimePoint now);
 };
 
@@ -52,10 +56,10 @@ class Scoreboard {
   Scoreboard& operator=(const Scoreboard&) = delete;
 
   Slot& slot(int index) { return memory_->slots[static_cast<std::size_t>(index)]; }
-  Ledger& ledger(int index) { return memory_->ledgers[static_cast<std::size_t>(index)]; }
+  Ledger& ledger(LedgerId id) { return memory_->ledgers[static_cast<std::size_t>(id)]; }
   /// Apart from the ledgers, so that a search for orphans touches two pages, not thousands.
-  std::atomic<LedgerUse>& ledger_use(int index) {
-    return memory_->ledger_use[static_cast<std::size_t>(index)];
+  std::atomic<LedgerUse>& ledger_use(LedgerId id) {
+    return memory_->ledger_use[static_cast<std::size_t>(id)];
   }
   FleetBoard& fleet() { return memory_->fleet; }
   QueueBoard& queue() { return memory_->queue; }

@@ -13,12 +13,12 @@ constexpr int kCounted = 24;
 }  // namespace
 
 void Notifier::session_opened() {
-  tools_.context.scoreboard->queue().wakeups.call_when_idle.store(0);
+  tools_.queue().wakeups.call_when_idle.store(0);
   let_notify();
 }
 
 void Notifier::let_notify() {
-  tools_.context.scoreboard->queue().wakeups.maintenance_polls.store(0);
+  tools_.queue().wakeups.maintenance_polls.store(0);
   throttle_.notify(Clock::now());
 }
 
@@ -32,14 +32,14 @@ void Notifier::received(std::int64_t messages) {
   if (idle) tools_.wakeups.wake(messages);
   if (!throttle_.received(messages, idle, Clock::now())) return;
   change_lock([](Queue& queue) { queue.leave_listeners(); });
-  tools_.context.scoreboard->queue().wakeups.maintenance_polls.store(1);
+  tools_.queue().wakeups.maintenance_polls.store(1);
   throttle_.poll(Clock::now());
 }
 
 Notifier::Found Notifier::run_once() {
   if (!listener_.works()) return {};
   if (throttle_.mode() == Mode::off && tools_.wakeups.waiting() > 0) {
-    tools_.context.scoreboard->queue().wakeups.call_when_idle.store(0);
+    tools_.queue().wakeups.call_when_idle.store(0);
     throttle_.turn_on();
   }
   if (Clock::now() < throttle_.next_poll()) return {};
@@ -53,7 +53,7 @@ Notifier::Found Notifier::run_once() {
 /// A consumer that becomes idle meanwhile calls, or is seen here.
 bool Notifier::no_consumer_is_idle() {
   if (tools_.wakeups.waiting() > 0) return false;
-  auto& call = tools_.context.scoreboard->queue().wakeups.call_when_idle;
+  auto& call = tools_.queue().wakeups.call_when_idle;
   call.store(1);
   if (tools_.wakeups.waiting() == 0) return true;
   call.store(0);
@@ -66,7 +66,7 @@ Notifier::Found Notifier::poll() {
   Found found;
   if (const int idle = tools_.wakeups.waiting(); idle > 0) {
     tools_.loop.enter(Phase::claiming);
-    const Marks marks = tools_.context.scoreboard->queue().marks.read();
+    const Marks marks = tools_.queue().marks.read();
     const Peek peek = tools_.session.queue().peek(marks, std::max(idle, kCounted));
     tools_.session.worked();
     if (peek.ready > 0) tools_.wakeups.wake(peek.ready);

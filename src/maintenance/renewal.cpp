@@ -25,15 +25,16 @@ void Renewal::run_once() {
   next_ = now + lease_ / 3;
   Scoreboard& board = *tools_.context.scoreboard;
   std::vector<Lease> leases;
-  std::vector<int> ledgers;
+  std::vector<LedgerId> ledgers;
   for (int i = 0; i < kLedgers; ++i) {
-    if (board.ledger_use(i).load() != LedgerUse::owned) continue;
-    const auto slot = board.ledger(i).slot.load();
+    const LedgerId id{i};
+    if (board.ledger_use(id).load() != LedgerUse::owned) continue;
+    const auto slot = board.ledger(id).slot.load();
     if (slot < 0 || slot >= kMaxConsumers) continue;
     if (Beat{board.slot(slot).beat.load()}.deadline() < now) continue;
-    const auto held = leases_to_renew(board.ledger(i), now - lease_ / 6, now);
+    const auto held = leases_to_renew(board.ledger(id), now - lease_ / 6, now);
     if (held.empty()) continue;
-    ledgers.push_back(i);
+    ledgers.push_back(id);
     leases.insert(leases.end(), held.begin(), held.end());
   }
   if (leases.empty()) return;
@@ -48,7 +49,7 @@ void Renewal::run_once() {
   std::vector<Lease> lost;
   std::copy_if(leases.begin(), leases.end(), std::back_inserter(lost),
                [&](const Lease& lease) { return lost_ids.contains(lease.id); });
-  for (const int ledger : ledgers) record_renewal(board.ledger(ledger), now, lost);
+  for (const LedgerId ledger : ledgers) record_renewal(board.ledger(ledger), now, lost);
   log::debug("leases renewed", {{"leases", leases.size()}, {"lost", lost.size()}});
 }
 

@@ -32,7 +32,8 @@ bool Rescue::run_once() {
   turn_over_ = false;
   std::erase_if(jobs_, [this](const Job& job) { return !is_orphaned(job.ledger); });
   for (int i = 0; i < kLedgers; ++i) {
-    if (is_orphaned(i) && !has_job(i)) jobs_.push_front({i});
+    const LedgerId id{i};
+    if (is_orphaned(id) && !has_job(id)) jobs_.push_front({id});
   }
   // The longest due first: a new job does not wait for those that failed before.
   bool found = false;
@@ -59,7 +60,7 @@ bool Rescue::try_rescue(Jobs::iterator job) {
 }
 
 void Rescue::defer_rescue(Job& job, const std::string& reason) {
-  const bool fleet_stops = tools_.context.scoreboard->fleet().is_stopping();
+  const bool fleet_stops = tools_.fleet().is_stopping();
   job.wait = std::clamp(2 * job.wait, kPutOffFor, fleet_stops ? kPutOffFor : kPutOffForMost);
   job.due = Clock::now() + job.wait;
   log::warn("rescue deferred", {{"reason", reason}});
@@ -73,18 +74,18 @@ void Rescue::hurry() {
   }
 }
 
-bool Rescue::is_orphaned(int ledger) const {
+bool Rescue::is_orphaned(LedgerId ledger) const {
   return tools_.context.scoreboard->ledger_use(ledger).load() == LedgerUse::orphaned;
 }
 
-bool Rescue::has_job(int ledger) const {
+bool Rescue::has_job(LedgerId ledger) const {
   return std::any_of(jobs_.begin(), jobs_.end(),
                      [ledger](const Job& job) { return job.ledger == ledger; });
 }
 
 /// The last job of a ledger frees it, unless the supervisor has just given it to another child.
 void Rescue::end(Jobs::iterator job) {
-  const int ledger = job->ledger;
+  const LedgerId ledger = job->ledger;
   jobs_.erase(job);
   if (has_job(ledger)) return;
   LedgerUse orphaned = LedgerUse::orphaned;
@@ -96,7 +97,7 @@ bool Rescue::unsettled() const {
     return true;
   }
   for (int i = 0; i < kLedgers; ++i) {
-    if (is_orphaned(i) && !has_job(i)) return true;
+    if (is_orphaned(LedgerId{i}) && !has_job(LedgerId{i})) return true;
   }
   return false;
 }
@@ -108,18 +109,18 @@ TimePoint Rescue::next() const {
 }
 
 void Rescue::rescue(Jobs::iterator job) {
-  const int index = job->ledger;
+  const LedgerId id = job->ledger;
   // The supervisor may give up on an orphan and give its ledger to a living child.
-  if (!is_orphaned(index)) {
+  if (!is_orphaned(id)) {
     jobs_.erase(job);
     return;
   }
   tools_.loop.enter(Phase::settling);
   Scoreboard& board = *tools_.context.scoreboard;
-  const LedgerReading ledger = read_ledger(board.ledger(index));
-  const auto results = settle(ledger, board.ledger(index));
+  const LedgerReading ledger = read_ledger(board.ledger(id));
+  const auto results = settle(ledger, board.ledger(id));
   tools_.session.worked();
-  if (!is_orphaned(index)) {
+  if (!is_orphaned(id)) {
     jobs_.erase(job);
     return;
   }
@@ -130,16 +131,15 @@ void Rescue::rescue(Jobs::iterator job) {
       continue;
     }
     if (results[i] != Settled::refused) record(ledger, i, results[i]);
-    record_settled(board.ledger(index), ledger.entries[i].index);
+    record_settled(board.ledger(id), ledger.entries[i].index);
   }
   // Only now: if we die in between, what was settled is not taken for lost.
-  board.ledger(index).rescue_in_doubt.store(ledger.rescue_in_doubt ? 1 : 0);
-  const bool searched = std::any_of(jobs_.begin(), jobs_.end(), [index](const Job& other) {
-    return other.ledger == index && other.search;
+  board.ledger(id).rescue_in_doubt.store(ledger.rescue_in_doubt ? 1 : 0);
+  const bool searched = std::any_of(jobs_.begin(), jobs_.end(), [id](const Job& other) {
+    return other.ledger == id && other.search;
   });
-  if (ledger.claiming_token != 0 && !searched) {
-    jobs_.push_back({index, Clock::now(), kFirstLook,
-                     InDoubtClaim{ledger.claiming_token, ledger.claiming_marks}, ledger.death});
+  if (ledger.claim.token != Token::none && !searched) {
+    jobs_.push_back({id, Clock::now(), kFirstLook, ledger.claim, ledger.death});
   }
   if (deferred > 0) {
     const bool any_locked = std::count(results.begin(), results.end(), Settled::locked) > 0;
@@ -188,8 +188,8 @@ void Rescue::record(const LedgerReading& reading, std::size_t index, Settled set
   const auto& entry = reading.entries[index];
   const Outcome outcome = outcome_of(entry, reading);
   count_settled(tools_.loop.slot(), settled);
-  count_cause(tools_.context.scoreboard->fleet(),
-              settled == Settled::lost_lease ? Cause::lease_lost : outcome.evidence.cause);
+  const bool lost = settled == Settled::lost_lease;
+  tools_.fleet().count(lost ? Cause::lease_lost : outcome.evidence.cause);
   const log::MessageScope scope(entry.lease.id, entry.attempt);
   if (settled == Settled::dead) {
     log::error("message is a dead letter",
@@ -214,7 +214,7 @@ bool Rescue::look_for_claim(Jobs::iterator job) {
   }
   // A claim commits once: that was all of it.
   if (messages > 0 || job->wait >= kLastLook) {
-    tools_.context.scoreboard->ledger(job->ledger).claiming_token.store(0);
+    tools_.context.scoreboard->ledger(job->ledger).claiming_token.store(Token::none);
     end(job);
   }
   return messages > 0;

@@ -36,12 +36,12 @@ class Rescue {
   /// Something to do about a dead consumer's ledger, which is orphaned until all of that is done: a
   /// successor starts over.
   struct Job {
-    int ledger;
+    LedgerId ledger;
     TimePoint due{};  ///< new ones first
     Millis wait{0};   ///< before the last time, or (search) until the next
     /// A claim whose consumer died before the answer came. The server may still execute it, so its
     /// rows may appear after the first search. Nothing: settle the ledger's entries.
-    std::optional<InDoubtClaim> search{};
+    std::optional<Claim> search{};
     Death death{};  ///< search: of its consumer
   };
   using Jobs = std::list<Job>;
@@ -52,8 +52,8 @@ class Rescue {
   std::vector<Settled> settle(const LedgerReading& reading, Ledger& ledger);
   void defer_rescue(Job& job, const std::string& reason);
   void record(const LedgerReading& reading, std::size_t entry, Settled settled);
-  bool is_orphaned(int ledger) const;
-  bool has_job(int ledger) const;
+  bool is_orphaned(LedgerId ledger) const;
+  bool has_job(LedgerId ledger) const;
   void end(Jobs::iterator job);
 
   const MaintenanceTools& tools_;

@@ -49,7 +49,7 @@ void Scheduler::run_once() {
   }
   if (!announced_) {
     announced_ = true;
-    tools_.context.scoreboard->fleet().database_up.fetch_add(1);
+    tools_.fleet().database_up.fetch_add(1);
   }
   // Due messages between two ticks would wait for the next one: come back when the next is due.
   next_ = Clock::now() + std::clamp(tick.next_due.value_or(every), kSoonest, every);
@@ -70,7 +70,7 @@ void Scheduler::advance_ids() {
   } catch (const DatabaseError& error) {
     if (error.kind() == DatabaseError::Kind::connection) throw;
     if (error.may_work_later()) return;  // the next count asks again
-    if (!tools_.context.scoreboard->fleet().should_log(error.what(), Clock::now())) return;
+    if (!tools_.fleet().should_log(error.what(), Clock::now())) return;
     log::warn("message ids come again, the sequence could not be set forward",
               {{"reason", error.what()}});
   }
@@ -92,7 +92,7 @@ void Scheduler::name_other_queues(const QueueCounts& counts) {
 }
 
 void Scheduler::publish(const QueueCounts& counts) {
-  QueueCounted& board = tools_.context.scoreboard->queue().counted;
+  QueueCounted& board = tools_.queue().counted;
   board.ready.store(counts.ready);
   board.scheduled.store(counts.scheduled);
   // Leased fresh messages are below the marks for the most part: there the sweeper counts.

@@ -61,7 +61,7 @@ void Sweeper::record_life() {
 
 void Sweeper::run_once() {
   const TimePoint now = Clock::now();
-  const Marks marks = tools_.context.scoreboard->queue().marks.read();
+  const Marks marks = tools_.queue().marks.read();
   if (marks != seen_) {
     seen_ = marks;
     record_life();
@@ -72,7 +72,7 @@ void Sweeper::run_once() {
   if ((pass_.under_way || pass_needed(marks)) && now >= next_pass_) try_pass(marks);
   // Until both work consumers must not rely on the marks.
   if (!near_failing_ && !pass_failing_) {
-    tools_.context.scoreboard->queue().marks.record_sweep(Clock::now());
+    tools_.queue().marks.record_sweep(Clock::now());
   }
 }
 
@@ -294,11 +294,11 @@ bool Sweeper::trusts(const Sweep& found, const Marks& marks) {
   bool sound = true;
   for (std::size_t i = 0; i < marks.size(); ++i) {
     if (marks[i] <= found.highest) continue;
-    tools_.context.scoreboard->queue().marks.forget(i, marks[i]);
+    tools_.queue().marks.forget(i, marks[i]);
     sound = false;
   }
   if (!sound) {
-    const bool first = tools_.context.scoreboard->fleet().should_log("marks", Clock::now());
+    const bool first = tools_.fleet().should_log("marks", Clock::now());
     log::write(first ? log::Level::warn : log::Level::debug,
                "low-water mark above all messages, reset", {{"highest", found.highest}});
     start_over();

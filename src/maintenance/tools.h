@@ -12,6 +12,9 @@ struct MaintenanceTools {
   ChildLoop& loop;
   Session& session;
   Wakeups& wakeups;
+
+  FleetBoard& fleet() const { return context.scoreboard->fleet(); }
+  QueueBoard& queue() const { return context.scoreboard->queue(); }
 };
 
 }  // namespace pgforeman

@@ -4,10 +4,10 @@
 
 namespace pgforeman {
 
-std::int64_t release_in_doubt_claim(Queue& queue, const InDoubtClaim& claim,
+std::int64_t release_in_doubt_claim(Queue& queue, const Claim& claim,
                                     const std::optional<Outcome>& crash, const RetryRule& rule) {
   try {
-    return queue.release_token(claim.token, claim.marks, crash, rule);
+    return queue.release_claim(claim, crash, rule);
   } catch (const DatabaseError& error) {
     if (!error.may_work_later() && error.kind() != DatabaseError::Kind::rejected) throw;
     log::warn("claim without an answer not released, its messages wait for VISIBILITY_TIMEOUT",

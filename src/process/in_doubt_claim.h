@@ -9,16 +9,11 @@
 
 namespace pgforeman {
 
-struct InDoubtClaim {
-  std::int64_t token;
-  Marks marks;  ///< it scanned above them
-};
-
 /// Releases what is held under its token; with `crash`, after blaming what was claimed too often.
 /// Returns the number of messages, 0 when the database refuses: that is logged and not worth a
 /// second try, because it may be refused for ever, and the visibility timeout ends it. Throws
 /// DatabaseError when another session may do better.
-std::int64_t release_in_doubt_claim(Queue& queue, const InDoubtClaim& claim,
+std::int64_t release_in_doubt_claim(Queue& queue, const Claim& claim,
                                     const std::optional<Outcome>& crash, const RetryRule& rule);
 
 }  // namespace pgforeman

@@ -110,6 +110,10 @@ QueueCounts counts_of(const Row& row, int first) {
   return counts;
 }
 
+std::string text_of(Token token) {
+  return std::to_string(static_cast<std::int64_t>(token));
+}
+
 }  // namespace
 
 void Queue::check_schema() {
@@ -144,15 +148,14 @@ bool Queue::schema_and_rights_stand() {
   }
 }
 
-std::vector<ClaimedMessage> Queue::claim(int limit, std::int64_t token, Millis lease,
-                                         const Marks& marks, std::span<const std::int64_t> done,
-                                         std::int64_t done_token) {
+std::vector<ClaimedMessage> Queue::claim(int limit, const Claim& claim, Millis lease,
+                                         std::span<const std::int64_t> done, Token done_token) {
   auto messages =
       messages_of(call(kClaimed + " from pgforeman.claim($1, $2::int, $3::bigint, $4::interval,"
                                   " $5::bigint[], $6::bigint[], $7::bigint)",
-                       {name_, std::to_string(limit), std::to_string(token), interval_text(lease),
-                        array_text(marks), array_text(done), std::to_string(done_token)}));
-  for (ClaimedMessage& message : messages) message.token = token;
+                       {name_, std::to_string(limit), text_of(claim.token), interval_text(lease),
+                        array_text(claim.marks), array_text(done), text_of(done_token)}));
+  for (ClaimedMessage& message : messages) message.token = claim.token;
   return messages;
 }
 
@@ -183,7 +186,7 @@ std::vector<Settled> Queue::settle_as_given(std::span<const Settlement> settleme
   for (const auto& settlement : settlements) {
     const auto& [lease, outcome, run] = settlement;
     ids.push_back(lease.id);
-    tokens.push_back(lease.token);
+    tokens.push_back(static_cast<std::int64_t>(lease.token));
     outcomes.emplace_back(kOutcomes[static_cast<std::size_t>(outcome.kind)]);
     delays.push_back(outcome.after ? std::optional(interval_text(*outcome.after)) : std::nullopt);
     errors.push_back(outcome.error.empty() ? std::nullopt
@@ -211,7 +214,7 @@ std::vector<std::int64_t> Queue::renew(std::span<const Lease> leases, Millis lea
     Ids ids, tokens;
     for (const Lease& held : left) {
       ids.push_back(held.id);
-      tokens.push_back(held.token);
+      tokens.push_back(static_cast<std::int64_t>(held.token));
     }
     const pqxx::result rows =
         call("select renewal from pgforeman.renew($1::bigint[], $2::bigint[], $3::interval)",
@@ -228,16 +231,16 @@ std::vector<std::int64_t> Queue::renew(std::span<const Lease> leases, Millis lea
   return lost;
 }
 
-std::int64_t Queue::release_token(std::int64_t token, const Marks& marks,
-                                  const std::optional<Outcome>& crash, const RetryRule& rule) {
+std::int64_t Queue::release_claim(const Claim& claim, const std::optional<Outcome>& crash,
+                                  const RetryRule& rule) {
   const std::string error = crash ? ascii(crash->error) : "";
   const std::string evidence = crash ? history_entry({{}, *crash}).value_or("null") : "null";
   return call(
              "select pgforeman.release_token($1, $2::bigint, nullif($3, ''), $4::jsonb, $5::int,"
              " $6::interval, $7::interval, $8::bigint[])",
-             {name_, std::to_string(token), error, evidence, std::to_string(rule.max_crashes),
+             {name_, text_of(claim.token), error, evidence, std::to_string(rule.max_crashes),
               interval_text(rule.backoff), interval_text(rule.backoff_max),
-              array_text(marks)})[0][0]
+              array_text(claim.marks)})[0][0]
       .as<std::int64_t>();
 }
 

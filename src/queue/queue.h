@@ -33,14 +33,13 @@ class Queue {
   /// Throws DatabaseError::schema unless the installed schema is one this binary can work with.
   void check_schema();
 
-  /// Claims up to `limit` messages for `lease` under `token` (chosen by the caller, never 0, never
-  /// used before), most urgent first, above the marks. May return fewer than there are. Before, in
-  /// the same transaction, settles as done what was claimed together. Throws
-  /// DatabaseError::transient, and has done nothing, when any of that was no longer held.
-  std::vector<ClaimedMessage> claim(int limit, std::int64_t token, Millis lease,
-                                    const Marks& marks = {},
+  /// Claims up to `limit` messages for `lease`, most urgent first. May return fewer than there are.
+  /// The caller chooses the token. Before, in the same transaction, settles as done the messages
+  /// `done`, which were claimed together. Throws DatabaseError::transient, and has done nothing,
+  /// when any of them was no longer held.
+  std::vector<ClaimedMessage> claim(int limit, const Claim& claim, Millis lease,
                                     std::span<const std::int64_t> done = {},
-                                    std::int64_t done_token = 0);
+                                    Token done_token = Token::none);
 
   /// Ends leases. One whose token moved on changes nothing and says lost_lease.
   std::vector<Settled> settle(std::span<const Settlement> settlements, const RetryRule& rule,
@@ -49,11 +48,11 @@ class Queue {
   /// Extends leases to `lease` from now; returns the ids that are no longer held by their token.
   std::vector<std::int64_t> renew(std::span<const Lease> leases, Millis lease);
 
-  /// Releases without counting an attempt what is held under `token`: for a claim whose answer was
-  /// lost. `marks` are those of that claim. With `crash` the claimer died of what may be the
-  /// message's doing: one that was claimed much more often than it ran counts a crash.
-  std::int64_t release_token(std::int64_t token, const Marks& marks = {},
-                             const std::optional<Outcome>& crash = {}, const RetryRule& rule = {});
+  /// Releases without counting an attempt what a claim with a lost answer holds; returns the number
+  /// of messages. With `crash` the claimer died of what may be the message's doing: one that was
+  /// claimed much more often than it ran counts a crash.
+  std::int64_t release_claim(const Claim& claim, const std::optional<Outcome>& crash = {},
+                             const RetryRule& rule = {});
 
   /// Moves due messages to ready, and counts if asked to (it is the costly part), but for fresh
   /// messages up to `passed`. One statement.

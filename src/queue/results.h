@@ -58,6 +58,15 @@ constexpr bool is_deferred(Settled settled) {
   return settled == Settled::locked || settled == Settled::failed || settled == Settled::not_tried;
 }
 
+/// What a settle of this kind comes to when it was done before and only its answer was lost.
+constexpr Settled as_settled_before(Outcome::Kind kind) {
+  // In the order of Outcome::Kind.
+  constexpr Settled kSettled[] = {Settled::done, Settled::retried, Settled::retried,
+                                  Settled::dead, Settled::dead,    Settled::released};
+  static_assert(std::size(kSettled) == Outcome::kKinds);
+  return kSettled[static_cast<std::size_t>(kind)];
+}
+
 struct QueueCounts {
   std::int64_t ready = 0;      ///< claimable now
   std::int64_t scheduled = 0;  ///< delayed or waiting for a retry

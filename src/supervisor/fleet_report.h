@@ -21,7 +21,7 @@ namespace pgforeman {
 struct Child {
   pid_t pid = 0;  ///< 0: none now
   std::uint32_t epoch = 0;
-  int ledger = kNoLedger;
+  LedgerId ledger = LedgerId::none;
   std::uint64_t exits = 0;
   std::optional<LastExit> last_exit;
   TimePoint exited_at;

@@ -15,20 +15,19 @@ class LedgerPool {
 
   /// A cleared ledger for a new child. When all are taken (the database is gone and children keep
   /// dying) the oldest orphan is given up: its leases end by the visibility timeout.
-  [[nodiscard]] int take(int slot) {
+  [[nodiscard]] LedgerId take(int slot) {
     reclaim();
     for (int i = 0; i < kLedgers; ++i) {
-      if (used_[static_cast<std::size_t>(i)]) continue;
-      return own(i, slot);
+      if (!used_[static_cast<std::size_t>(i)]) return own(LedgerId{i}, slot);
     }
-    const int oldest = orphans_.front();
+    const LedgerId oldest = orphans_.front();
     orphans_.pop_front();
     return own(oldest, slot);
   }
 
-  void give_back(int index) {
-    used_[static_cast<std::size_t>(index)] = false;
-    board_.ledger_use(index).store(LedgerUse::free);
+  void give_back(LedgerId id) {
+    used(id) = false;
+    board_.ledger_use(id).store(LedgerUse::free);
   }
 
   /// Whether maintenance has still something to settle.
@@ -37,32 +36,33 @@ class LedgerPool {
     return !orphans_.empty();
   }
 
-  void orphan(int index, const Death& death) {
-    sign_ledger(board_.ledger(index), death);
-    board_.ledger_use(index).store(LedgerUse::orphaned);
-    orphans_.push_back(index);
+  void orphan(LedgerId id, const Death& death) {
+    sign_ledger(board_.ledger(id), death);
+    board_.ledger_use(id).store(LedgerUse::orphaned);
+    orphans_.push_back(id);
   }
 
  private:
-  int own(int index, int slot) {
-    used_[static_cast<std::size_t>(index)] = true;
-    clear_ledger(board_.ledger(index));
-    board_.ledger(index).slot.store(slot);
-    board_.ledger_use(index).store(LedgerUse::owned);
-    return index;
+  std::vector<bool>::reference used(LedgerId id) { return used_[static_cast<std::size_t>(id)]; }
+  LedgerId own(LedgerId id, int slot) {
+    used(id) = true;
+    clear_ledger(board_.ledger(id));
+    board_.ledger(id).slot.store(slot);
+    board_.ledger_use(id).store(LedgerUse::owned);
+    return id;
   }
   /// Takes back what maintenance has settled.
   void reclaim() {
-    std::erase_if(orphans_, [this](int index) {
-      if (board_.ledger_use(index).load() != LedgerUse::free) return false;
-      used_[static_cast<std::size_t>(index)] = false;
+    std::erase_if(orphans_, [this](LedgerId id) {
+      if (board_.ledger_use(id).load() != LedgerUse::free) return false;
+      used(id) = false;
       return true;
     });
   }
 
   Scoreboard& board_;
   std::vector<bool> used_;
-  std::deque<int> orphans_;
+  std::deque<LedgerId> orphans_;
 };
 
 }  // namespace pgforeman

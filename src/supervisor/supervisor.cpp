@@ -201,7 +201,7 @@ void Supervisor::apply(const Action& action) {
 void Supervisor::fork_into(int slot) {
   Child& child = table_.children[slot];
   const bool maintenance = slot == kMaintenanceSlot;
-  if (child.ledger < 0 && !maintenance) child.ledger = ledgers_.take(slot);
+  if (child.ledger == LedgerId::none && !maintenance) child.ledger = ledgers_.take(slot);
   Slot& shared = scoreboard_->slot(slot);
   const std::uint32_t epoch = child.epoch + 1;
   shared.epoch.store(epoch);
@@ -320,7 +320,7 @@ void Supervisor::on_exit(int slot, ChildExit exit, std::span<const ChildExit> fr
 
 void Supervisor::sign_off_ledger(Child& child, const ChildExit& exit, const ExitVerdict& verdict,
                                  std::span<const ChildExit> from_handlers) {
-  if (child.ledger < 0) return;
+  if (child.ledger == LedgerId::none) return;
   const Ledger& ledger = scoreboard_->ledger(child.ledger);
   if (read_ledger(ledger).empty()) {  // proves: P20
     ledgers_.give_back(child.ledger);
@@ -333,7 +333,7 @@ void Supervisor::sign_off_ledger(Child& child, const ChildExit& exit, const Exit
     if (handler != from_handlers.end()) death.handler_peak_rss_kib = handler->peak_rss_kib;
     late_ledgers_.push_back({child.ledger, death, exit.pid, Clock::now() + kOrphanPatience});
   }
-  child.ledger = kNoLedger;
+  child.ledger = LedgerId::none;
 }
 
 /// To maintenance, when what the handlers of dead consumers started is gone, so that no message

@@ -54,7 +54,7 @@ class Supervisor {
  private:
   /// Of a dead child: not yet given to maintenance.
   struct LateLedger {
-    int ledger;
+    LedgerId ledger;
     Death death;
     pid_t consumer;
     TimePoint until;

@@ -24,7 +24,7 @@ TEST_CASE("Concurrent consumers never hold the same message, and miss none", "[c
       Queue queue(connection, "q");
       int looks_at_nothing = 0;
       while (looks_at_nothing < 3) {
-        const auto batch = queue.claim(7, ++token, Millis{60000});
+        const auto batch = queue.claim(7, {Token{++token}}, Millis{60000});
         looks_at_nothing = batch.empty() ? looks_at_nothing + 1 : 0;
         const std::lock_guard lock(guard);
         for (const auto& m : batch) claimed.insert(m.id);
@@ -64,10 +64,10 @@ TEST_CASE("A claimed message can be claimed again only after its lease, with a h
       CHECK(db.settle(first[0].lease(), outcome) == Settled::lost_lease);
     }
     CHECK(db.queue.renew(std::vector{first[0].lease()}, Millis{1000}) == std::vector{first[0].id});
-    CHECK(db.queue.release_token(first[0].token) == 0);
+    CHECK(db.queue.release_claim({first[0].token}) == 0);
     CHECK(db.claim().empty());
     CHECK(db.sql.query("select token || ' ' || attempt from pgforeman.message") ==
-          std::to_string(second[0].token) + " 0");
+          std::to_string(static_cast<std::int64_t>(second[0].token)) + " 0");
     CHECK(db.settle(second[0].lease(), done()) == Settled::done);
     CHECK(db.left() == 0);
   }
@@ -78,9 +78,9 @@ namespace {
 using Ids = std::vector<std::int64_t>;
 
 /// Claims one message; false: it said that not all that is done was still held.
-bool claims_after(Database& db, const Ids& done, std::int64_t done_token) {
+bool claims_after(Database& db, const Ids& done, Token done_token) {
   try {
-    const auto claimed = db.queue.claim(1, ++db.last_token, Millis{60000}, {}, done, done_token);
+    const auto claimed = db.queue.claim(1, db.next_claim(), Millis{60000}, done, done_token);
     CHECK(claimed.size() == 1);
     return true;
   } catch (const DatabaseError& error) {
@@ -104,7 +104,7 @@ TEST_CASE("A claim settles the given messages as done and no other", "[claim]") 
     Database db;
     for (int i = 0; i < 6; ++i) db.send();
     REQUIRE(db.claim(5).size() == 5);
-    CHECK(claims_after(db, done, 1));
+    CHECK(claims_after(db, done, Token{1}));
     CHECK(db.sql.query("select coalesce(string_agg(id::text, ' ' order by id), '')"
                        " from pgforeman.message where token = 1") == left);
     CHECK(db.sql.number("select count(*) from pgforeman.message where token = 2") == 1);
@@ -117,7 +117,7 @@ TEST_CASE("A claim settles nothing when one of the done messages is no longer he
     for (int i = 0; i < 5; ++i) db.send();
     REQUIRE(db.claim(4).size() == 4);
     db.sql.query("update pgforeman.message set token = 99 where id = 2");
-    CHECK_FALSE(claims_after(db, done, 1));
+    CHECK_FALSE(claims_after(db, done, Token{1}));
     CHECK(db.sql.number("select count(*) from pgforeman.message where token = 1") == 3);
     CHECK(db.sql.number("select count(*) from pgforeman.message where token = 99") == 1);
     CHECK(db.sql.number("select count(*) from pgforeman.message where token = 0") == 1);
@@ -125,45 +125,46 @@ TEST_CASE("A claim settles nothing when one of the done messages is no longer he
   // Token 0 names no claim.
   Database db;
   for (int i = 0; i < 3; ++i) db.send();
-  for (const Ids& done : {Ids{1}, Ids{1, 2}, Ids{2, 1}}) CHECK_FALSE(claims_after(db, done, 0));
+  for (const Ids& done : {Ids{1}, Ids{1, 2}, Ids{2, 1}})
+    CHECK_FALSE(claims_after(db, done, Token::none));
   // Nor does any number do harm.
   const auto most = std::numeric_limits<std::int64_t>::max();
   for (const Ids& done :
        {Ids{most, -most - 1}, Ids{-most - 1, most}, Ids{-1, 0}, Ids{most - 1, most}})
-    CHECK_FALSE(claims_after(db, done, 1));
+    CHECK_FALSE(claims_after(db, done, Token{1}));
   CHECK(db.left() == 3);
 }
 
 TEST_CASE("A claim that cannot settle a locked row claims nothing", "[claim]") {
   Database db;
   for (int i = 0; i < 2; ++i) db.send();
-  const auto held = db.queue.claim(1, 1, Millis{60000});
+  const auto held = db.queue.claim(1, {Token{1}}, Millis{60000});
   REQUIRE(held.size() == 1);
   Sql somebody(db.conninfo);
   somebody.query("begin; select 1 from pgforeman.message where token = 1 for update");
   const std::vector ids{held[0].id};
   try {
-    db.queue.claim(1, 2, Millis{60000}, {}, ids, 1);
+    db.queue.claim(1, {Token{2}}, Millis{60000}, ids, Token{1});
     FAIL("it did not notice");
   } catch (const DatabaseError& error) {
     CHECK(error.kind() == DatabaseError::Kind::locked);
   }
   CHECK(db.sql.number("select count(*) from pgforeman.message where token = 2") == 0);
   somebody.query("commit");
-  CHECK(db.queue.claim(1, 3, Millis{60000}, {}, ids, 1).size() == 1);
+  CHECK(db.queue.claim(1, {Token{3}}, Millis{60000}, ids, Token{1}).size() == 1);
   CHECK(db.sql.number("select count(*) from pgforeman.message") == 1);
 }
 
 TEST_CASE("A claim with token 0 is refused", "[claim]") {
   Database db;
   const auto id = db.send();
-  CHECK_THROWS_AS(db.queue.claim(1, 0, Millis{1000}), DatabaseError);
+  CHECK_THROWS_AS(db.queue.claim(1, {Token::none}, Millis{1000}), DatabaseError);
   for (const Outcome& outcome : {done(), retry(), dead("x"), released()}) {
-    CHECK(db.settle({id, 0}, outcome) == Settled::lost_lease);
+    CHECK(db.settle({id, Token::none}, outcome) == Settled::lost_lease);
   }
-  const Lease none{id, 0};
+  const Lease none{id, Token::none};
   CHECK(db.queue.renew(std::span(&none, 1), Millis{1000}) == std::vector{id});
-  CHECK(db.queue.release_token(0) == 0);
+  CHECK(db.queue.release_claim({}) == 0);
   CHECK(db.claim().size() == 1);
 }
 
@@ -196,13 +197,13 @@ TEST_CASE("The lease of a locked row is skipped, and renewed later", "[claim]") 
                      "from pgforeman.message") == "t");
 }
 
-TEST_CASE("release_token makes all its messages claimable at once, first, without an attempt",
+TEST_CASE("release_claim makes all its messages claimable at once, first, without an attempt",
           "[claim]") {
   Database db;
   for (int i = 0; i < 3; ++i) db.send();
   const auto held = db.claim(2);
   const auto others = db.claim(1);
-  CHECK(db.queue.release_token(held[0].token) == 2);
+  CHECK(db.queue.release_claim({held[0].token}) == 2);
   const auto again = db.claim(3);
   REQUIRE(again.size() == 2);
   CHECK(again[0].attempt == 1);
@@ -220,8 +221,7 @@ TEST_CASE("Messages of a claim that killed its consumer wait by their own count 
   db.sql.query("update pgforeman.message set claims = case id when " + std::to_string(once) +
                " then 1 when " + std::to_string(twice) + " then 2 else 11 end");
   const RetryRule rule{5, Millis{60000}, Millis{60000}, 3};
-  CHECK(db.queue.release_token(held[0].token, {}, test::crash("killed while it claimed"), rule) ==
-        3);
+  CHECK(db.queue.release_claim({held[0].token}, test::crash("killed while it claimed"), rule) == 3);
   const auto id = [](std::int64_t number) { return std::to_string(number); };
   CHECK(db.sql.rows("select id, state, crashes, token, lane, case when state = 0 then ''"
                     " when due_at < clock_timestamp() + interval '2 seconds' then 'soon'"
@@ -240,7 +240,7 @@ TEST_CASE("A message that kills each claim is dead after MAX_CRASHES", "[claim]"
     const auto held = db.claim();
     REQUIRE(held.size() == 1);
     CHECK(held[0].attempt == 1);
-    CHECK(db.queue.release_token(held[0].token, {}, crash, rule) == 1);
+    CHECK(db.queue.release_claim({held[0].token}, crash, rule) == 1);
     // Again at once the first time; then after a pause; the eleventh time as the rule says.
     CHECK(db.sql.number("select state from pgforeman.message") == (i == 0 ? 0 : 1));
     if (i > 0 && i < 10) {
@@ -256,7 +256,7 @@ TEST_CASE("A message that kills each claim is dead after MAX_CRASHES", "[claim]"
   auto held = db.claim();
   REQUIRE(held.size() == 1);
   CHECK(held[0].attempt == 1);
-  db.queue.release_token(held[0].token, {}, crash, rule);
+  db.queue.release_claim({held[0].token}, crash, rule);
   CHECK(db.left() == 0);
   CHECK(db.sql.rows("select id, error from pgforeman.dead_message") ==
         std::vector<Row>{{std::to_string(id), "killed while it claimed"}});

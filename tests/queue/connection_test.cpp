@@ -65,7 +65,7 @@ TEST_CASE("The watchdog does not end calls that answer in time", "[connection]")
   const auto end = Clock::now() + 4 * settings.watchdog;
   int calls = 0;
   while (Clock::now() < end) {
-    queue.claim(1, 1, Millis{1000});
+    queue.claim(1, {Token{1}}, Millis{1000});
     ++calls;
   }
   CHECK(calls > 5);
@@ -205,7 +205,7 @@ TEST_CASE("A role with the default of repeatable read works like any other", "[c
         Queue queue(connection, "q");
         for (;;) {
           std::vector<Settlement> batch;
-          for (const auto& m : queue.claim(3, ++token, Millis{60000}))
+          for (const auto& m : queue.claim(3, {Token{++token}}, Millis{60000}))
             batch.push_back({m.lease(), {}});
           if (batch.empty()) return;
           settled += static_cast<int>(queue.settle(batch, RetryRule{}).size());

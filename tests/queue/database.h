@@ -45,13 +45,18 @@ struct Database {
   Connection connection{settings_for(conninfo)};
   Queue queue{connection, "q"};
   Producer producer{connection, "q"};
-  std::int64_t last_token = 0;
+  Token last_token = Token::none;
 
   std::int64_t send(const std::string& payload = "{}", const SendOptions& options = {}) {
     return producer.send(payload, options);
   }
   std::vector<ClaimedMessage> claim(int limit = 1, Millis lease = Millis{60000}) {
-    return queue.claim(limit, ++last_token, lease);
+    return queue.claim(limit, next_claim(), lease);
+  }
+  /// Under a token that is one more than the last one.
+  Claim next_claim() {
+    last_token = Token{static_cast<std::int64_t>(last_token) + 1};
+    return {last_token};
   }
   Settled settle(const Lease& lease, const Outcome& outcome, const RetryRule& rule = {}) {
     const Settlement one{lease, outcome};

@@ -59,7 +59,7 @@ TEST_CASE("A database that was not migrated is an error that names the command",
   CHECK(installed_schema(connection).version == 0);
   Queue queue(connection, "q");
   for (const auto& call : std::vector<std::function<void()>>{
-           [&] { queue.check_schema(); }, [&] { queue.claim(1, 1, Millis{1000}); },
+           [&] { queue.check_schema(); }, [&] { queue.claim(1, {Token{1}}, Millis{1000}); },
            [&] { queue.tick(); }, [&] { Producer(connection, "q").send("1"); }}) {
     const DatabaseError error = error_of(call);
     CHECK(error.kind() == DatabaseError::Kind::schema);
@@ -131,7 +131,7 @@ TEST_CASE("A role without rights on the schema gets an error that names them", "
   Connection connection(settings_for(db.conninfo + " user=nobody_special"));
   Queue queue(connection, "q");
   CHECK(error_of([&] { queue.check_schema(); }).kind() == DatabaseError::Kind::permission);
-  CHECK(error_of([&] { queue.claim(1, 1, Millis{1000}); }).kind() ==
+  CHECK(error_of([&] { queue.claim(1, {Token{1}}, Millis{1000}); }).kind() ==
         DatabaseError::Kind::permission);
 }
 

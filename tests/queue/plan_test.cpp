@@ -29,15 +29,15 @@ template <typename Work>
 Counters cost_of(Database& db, const std::string& prepare, Work&& work) {
   auto connection = std::make_unique<Connection>(settings_for(db.conninfo));
   Queue queue(*connection, "q");
-  const Lease none{1, 1};
+  const Lease none{1, Token{1}};
   const Settlement settlement{none, {}};
   for (int i = 0; i < 7; ++i) {
-    queue.claim(1, 1, Millis{1000});
+    queue.claim(1, {Token{1}}, Millis{1000});
     queue.settle(std::span(&settlement, 1), RetryRule{});
     queue.renew(std::span(&none, 1), Millis{1000});
     queue.tick();
     queue.sweep({}, {1, 1, 1, 1});
-    queue.release_token(1);
+    queue.release_claim({Token{1}});
     queue.peek({}, 1);
   }
   {
@@ -68,7 +68,7 @@ TEST_CASE("A claim beside 100,000 scheduled messages reads only what it takes", 
   const Counters cost = cost_of(db, kScheduled + kReady, [&](Queue& queue) {
     std::int64_t taken = 0;
     for (int i = 1; i <= 20; ++i) {
-      taken += static_cast<std::int64_t>(queue.claim(10, 100 + i, Millis{60000}).size());
+      taken += static_cast<std::int64_t>(queue.claim(10, {Token{100 + i}}, Millis{60000}).size());
     }
     return taken;
   });
@@ -82,7 +82,7 @@ TEST_CASE("Claims are HOT updates that touch no index", "[plan]") {
   const Counters cost = cost_of(db, kReady, [&](Queue& queue) {
     std::int64_t taken = 0;
     for (int i = 1; i <= 50; ++i) {
-      taken += static_cast<std::int64_t>(queue.claim(100, 100 + i, Millis{60000}).size());
+      taken += static_cast<std::int64_t>(queue.claim(100, {Token{100 + i}}, Millis{60000}).size());
     }
     return taken;
   });
@@ -95,7 +95,7 @@ TEST_CASE("Settling and renewing read only their own rows, however long the queu
   const Counters cost = cost_of(db, kScheduled + kReady, [&](Queue& queue) {
     std::vector<Lease> leases;
     std::vector<Settlement> settlements;
-    for (const auto& m : queue.claim(100, 1000, Millis{60000})) {
+    for (const auto& m : queue.claim(100, {Token{1000}}, Millis{60000})) {
       leases.push_back(m.lease());
       settlements.push_back({m.lease(), leases.size() % 2 == 0 ? done() : retry()});
     }
@@ -117,7 +117,7 @@ TEST_CASE("A tick over a long queue reads a bounded part of it", "[plan]") {
                   kScheduled,
               [&](Queue& queue) {
                 CHECK(queue.tick().counts.capped);
-                return queue.claim(1, 1000, Millis{1000}).size();
+                return queue.claim(1, {Token{1000}}, Millis{1000}).size();
               });
   CHECK(cost.seq_scans == 0);
   CHECK(cost.entries_read < 21000);
@@ -132,7 +132,9 @@ TEST_CASE("A sweep reads only its own range, claim and look nothing below the ma
       CHECK(queue.sweep({}, {first + 5000, first + 5000, 0, first + 5000}).claimable == 0);
       CHECK(queue.sweep({0, 0, first + 10, 0}, {0, 0, first + 14, 0}).claimable < 5);
       CHECK(queue.peek({0, 0, first + 4000, 0}, 3).ready == 3);
-      CHECK(queue.claim(2, 100 + i, Millis{60000}, {0, 0, first + 2000 + 2 * i, 0}).size() == 2);
+      CHECK(
+          queue.claim(2, {Token{100 + i}, {0, 0, first + 2000 + 2 * i, 0}}, Millis{60000}).size() ==
+          2);
     }
     return 40 + 4;
   });

@@ -88,7 +88,7 @@ TEST_CASE("No function of the schema depends on an object of another role", "[ri
   const auto id = producer.send("{}", {2, Millis{0}, R"({"h":1})"});
   producer.send("{}", {2, Millis{3600000}, "{}"});
   queue.check_schema();
-  const auto claimed = queue.claim(1, 1, Millis{60000});
+  const auto claimed = queue.claim(1, {Token{1}}, Millis{60000});
   REQUIRE(claimed.size() == 1);
   CHECK(claimed[0].id == id);
   queue.renew(std::vector{claimed[0].lease()}, Millis{60000});
@@ -199,7 +199,7 @@ TEST_CASE("A session ignores its role's search path for types", "[rights]") {
   Queue queue(connection, "q");
   REQUIRE_NOTHROW(queue.check_schema());
   std::vector<ClaimedMessage> claimed;
-  REQUIRE_NOTHROW(claimed = queue.claim(1, 1, Millis{60000}));
+  REQUIRE_NOTHROW(claimed = queue.claim(1, {Token{1}}, Millis{60000}));
   const Settlement ended{claimed.at(0).lease(), done()};
   CHECK_NOTHROW(queue.settle(std::span(&ended, 1), {}));
   CHECK(db.left() == 0);
@@ -262,7 +262,7 @@ TEST_CASE("Row level security that hides rows is an error, not an empty queue", 
   Connection connection(settings_for(db.conninfo + " user=" + role));
   Queue queue(connection, "q");
   queue.check_schema();
-  const ClaimedMessage held = queue.claim(1, 1, Millis{60000}).at(0);
+  const ClaimedMessage held = queue.claim(1, {Token{1}}, Millis{60000}).at(0);
   db.send();
   db.sql.query("alter table pgforeman.message enable row level security");
   const std::string expected =
@@ -272,9 +272,9 @@ TEST_CASE("Row level security that hides rows is an error, not an empty queue", 
              contains(expected));
   const Settlement ended{held.lease(), done()};
   CHECK_THAT(refused([&] { queue.settle(std::span(&ended, 1), {}); }), contains(expected));
-  CHECK_THAT(refused([&] { queue.release_token(1); }), contains(expected));
+  CHECK_THAT(refused([&] { queue.release_claim({Token{1}}); }), contains(expected));
   // A session that is open already finds out by its next claim, a new one at once.
-  CHECK_THAT(refused([&] { queue.claim(1, 4, Millis{1000}); }), contains(expected));
+  CHECK_THAT(refused([&] { queue.claim(1, {Token{4}}, Millis{1000}); }), contains(expected));
   CHECK_THAT(refused([&] { queue.check_schema(); }), contains(expected));
   CHECK_THAT(refused([&] { grant(db.connection, role, Part::worker); }),
              contains(expected) && contains("nothing was granted"));
@@ -284,8 +284,8 @@ TEST_CASE("Row level security that hides rows is an error, not an empty queue", 
       "drop policy mine on pgforeman.message;"
       "create policy all_rows on pgforeman.message using (true)");
   queue.check_schema();
-  CHECK(queue.claim(1, 2, Millis{1000}).size() == 1);
-  CHECK(queue.claim(1, 3, Millis{1000}).empty());
+  CHECK(queue.claim(1, {Token{2}}, Millis{1000}).size() == 1);
+  CHECK(queue.claim(1, {Token{3}}, Millis{1000}).empty());
   db.sql.query("create policy night on pgforeman.message as restrictive for select to " + role +
                " using (false)");
   CHECK_THAT(refused([&] { queue.check_schema(); }), contains(expected));

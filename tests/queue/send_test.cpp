@@ -60,7 +60,7 @@ TEST_CASE("The time of sending is exact, and within four digits of years", "[sen
   for (const auto& [when, us] : times) {
     db.send();
     db.sql.query("update pgforeman.message set enqueued_at = '" + std::string(when) + "'");
-    const auto claimed = queue.claim(1, ++token, Millis{60000});
+    const auto claimed = queue.claim(1, {Token{++token}}, Millis{60000});
     REQUIRE(claimed.size() == 1);
     CAPTURE(when);
     CHECK(claimed[0].enqueued_at.time_since_epoch().count() == us);
@@ -170,7 +170,7 @@ TEST_CASE("A payload that no claim could return in UTF-8 is refused at send", "[
              contains("no equivalent in encoding"));
   CHECK_THAT(refused("pgforeman.send_batch('q', array['1', '\"\x81\"'])"),
              contains("no equivalent in encoding"));
-  const auto claimed = Queue(connection, "q").claim(5, 1, Millis{1000});
+  const auto claimed = Queue(connection, "q").claim(5, {Token{1}}, Millis{1000});
   REQUIRE(claimed.size() == 1);
   CHECK(claimed[0].payload == "\"caf\xc3\xa9\"");
 }

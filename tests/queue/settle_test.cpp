@@ -14,8 +14,8 @@ TEST_CASE("One settle call carries out each outcome and returns them in order", 
   const auto m = db.claim(6);
   REQUIRE(m.size() == 6);
   const std::vector<Settlement> settlements = {
-      {m[3].lease(), released()}, {m[0].lease(), done()},      {m[1].lease(), retry("r")},
-      {{m[4].id, 999}, done()},   {m[2].lease(), dead("bad")}, {{123456, 7}, retry()},
+      {m[3].lease(), released()},      {m[0].lease(), done()},      {m[1].lease(), retry("r")},
+      {{m[4].id, Token{999}}, done()}, {m[2].lease(), dead("bad")}, {{123456, Token{7}}, retry()},
       {m[5].lease(), done()}};
   const auto settled = db.queue.settle(settlements, RetryRule{});
   CHECK(settled == std::vector{Settled::released, Settled::done, Settled::retried,
@@ -143,7 +143,7 @@ TEST_CASE("An error that the database's encoding cannot hold does not keep its m
   migrate(connection, {});
   Producer(connection, "q").send("1");
   Queue queue(connection, "q");
-  const auto message = queue.claim(1, 7, Millis{60000});
+  const auto message = queue.claim(1, {Token{7}}, Millis{60000});
   REQUIRE(message.size() == 1);
   const Settlement one{message[0].lease(), dead("kaputt \u2192")};
   CHECK(queue.settle(std::span(&one, 1), RetryRule{}).at(0) == Settled::dead);
@@ -236,7 +236,7 @@ TEST_CASE("Fruitless claims are counted, but not those released without a run", 
   db.settle(held.lease(), released());  // never started: no sign of anything
   held = db.claim().at(0);
   CHECK(held.unfinished_claims == 2);
-  CHECK(db.queue.release_token(held.token) == 1);
+  CHECK(db.queue.release_claim({held.token}) == 1);
   held = db.claim().at(0);
   CHECK(held.unfinished_claims == 2);
   Outcome stopped = released();  // it ran, and the fleet stopped
@@ -402,7 +402,7 @@ TEST_CASE("A missing right is not charged to a message, and the remedy is named"
   db.send();
   Connection connection(settings_for(db.conninfo + " user=clerk_of_settles"));
   Queue queue(connection, "q");
-  const auto claimed = queue.claim(1, 1, Millis{60000});
+  const auto claimed = queue.claim(1, {Token{1}}, Millis{60000});
   REQUIRE(claimed.size() == 1);
   const std::vector<Settlement> settlements = {{claimed[0].lease(), dead("x")}};
   db.sql.query("revoke insert on pgforeman.dead_message from clerk_of_settles");

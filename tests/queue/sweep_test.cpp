@@ -23,10 +23,10 @@ TEST_CASE("A claim begins above its mark in each lane", "[sweep]") {
   std::vector<std::int64_t> ids;
   for (const int priority : {2, 2, 2, 0, 3, 1}) ids.push_back(db.send("1", {priority, {}, "{}"}));
   const Marks marks{0, 0, ids[1], 0};
-  CHECK(ids_of(db.queue.claim(2, 1, Millis{60000}, marks)) == std::vector{ids[3], ids[5]});
-  CHECK(ids_of(db.queue.claim(9, 2, Millis{60000}, marks)) == std::vector{ids[2], ids[4]});
-  CHECK(db.queue.claim(9, 3, Millis{60000}, marks).empty());
-  CHECK(ids_of(db.queue.claim(9, 4, Millis{60000}, {})) == std::vector{ids[0], ids[1]});
+  CHECK(ids_of(db.queue.claim(2, {Token{1}, marks}, Millis{60000})) == std::vector{ids[3], ids[5]});
+  CHECK(ids_of(db.queue.claim(9, {Token{2}, marks}, Millis{60000})) == std::vector{ids[2], ids[4]});
+  CHECK(db.queue.claim(9, {Token{3}, marks}, Millis{60000}).empty());
+  CHECK(ids_of(db.queue.claim(9, {Token{4}}, Millis{60000})) == std::vector{ids[0], ids[1]});
 }
 
 TEST_CASE("Redelivered, retried and due messages are found with any marks", "[sweep]") {
@@ -37,12 +37,12 @@ TEST_CASE("Redelivered, retried and due messages are found with any marks", "[sw
   db.settle(held[0].lease(), released());
   db.settle(held[1].lease(), retry("x", Millis{0}));
   db.settle(held[2].lease(), dead("x"));
-  CHECK(db.queue.release_token(unheard[0].token, {}) == 1);
+  CHECK(db.queue.release_claim({unheard[0].token}) == 1);
   db.sql.query("select pgforeman.dead_retry('q')");
   db.sql.query("select pgforeman.send('q', '1', delay => '1 ms')");
   REQUIRE(eventually([&] { return db.queue.tick().promoted == 1; }));
   const Marks marks{1000, 1000, 1000, 1000};
-  CHECK(db.queue.claim(9, 100, Millis{60000}, marks).size() == 5);
+  CHECK(db.queue.claim(9, {Token{100}, marks}, Millis{60000}).size() == 5);
 }
 
 TEST_CASE("A sweep moves claimable messages to the redelivered lane, and no leased ones",
@@ -64,7 +64,7 @@ TEST_CASE("A sweep moves claimable messages to the redelivered lane, and no leas
   REQUIRE(sweep.lease_end.has_value());
   CHECK(*sweep.lease_end > Millis{3500000});
   CHECK(sweep.oldest_xid <= sweep.xid);
-  CHECK(ids_of(db.queue.claim(9, 1, Millis{60000}, {0, other, 4, 0})) ==
+  CHECK(ids_of(db.queue.claim(9, {Token{1}, {0, other, 4, 0}}, Millis{60000})) ==
         std::vector<std::int64_t>{other, 1, 3});
   CHECK_FALSE(db.queue.sweep({0, 0, 3, 0}, {0, 0, 4, 0}).lease_end.has_value());
 }
@@ -84,7 +84,7 @@ TEST_CASE("A message committed late, below the mark, is found by a sweep", "[swe
   const Sweep after = db.queue.sweep({}, mark);
   CHECK(after.moved == 1);
   CHECK(after.oldest_xid > before.xid);
-  CHECK(ids_of(db.queue.claim(9, 100, Millis{60000}, mark)) == std::vector{id});
+  CHECK(ids_of(db.queue.claim(9, {Token{100}, mark}, Millis{60000})) == std::vector{id});
 }
 
 TEST_CASE("A swept message with an expired lease can still be settled under its token", "[sweep]") {
@@ -114,12 +114,12 @@ TEST_CASE("A sweep moves a limited number, counts the rest, and waits for no loc
   CHECK(third.lowest[2] == 1001);
 }
 
-TEST_CASE("release_token finds a lost claim above its marks", "[sweep]") {
+TEST_CASE("release_claim finds a claim without an answer above its marks", "[sweep]") {
   Database db;
   for (int i = 0; i < 6; ++i) db.send();
   const Marks marks{0, 0, 3, 0};
-  db.queue.claim(2, 77, Millis{60000}, marks);
-  CHECK(db.queue.release_token(77, {0, 0, 5, 0}) == 0);
-  CHECK(db.queue.release_token(77, marks, test::crash("killed")) == 2);
+  db.queue.claim(2, {Token{77}, marks}, Millis{60000});
+  CHECK(db.queue.release_claim({Token{77}, {0, 0, 5, 0}}) == 0);
+  CHECK(db.queue.release_claim({Token{77}, marks}, test::crash("killed")) == 2);
   CHECK(db.sql.number("select count(*) from pgforeman.message where lane = 4") == 2);
 }

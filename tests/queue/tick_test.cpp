@@ -115,7 +115,7 @@ TEST_CASE("Other fleets are notified of messages that become claimable", "[tick]
   db.settle(held[1].lease(), retry("x", Millis{1}));
   REQUIRE(eventually([&] { return db.queue.tick().promoted == 1; }));
   CHECK(told());
-  CHECK(db.queue.release_token(held[2].token, {}) == 1);
+  CHECK(db.queue.release_claim({held[2].token}) == 1);
   CHECK(told());
   const auto late = db.send();
   REQUIRE(told());

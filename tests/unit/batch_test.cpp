@@ -24,8 +24,8 @@ struct Held {
     for (const auto token : tokens) {
       ClaimedMessage message;
       message.id = ++id;
-      message.token = token;
-      writer.begin_claim(token, {});
+      message.token = Token{token};
+      batch.begin_claim({message.token});
       batch.add({message});
     }
   }

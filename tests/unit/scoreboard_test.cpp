@@ -18,7 +18,7 @@ namespace {
 ClaimedMessage message(std::int64_t id, std::int64_t token) {
   ClaimedMessage m;
   m.id = id;
-  m.token = token;
+  m.token = Token{token};
   return m;
 }
 
@@ -45,8 +45,8 @@ TEST_CASE("The parent reads what a child wrote before it died", "[scoreboard]") 
   Scoreboard board;
   const pid_t pid = ::fork();
   if (pid == 0) {
-    LedgerWriter ledger(board.ledger(3));
-    ledger.begin_claim(77, {});
+    LedgerWriter ledger(board.ledger(LedgerId{3}));
+    ledger.begin_claim({Token{77}});
     const std::vector<ClaimedMessage> claimed = {message(1, 77), message(2, 77), message(3, 77)};
     ledger.end_claim(claimed);
     ledger.start(0, 1000, Clock::now() + 5s);
@@ -65,18 +65,18 @@ TEST_CASE("The parent reads what a child wrote before it died", "[scoreboard]") 
   }
   int status = 0;
   REQUIRE(::waitpid(pid, &status, 0) == pid);
-  sign_ledger(board.ledger(3),
+  sign_ledger(board.ledger(LedgerId{3}),
               {Cause::consumer_crash, -1, SIGKILL, 4096, "consumer killed by SIGKILL"});
-  const LedgerReading reading = read_ledger(board.ledger(3));
+  const LedgerReading reading = read_ledger(board.ledger(LedgerId{3}));
   REQUIRE(reading.entries.size() == 3);
-  CHECK(reading.claiming_token == 0);
+  CHECK(reading.claim.token == Token::none);
   CHECK(reading.entries[0].state == MessageState::ended);
   CHECK(reading.entries[0].outcome == Outcome::Kind::retry);
   CHECK(reading.entries[0].after_ms == 5000);
   CHECK(reading.entries[1].state == MessageState::running);
   CHECK(reading.entries[2].state == MessageState::waiting);
   CHECK(reading.entries[2].lease.id == 3);
-  CHECK(reading.entries[2].lease.token == 77);
+  CHECK(reading.entries[2].lease.token == Token{77});
   CHECK(reading.entries[0].started_ms == 1000);
   CHECK(reading.entries[0].evidence.cause == Cause::exit_code);
   CHECK(reading.entries[0].evidence.exit_code == 3);
@@ -92,39 +92,39 @@ TEST_CASE("The parent reads what a child wrote before it died", "[scoreboard]") 
 
 TEST_CASE("A claim without an answer leaves its token in the ledger", "[scoreboard]") {
   Scoreboard board;
-  LedgerWriter ledger(board.ledger(0));
-  ledger.begin_claim(99, {});
-  CHECK(read_ledger(board.ledger(0)).claiming_token == 99);
-  CHECK_FALSE(read_ledger(board.ledger(0)).empty());
-  clear_ledger(board.ledger(0));
-  CHECK(read_ledger(board.ledger(0)).empty());
+  LedgerWriter ledger(board.ledger(LedgerId{0}));
+  ledger.begin_claim({Token{99}});
+  CHECK(read_ledger(board.ledger(LedgerId{0})).claim.token == Token{99});
+  CHECK_FALSE(read_ledger(board.ledger(LedgerId{0})).empty());
+  clear_ledger(board.ledger(LedgerId{0}));
+  CHECK(read_ledger(board.ledger(LedgerId{0})).empty());
 }
 
 TEST_CASE("A settled message is no longer in the ledger", "[scoreboard]") {
   Scoreboard board;
-  LedgerWriter ledger(board.ledger(0));
+  LedgerWriter ledger(board.ledger(LedgerId{0}));
   const std::vector<ClaimedMessage> claimed = {message(1, 5), message(2, 5)};
-  ledger.begin_claim(5, {});
+  ledger.begin_claim({Token{5}});
   ledger.end_claim(claimed);
   ledger.set_state(0, MessageState::settled);
-  const auto reading = read_ledger(board.ledger(0));
+  const auto reading = read_ledger(board.ledger(LedgerId{0}));
   REQUIRE(reading.entries.size() == 1);
   CHECK(reading.entries[0].lease.id == 2);
 }
 
 TEST_CASE("Unsettled messages stay in the ledger before those of the next claim", "[scoreboard]") {
   Scoreboard board;
-  LedgerWriter ledger(board.ledger(0));
+  LedgerWriter ledger(board.ledger(LedgerId{0}));
   const std::vector<ClaimedMessage> claimed = {message(1, 5), message(2, 5), message(3, 5)};
-  ledger.begin_claim(5, {});
+  ledger.begin_claim({Token{5}});
   ledger.end_claim(claimed);
   ledger.finish(1, Outcome{Outcome::Kind::dead});
   ledger.set_state(1, MessageState::ended);
   ledger.keep(std::vector<std::size_t>{1});
-  ledger.begin_claim(6, {});
-  CHECK(read_ledger(board.ledger(0)).entries.size() == 1);
+  ledger.begin_claim({Token{6}});
+  CHECK(read_ledger(board.ledger(LedgerId{0})).entries.size() == 1);
   ledger.end_claim(std::vector<ClaimedMessage>{message(4, 6)});
-  const auto reading = read_ledger(board.ledger(0));
+  const auto reading = read_ledger(board.ledger(LedgerId{0}));
   REQUIRE(reading.entries.size() == 2);
   CHECK(reading.entries[0].lease.id == 2);
   CHECK(reading.entries[0].state == MessageState::ended);
@@ -132,7 +132,7 @@ TEST_CASE("Unsettled messages stay in the ledger before those of the next claim"
   CHECK(reading.entries[1].lease.id == 4);
   CHECK(reading.entries[1].state == MessageState::waiting);
   ledger.keep({});
-  CHECK(read_ledger(board.ledger(0)).entries.empty());
+  CHECK(read_ledger(board.ledger(LedgerId{0})).entries.empty());
 }
 
 TEST_CASE("The same reason is logged once a minute by one child for all", "[scoreboard]") {
@@ -148,13 +148,13 @@ TEST_CASE("The same reason is logged once a minute by one child for all", "[scor
 TEST_CASE("A ledger's times are bounded for any values", "[scoreboard]") {
   constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
   Scoreboard board;
-  LedgerWriter ledger(board.ledger(0));
+  LedgerWriter ledger(board.ledger(LedgerId{0}));
   ledger.end_claim(std::vector<ClaimedMessage>{message(1, 5), message(2, 5)});
-  board.ledger(0).entries[0].started_ms.store(kMost);
-  board.ledger(0).entries[0].after_ms.store(kMost);
-  board.ledger(0).entries[1].started_ms.store(-kMost);
-  board.ledger(0).entries[1].after_ms.store(-kMost);
-  const auto entries = read_ledger(board.ledger(0)).entries;
+  board.ledger(LedgerId{0}).entries[0].started_ms.store(kMost);
+  board.ledger(LedgerId{0}).entries[0].after_ms.store(kMost);
+  board.ledger(LedgerId{0}).entries[1].started_ms.store(-kMost);
+  board.ledger(LedgerId{0}).entries[1].after_ms.store(-kMost);
+  const auto entries = read_ledger(board.ledger(LedgerId{0})).entries;
   REQUIRE(entries.size() == 2);
   CHECK(entries[0].started_ms == 253'402'300'799'999);  // the year 9999
   CHECK(entries[0].after_ms == 366LL * 24 * 3600 * 1000);
@@ -164,8 +164,8 @@ TEST_CASE("A ledger's times are bounded for any values", "[scoreboard]") {
 
 TEST_CASE("A ledger full of garbage gives a bounded reading", "[scoreboard]") {
   Scoreboard board;
-  std::memset(static_cast<void*>(&board.ledger(1)), 0xff, sizeof(Ledger));
-  const auto reading = read_ledger(board.ledger(1));
+  std::memset(static_cast<void*>(&board.ledger(LedgerId{1})), 0xff, sizeof(Ledger));
+  const auto reading = read_ledger(board.ledger(LedgerId{1}));
   CHECK(reading.entries.size() <= kMaxBatch);
   CHECK(reading.death.explain.size() < 161);
   for (const char c : reading.death.explain) CHECK(c == '?');
@@ -176,12 +176,12 @@ TEST_CASE("A ledger full of garbage gives a bounded reading", "[scoreboard]") {
 TEST_CASE("An entry with an outcome that is none is left out of a ledger's reading",
           "[scoreboard]") {
   Scoreboard board;
-  LedgerWriter ledger(board.ledger(0));
+  LedgerWriter ledger(board.ledger(LedgerId{0}));
   ledger.end_claim(std::vector<ClaimedMessage>{message(1, 5), message(2, 5)});
   for (const int word : {6, 127, 128, 255}) {
-    board.ledger(0).entries[0].state.store(MessageState::ended);
-    board.ledger(0).entries[0].outcome.store(static_cast<Outcome::Kind>(word));
-    const auto entries = read_ledger(board.ledger(0)).entries;
+    board.ledger(LedgerId{0}).entries[0].state.store(MessageState::ended);
+    board.ledger(LedgerId{0}).entries[0].outcome.store(static_cast<Outcome::Kind>(word));
+    const auto entries = read_ledger(board.ledger(LedgerId{0})).entries;
     REQUIRE(entries.size() == 1);
     CHECK(entries[0].lease.id == 2);
   }
