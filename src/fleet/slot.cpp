@@ -4,10 +4,28 @@
 
 namespace pgforeman {
 
+void Slot::begin_child(std::uint32_t its_epoch, TimePoint now, Millis boot_timeout) {
+  epoch.store(its_epoch);
+  connected.store(0);
+  message_id.store(0);
+  reached_limit.store(0);
+  batch.store(0);
+  awaits_wakeup.store(0);
+  phase_since_ms.store(to_ms(now));
+  beat.store(Beat::make(Phase::booting, now + boot_timeout).word);
+}
+
+void Slot::end_child(TimePoint now, bool recycled) {
+  beat.store(0);
+  connected.store(0);
+  lost_session_ms.store(recycled ? to_ms(now) : 0);
+  message_id.store(0);
+}
+
 void Slot::enter(Phase phase, TimePoint now, Millis limit) {
   phase_since_ms.store(to_ms(now), std::memory_order_relaxed);
   beat.store(Beat::make(phase, now + limit).word);
-  // One that finds a full queue runs before it ever waits: it got as far as one that found none.
+  // A child that finds work at once never waits; running counts as healthy too.
   if (phase == Phase::waiting || phase == Phase::running) {
     waiting_epoch.store(epoch.load(std::memory_order_relaxed));
   }

@@ -1,7 +1,7 @@
 #pragma once
-// One child's line of the scoreboard. The child that lives in the slot is the only writer (but for
-// `epoch`, written by the supervisor before fork); lock-free atomics only, because a dead child
-// must not hold a lock. Readers treat what they find as hostile.
+// One child's line of the scoreboard. Writers: the child that lives in the slot; the supervisor
+// before it forks that child and after it reaped it. Lock-free atomics only, because a dead child
+// must not hold a lock. Readers bound every value, as a child may write anything.
 
 #include <algorithm>
 #include <array>
@@ -36,8 +36,15 @@ struct alignas(64) Slot {
   std::array<std::atomic<std::uint64_t>, kHandlerBuckets> handler_buckets;
   std::atomic<std::uint64_t> handler_us_sum;
 
-  // The child's alone; fork: after.
-  /// One transition: phase, and the time by which it will have been left.
+  // The supervisor's. Fork: before.
+  /// A child is about to be forked. It must report within `boot_timeout`.
+  void begin_child(std::uint32_t its_epoch, TimePoint now, Millis boot_timeout);
+  /// The child was reaped. After a recycled one the session counts as lost at `now`, not as one
+  /// that never worked: its successor connects within some 10 ms, and the fleet stays ready.
+  void end_child(TimePoint now, bool recycled);
+
+  // The child's. Fork: after.
+  /// Enters a phase, and publishes the deadline for leaving it.
   void enter(Phase phase, TimePoint now, Millis limit);
   void set_connected(bool works);
   void set_message(std::int64_t id, int which_attempt);

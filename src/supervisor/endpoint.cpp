@@ -9,7 +9,7 @@
 namespace pgforeman {
 namespace {
 
-/// What to do about it, by the names of the settings.
+/// Returns an error text that names the setting to change.
 std::string listen_advice(int error, const std::string& address, std::uint16_t port) {
   const std::string place = ": cannot listen on " + address_and_port(address, port);
   if (error == EADDRNOTAVAIL) {

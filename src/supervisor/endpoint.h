@@ -1,7 +1,6 @@
 #pragma once
 // The fleet's HTTP endpoint: /livez /readyz /status /metrics, answered from memory in the
-// supervisor's own loop. Fork: before; a child must never touch it (its descriptors are closed
-// there).
+// supervisor's loop. Fork: before; a child must never touch it (a child closes its descriptors).
 
 #include <functional>
 #include <string>
@@ -16,7 +15,7 @@ class Endpoint {
   using View = std::function<FleetView()>;
 
   /// Binds and listens at once, as HttpServer does. Throws std::system_error, which names the
-  /// settings, when it cannot be bound.
+  /// setting, if that fails.
   Endpoint(boost::asio::io_context& io, const std::string& address, std::uint16_t port,
            const View& view);
 
@@ -26,7 +25,7 @@ class Endpoint {
   HttpServer server_;
 };
 
-/// The bodies, pure. /status is one JSON object, /metrics is Prometheus text.
+/// Return the bodies of /status (one JSON object) and /metrics (Prometheus text). Pure.
 std::string render_status(const FleetView& view);
 std::string render_metrics(const FleetView& view);
 

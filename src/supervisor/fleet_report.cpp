@@ -10,26 +10,31 @@
 namespace pgforeman {
 namespace {
 
-// A maintenance process that was just forked knows nothing of the database yet.
+// A maintenance process younger than this has no veto: it may not have tried the database yet.
 constexpr Millis kFirstSession{1000};
-// A consumer that was busy through an outage finds its session broken only when the database is
-// long back: opening the next one takes milliseconds, and is no outage.
+// A busy consumer may find its session broken long after an outage is over. It opens a new one
+// within milliseconds, so for this long readiness still counts it as connected.
 constexpr Millis kReconnectGrace{2000};
 
 double seconds(Clock::duration d) {
   return std::chrono::duration<double>(d).count();
 }
 
-/// Shared memory may hold anything: keeps a time between 0 and what the fleet can have lived.
+/// Returns seconds since `since_ms`, at most the fleet's uptime: shared memory may hold anything.
 double age(std::int64_t since_ms, TimePoint now, TimePoint started_at) {
   const auto oldest = to_ms(started_at);
   const auto value = std::clamp(since_ms, oldest, std::max(oldest, to_ms(now)));
   return static_cast<double>(to_ms(now) - value) / 1000.0;
 }
 
-/// Shared memory may hold anything: sums over all slots must not wrap.
+/// Reads a counter modulo 2^48: garbage in shared memory must not overflow sums over all slots.
 std::uint64_t count(const std::atomic<std::uint64_t>& counter) {
   return counter.load(std::memory_order_relaxed) & ((std::uint64_t{1} << 48U) - 1);
+}
+
+/// Returns the value, or 0 instead of a negative one: shared memory may hold anything.
+std::int64_t at_least_0(const std::atomic<std::int64_t>& value) {
+  return std::max<std::int64_t>(0, value.load());
 }
 
 MessageCounters counters(const Slot& slot) {
@@ -63,7 +68,7 @@ SlotView FleetReport::slot_view(int index, const SlotState& state, TimePoint now
     view.last_exit = child.last_exit;
     if (view.last_exit) view.last_exit->seconds_ago = seconds(now - child.exited_at);
   }
-  if (state.life == SlotState::Life::due) {
+  if (state.life() == SlotState::Life::due) {
     view.restart_in_seconds = std::max(0.0, seconds(state.due_at - now));
   }
   if (view.pid == 0) return view;
@@ -109,7 +114,7 @@ std::string FleetReport::running_messages() const {
     if (child.pid <= 0 || slot == kMaintenanceSlot) continue;
     const Slot& shared = board_.slot(slot);
     const auto id = shared.message_id.load();
-    // The id stays until the message is settled.
+    // The slot keeps the id after the run, until the message is settled.
     if (Beat{shared.beat.load()}.phase() != Phase::running) continue;
     if (id == 0 || ++running > 8) continue;
     ids += (ids.empty() ? "" : " ") + std::to_string(id);
@@ -125,8 +130,8 @@ FleetView FleetReport::view() const {
   view.pid = ::getpid();
   view.uptime_seconds = seconds(now - table_.started_at);
   view.exits_by_cause = table_.exits_by_cause;
-  // Also those that never happened: a rate() of a series that begins with its first event misses
-  // it.
+  // Causes that never happened are shown as 0: the rate() of a series misses an event that is the
+  // first sample.
   for (const auto cause : kExitCauseNames) view.exits_by_cause.emplace(cause, 0);
   for (int i = 1; i < kCauseCount; ++i) {
     view.failures_by_cause[std::string(to_string(static_cast<Cause>(i)))] =
@@ -143,17 +148,17 @@ FleetView FleetReport::view() const {
     view.handler_seconds_sum += static_cast<double>(count(shared.handler_us_sum)) / 1e6;
     if (index == kMaintenanceSlot) {
       view.maintenance = std::move(slot);
-    } else if (state.wanted || slot.pid > 0) {
+    } else if (state.wanted() || slot.pid > 0) {
       view.slots.push_back(std::move(slot));
     }
   }
   const QueueCounted& board = board_.queue().counted;
   if (const auto counted_at = board.at_ms.load(); counted_at != 0) {
-    view.counts = QueueView{board.ready.load(),
-                            board.scheduled.load(),
-                            board.running.load(),
-                            board.dead.load(),
-                            static_cast<double>(board.oldest_ms.load()) / 1000.0,
+    view.counts = QueueView{at_least_0(board.ready),
+                            at_least_0(board.scheduled),
+                            at_least_0(board.running),
+                            at_least_0(board.dead),
+                            static_cast<double>(at_least_0(board.oldest_ms)) / 1000.0,
                             age(counted_at, now, table_.started_at),
                             board.capped.load() == 1};
   }
@@ -164,16 +169,17 @@ FleetView FleetReport::view() const {
   return view;
 }
 
-/// Ready: the fleet can claim. A handler that runs for an hour says nothing about the database, so
-/// maintenance, which asks it every 1.2 s, has a veto while it lives.
+/// Sets state and readiness: ready if the fleet can claim. A consumer in a long run cannot notice
+/// an outage. Maintenance asks the database every 1.2 s, so it has a veto while its process exists.
 void FleetReport::judge_readiness(FleetView& view) const {
-  const bool up = view.maintenance.pid > 0 && view.maintenance.connected;
-  const bool works = std::any_of(view.slots.begin(), view.slots.end(), [up](const SlotView& slot) {
-    return slot.pid > 0 && (slot.connected || (up && slot.reconnecting));
-  });
+  const bool maintenance_works = view.maintenance.pid > 0 && view.maintenance.connected;
+  const auto can_claim = [&](const SlotView& slot) {
+    return slot.pid > 0 && (slot.connected || (maintenance_works && slot.reconnecting));
+  };
+  const bool works = std::any_of(view.slots.begin(), view.slots.end(), can_claim);
   const SlotState& state = policy_.slots().at(kMaintenanceSlot);
-  const bool knows = state.reached_waiting || Clock::now() - state.forked_at > kFirstSession;
-  const bool veto = view.maintenance.pid > 0 && knows && !view.maintenance.connected &&
+  const bool may_veto = state.reached_waiting || Clock::now() - state.forked_at > kFirstSession;
+  const bool veto = view.maintenance.pid > 0 && may_veto && !view.maintenance.connected &&
                     view.maintenance.phase == Phase::connecting;
   if (policy_.stopping()) {
     view.not_ready_reason = "the fleet drains";

@@ -1,6 +1,6 @@
 #pragma once
-// What the supervisor knows of its fleet: its private table joined with a checked reading of shared
-// memory, where anything may stand. Reads only; the parent's own process.
+// Reports the fleet's state: the supervisor's private table joined with checked readings of shared
+// memory, which may hold anything. Read-only; the supervisor alone.
 
 #include <sys/types.h>
 
@@ -17,9 +17,9 @@
 
 namespace pgforeman {
 
-/// One process that lives or lived in a slot.
+/// The process that lives in a slot, or its last one.
 struct Child {
-  pid_t pid = 0;  ///< 0: none now
+  pid_t pid = 0;  ///< 0: no process now
   std::uint32_t epoch = 0;
   LedgerId ledger = LedgerId::none;
   std::uint64_t exits = 0;
@@ -27,7 +27,7 @@ struct Child {
   TimePoint exited_at;
 };
 
-/// The supervisor's private table; by slot.
+/// The supervisor's private table; children by slot.
 struct FleetTable {
   std::map<int, Child> children;
   std::map<std::string, std::uint64_t> exits_by_cause;
@@ -43,10 +43,10 @@ class FleetReport {
       : options_(options), board_(board), policy_(policy), table_(table) {}
 
   FleetView view() const;
-  /// What the living children report to the policy.
+  /// Returns what the living children report, for the policy.
   Observations observations() const;
   Observation observation(int slot, const Child& child) const;
-  std::string running_messages() const;  ///< ids; empty: none runs
+  std::string running_messages() const;  ///< up to 8 ids and a count of the rest; "": none runs
 
  private:
   HandlerView handler_view(TimePoint now) const;

@@ -1,6 +1,6 @@
 #pragma once
-// A snapshot of the fleet for the endpoint: plain values, made by the supervisor from its private
-// table and checked readings of the scoreboard. Nothing here can block or fail.
+// A snapshot of the fleet for the endpoint: plain values that the supervisor fills from its private
+// table and checked readings of the scoreboard. Reading it cannot block or fail.
 
 #include <array>
 #include <cstdint>
@@ -18,7 +18,7 @@ struct MessageCounters {
 };
 
 struct LastExit {
-  std::string cause;    ///< a counter label: see policy.h
+  std::string cause;    ///< the label of a counter (see policy.h)
   std::string explain;  ///< for a person: "killed by SIGKILL: missed its running deadline"
   double seconds_ago = 0;
 };
@@ -27,19 +27,19 @@ struct SlotView {
   int slot = 0;             ///< -1 for maintenance
   std::string role;         ///< "consumer" or "maintenance"
   int pid = 0;              ///< 0: no process now
-  std::uint32_t epoch = 0;  ///< processes that have lived here
+  std::uint32_t epoch = 0;  ///< number of processes forked into this slot
   Phase phase = Phase::empty;
-  double phase_seconds = 0;          ///< how long in it
-  double deadline_in_seconds = 0;    ///< until it must have left it (negative: overdue)
-  double heartbeat_age_seconds = 0;  ///< since it last reported
-  bool connected = false;            ///< it last said that its database session works
-  bool reconnecting = false;         ///< it did a moment ago
+  double phase_seconds = 0;          ///< time in this phase
+  double deadline_in_seconds = 0;    ///< until the phase must end (negative: overdue)
+  double heartbeat_age_seconds = 0;  ///< since the last report
+  bool connected = false;            ///< its database session works, by its last report
+  bool reconnecting = false;         ///< its session broke less than 2 s ago
   std::optional<std::int64_t> message_id;
   int attempt = 0;
-  std::uint32_t batch = 0;  ///< messages it last asked for at once; 0: none yet
+  std::uint32_t batch = 0;  ///< messages wanted by its last claim; 0: no claim yet
   std::uint64_t restarts = 0;
   bool crash_looping = false;
-  double restart_in_seconds = 0;  ///< backing off; 0: not
+  double restart_in_seconds = 0;  ///< rest of the restart backoff; 0: none
   std::optional<LastExit> last_exit;
   MessageCounters messages;
 };
@@ -47,17 +47,17 @@ struct SlotView {
 struct QueueView {
   std::int64_t ready = 0, scheduled = 0, running = 0, dead = 0;
   double oldest_seconds = 0;
-  double age_seconds = 0;  ///< how old these figures are
-  bool capped = false;     ///< at least one figure is "at least"
+  double age_seconds = 0;  ///< since these counts were made
+  bool capped = false;     ///< a count stopped at its limit, so it is a lower bound
 };
 
-/// What the fleet knows of its handler's program.
+/// The state of the handler's program.
 struct HandlerView {
   std::string start = "unknown";  ///< unknown, failed, lives, started
   std::uint64_t failed_starts = 0;
-  std::string problem;            ///< of the last failed start; empty: none, or one worked since
+  std::string problem;            ///< of the last failed start; empty unless `start` is failed
   std::uint64_t failed_runs = 0;  ///< since the last run that succeeded
-  bool braking = false;           ///< every run fails: one message at a time
+  bool braking = false;           ///< every run fails, so one message runs at a time
   double next_run_in_seconds = 0;
 };
 
@@ -72,8 +72,8 @@ struct FleetView {
   std::string not_live_reason, not_ready_reason;
   std::vector<SlotView> slots;  ///< consumers in slot order
   SlotView maintenance;
-  std::optional<QueueView> counts;  ///< nothing until maintenance has counted
-  MessageCounters messages;         ///< of all slots that ever were
+  std::optional<QueueView> counts;  ///< none until maintenance has counted
+  MessageCounters messages;         ///< of all slots, also former ones
   std::array<std::uint64_t, kHandlerBuckets> handler_buckets{};  ///< not cumulative
   double handler_seconds_sum = 0;
   HandlerView handler;

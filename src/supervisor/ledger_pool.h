@@ -1,6 +1,6 @@
 #pragma once
-// Which ledger belongs to which child: the supervisor's private book over the scoreboard's ledgers.
-// Fork: before; the supervisor alone.
+// Assigns the scoreboard's ledgers to children, in private memory of the supervisor. Fork: before;
+// the supervisor alone.
 
 #include <deque>
 #include <vector>
@@ -13,8 +13,8 @@ class LedgerPool {
  public:
   explicit LedgerPool(Scoreboard& scoreboard) : board_(scoreboard), used_(kLedgers, false) {}
 
-  /// A cleared ledger for a new child. When all are taken (the database is gone and children keep
-  /// dying) the oldest orphan is given up: its leases end by the visibility timeout.
+  /// Returns a cleared ledger for a new child. If all are in use (the database is gone and children
+  /// keep dying), it takes the oldest orphaned one, whose leases then end by visibility timeout.
   [[nodiscard]] LedgerId take(int slot) {
     reclaim();
     for (int i = 0; i < kLedgers; ++i) {
@@ -30,12 +30,13 @@ class LedgerPool {
     board_.ledger_use(id).store(LedgerUse::free);
   }
 
-  /// Whether maintenance has still something to settle.
+  /// True if maintenance still has orphaned ledgers to settle.
   bool any_orphans() {
     reclaim();
     return !orphans_.empty();
   }
 
+  /// Marks the ledger of a dead child for its rescue by maintenance.
   void orphan(LedgerId id, const Death& death) {
     sign_ledger(board_.ledger(id), death);
     board_.ledger_use(id).store(LedgerUse::orphaned);
@@ -51,7 +52,7 @@ class LedgerPool {
     board_.ledger_use(id).store(LedgerUse::owned);
     return id;
   }
-  /// Takes back what maintenance has settled.
+  /// Takes back the ledgers that maintenance has settled.
   void reclaim() {
     std::erase_if(orphans_, [this](LedgerId id) {
       if (board_.ledger_use(id).load() != LedgerUse::free) return false;

@@ -16,12 +16,12 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 using Labels = std::vector<ClientMetric::Label>;
 
-// The serializer escapes a label's value but takes any bytes; the format wants UTF-8.
+// Makes the value UTF-8, as the format requires; the serializer escapes but does not check.
 ClientMetric::Label label(std::string name, std::string_view value) {
   return {std::move(name), to_valid_utf8(value)};
 }
 
-/// What cannot be known is 0 here, never NaN: one such sample would poison every sum over it.
+/// Returns 0 instead of NaN and infinity: one such sample would spoil every sum over it.
 double finite(double value) {
   return std::isfinite(value) ? value : 0.0;
 }
@@ -99,7 +99,7 @@ void add_children(Families& families, const FleetView& view) {
     if (slot.crash_looping) ++crash_looping;
   }
   families.begin(MetricType::Gauge, "pgforeman_children",
-                 "Consumer slots by what their process is doing; empty: no process now.");
+                 "Consumer slots by the phase of their process; empty: no process now.");
   for (std::size_t i = 0; i < by_phase.size(); ++i) {
     families.add({label("phase", to_string(static_cast<Phase>(i)))}, by_phase[i]);
   }
@@ -159,11 +159,11 @@ void add_messages(Families& families, const FleetView& view) {
 }
 
 void add_queue(Families& families, const FleetView& view) {
-  if (!view.counts) return;  // absent, not 0: not counted yet
+  if (!view.counts) return;  // no series instead of 0 until maintenance has counted
   const QueueView& counts = *view.counts;
   const auto queue = label("queue", view.queue);
   families.begin(MetricType::Gauge, "pgforeman_queue_depth",
-                 "Messages in the queue by state; at least so many where the count was capped.");
+                 "Messages in the queue by state; a lower bound if the count was capped.");
   const auto state = [&](std::string_view name, std::int64_t count) {
     families.add({queue, label("state", name)}, not_negative(static_cast<double>(count)));
   };
@@ -179,7 +179,7 @@ void add_queue(Families& families, const FleetView& view) {
   families.add({queue}, not_negative(counts.age_seconds));
   families.begin(
       MetricType::Gauge, "pgforeman_queue_counts_capped",
-      "1 when a count stopped at its bound, so that the depth is at least what it says.");
+      "1 if a count stopped at its limit, so that the true depth may be larger, else 0.");
   families.add({queue}, counts.capped ? 1.0 : 0.0);
 }
 

@@ -40,7 +40,7 @@ CleanUp Orphans::end(const std::function<bool(pid_t)>& is_own, std::span<const p
         if (has_fleet_mark(pid) || contains(sessions, ::getsid(pid)) || has_fleet_variable(pid)) {
           return true;
         }
-        if (has_ended(pid)) return true;  // nothing but its number is left
+        if (has_ended(pid)) return true;  // a zombie: needs only to be reaped
         spared_.push_back(pid);
         log::info("orphan left alone, it does not come from a handler",
                   {{"orphan_pid", pid}, {"program", program_of(pid)}});

@@ -1,8 +1,7 @@
 #pragma once
-// Children of the supervisor that it did not fork. What dead consumers' handlers left must be gone
-// before their messages run again. Processes of other origin (from before the fleet, or
-// left by a sidecar or a `docker exec`) are not the fleet's to end. Fork: before; the supervisor
-// alone.
+// Ends orphans: children of the supervisor that it did not fork. Processes left by handlers of dead
+// consumers must be gone before the messages run again. Processes from before the fleet, from a
+// sidecar or from `docker exec` are left alone. Fork: before; the supervisor alone.
 
 #include <sys/types.h>
 
@@ -16,17 +15,17 @@ namespace pgforeman {
 
 class Orphans {
  public:
-  /// Spares the children that there are. Makes this process a child subreaper: orphans of a dead
-  /// consumer come to it and not to init.
+  /// Spares all children that exist now. Makes this process a child subreaper: it then becomes the
+  /// parent of a dead consumer's orphans, instead of init.
   Orphans();
 
-  /// Kills the children that come from handlers: by their mark, their environment, or `sessions`,
-  /// the consumers whose descendants they are. Spares the fleet's own (`is_own`) and, with a line
-  /// in the log, all others.
+  /// Kills children that come from handlers, known by their mark, their environment, or their
+  /// session: `sessions` are those of dead consumers. Spares the fleet's own children (`is_own`)
+  /// and, with a line in the log, all others.
   CleanUp end(const std::function<bool(pid_t)>& is_own, std::span<const pid_t> sessions,
               Millis patience);
 
-  /// `pid` was reaped: its number may be reused.
+  /// Call when `pid` was reaped: forgets it, as the process id may be reused.
   void reaped(pid_t pid);
 
  private:

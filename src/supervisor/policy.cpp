@@ -17,7 +17,7 @@ constexpr Millis kHealthClears{60000};
 // it had time to report again.
 constexpr Millis kLateTick{1000};
 constexpr Millis kGraceAfterPause{2000};
-// SIGKILL is not refused, only delayed (uninterruptible sleep): after this long it is no delay.
+// A killed process may hang in the kernel; after this long the fleet is not live.
 constexpr Millis kUnkillable{10000};
 
 void forget_boot_failures(SlotState& slot) {
@@ -42,13 +42,13 @@ bool boot_phase(Phase phase) {
 }
 
 bool wanted_and_alive(const SlotState& slot) {
-  return slot.wanted && slot.life == SlotState::Life::alive;
+  return slot.wanted() && slot.life() == SlotState::Life::alive;
 }
 
 /// True if the slot waits for its next child; false if crash-looping, which has its own backoff.
 bool leaves_or_is_due(const SlotState& slot) {
   const bool leaving = wanted_and_alive(slot) && slot.drain_sent_at;
-  return leaving || (slot.wanted && slot.life == SlotState::Life::due && !slot.crash_looping);
+  return leaving || (slot.wanted() && slot.life() == SlotState::Life::due && !slot.crash_looping);
 }
 
 std::string missed(Phase phase) {
@@ -64,16 +64,8 @@ Policy::Policy(const Options& options, TimePoint now, unsigned seed)
       started_at_(now),
       last_tick_(now),
       no_kill_before_(now) {
-  want(kMaintenanceSlot, now);
-  for (int i = 0; i < options_.concurrency; ++i) want(i, now);
-}
-
-void Policy::want(int slot, TimePoint now) {
-  SlotState& state = slots_[slot];
-  state.wanted = true;
-  if (state.life != SlotState::Life::absent) return;
-  state.life = SlotState::Life::due;
-  state.due_at = now;
+  slots_[kMaintenanceSlot].want(now);
+  for (int i = 0; i < options_.concurrency; ++i) slots_[i].want(now);
 }
 
 std::vector<Action> Policy::tick(TimePoint now, const Observations& observed, bool unrescued) {
@@ -81,10 +73,10 @@ std::vector<Action> Policy::tick(TimePoint now, const Observations& observed, bo
   unrescued_ = unrescued;
   if (now - last_tick_ > kLateTick) no_kill_before_ = now + kGraceAfterPause;  // proves: P13
   last_tick_ = now;
-  // Maintenance first: it must not be the one that finds no session or no process left.
-  look_at(kMaintenanceSlot, slots_[kMaintenanceSlot], now, observed, actions);
+  // Maintenance first, so that it gets a session and a process if either runs short.
+  step_slot(kMaintenanceSlot, slots_[kMaintenanceSlot], now, observed, actions);
   for (auto& [index, slot] : slots_) {
-    if (index != kMaintenanceSlot) look_at(index, slot, now, observed, actions);
+    if (index != kMaintenanceSlot) step_slot(index, slot, now, observed, actions);
   }
   const bool all_forked_once = std::all_of(slots_.begin(), slots_.end(), [](const auto& item) {
     return item.second.limits.has_value();
@@ -104,16 +96,16 @@ std::vector<Action> Policy::tick(TimePoint now, const Observations& observed, bo
   return actions;
 }
 
-/// What the clock and its own report mean for one slot.
-void Policy::look_at(int index, SlotState& slot, TimePoint now, const Observations& observed,
-                     std::vector<Action>& actions) {
-  if (slot.life == SlotState::Life::alive) {
+/// Decides for one slot by the clock and by what its child reports.
+void Policy::step_slot(int index, SlotState& slot, TimePoint now, const Observations& observed,
+                       std::vector<Action>& actions) {
+  if (slot.life() == SlotState::Life::alive) {
     if (const auto seen = observed.find(index); seen != observed.end()) {
       observe(slot, seen->second, now);
     }
     heal(slot, now);
     enforce_deadline(index, slot, now, actions);
-  } else if (slot.life == SlotState::Life::due && slot.due_at <= now &&
+  } else if (slot.life() == SlotState::Life::due && slot.due_at <= now &&
              actions.size() < kActionsPerTick && may_fork(index, now)) {
     actions.push_back({Action::Kind::fork, index, 0, ""});
   }
@@ -125,7 +117,7 @@ bool Policy::may_fork(int index, TimePoint now) const {
   if (!stopping()) return true;  // proves: P10
   if (index != kMaintenanceSlot || now >= ends_at() || slots_.at(index).drained) return false;
   return unrescued_ || std::any_of(slots_.begin(), slots_.end(), [](const auto& item) {
-           return item.first != kMaintenanceSlot && item.second.life == SlotState::Life::alive;
+           return item.first != kMaintenanceSlot && item.second.life() == SlotState::Life::alive;
          });
 }
 
@@ -133,7 +125,7 @@ TimePoint Policy::next_tick(TimePoint now) const {
   TimePoint next = now + kTick;
   if (stopping()) return next;
   for (const auto& [index, slot] : slots_) {
-    if (slot.life == SlotState::Life::due) next = std::min(next, slot.due_at);
+    if (slot.life() == SlotState::Life::due) next = std::min(next, slot.due_at);
   }
   return std::max(next, now);
 }
@@ -185,16 +177,7 @@ void Policy::enforce_deadline(int index, SlotState& slot, TimePoint now,
 }
 
 void Policy::on_forked(int index, TimePoint now) {
-  SlotState& slot = slots_[index];
-  slot.life = SlotState::Life::alive;
-  slot.forked_at = now;
-  slot.limits = limits_;
-  slot.beat = {};
-  slot.beat_seen_at = now;
-  slot.reported = slot.reached_waiting = slot.stale = slot.drained = false;
-  slot.drain_sent_at.reset();
-  slot.killed_at.reset();
-  slot.fork_failures = 0;
+  slots_[index].forked(limits_, now);
 }
 
 void Policy::on_fork_failed(int index, TimePoint now) {
@@ -230,15 +213,14 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
   const bool connecting = slot.beat.phase() == Phase::connecting;
   const bool failed_boot = !slot.reached_waiting && !slot.drained && !told;
   heal(slot, now);
-  slot.life = slot.wanted ? SlotState::Life::due : SlotState::Life::absent;
-  slot.due_at = now;  // proves: P1
+  slot.ended(now);
   if (failed_boot && !connecting) {
     record_boot_failure(slot, now, verdict);
   } else if (failed_boot) {
     // A kill while reaching for the database is an outage, not a crash; still, no hurry.
     slot.due_at = now + backoff(slot.boot_failures);
   }
-  if (slot.life == SlotState::Life::due && !stopping()) {
+  if (slot.life() == SlotState::Life::due && !stopping()) {
     verdict.restart_in = std::chrono::duration_cast<Millis>(slot.due_at - now);
   }
   // A fleet that recycles all the time must still get rid of a crash-loop verdict.
@@ -281,7 +263,7 @@ void Policy::drain(int index, SlotState& slot, TimePoint now, int signal,
 void Policy::drain_fleet(TimePoint now, std::vector<Action>& actions) {
   bool consumers_left = false;
   for (auto& [index, slot] : slots_) {
-    if (slot.life != SlotState::Life::alive || index == kMaintenanceSlot) continue;
+    if (slot.life() != SlotState::Life::alive || index == kMaintenanceSlot) continue;
     consumers_left = true;
     drain(index, slot, now, kDrainSignal, actions);  // proves: P25
     // One deadline for the fleet, whenever a child got its signal.
@@ -292,7 +274,7 @@ void Policy::drain_fleet(TimePoint now, std::vector<Action>& actions) {
   if (consumers_left) return;
   // Last, because it settles what dead consumers held.
   SlotState& maintenance = slots_[kMaintenanceSlot];
-  if (maintenance.life == SlotState::Life::alive) {
+  if (maintenance.life() == SlotState::Life::alive) {
     drain(kMaintenanceSlot, maintenance, now, kDrainSignal, actions);
     maintenance.drain_sent_at = std::min(*maintenance.drain_sent_at, *stopping_since_);
   } else if (!may_fork(kMaintenanceSlot, now)) {
@@ -302,7 +284,7 @@ void Policy::drain_fleet(TimePoint now, std::vector<Action>& actions) {
 
 void Policy::replace_next(TimePoint now, std::vector<Action>& actions) {
   for (auto& [index, slot] : slots_) {
-    if (!slot.wanted && slot.life == SlotState::Life::alive) {
+    if (!slot.wanted() && slot.life() == SlotState::Life::alive) {
       drain(index, slot, now, kDrainSignal, actions);
     }
   }
@@ -326,12 +308,10 @@ int Policy::resize(int concurrency, TimePoint now) {
   options_.concurrency = std::clamp(concurrency, 1, kMaxConsumers);
   for (int i = 0; i < options_.concurrency; ++i) {
     // A child that is still draining is re-forked when it has ended.
-    if (!slots_.contains(i) || !slots_[i].wanted) want(i, now);
+    slots_[i].want(now);
   }
   for (auto& [index, slot] : slots_) {
-    if (index == kMaintenanceSlot || index < options_.concurrency) continue;
-    slot.wanted = false;
-    if (slot.life == SlotState::Life::due) slot.life = SlotState::Life::absent;
+    if (index != kMaintenanceSlot && index >= options_.concurrency) slot.unwant();
   }
   return options_.concurrency;
 }
@@ -341,7 +321,7 @@ void Policy::replace_all(const Options& options, TimePoint now) {
   limits_ = PhaseLimits(options);
   resize(options.concurrency, now);
   for (auto& [index, slot] : slots_) {
-    if (slot.life == SlotState::Life::alive) slot.stale = true;
+    if (slot.life() == SlotState::Life::alive) slot.stale = true;
   }
 }
 
@@ -354,11 +334,11 @@ std::string Policy::not_live_reason(TimePoint now) const {
   bool any = false;
   bool all_looping = true;
   for (const auto& [index, slot] : slots_) {
-    if (slot.life == SlotState::Life::alive && slot.killed_at &&
+    if (slot.life() == SlotState::Life::alive && slot.killed_at &&
         now - *slot.killed_at > kUnkillable) {
       return "slot " + std::to_string(index) + " was killed and does not end";
     }
-    if (index == kMaintenanceSlot || !slot.wanted) continue;
+    if (index == kMaintenanceSlot || !slot.wanted()) continue;
     any = true;
     all_looping = all_looping && slot.crash_looping;
   }

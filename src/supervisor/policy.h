@@ -100,9 +100,8 @@ class Policy {
   std::string not_live_reason(TimePoint now) const;
 
  private:
-  void want(int slot, TimePoint now);
-  void look_at(int index, SlotState& slot, TimePoint now, const Observations& observed,
-               std::vector<Action>& actions);
+  void step_slot(int index, SlotState& slot, TimePoint now, const Observations& observed,
+                 std::vector<Action>& actions);
   void observe(SlotState& slot, const Observation& seen, TimePoint now) const;
   static Deadline own_deadline(const SlotState& slot);
   Deadline deadline_of(int index, const SlotState& slot) const;

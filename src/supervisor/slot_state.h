@@ -1,7 +1,14 @@
 #pragma once
-// What the policy knows of a slot and of the child in it.
+// What the policy knows of a slot and of the child in it. Pure.
 //
-// A slot's life:  absent -> due (may be in the future: backoff) -> alive -> due | absent
+// A slot's life and its events; nothing else changes it:
+//
+//            want              forked            ended
+//   absent --------> due -----------------> alive -----> due (wanted) | absent (not wanted)
+//   absent <-------- due       `due_at` may be in the future (backoff)
+//           unwant
+//
+// want() and unwant() of a slot that is alive say what ended() makes of it.
 
 #include <deque>
 #include <map>
@@ -28,11 +35,19 @@ struct Deadline {
   Phase phase;
 };
 
-struct SlotState {
+class SlotState {
+ public:
   enum class Life { absent, due, alive };
-  Life life = Life::absent;
-  bool wanted = false;  ///< false: not re-forked once it has ended
-  TimePoint due_at;     ///< due: when to fork
+  Life life() const { return life_; }
+  /// False: not forked again once its child has ended.
+  bool wanted() const { return wanted_; }
+  void want(TimePoint now);
+  void unwant();
+  /// A child was forked with options that give it these limits: forgets the last child.
+  void forked(const PhaseLimits& its_limits, TimePoint now);
+  void ended(TimePoint now);
+
+  TimePoint due_at;  ///< due: when to fork
   TimePoint forked_at;
   std::optional<PhaseLimits> limits;  ///< of the options of its child; none: never forked
   Beat beat;                          ///< the last new reading
@@ -50,6 +65,10 @@ struct SlotState {
   int fork_failures = 0;
   std::deque<TimePoint> boot_failure_times;
   bool crash_looping = false;
+
+ private:
+  Life life_ = Life::absent;
+  bool wanted_ = false;
 };
 
 }  // namespace pgforeman

@@ -14,7 +14,7 @@ void log_start(const Options& options, std::uint16_t health_port) {
   try {
     place = database_place(resolve_conninfo(options));
   } catch (const std::runtime_error&) {
-    // The file with the address went away after it was checked: the children report it and retry.
+    // The file with the address was removed after its check: the children report that and retry.
   }
   const std::string handler = shown_handler(options);
   log::info("fleet starts", {{"version", kVersion},

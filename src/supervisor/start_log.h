@@ -1,6 +1,6 @@
 #pragma once
-// The line that says what runs: without it a fleet on the wrong queue, handler or database looks
-// like one that has nothing to do. Fork: before.
+// Logs the configuration at the start: without it, a fleet with a wrong queue, handler or database
+// looks like an idle one. Fork: before.
 
 #include <cstdint>
 
@@ -8,8 +8,7 @@
 
 namespace pgforeman {
 
-/// Logs version, queue, handler, children, endpoint and the database that was configured; no
-/// secret.
+/// Logs version, queue, handler, concurrency, endpoint and the configured database; no secrets.
 void log_start(const Options& options, std::uint16_t health_port);
 
 }  // namespace pgforeman

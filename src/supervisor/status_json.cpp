@@ -7,9 +7,9 @@
 namespace pgforeman {
 namespace {
 
-using Json = nlohmann::ordered_json;  // in the order a person reads
+using Json = nlohmann::ordered_json;  // keeps the order of the fields
 
-/// JSON has no word for infinity or not-a-number: null says "unknown".
+/// Returns null (unknown) for infinity and not-a-number, which JSON cannot express.
 Json seconds(double value) {
   return std::isfinite(value) ? Json(value) : Json(nullptr);
 }
@@ -41,7 +41,7 @@ Json message(const SlotView& slot) {
 Json slot_object(const SlotView& slot) {
   return {{"slot", slot.slot},
           {"role", slot.role},
-          // Never 0: what reads this may signal it, and 0 is the reader's own process group.
+          // Never 0: a reader may send a signal to it, and 0 is the reader's own process group.
           {"pid", slot.pid > 0 ? Json(slot.pid) : Json(nullptr)},
           {"epoch", slot.epoch},
           {"phase", to_string(slot.phase)},
@@ -59,7 +59,7 @@ Json slot_object(const SlotView& slot) {
 }
 
 Json queue_counts(const std::optional<QueueView>& counts) {
-  // The same fields, so that a reader of one of them need not ask first whether there are any.
+  // All fields exist as null, so a reader need not check first if there are counts.
   if (!counts) {
     return {{"ready", nullptr}, {"scheduled", nullptr},      {"running", nullptr},
             {"dead", nullptr},  {"oldest_seconds", nullptr}, {"age_seconds", nullptr},
@@ -124,7 +124,7 @@ std::string render_status(const FleetView& view) {
                        {"log_lines_dropped", view.log_lines_dropped},
                        {"slots", std::move(slots)},
                        {"maintenance", slot_object(view.maintenance)}};
-  // What came from processes or a database may be no UTF-8, or steer the terminal of a reader.
+  // Texts from processes or a database may be invalid UTF-8 or contain terminal control characters.
   // proves: P41
   return terminal_json(status.dump(-1, ' ', false, Json::error_handler_t::replace)) + "\n";
 }

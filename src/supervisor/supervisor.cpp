@@ -9,6 +9,7 @@
 #include <cstring>
 #include <random>
 #include <system_error>
+#include <utility>
 
 #include "supervisor/endpoint.h"
 #include "supervisor/start_log.h"
@@ -26,7 +27,7 @@ constexpr std::initializer_list<int> kSignals = {SIGTERM, SIGINT,  SIGQUIT, SIGH
 constexpr std::array<int, 9> kBlockedInChildren = {
     SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD, SIGTTIN, SIGTTOU, kDrainSignal, kHurrySignal};
 
-// SIGKILL is not refused; what is not dead by then hangs in a system call, perhaps for ever.
+// A killed process may hang in a system call; after this long its message runs again all the same.
 constexpr Millis kOrphanPatience{5000};
 // Half of the ledgers that no living child can have.
 constexpr std::size_t kMostLateLedgers = (kLedgers - kMaxConsumers) / 2;
@@ -86,14 +87,12 @@ ExitCode Supervisor::run() {
   wait_for_signals();
   step();
   while (!finished_) {
-    // Callbacks only set flags: forking happens here, at top level, never inside one.
+    // The callbacks of signals and timer only set a flag: no fork happens inside a callback.
     io_.run_one();
-    if (signal_due_) handle_signals();
-    if (tick_due_) {
-      tick_due_ = false;
-      reap();
-      step();
-    }
+    if (!std::exchange(due_, false)) continue;
+    while (const auto signal = read_signal(signals_.native_handle())) handle_signal(*signal);
+    reap();
+    step();
   }
   endpoint_.reset();
   log::info("fleet ended");
@@ -105,7 +104,7 @@ ExitCode Supervisor::run() {
 void Supervisor::end_refused_noop() {
   const bool refused = options_.handler_mode == HandlerMode::noop &&
                        options_.noop_discards == YesNo::no &&
-                       scoreboard_->handler().noop_look.load() == kNoopRefused;
+                       scoreboard_->handler().noop_check.load() == kNoopRefused;
   if (!refused || table_.noop_refused) return;
   table_.noop_refused = true;
   policy_.stop(Clock::now());
@@ -115,7 +114,7 @@ void Supervisor::wait_for_signals() {
   signals_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                       [this](const boost::system::error_code& error) {
                         if (error) return;
-                        signal_due_ = true;
+                        due_ = true;
                         wait_for_signals();
                       });
 }
@@ -123,15 +122,8 @@ void Supervisor::wait_for_signals() {
 void Supervisor::wait_for_tick() {
   tick_.expires_at(policy_.next_tick(Clock::now()));
   tick_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) tick_due_ = true;
+    if (!error) due_ = true;
   });
-}
-
-void Supervisor::handle_signals() {
-  signal_due_ = false;
-  while (const auto signal = read_signal(signals_.native_handle())) handle_signal(*signal);
-  reap();
-  step();
 }
 
 void Supervisor::handle_signal(int signal) {
@@ -204,19 +196,18 @@ void Supervisor::fork_into(int slot) {
   if (child.ledger == LedgerId::none && !maintenance) child.ledger = ledgers_.take(slot);
   Slot& shared = scoreboard_->slot(slot);
   const std::uint32_t epoch = child.epoch + 1;
-  shared.epoch.store(epoch);
-  shared.connected.store(0);
-  shared.message_id.store(0);
-  shared.reached_limit.store(0);
-  shared.batch.store(0);
-  shared.awaits_wakeup.store(0);
-  shared.phase_since_ms.store(to_ms(Clock::now()));
-  shared.beat.store(Beat::make(Phase::booting, Clock::now() + options_.boot_timeout).word);
+  shared.begin_child(epoch, Clock::now(), options_.boot_timeout);
   WakeupFds wakeup_fds{};
   std::transform(wakeup_fds_.begin(), wakeup_fds_.end(), wakeup_fds.begin(),
                  std::mem_fn(&UniqueFd::get));
-  ForkArguments arguments{{&options_, scoreboard_.get(), slot, child.ledger, epoch, fleet_id_,
-                           wakeup_fds, maintenance_fd_.get()},
+  ForkArguments arguments{{.options = &options_,
+                           .scoreboard = scoreboard_.get(),
+                           .slot = slot,
+                           .ledger = child.ledger,
+                           .epoch = epoch,
+                           .fleet_id = fleet_id_,
+                           .wakeup_fds = wakeup_fds,
+                           .maintenance_fd = maintenance_fd_.get()},
                           maintenance ? mains_.maintenance : mains_.consumer};
   std::vector<int> keep(wakeup_fds.begin(), wakeup_fds.end());
   keep.insert(keep.end(), {maintenance_fd_.get(), log::descriptor()});
@@ -309,13 +300,7 @@ void Supervisor::on_exit(int slot, ChildExit exit, std::span<const ChildExit> fr
         {{"child", role_of(slot)}, {"child_slot", shown_slot(slot)}, {"explain", verdict.explain}});
   }
   sign_off_ledger(child, exit, verdict, from_handlers);
-  Slot& shared = scoreboard_->slot(slot);
-  shared.beat.store(0);
-  shared.connected.store(0);
-  // Its successor needs some ten milliseconds to connect, which makes no fleet unready.
-  const bool recycled = verdict.cause == ExitCause::recycled;
-  shared.lost_session_ms.store(recycled ? to_ms(now) : 0);
-  shared.message_id.store(0);
+  scoreboard_->slot(slot).end_child(now, verdict.cause == ExitCause::recycled);
 }
 
 void Supervisor::sign_off_ledger(Child& child, const ChildExit& exit, const ExitVerdict& verdict,

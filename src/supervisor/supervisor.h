@@ -52,7 +52,7 @@ class Supervisor {
   ExitCode run();
 
  private:
-  /// Of a dead child: not yet given to maintenance.
+  /// A dead consumer's ledger that maintenance does not have yet: its handlers may still run.
   struct LateLedger {
     LedgerId ledger;
     Death death;
@@ -62,7 +62,6 @@ class Supervisor {
 
   void wait_for_signals();
   void wait_for_tick();
-  void handle_signals();
   void handle_signal(int signal);
   void step();
   void end_refused_noop();
@@ -93,8 +92,7 @@ class Supervisor {
   std::uint64_t fleet_id_;
   int interrupts_ = 0;
   bool finished_ = false;
-  bool tick_due_ = false;
-  bool signal_due_ = false;
+  bool due_ = false;  ///< a signal came, or it is time for a tick
 
   boost::asio::io_context io_;
   boost::asio::posix::stream_descriptor signals_;

@@ -78,7 +78,7 @@ class Fleet {
   }
   void all_wait() {
     for (const auto& [slot, state] : policy.slots()) {
-      if (state.life == SlotState::Life::alive) report(slot, Phase::waiting, 1h);
+      if (state.life() == SlotState::Life::alive) report(slot, Phase::waiting, 1h);
     }
     tick();
   }
