@@ -49,23 +49,6 @@ bool Batch::can_settle_with_claim() const {
   return messages_.empty() || token;  // else there is something to forget
 }
 
-std::vector<std::size_t> Batch::settleable_with_claim() const {
-  std::vector<std::size_t> done;
-  if (!can_settle_with_claim()) return done;
-  for (std::size_t i = 0; i < messages_.size(); ++i) {
-    if (messages_[i].is_unsettled()) done.push_back(i);
-  }
-  return done;
-}
-
-void Batch::begin_claim(const Claim& claim) {
-  ledger_.begin_claim(claim);
-}
-
-void Batch::end_claim() {
-  ledger_.end_claim({});
-}
-
 void Batch::add(std::vector<ClaimedMessage> messages) {
   ledger_.end_claim(messages);
   for (auto& message : messages) messages_.emplace_back().message = std::move(message);

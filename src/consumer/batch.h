@@ -50,22 +50,20 @@ class Batch {
   std::span<const LeasedMessage> all() const { return messages_; }
   bool any_waits() const;
   bool any_deferred() const;
-  /// The leases that a renewal extends, from `from` on: of messages that wait or run.
+  /// Leases of messages that wait or run, from `from` on.
   std::vector<Lease> leases_from(std::size_t from) const;
 
   /// True if every unsettled message is done and from one claim, none is in doubt or deferred, and
   /// none waits: then the next claim can settle them in its own transaction. Also true if nothing
   /// is held.
   bool can_settle_with_claim() const;
-  /// These messages; empty if it cannot.
-  std::vector<std::size_t> settleable_with_claim() const;
 
   // Changes. Each throws std::logic_error if the message's state does not allow it: a bug.
 
   /// Before a claim is sent: if its answer never comes, its token finds its rows. It is followed by
   /// add() or, when it holds nothing, by end_claim().
-  void begin_claim(const Claim& claim);
-  void end_claim();
+  void begin_claim(const Claim& claim) { ledger_.begin_claim(claim); }
+  void end_claim() { ledger_.end_claim({}); }
   /// What the claim returned.
   void add(std::vector<ClaimedMessage> messages);
   /// `deadline`: the leases are renewed until then at most.
@@ -77,10 +75,10 @@ class Batch {
   void begin_settle(Indexes indexes);
   void unanswered(Indexes indexes);
   void not_settled(Indexes indexes);
-  /// Waits 1, 2, 4 ... 10 s before the next settle, as that may wait for the lock.
+  /// The message's row is locked: waits 1, 2, 4 ... 10 s before the next settle of it.
   void defer(std::size_t index, TimePoint now);
   void settled(std::size_t index);
-  /// Forgets what is settled or lost. False, and nothing is forgotten: a message waits or runs.
+  /// Forgets settled and lost messages. False if a message waits or runs: then it forgets none.
   bool forget_settled();
 
  private:

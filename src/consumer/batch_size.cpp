@@ -6,22 +6,21 @@
 namespace pgforeman {
 namespace {
 
-// Work for so long amortizes a claim's round trip of less than a millisecond, and is soon enough
-// for messages at the end of the queue.
+// A claim is worth so much work: it amortizes a round trip of less than a millisecond, and a batch
+// that takes longer would keep its last messages from idle consumers.
 constexpr double kWorthUs = 50'000;
-// While the queue is short: work for so long, so that brief messages share a transaction, which
-// costs the server about 100 us however many they are. A message waits that long at most for a
-// sibling.
+// While the queue is short a claim takes so much work: brief messages share a transaction, which
+// costs the server about 100 us for one as for many. A message waits at most that long for others.
 constexpr double kShortUs = 2'000;
 constexpr double kMostWhenShort = 32;
-// Beyond some hundreds a claim costs by the row, and siblings find the less.
+// Above some hundreds a claim costs by the row, and leaves less to other consumers.
 constexpr int kMost = 250;
 constexpr double kBriefLog = 6.908;  // of 1,000 us
-// The weight of the latest message in the geometric mean: one slow message is noticed at once, and
-// forgotten after some tens. Where many processes share few processors most messages are over in
-// their usual time, and some wait long for a processor: an arithmetic mean follows those, makes
-// batches smaller, and more processes work for less. With 64 children on 2 processors it fell into
-// that state in one of 15 runs at 8,000 messages a second (p50 6.4 ms, then 860 ms), and stayed.
+// The weight of the latest message in the geometric mean: one slow message counts at once, and is
+// forgotten after some tens. The mean is geometric because with many processes on few processors
+// some messages wait long for a processor. An arithmetic mean follows those and makes batches
+// smaller, which makes more processes busy: with 64 children on 2 processors it did so in one of 15
+// runs at 8,000 messages a second and stayed there (p50 860 ms; before, 6.4 ms).
 constexpr double kWeight = 0.2;
 
 }  // namespace
@@ -29,7 +28,8 @@ constexpr double kWeight = 0.2;
 int BatchSize::next() const {
   if (!is_auto()) return fixed_;
   if (!mean_log_) return 1;
-  const double mean_us = std::exp(*mean_log_) * (1 - 1e-9);  // so that rounding makes 50 no 49
+  // A little less, so that rounding does not make 49 messages of 50.
+  const double mean_us = std::exp(*mean_log_) * (1 - 1e-9);
   const auto worth = static_cast<int>(std::clamp(kWorthUs / mean_us, 1.0, double{kMost}));
   const auto at_least = static_cast<int>(std::clamp(kShortUs / mean_us, 1.0, kMostWhenShort));
   return std::min(std::max(ramp_, at_least), worth);

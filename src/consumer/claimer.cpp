@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "process/settled.h"
+#include "process/settle_each.h"
 
 namespace pgforeman {
 namespace {
@@ -17,35 +17,30 @@ constexpr Millis kSecondRelease{13'000};
 }  // namespace
 
 bool Claimer::just_emptied() {
-  return std::exchange(got_less_, false) && tools_.queue().wakeups.maintenance_polls.load() != 0 &&
+  return std::exchange(got_less_, false) && tools_.queue().wakeups.maintenance_polls() &&
          Clock::now() - leases_.leased_at() < Millis{2};
 }
 
 Claimed Claimer::claim() {
-  Batch& batch = tools_.batch;
   tools_.loop.enter(Phase::claiming);
-  const auto done = settler_.to_settle_with_claim();
-  std::vector<std::int64_t> done_ids;
-  done_ids.reserve(done.size());
-  for (const std::size_t i : done) done_ids.push_back(batch[i].message.id);
-  const auto done_token = done.empty() ? Token::none : batch[done.front()].message.token;
-  const int room = done.empty() ? batch.room() : static_cast<int>(kMaxBatch);
+  // Messages that the claim settles leave their room to it.
+  const int room =
+      settler_.can_settle_with_claim() ? static_cast<int>(kMaxBatch) : tools_.batch.room();
   const int wanted = watch_.at_most(std::min(tools_.batch_size.next(), room));
   const Beginning beginning = find_beginning(wanted);
   if (tools_.loop.draining()) {
     if (beginning.has_turn) tools_.queue().cursors.end_turn();
     return Claimed::again;
   }
-
   open_ = OpenClaim{{next_token(), beginning.marks}, {}};
-  batch.begin_claim(open_->claim);
-  batch.begin_settle(done);
+  tools_.batch.begin_claim(open_->claim);
+  const auto done = settler_.begin_with_claim();
   leases_.claimed(Clock::now());
   tools_.loop.slot().batch.store(static_cast<std::uint32_t>(wanted));
   std::vector<ClaimedMessage> messages;
   try {
     messages = tools_.session.queue().claim(wanted, open_->claim, tools_.options.visibility_timeout,
-                                            done_ids, done_token);
+                                            done.ids, done.token);
   } catch (const DatabaseError& error) {
     if (beginning.has_turn) tools_.queue().cursors.end_turn();
     if (must_settle_first(done, error)) return Claimed::again;
@@ -54,18 +49,18 @@ Claimed Claimer::claim() {
   tools_.session.worked();
   tools_.queue().marks.raise(messages);
   record_found(beginning, messages, wanted);
-  if (!done.empty()) settler_.settled_with_claim(done);
+  settler_.settled(done);
   const auto got = static_cast<int>(messages.size());
-  batch.add(std::move(messages));
+  tools_.batch.add(std::move(messages));
   open_.reset();
   tools_.batch_size.claimed(wanted, got);
   got_less_ = got > 0 && got < wanted;
   if (got > 0) return got == wanted ? Claimed::all : Claimed::some;
-  // There may be something before where it began.
+  // There may be messages below the ids it reserved.
   return beginning.reserved ? Claimed::again : Claimed::none;
 }
 
-/// Without a turn after kTurnPatience: then the claim runs beside others.
+/// Waits up to kTurnPatience for the turn; without it the claim runs beside others.
 Claimer::Beginning Claimer::find_beginning(int wanted) {
   QueueBoard& board = tools_.queue();
   const TimePoint until = Clock::now() + kTurnPatience;
@@ -82,41 +77,34 @@ Claimer::Beginning Claimer::find_beginning(int wanted) {
   }
 }
 
-/// What the claim says about how much there is.
+/// Tells the other consumers' claims what this one found.
 void Claimer::record_found(const Beginning& beginning, std::span<const ClaimedMessage> messages,
                            int wanted) {
   ClaimCursors& cursors = tools_.queue().cursors;
-  if (!beginning.reserved) cursors.overlapped(messages);
+  if (!beginning.reserved) cursors.advance_past(messages);
   const bool all = static_cast<int>(messages.size()) == wanted;
   const int lane = all ? messages.front().lane : 0;
-  // All of one fresh lane: messages of others come first, and what was left there is below a mark.
+  // True if all are of one fresh lane. Claims of other lanes come before the cursor.
   const bool of_one = all && lane % 2 == 1 && lane == messages.back().lane;
   const auto priority = static_cast<std::size_t>(lane / 2);
-  // A claim after a wake-up may have got the only message there was.
-  if (of_one && (found_all_ || wanted > 1)) cursors.found(priority, Clock::now());
+  // A claim of one message may have taken the only one.
+  if (of_one && (found_all_ || wanted > 1)) cursors.record_full(priority, Clock::now());
   if (beginning.reserved && (!of_one || *beginning.reserved != priority)) {
-    cursors.exhausted(*beginning.reserved);
+    cursors.record_exhausted(*beginning.reserved);
   }
   found_all_ = all;
   if (beginning.has_turn) cursors.end_turn();
 }
 
-/// Records that the claim failed. True if it changed nothing, and what it was to settle is to be
-/// settled alone: that knows what to do about rows that are locked or lost.
-bool Claimer::must_settle_first(Batch::Indexes done, const DatabaseError& error) {
-  using Kind = DatabaseError::Kind;
-  settler_.claim_failed();
-  if (error.kind() == Kind::connection) {
-    tools_.batch.unanswered(done);
-    return false;
-  }
-  tools_.batch.not_settled(done);
-  if (!done.empty() && error.may_work_later()) {
+/// Records that the claim failed. True if it changed nothing, and its done messages are to be
+/// settled by Settler::settle() before the next claim.
+bool Claimer::must_settle_first(const Settler::WithClaim& done, const DatabaseError& error) {
+  if (settler_.claim_failed(done, error)) {
     open_.reset();
     tools_.batch.end_claim();
     return true;
   }
-  if (error.kind() == Kind::rejected) open_->refused = error.what();
+  if (error.kind() == DatabaseError::Kind::rejected) open_->refused = error.what();
   return false;
 }
 
@@ -125,8 +113,8 @@ void Claimer::release_claims_in_doubt(TimePoint now) {
   if (late_ && now >= late_->at) release_again();
 }
 
-/// An answer that was lost is no message's fault; one that cannot be read, for lack of memory say,
-/// may be a message's, which must not come back for ever.
+/// Releases its messages. A lost answer counts against no message. An answer that cannot be read,
+/// for lack of memory say, counts as a crash: a message that causes it must not come back for ever.
 void Claimer::release_open_claim() {
   tools_.loop.enter(Phase::settling);
   std::optional<Outcome> crash;
@@ -139,10 +127,6 @@ void Claimer::release_open_claim() {
   if (!crash) late_ = {open_->claim, Clock::now() + kSecondRelease};
   open_.reset();
   tools_.batch.end_claim();
-}
-
-TimePoint Claimer::second_release_at() const {
-  return late_ ? late_->at : TimePoint::max();
 }
 
 void Claimer::release_again() {

@@ -19,8 +19,8 @@ enum class Claimed {
   all,    ///< as many as it wanted: there may be more
   some,   ///< fewer
   none,   ///< the queue is empty
-  again,  ///< it says nothing of the queue: a drain began, a settle has to come first, or the ids
-          ///< it reserved were taken
+  again,  ///< not known: a drain began, a settle has to come first, or others took the ids that it
+          ///< had reserved
 };
 
 class Claimer {
@@ -29,39 +29,39 @@ class Claimer {
           const HandlerWatch& watch)
       : tools_(tools), settler_(settler), leases_(leases), watch_(watch) {}
 
-  /// Claims into the batch. Throws DatabaseError; then the claim may be open.
+  /// Claims into the batch. After a DatabaseError the claim may be open.
   [[nodiscard]] Claimed claim();
-  /// A claim was sent, and what it got is unknown.
+  /// A claim was sent and not answered.
   bool has_open_claim() const { return open_.has_value(); }
   /// Releases the messages of claims in doubt: of the open one at once, and again after 13 s, as
-  /// the server may still have been executing it. Throws DatabaseError when another session may do
-  /// better.
+  /// the server may still have been executing it. Throws DatabaseError if a new session may
+  /// succeed.
   void release_claims_in_doubt(TimePoint now);
-  /// When the second release is due; max: there is none.
-  TimePoint second_release_at() const;
+  /// When the second release is due; max if none is.
+  TimePoint second_release_at() const { return late_ ? late_->at : TimePoint::max(); }
   /// At the end of a drain: maintenance makes the second release.
   void leave_to_maintenance();
-  /// True once if the last claim, less than 2 ms ago, was only partly filled while maintenance
-  /// polls: another one now would find next to nothing.
+  /// True, once, if the last claim emptied the queue less than 2 ms ago and maintenance polls: a
+  /// claim now would find next to nothing.
   [[nodiscard]] bool just_emptied();
 
  private:
   struct OpenClaim {
     Claim claim;
-    std::string refused;  ///< why, when the answer came and could not be read
+    std::string refused;  ///< the error, if the answer came and could not be read
   };
 
-  /// From where a claim begins; has_turn: at the marks, with the turn.
+  /// Where a claim begins.
   struct Beginning {
     Marks marks{};
     std::optional<std::size_t> reserved;  ///< the priority in which it reserved ids
-    bool has_turn = false;
+    bool has_turn = false;                ///< it has the turn at the marks
   };
 
   Beginning find_beginning(int wanted);
   void record_found(const Beginning& beginning, std::span<const ClaimedMessage> messages,
                     int wanted);
-  bool must_settle_first(Batch::Indexes done, const DatabaseError& error);
+  bool must_settle_first(const Settler::WithClaim& done, const DatabaseError& error);
   void release_open_claim();
   void release_again();
   Token next_token();
@@ -76,10 +76,10 @@ class Claimer {
   };
 
   std::optional<OpenClaim> open_;
-  std::optional<LateClaim> late_;  ///< of the last claim that was given up
+  std::optional<LateClaim> late_;  ///< to release a second time
   std::uint64_t claims_ = 0;
-  bool got_less_ = false;
-  bool found_all_ = false;  ///< the last claim
+  bool got_less_ = false;   ///< the last claim got some, but fewer
+  bool found_all_ = false;  ///< the last claim got all it asked for
 };
 
 }  // namespace pgforeman

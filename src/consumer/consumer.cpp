@@ -8,8 +8,7 @@
 namespace pgforeman {
 namespace {
 
-// A consumer that reconnects by itself may be slow: maintenance finds the database first and says
-// so on the scoreboard.
+// Long, as maintenance finds out first that the database is back and says so on the scoreboard.
 constexpr Millis kReconnectCap{5000};
 constexpr Millis kHandBackPatience{1000};
 constexpr Millis kHandBackRetry{50};
@@ -36,7 +35,7 @@ Consumer::Consumer(const ChildContext& context)
       batch_size_(options_.batch),
       tools_{context_, options_, loop_, session_, batch_, batch_size_},
       vacuum_(context.scoreboard->queue().vacuum, loop_),
-      watch_(context, loop_),
+      watch_(context, loop_, session_),
       settler_(tools_, vacuum_),
       leases_(tools_, ledger_),
       claimer_(tools_, settler_, leases_, watch_),
@@ -50,12 +49,12 @@ void Consumer::run() {
       if (!session_.connected() && !session_.connect()) break;
       work();
     } catch (const DatabaseError& error) {
-      idle_.pass_on();
+      idle_.pass_on_wakeup();
       session_.failed(error);
     }
   }
   loop_.enter(Phase::draining);
-  idle_.pass_on();
+  idle_.pass_on_wakeup();
   hand_back();
   runner_.close();
 }
@@ -64,10 +63,9 @@ void Consumer::run() {
 void Consumer::work() {
   claimer_.release_claims_in_doubt(Clock::now());
   vacuum();
-  // Another claim now would find next to nothing.
-  const bool pause = !batch_.any_waits() && claimer_.just_emptied();
-  settle(pause);
-  if (!batch_.any_waits() && !claim(pause)) return;
+  const bool claims = !batch_.any_waits() && !claimer_.just_emptied();
+  if (!claims || claim_may_wait() || !settler_.can_settle_with_claim()) settler_.settle();
+  if (claims && claim() == Claimed::again) return;
   if (batch_.any_waits()) {
     work_off_batch();
   } else {
@@ -83,41 +81,41 @@ void Consumer::vacuum() {
   vacuum_.run(session_.queue());
 }
 
-/// Unless the next claim can do it: done messages are settled in its transaction.
-void Consumer::settle(bool pause) {
-  const bool claim_may_wait = pause || runner_.is_failing() || watch_.may_wait();
-  if (claim_may_wait || !settler_.can_settle_with_claim()) settler_.settle();
+/// Then done messages do not wait for it to settle them.
+bool Consumer::claim_may_wait() const {
+  return runner_.is_failing() || watch_.may_wait();
 }
 
-/// False: repeat the step.
-bool Consumer::claim(bool pause) {
-  // The rows of all that is held are locked: another consumer follows the wake-up.
-  if (batch_.room() == 0) idle_.pass_on();
-  // A handler that does not start costs the queue nothing: another one may have a better one.
-  if (!watch_.may_claim(session_) || !open_handler()) {
-    idle_.pass_on();
-    return false;
+Claimed Consumer::claim() {
+  // A batch full of messages with locked rows, or a handler that does not start here, need not be
+  // the same in another consumer: it gets the wake-up.
+  if (batch_.room() == 0) {
+    idle_.pass_on_wakeup();
+    return Claimed::none;
   }
-  if (pause || batch_.room() == 0) return true;
+  if (!watch_.may_claim() || !open_handler()) {
+    idle_.pass_on_wakeup();
+    return Claimed::again;
+  }
   const Claimed claimed = claimer_.claim();
-  if (claimed == Claimed::again) return false;
+  if (claimed == Claimed::again) return claimed;
   runner_.begin_batch();
   // One notification may stand for many messages: a consumer that found work wakes the next.
-  if (claimed == Claimed::all) idle_.pass_on();
-  idle_.follow();
-  return true;
+  if (claimed == Claimed::all) idle_.pass_on_wakeup();
+  idle_.claim_followed();
+  return claimed;
 }
 
 bool Consumer::open_handler() {
-  return runner_.open([this] { idle_.pass_on(); });
+  return runner_.open([this] { idle_.pass_on_wakeup(); });
 }
 
 void Consumer::wait() {
-  // A handler that ended while it had nothing to do is started again.
+  // A handler that ended meanwhile is started again.
   idle_.wait(
       batch_.room() > 0, std::min(settler_.due(), claimer_.second_release_at()),
       [this] { return runner_.fails_to_start(); },
-      [this](TimePoint now) { runner_.look_at_limits(now); });
+      [this](TimePoint now) { runner_.check_limits(now); });
 }
 
 void Consumer::work_off_batch() {
@@ -127,23 +125,23 @@ void Consumer::work_off_batch() {
     if (loop_.check_signals(now)) return;
     leases_.check(i, now);
     if (batch_[i].is_lost()) continue;
-    // Nor does anything wait for a handler that does not start.
+    // Others run the messages that wait, also when the handler does not start here.
     if (runner_.held_long_enough() || runner_.fails_to_start() || watch_.holds() ||
         !open_handler()) {
       settler_.release_waiting();
       return;
     }
     if (!exceeds_max_claims(i)) runner_.run(i);
-    // Lost while it ran: run() opens the next session, or hand_back() in a drain, and settles then.
+    // Lost during the run: run() opens the next session and settles then, or hand_back() does.
     if (!session_.connected()) return;
-    // After the last one the next claim may settle.
+    // The last message may be settled by the next claim.
     const TimePoint ran_until = Clock::now();
     if (i + 1 < batch_.size() && ran_until >= settler_.due()) settler_.settle();
-    runner_.look_at_limits(ran_until);
+    runner_.check_limits(ran_until);
   }
 }
 
-/// Whatever keeps this message from coming to an end (it may bring down the host): not for ever.
+/// Gives up a message with too many claims and no result: it may bring down the host each time.
 bool Consumer::exceeds_max_claims(std::size_t index) {
   const auto unfinished_claims = batch_[index].message.unfinished_claims;
   if (unfinished_claims < options_.max_claims) return false;
@@ -155,8 +153,8 @@ bool Consumer::exceeds_max_claims(std::size_t index) {
   return true;
 }
 
-/// The end of a drain. What cannot be settled in time stands in the ledger, for maintenance.
-/// Results are worth the wait for a database that is away: unsettled, their messages run again.
+/// The end of a drain. Messages that cannot be settled in time stay in the ledger for maintenance.
+/// Waits longer for a lost database if there are results: unsettled, their messages run again.
 void Consumer::hand_back() {
   settler_.release_waiting();
   const TimePoint begun = Clock::now();
@@ -173,7 +171,7 @@ void Consumer::hand_back() {
         claimer_.release_claims_in_doubt(Clock::now());
         settler_.settle();
         if (batch_.empty()) break;
-        // For rows that are locked maintenance can wait as well.
+        // Maintenance waits for locked rows.
         if (Clock::now() >= begun + kHandBackPatience) return;
       }
     } catch (const DatabaseError& error) {

@@ -26,8 +26,8 @@ class Consumer {
  private:
   void work();
   void vacuum();
-  void settle(bool pause);
-  [[nodiscard]] bool claim(bool pause);
+  [[nodiscard]] bool claim_may_wait() const;
+  [[nodiscard]] Claimed claim();
   bool open_handler();
   void wait();
   void work_off_batch();

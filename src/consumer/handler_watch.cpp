@@ -12,9 +12,10 @@ constexpr Millis kPoll{500};
 
 }  // namespace
 
-HandlerWatch::HandlerWatch(const ChildContext& context, ChildLoop& loop)
+HandlerWatch::HandlerWatch(const ChildContext& context, ChildLoop& loop, Session& session)
     : context_(context),
       loop_(loop),
+      session_(session),
       board_(context.scoreboard->handler()),
       program_(program_id(*context.options)),
       brake_(board_, program_, context.options->retry_backoff, context.options->max_attempts) {}
@@ -25,23 +26,22 @@ StartReports HandlerWatch::start_reports() {
             record_failed_start(board_, program_, why);
             if (std::exchange(probing_, false)) brake_.probe_not_started(Clock::now());
           },
-          [this] { record_lives(board_, program_); }};
+          [this] { record_start_alive(board_, program_); }};
 }
 
-bool HandlerWatch::may_claim(Session& session) {
-  if (looks_first() && !may_discard(session)) return false;
+bool HandlerWatch::may_claim() {
+  if (checks_queue_first() && !may_discard()) return false;
   if (!brake_.is_on() || probing_) return true;
   probing_ = brake_.take_probe(Clock::now());
-  if (!probing_) wait_a_little(session);
+  if (!probing_) wait_for_probe();
   return probing_;
 }
 
-void HandlerWatch::wait_a_little(Session& session) {
-  // A consumer that never claims has to show in another way that its session works: until then the
-  // fleet is not ready.
-  if (!session.works()) {
-    session.queue().peek({}, 1);
-    session.worked();
+void HandlerWatch::wait_for_probe() {
+  // The fleet is not ready before a call of this session was answered, and a claim may be far off.
+  if (!session_.works()) {
+    session_.queue().peek({}, 1);
+    session_.worked();
   }
   const TimePoint now = Clock::now();
   loop_.enter(Phase::waiting);
@@ -54,14 +54,14 @@ void HandlerWatch::idle() {
   brake_.give_back(Clock::now());
 }
 
-void HandlerWatch::judge(const Message& message, Outcome& outcome, bool failed_start) {
+void HandlerWatch::record_run(const Message& message, Outcome& outcome, bool failed_start) {
   if (context_.options->handler_mode == HandlerMode::noop) return;
   const TimePoint now = Clock::now();
   const Cause cause = outcome.evidence.cause;
   if (outcome.kind == Outcome::Kind::released) {
     if (!failed_start) idle();
   } else if (cause == Cause::none || cause == Cause::retry || cause == Cause::dead) {
-    // What the handler decides is no sign of a broken one.
+    // A handler that answers retry or dead works.
     if (brake_.succeeded()) log::info("a run succeeded: the fleet works at full speed again");
   } else if (outcome.kind == Outcome::Kind::retry || outcome.kind == Outcome::Kind::crash) {
     const bool begins = brake_.failed(message.id, probing_, now);
@@ -79,19 +79,19 @@ void HandlerWatch::judge(const Message& message, Outcome& outcome, bool failed_s
 }
 
 /// noop deletes messages: those that were there before it began only with NOOP_DISCARDS=yes.
-bool HandlerWatch::looks_first() const {
+bool HandlerWatch::checks_queue_first() const {
   const Options& options = *context_.options;
   return options.handler_mode == HandlerMode::noop && options.noop_discards == YesNo::no &&
-         board_.noop_look.load() != kNoopEmpty;
+         board_.noop_check.load() != kNoopEmpty;
 }
 
-bool HandlerWatch::may_discard(Session& session) {
+bool HandlerWatch::may_discard() {
   std::uint32_t look = 0;
-  if (board_.noop_look.load() == 0) {
-    const QueueCounts counts = session.queue().counts();
-    session.worked();
+  if (board_.noop_check.load() == 0) {
+    const QueueCounts counts = session_.queue().counts();
+    session_.worked();
     const auto waiting = counts.ready + counts.scheduled + counts.running;
-    if (board_.noop_look.compare_exchange_strong(look, waiting == 0 ? kNoopEmpty : kNoopRefused) &&
+    if (board_.noop_check.compare_exchange_strong(look, waiting == 0 ? kNoopEmpty : kNoopRefused) &&
         waiting > 0) {
       log::error("the queue has messages, and HANDLER_MODE=noop would delete them unread",
                  {{"queue", context_.options->queue},
@@ -99,7 +99,7 @@ bool HandlerWatch::may_discard(Session& session) {
                   {"to_do", "set HANDLER and another HANDLER_MODE, or NOOP_DISCARDS=yes"}});
     }
   }
-  if (board_.noop_look.load() == kNoopEmpty) return true;
+  if (board_.noop_check.load() == kNoopEmpty) return true;
   loop_.enter(Phase::waiting);
   loop_.pause(kPoll);
   return false;

@@ -12,8 +12,6 @@
 namespace pgforeman {
 namespace {
 
-// Maintenance that did not report for so long does not listen for the fleet.
-constexpr Millis kListensFor{3000};
 constexpr Millis kBackstop{60'000};
 
 Millis times(Millis time, double factor) {
@@ -27,16 +25,14 @@ Idle::Idle(const ConsumerTools& tools)
       wakeup_fd_(tools.loop.io(), ::fcntl(Wakeups::wakeup_fd_of(tools.context, tools.context.slot),
                                           F_DUPFD_CLOEXEC, 0)) {}
 
-/// While maintenance is notified of new messages it wakes consumers, and polls every 1.2 s for what
-/// it missed: a poll by each of a thousand idle consumers would find nothing. One polls for all.
-/// But no session lies unused for so long that a firewall between forgets it.
+/// While maintenance listens, it wakes consumers, and polls every 1.2 s for messages without a
+/// notification: polls of a thousand idle consumers would find nothing, so one polls for all. Each
+/// consumer still polls at times, so that no firewall forgets its session.
 TimePoint Idle::next_poll(TimePoint since, TimePoint now, double jitter) const {
   const WakeupBoard& wakeups = tools_.queue().wakeups;
-  const auto listened = wakeups.listening_at_ms.load();
-  const bool listens = listened <= to_ms(now) && listened > to_ms(now - kListensFor);
-  const Millis poll =
-      listens ? std::max(tools_.options.poll_interval, kBackstop) : tools_.options.poll_interval;
-  const TimePoint other = from_ms(wakeups.polled_at_ms.load());
+  const Millis own = tools_.options.poll_interval;
+  const Millis poll = wakeups.listens(now) ? std::max(own, kBackstop) : own;
+  const TimePoint other = wakeups.last_poll();
   return std::min((other <= now ? std::max(since, other) : since) + times(poll, jitter),
                   since + times(std::max(poll, kBackstop * tools_.options.concurrency), jitter));
 }
@@ -45,7 +41,6 @@ void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop
                 const std::function<void(TimePoint now)>& look) {
   ChildLoop& loop = tools_.loop;
   WakeupBoard& wakeups = tools_.queue().wakeups;
-  Wakeups wakeup(tools_.context);
   bool woken = false;
   // Consumers that share the descriptor are notified too: one of them takes the wake-up.
   const std::function<void()> listen = [&] {
@@ -54,7 +49,7 @@ void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop
                             eventfd_t count = 0;
                             if (error || woken) return;
                             ::eventfd_read(wakeup_fd_.native_handle(), &count);
-                            woken = wakeup.take();
+                            woken = wakeups.take();
                             if (!woken) listen();
                           });
   };
@@ -62,7 +57,7 @@ void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop
   loop.slot().awaits_wakeup.store(can_claim ? 1 : 0);
   const double jitter = 0.8 + 0.4 * loop.random();
   const TimePoint since = Clock::now();
-  // Maintenance got a new session: this one may be dead, which would show only when it is needed.
+  // When maintenance got a new session this one may be dead: a claim finds out.
   const auto up_before = tools_.fleet().database_up.load();
   bool polls = false;
   for (TimePoint now = since;
@@ -70,12 +65,12 @@ void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop
        now = Clock::now()) {
     const TimePoint poll = next_poll(since, now, jitter);
     polls = now >= poll;
-    if (polls && can_claim) wakeups.polled_at_ms.store(to_ms(now));
+    if (polls && can_claim) wakeups.record_poll(now);
     if (polls || now >= due) break;
     loop.enter(Phase::waiting);
     // After the phase was written: maintenance rests, or counts wake-ups, and then reads phases.
-    if (wakeups.call_when_idle.load() != 0) ::eventfd_write(tools_.context.maintenance_fd, 1);
-    woken = woken || (can_claim && wakeup.take());
+    if (wakeups.calls_when_idle()) ::eventfd_write(tools_.context.maintenance_fd, 1);
+    woken = woken || (can_claim && wakeups.take());
     look(now);
     // look() may have begun a drain.
     loop.run_until([&] { return woken || stop() || loop.draining(); },
@@ -87,7 +82,7 @@ void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop
   woken_ = woken || (polls && can_claim);
 }
 
-void Idle::pass_on() {
+void Idle::pass_on_wakeup() {
   if (std::exchange(woken_, false)) Wakeups(tools_.context).wake_one();
 }
 

@@ -20,9 +20,9 @@ class Idle {
   /// The last wait ended by a wake-up or a poll for the whole fleet, and no claim followed yet.
   bool is_woken() const { return woken_; }
   /// A claim followed.
-  void follow() { woken_ = false; }
+  void claim_followed() { woken_ = false; }
   /// No claim follows: wakes another idle consumer.
-  void pass_on();
+  void pass_on_wakeup();
 
  private:
   TimePoint next_poll(TimePoint since, TimePoint now, double jitter) const;

@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "consumer/settle_log.h"
-#include "process/settled.h"
+#include "process/settle_each.h"
 
 namespace pgforeman {
 namespace {
 
-// While a handler runs without a session, how often a new one is tried for the next renewal.
+// How often a new session is tried for a renewal while a handler runs.
 constexpr Millis kReconnectToRenew{1000};
 
 }  // namespace
@@ -18,30 +18,30 @@ void LeaseKeeper::check(std::size_t index, TimePoint now) {
   if (!tools_.batch[index].is_lost() && is_old(now)) renew(index);
 }
 
-void LeaseKeeper::look_after(std::size_t running) {
+void LeaseKeeper::check_running(std::size_t running) {
   record_lost(running);
   const TimePoint now = Clock::now();
   if (tools_.batch[running].is_lost() || !is_old(now) || now < try_at_) return;
   try {
-    if (tools_.connect_while_running()) renew(running);
+    if (tools_.session.reconnect_in(Phase::running)) renew(running);
   } catch (const DatabaseError& error) {
     tools_.session.drop(error);
   }
   try_at_ = Clock::now() + kReconnectToRenew;
 }
 
-/// Half of the lease is over, and maintenance, which renews at a third of it, has not.
+/// True if half of the lease's time is over: maintenance has not renewed it.
 bool LeaseKeeper::is_old(TimePoint now) {
   if (const auto renewed = ledger_.renewed(leased_at_, now)) leased_at_ = *renewed;
   return now - leased_at_ > tools_.options.visibility_timeout / 2;
 }
 
-/// What maintenance found out when it renewed the lease.
+/// Marks the message as lost if maintenance found that when it renewed the lease.
 void LeaseKeeper::record_lost(std::size_t index) {
   if (!tools_.batch[index].is_lost() && ledger_.lost(index)) lose(index);
 }
 
-/// Extends what has not ended, from `from` on.
+/// Extends the leases of messages that have not ended, from `from` on.
 void LeaseKeeper::renew(std::size_t from) {
   const auto leases = tools_.batch.leases_from(from);
   const TimePoint asked_at = Clock::now();

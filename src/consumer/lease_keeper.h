@@ -1,6 +1,7 @@
 #pragma once
 // Keeps the leases of a consumer's batch, and finds out that one is lost. Maintenance renews all
-// leases of the fleet at a third of their time; a consumer helps itself at half of it. Fork: after.
+// leases of the fleet at a third of their time; a consumer renews its own at half of it if
+// maintenance did not. Fork: after.
 
 #include <cstddef>
 
@@ -13,16 +14,16 @@ class LeaseKeeper {
   LeaseKeeper(const ConsumerTools& tools, const LedgerWriter& ledger)
       : tools_(tools), ledger_(ledger) {}
 
-  /// A claim was sent at `time`: from then on the leases of what it returns count.
+  /// A claim was sent at `time`, when the leases of its messages begin.
   void claimed(TimePoint time) { leased_at_ = time; }
   TimePoint leased_at() const { return leased_at_; }
 
-  /// Before a message's run: it may have waited long, also through an outage. It is lost
-  /// afterwards if its lease is. Throws DatabaseError.
+  /// Call before a message's run: it may have waited long, also through an outage. Marks it as lost
+  /// if its lease is. Throws DatabaseError.
   void check(std::size_t index, TimePoint now);
-  /// While a message runs. An outage is no reason to end its handler: when the session is back, the
-  /// token says whether the message is still held.
-  void look_after(std::size_t running);
+  /// Call while a message runs. The same, but an outage does not end the run: the lease is checked
+  /// again with the next session.
+  void check_running(std::size_t running);
 
  private:
   bool is_old(TimePoint now);

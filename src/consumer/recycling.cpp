@@ -10,9 +10,8 @@
 namespace pgforeman {
 namespace {
 
-// A measurement costs tens of microseconds, more than some handlers take for a message; nothing
-// that leaks does so faster than it could be replaced.
-constexpr std::chrono::seconds kBetweenLooks{1};
+// A measurement costs tens of microseconds, more than some handlers take for a message.
+constexpr std::chrono::seconds kBetweenMeasurements{1};
 
 }  // namespace
 
@@ -28,10 +27,10 @@ void Recycling::count_message() {
   end({ReachedLimit::Option::messages, messages_}, most_messages_);
 }
 
-/// What an idle child holds does not change, so it is measured once and left alone.
-void Recycling::look(TimePoint now, const std::vector<pid_t>& handlers) {
+/// An idle child is measured once: what it holds does not change.
+void Recycling::measure(TimePoint now, const std::vector<pid_t>& handlers) {
   if (most_bytes_ == 0 || !unmeasured_) return;
-  if (measured_at_ && now - *measured_at_ < kBetweenLooks) return;
+  if (measured_at_ && now - *measured_at_ < kBetweenMeasurements) return;
   measured_at_ = now;
   unmeasured_ = false;
   std::int64_t bytes = resident_bytes(::getpid());

@@ -1,5 +1,5 @@
 #pragma once
-// Ends a child that has handled or holds enough: says so in the scoreboard, then drains.
+// Ends a child at MAX_MESSAGES or MAX_MEMORY: records the limit in the scoreboard, then drains.
 // Fork: after.
 
 #include <sys/types.h>
@@ -18,8 +18,8 @@ class Recycling {
 
   /// A message was handled.
   void count_message();
-  /// Between messages: measures this process and its handler's, when that is due.
-  void look(TimePoint now, const std::vector<pid_t>& handlers);
+  /// Call between messages. Measures this process and its handler's once a second at most.
+  void measure(TimePoint now, const std::vector<pid_t>& handlers);
 
  private:
   void end(const ReachedLimit& reached, std::int64_t limit);

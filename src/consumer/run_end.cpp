@@ -6,9 +6,9 @@
 namespace pgforeman {
 namespace {
 
-/// True if the process ended as one does after a stop signal: by it, by exit code 128+signal, or
+/// True if the process ended as after a stop signal: by that signal, by exit code 128+signal, or
 /// (jsonl) by code 0 without an answer.
-bool looks_asked(const Evidence& evidence, int stop_signal) {
+bool ended_like_stopped(const Evidence& evidence, int stop_signal) {
   if (evidence.cause == Cause::exit_code && evidence.exit_code == 0) return true;
   for (const int number : {SIGTERM, SIGINT, SIGHUP, stop_signal}) {
     if (evidence.signal == number) return number != 0;
@@ -37,7 +37,7 @@ bool is_by_exit(const Outcome& outcome) {
 Ruling rule_on(const Outcome& outcome, const RunEnd& end, TimePoint now) {
   using Kind = Ruling::Kind;
   if (!is_by_exit(outcome)) return {};
-  const bool asked = looks_asked(outcome.evidence, end.stop_signal);
+  const bool asked = ended_like_stopped(outcome.evidence, end.stop_signal);
   // The consumer received a signal while the run lasted (+-500 ms): the handler received it too.
   const bool hit = end.signalled_at && *end.signalled_at >= end.started_at - kSameStop &&
                    *end.signalled_at <= end.ended_at + kSameStop;

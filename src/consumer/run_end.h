@@ -10,9 +10,9 @@
 
 namespace pgforeman {
 
-/// A drain that begins so soon after a signal belongs to it.
+/// A signal and a drain within this time belong to the same stop.
 inline constexpr Millis kSameStop{500};
-/// A kill that reaches all processes reaches the last one so long after the supervisor.
+/// A signal to all processes reaches the last one within this time after the supervisor.
 inline constexpr Millis kKillSpread{200};
 
 struct RunEnd {
@@ -25,21 +25,21 @@ struct RunEnd {
 
 struct Ruling {
   enum class Kind {
-    stands,    ///< the outcome is believed
+    stands,    ///< the outcome counts
     wait,      ///< until `until`, or until a signal or a drain comes: then ask again
     released,  ///< the run was ended by a shutdown
-    failed     ///< it was ended by a signal from outside: an attempt, never a crash
+    failed     ///< it was ended by a signal from outside: counts as an attempt, not as a crash
   };
   Kind kind = Kind::stands;
   TimePoint until{};
 };
 
-/// True when `outcome` is how a process ended by itself, and not an answer or an end of ours.
+/// True if `outcome` comes from how a process ended by itself, not from an answer or our kill.
 bool is_by_exit(const Outcome& outcome);
 
 Ruling rule_on(const Outcome& outcome, const RunEnd& end, TimePoint now);
 
-/// The outcome after a ruling of `released` or `failed`, with its evidence.
+/// Changes the outcome by a ruling of `released` or `failed`; keeps its evidence.
 Outcome ruled(Outcome outcome, Ruling::Kind ruling);
 
 }  // namespace pgforeman

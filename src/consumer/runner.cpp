@@ -23,12 +23,12 @@ namespace {
 
 constexpr Millis kHandlerBackoff{100};
 constexpr Millis kHandlerBackoffMax{10000};
-// How often a consumer checks that the running message's lease is kept; oftener for short leases.
-constexpr Millis kLeaseLook{1000};
-// And whether its handler holds too much memory, where there is a limit.
-constexpr Millis kMemoryLook{500};
+// How often a consumer checks the running message's lease; more often for short leases.
+constexpr Millis kLeaseCheck{1000};
+// How often it checks its handler's memory, if there is a limit.
+constexpr Millis kMemoryCheck{500};
 
-/// Nothing: HANDLER_MODE=noop runs no program.
+/// Returns null for HANDLER_MODE=noop, which runs no program.
 std::unique_ptr<ProcessHandler> make_process_handler(boost::asio::io_context& io,
                                                      const Options& options, LedgerWriter& ledger,
                                                      StartReports news) {
@@ -41,7 +41,7 @@ std::unique_ptr<ProcessHandler> make_process_handler(boost::asio::io_context& io
                            [&ledger](std::string_view chunk) { ledger.add_stderr(chunk); },
                            number_of(options.handler_stop_signal)};
   settings.start_reports = std::move(news);
-  // With it what a handler started is known as ours, wherever it goes.
+  // Marks every process that a handler starts as the fleet's.
   if (auto fleet = fleet_variable(); !fleet.empty()) settings.environment.push_back(fleet);
   return options.handler_mode == HandlerMode::jsonl ? make_jsonl_handler(io, std::move(settings))
                                                     : make_exec_handler(io, std::move(settings));
@@ -100,7 +100,7 @@ bool Runner::open(const std::function<void()>& before_wait) {
 }
 
 bool Runner::held_long_enough() const {
-  // Only what its handler takes counts: where the database or the processors are busy, others would
+  // Only the handler's time counts: with a busy database or busy processors other consumers would
   // be no faster.
   return tools_.batch_size.is_auto() && handled_for_ >= BatchSize::kHoldFor;
 }
@@ -123,14 +123,14 @@ void Runner::run(std::size_t index) {
   tools_.batch_size.handled(took);
   const bool released = outcome.kind == Outcome::Kind::released;
   const bool not_started = released && outcome.evidence.cause == Cause::none;
-  // With a delay that grows with its claims: should it be this message that keeps the handler from
-  // starting, others get their turn.
+  // The delay grows with the message's claims: other messages run before it, as it may be what
+  // keeps the handler from starting.
   if (not_started) {
     const auto claims = static_cast<int>(std::clamp<std::int64_t>(m.message.fence, 1, 60));
     outcome.after = backoff_delay(claims - 1, options.retry_backoff, options.retry_backoff_max,
                                   tools_.loop.random());
   }
-  watch_.judge(m.message, outcome, not_started);
+  watch_.record_run(m.message, outcome, not_started);
   if (!released) recycling_.count_message();
   if (not_started) log::error("the handler cannot be started", {{"error", outcome.error}});
   settler_.end(index, std::move(outcome), ended_at);
@@ -144,8 +144,8 @@ Outcome Runner::handle(std::size_t index, TimePoint started_at) {
   if (const auto running = pids(); !running.empty()) ledger_.set_handler(running.front());
   const auto finished = [&] { return outcome.has_value(); };
   const std::int64_t most_memory = tools_.options.handler_max_memory.bytes;
-  const Millis look =
-      std::min(most_memory > 0 ? kMemoryLook : kLeaseLook, tools_.options.visibility_timeout / 6);
+  const Millis between_checks =
+      std::min(most_memory > 0 ? kMemoryCheck : kLeaseCheck, tools_.options.visibility_timeout / 6);
   bool stopped = false;
   bool hurried = false;
   bool lost = false;
@@ -160,7 +160,7 @@ Outcome Runner::handle(std::size_t index, TimePoint started_at) {
       settler_.release_waiting();
     }
     if (begin >= settler_.due()) settler_.settle_while_running();
-    TimePoint next = std::min(begin + look, settler_.due());
+    TimePoint next = std::min(begin + between_checks, settler_.due());
     if (!released_rest) next = std::min(next, hold_rest_until);
     if (loop.draining() && !stopped) next = std::min(next, loop.drain_deadline());
     loop.run_until(finished, next);
@@ -172,18 +172,19 @@ Outcome Runner::handle(std::size_t index, TimePoint started_at) {
       stopped = true;
       hurried = loop.hurried();
     }
-    if (most_memory > 0) look_at_memory(most_memory);
-    leases_.look_after(index);
+    if (most_memory > 0) check_memory(most_memory);
+    leases_.check_running(index);
     if (tools_.batch[index].is_lost() && !lost) {
       lost = true;
       handler_->stop(StopReason::lease_lost, tools_.options.handler_stop_grace);
     }
   }
-  return judged(std::move(*outcome), started_at);
+  return unless_signalled(std::move(*outcome), started_at);
 }
 
-/// How a process ended is no answer when a signal from outside may have reached it: see run_end.h.
-Outcome Runner::judged(Outcome outcome, TimePoint started_at) {
+/// The outcome, or a release of the message if a signal from outside may have ended its process:
+/// see run_end.h.
+Outcome Runner::unless_signalled(Outcome outcome, TimePoint started_at) {
   if (!is_by_exit(outcome)) return outcome;
   ChildLoop& loop = tools_.loop;
   const TimePoint ended_at = Clock::now();
@@ -206,7 +207,7 @@ void Runner::close() {
   const TimePoint now = Clock::now();
   const TimePoint patience = now + tools_.options.handler_stop_grace;
   while (!gone() && Clock::now() < patience) {
-    // Less only where the fleet's own grace is over; a QUIT may move that while we wait.
+    // Shorter only if the fleet's grace ends earlier; a QUIT may shorten it while this waits.
     const TimePoint until = std::max(tools_.loop.drain_deadline(), now) + tools_.loop.stop_grace();
     if (Clock::now() >= until) break;
     tools_.loop.run_until(gone, std::min(until, patience));
@@ -220,17 +221,17 @@ std::vector<pid_t> Runner::pids() const {
   return processes_ != nullptr ? processes_->pids() : std::vector<pid_t>{};
 }
 
-/// The handler's process with all that descends from it, also what came to this consumer as an
-/// orphan.
-void Runner::look_at_memory(std::int64_t most) {
+/// Measures all descendants of this consumer: the handler's process and what it started, orphans
+/// included.
+void Runner::check_memory(std::int64_t most) {
   const std::int64_t held = resident_bytes_of_tree(::getpid()) - resident_bytes(::getpid());
   if (held <= most || processes_ == nullptr) return;
   processes_->kill_for_memory("held " + std::to_string(held >> 20U) + " MiB of memory, above " +
                               format_byte_size({most}) + " (HANDLER_MAX_MEMORY)");
 }
 
-/// A descendant that left its process group comes to this process as an orphan. A long-lived
-/// handler's own children are its own business until it ends.
+/// Kills descendants that left the handler's process group: they come to this process as orphans.
+/// The children of a long-lived handler are left alone until it ends.
 void Runner::end_orphans() {
   if (processes_ == nullptr || !processes_->pids().empty() || !has_children()) return;
   for (const auto& exit : kill_orphans({})) processes_->on_exit(exit);

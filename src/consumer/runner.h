@@ -22,28 +22,28 @@ class Runner {
   Runner(const ConsumerTools& tools, LedgerWriter& ledger, Settler& settler, LeaseKeeper& leases,
          HandlerWatch& watch);
 
-  /// Starts a long-lived handler unless it runs. False when it does not start: try again later.
-  /// Waits with a backoff first if its last start failed; `before_wait` is called before that.
+  /// Starts a long-lived handler unless it runs. False if it does not start: try again later. Waits
+  /// with a backoff before if its last start failed, and calls `before_wait` before that wait.
   bool open(const std::function<void()>& before_wait);
   /// A start of the handler failed since the last open().
   bool fails_to_start() const { return handler_->failed_starts() > failed_starts_; }
-  /// It failed once or more in a row.
+  /// Its last start failed.
   bool is_failing() const { return handler_->failed_starts() > 0; }
   /// Runs the message until it has an outcome.
   void run(std::size_t index);
-  /// BATCH=auto: the handler has worked on the batch for so long that others get the rest of it.
+  /// BATCH=auto: the handler has worked on the batch for so long that its rest is to be released.
   bool held_long_enough() const;
   /// A new batch was claimed.
   void begin_batch() { handled_for_ = {}; }
-  /// Between messages: measures whether this child holds more than MAX_MEMORY.
-  void look_at_limits(TimePoint now) { recycling_.look(now, pids()); }
-  /// Ends a long-lived handler, and all processes that handlers left.
+  /// Call between messages. Begins a drain if this child holds more than MAX_MEMORY.
+  void check_limits(TimePoint now) { recycling_.measure(now, pids()); }
+  /// Ends a long-lived handler and all processes that handlers left behind.
   void close();
 
  private:
   Outcome handle(std::size_t index, TimePoint started_at);
-  Outcome judged(Outcome outcome, TimePoint started_at);
-  void look_at_memory(std::int64_t most);
+  Outcome unless_signalled(Outcome outcome, TimePoint started_at);
+  void check_memory(std::int64_t most);
   std::vector<pid_t> pids() const;
   void end_orphans();
 
@@ -55,9 +55,9 @@ class Runner {
   OomWatch oom_;
   Recycling recycling_;
   std::unique_ptr<Handler> handler_;
-  ProcessHandler* processes_ = nullptr;  ///< the same, if it runs programs
+  ProcessHandler* processes_ = nullptr;  ///< the same handler if it runs programs
   int failed_starts_ = 0;                ///< in a row, as of the last open()
-  Clock::duration handled_for_{};        ///< the batch, by its handler
+  Clock::duration handled_for_{};        ///< time that the handler took for the batch
 };
 
 }  // namespace pgforeman

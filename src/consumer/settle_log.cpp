@@ -12,7 +12,7 @@ namespace pgforeman {
 
 namespace {
 
-/// What the failure has cost of which budget: an attempt, or a crash, which is counted apart.
+/// What the failure counts as: an attempt, or a crash, which is counted apart.
 std::string cost_of(const Message& message, const Outcome& outcome, const RetryRule& rule) {
   if (outcome.kind == Outcome::Kind::crash) {
     return "a crash (MAX_CRASHES is " + std::to_string(rule.max_crashes) + ")";
@@ -20,7 +20,7 @@ std::string cost_of(const Message& message, const Outcome& outcome, const RetryR
   return "attempt " + std::to_string(message.attempt) + " of " + std::to_string(rule.max_attempts);
 }
 
-/// Give or take a fifth, and more after crashes: the database has the count of those.
+/// An estimate: the database adds jitter of 20 %, and waits longer after crashes.
 std::string wait_of(const Message& message, const Outcome& outcome, const RetryRule& rule) {
   if (outcome.after) return format_duration(*outcome.after);
   const int doublings = std::min(message.attempt - 1, 40);
@@ -58,7 +58,7 @@ void log_settled(const Message& message, const std::optional<Outcome>& outcome, 
       break;
     case Settled::released:
       if (error.empty() || cause == Cause::none) {
-        // A handler that did not start has said so.
+        // A handler that did not start was logged before.
         log::debug("message released, attempt not counted");
       } else {
         log::warn("message released, attempt not counted",

@@ -7,7 +7,6 @@
 
 #include "consumer/settle_log.h"
 #include "process/settle_each.h"
-#include "process/settled.h"
 #include "system/backoff.h"
 #include "system/log.h"
 
@@ -23,7 +22,7 @@ void Settler::end(std::size_t index, Outcome outcome, TimePoint now) {
   const auto kind = outcome.kind;
   tools_.batch.end(index, std::move(outcome));
   if (tools_.batch[index].is_lost()) return;  // nothing to settle
-  // Where rows are locked each call may take long.
+  // Rows that are locked make each call slow.
   const bool may_wait = tools_.batch_size.are_brief() || tools_.batch.any_deferred();
   timing_.ended(kind, may_wait, now);
 }
@@ -44,7 +43,7 @@ void Settler::release_waiting() {
 void Settler::settle() {
   const Batch& batch = tools_.batch;
   const TimePoint now = Clock::now();
-  // All deferred messages in one call: separate calls would each wait up to 200 ms for a lock.
+  // All deferred messages go in one call: each call may wait 200 ms for a lock.
   const bool deferred_too = tools_.loop.draining() ||
                             std::any_of(batch.all().begin(), batch.all().end(), [&](const auto& m) {
                               return m.is_deferred() && m.settle_at <= now;
@@ -77,18 +76,14 @@ void Settler::settle() {
   finish(settled);
 }
 
-/// One call. If its answer is lost the messages are in_doubt: the next call finds what it settled.
+/// Makes one call. If its answer is lost the messages are in doubt: the next call finds out.
 std::vector<Settled> Settler::ask(std::span<const Settlement> settlements, Batch::Indexes indexes) {
   tools_.batch.begin_settle(indexes);
   std::vector<Settled> results;
   try {
     results = settle_each(tools_.session.queue(), settlements, retry_rule(tools_.options));
   } catch (const DatabaseError& error) {
-    if (error.kind() == DatabaseError::Kind::connection) {
-      tools_.batch.unanswered(indexes);
-    } else {
-      tools_.batch.not_settled(indexes);
-    }
+    failed(indexes, error);
     throw;
   }
   tools_.session.worked();
@@ -99,6 +94,14 @@ std::vector<Settled> Settler::ask(std::span<const Settlement> settlements, Batch
     }
   }
   return results;
+}
+
+void Settler::failed(Batch::Indexes indexes, const DatabaseError& error) {
+  if (error.kind() == DatabaseError::Kind::connection) {
+    tools_.batch.unanswered(indexes);
+  } else {
+    tools_.batch.not_settled(indexes);
+  }
 }
 
 void Settler::apply(std::size_t index, Settled settled) {
@@ -124,24 +127,41 @@ void Settler::finish(std::size_t settled) {
   if (tools_.batch.forget_settled()) tools_.loop.slot().message_id.store(0);
 }
 
-std::vector<std::size_t> Settler::to_settle_with_claim() const {
-  return alone_ ? std::vector<std::size_t>{} : tools_.batch.settleable_with_claim();
+Settler::WithClaim Settler::begin_with_claim() {
+  WithClaim done;
+  if (!can_settle_with_claim()) return done;
+  for (std::size_t i = 0; i < tools_.batch.size(); ++i) {
+    const LeasedMessage& m = tools_.batch[i];
+    if (!m.is_unsettled()) continue;
+    done.indexes.push_back(i);
+    done.ids.push_back(m.message.id);
+    done.token = m.message.token;
+  }
+  tools_.batch.begin_settle(done.indexes);
+  return done;
 }
 
-void Settler::settled_with_claim(Batch::Indexes indexes) {
-  for (const std::size_t i : indexes) apply(i, Settled::done);
-  finish(indexes.size());
+void Settler::settled(const WithClaim& done) {
+  if (done.indexes.empty()) return;
+  for (const std::size_t i : done.indexes) apply(i, Settled::done);
+  finish(done.indexes.size());
+}
+
+bool Settler::claim_failed(const WithClaim& done, const DatabaseError& error) {
+  alone_ = true;
+  failed(done.indexes, error);
+  return !done.indexes.empty() && error.may_work_later();
 }
 
 TimePoint Settler::due() const {
   if (tools_.session.connected()) return timing_.due();
-  // Without a session in a drain: the end of the drain settles.
+  // In a drain without a session, hand_back() settles.
   return tools_.loop.draining() ? TimePoint::max() : std::max(timing_.due(), try_at_);
 }
 
 void Settler::settle_while_running() {
   try {
-    if (tools_.connect_while_running()) settle();
+    if (tools_.session.reconnect_in(Phase::running)) settle();
   } catch (const DatabaseError& error) {
     tools_.session.drop(error);
   }

@@ -17,36 +17,42 @@ class Settler {
 
   /// Records the message's outcome.
   void end(std::size_t index, Outcome outcome, TimePoint now);
-  /// Ends unstarted messages as released (no attempt is counted); the next settle sends that.
+  /// Ends unstarted messages as released, without counting an attempt; the next settle sends that.
   void release_waiting();
 
-  /// Settles every outcome that the queue does not know, but for deferred ones that are not due.
-  /// Throws DatabaseError; a later call settles what is left.
+  /// Settles every outcome that the queue does not know, except deferred ones that are not due.
+  /// Throws DatabaseError; a later call settles the rest.
   void settle();
-  /// As settle(), while a message runs: without a session it is tried again in 5 s.
+  /// As settle(), while a message runs. Connects if necessary; a failure is repeated after 5 s.
   void settle_while_running();
-  /// When to settle though the batch goes on.
+  /// When to settle before the batch has ended.
   TimePoint due() const;
 
   /// False: settle() has to come before the next claim.
   bool can_settle_with_claim() const { return !alone_ && tools_.batch.can_settle_with_claim(); }
-  /// The messages that the next claim settles.
-  std::vector<std::size_t> to_settle_with_claim() const;
-  /// The claim settled them.
-  void settled_with_claim(Batch::Indexes indexes);
-  /// It did not: the next settle is made alone, as it knows what to do about locked rows.
-  void claim_failed() { alone_ = true; }
+  /// Done messages that a claim settles in its own transaction.
+  struct WithClaim {
+    std::vector<std::size_t> indexes;
+    std::vector<std::int64_t> ids;
+    Token token = Token::none;
+  };
+  /// Those of the claim that is about to be sent. It is followed by settled() or claim_failed().
+  [[nodiscard]] WithClaim begin_with_claim();
+  void settled(const WithClaim& done);
+  /// True if settle() has to come before the next claim: it handles locked rows and lost leases.
+  [[nodiscard]] bool claim_failed(const WithClaim& done, const DatabaseError& error);
 
  private:
   std::vector<Settled> ask(std::span<const Settlement> settlements, Batch::Indexes indexes);
+  void failed(Batch::Indexes indexes, const DatabaseError& error);
   void apply(std::size_t index, Settled settled);
   void finish(std::size_t settled);
 
   const ConsumerTools& tools_;
   VacuumDuty& vacuum_;
   SettleTiming timing_;
-  bool alone_ = false;
-  TimePoint try_at_;  ///< not before, while a message runs without a session
+  bool alone_ = false;  ///< the next settle is not made with a claim
+  TimePoint try_at_;    ///< without a session: next try while a message runs
 };
 
 }  // namespace pgforeman

@@ -18,13 +18,6 @@ struct ConsumerTools {
 
   FleetBoard& fleet() const { return context.scoreboard->fleet(); }
   QueueBoard& queue() const { return context.scoreboard->queue(); }
-  /// Connects if necessary, one try; true if connected. Enters `running` anew before the try, so
-  /// that its time does not count against the message.
-  [[nodiscard]] bool connect_while_running() const {
-    if (session.connected()) return true;
-    loop.enter(Phase::running);
-    return session.try_connect();
-  }
 };
 
 }  // namespace pgforeman

@@ -12,8 +12,8 @@ constexpr Millis kBetween{5000};
 // While a snapshot is held, a vacuum reads much and cleans nothing.
 constexpr int kRest = 20;
 constexpr Millis kAfterFailure{60'000};
-// Retry after 10 min if the role may not vacuum: the right may be granted meanwhile. Also the
-// latest time that the shared word may hold.
+// How long to wait if the role may not vacuum: the right may be granted meanwhile. Also the most
+// that the shared word may be ahead of now.
 constexpr Millis kLatest{600'000};
 
 }  // namespace

@@ -1,8 +1,8 @@
 #pragma once
-// Keeps the queue's table small. A busy queue leaves so many dead row versions that autovacuum,
-// which runs once a minute, lets the table grow to many times its size. So every few seconds, and
-// only after many messages, one consumer of the fleet vacuums it between two of its batches: not
-// maintenance, whose session rescues and wakes. Fork: after.
+// Keeps the queue's table small. A busy queue leaves many dead row versions: autovacuum, which runs
+// once a minute, lets the table grow to many times its size. So every few seconds, and only after
+// many messages, one consumer of the fleet vacuums it between two batches. Maintenance does not, as
+// rescues and wake-ups would wait. Fork: after.
 
 #include "fleet/queue_board.h"
 #include "process/child_loop.h"
@@ -15,11 +15,11 @@ class VacuumDuty {
  public:
   VacuumDuty(VacuumBoard& board, ChildLoop& loop) : board_(board), loop_(loop) {}
 
-  /// So many messages were settled.
+  /// Counts settled messages.
   void count(std::size_t messages);
-  /// Takes the turn to vacuum. True if this consumer has it; others are refused for a minute.
+  /// True if this consumer is to vacuum now; other consumers then get false for a minute.
   [[nodiscard]] bool take(TimePoint now);
-  /// After take(). Throws DatabaseError only when the session is lost.
+  /// Vacuums. Call after take(). Throws DatabaseError only if the session is lost.
   void run(Queue& queue);
 
  private:

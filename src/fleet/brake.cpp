@@ -6,13 +6,13 @@ namespace pgforeman {
 namespace {
 
 constexpr Millis kLongest{60'000};
-// Where the program has worked, messages of one bad kind may stand before good ones.
+// Limit if a run of the program has succeeded: bad messages may only stand before good ones.
 constexpr Millis kLongestIfWorked{2'000};
 constexpr std::int64_t kTimesInterval = 16;
-// 10 min where RETRY_BACKOFF is 1 s.
+// 10 min if RETRY_BACKOFF is 1 s.
 constexpr std::int64_t kTimesBackoff = 600;
 constexpr Millis kLongestDelay{600'000};
-constexpr Millis kStreak{5000};
+constexpr Millis kShortestStreak{5000};
 
 }  // namespace
 
@@ -53,7 +53,7 @@ void Brake::probe_not_started(TimePoint now) {
 
 bool Brake::succeeded() {
   if (!is_current()) return false;
-  // Most often nothing is to be written: all consumers share these words.
+  // Writes only what changes: all consumers share these words.
   if (board_.worked.load() != 1) board_.worked.store(1);
   started();
   if (board_.failed_runs.load() == 0 && board_.braking.load() == 0) return false;
@@ -66,15 +66,15 @@ void Brake::started() {
   if (board_.start.load() != StartState::started) board_.start.store(StartState::started);
 }
 
-/// Of one message alone nothing follows about the others. Where runs have succeeded before, a
-/// streak must be longer: many failing messages may follow each other.
+/// True if runs of several messages failed in a row; one failing message says nothing about others.
+/// If a run has succeeded before, more must fail, for 5 s: bad messages may follow each other.
 bool Brake::every_run_fails(TimePoint now) const {
   const auto runs = board_.failed_runs.load();
   const auto messages = std::count_if(board_.failed_ids.begin(), board_.failed_ids.end(),
                                       [](const auto& id) { return id.load() != 0; });
   if (board_.worked.load() != 1) return messages >= 3 || (messages == 2 && runs >= 6);
   const TimePoint since = from_ms(board_.failing_since_ms.load());
-  return messages >= 2 && runs >= 10 && (since > now || now - since >= kStreak);
+  return messages >= 2 && runs >= 10 && (since > now || now - since >= kShortestStreak);
 }
 
 void Brake::record_id(std::int64_t id) {
@@ -100,7 +100,7 @@ void Brake::lengthen(TimePoint now) {
 Millis Brake::delay(const Outcome& outcome, int attempt) const {
   const Millis longest = std::min(kTimesBackoff * backoff_, kLongestDelay);
   const bool last_but_one = outcome.kind == Outcome::Kind::crash || attempt + 1 >= max_attempts_;
-  // Otherwise the failed messages would run again before the probes have reached the others.
+  // With a shorter wait failed messages would run again before the probes reach the others.
   const bool longest_wait = last_but_one || board_.worked.load() == 1;
   return longest_wait ? longest : std::min(kTimesInterval * interval(), longest);
 }

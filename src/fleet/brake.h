@@ -1,7 +1,7 @@
 #pragma once
-// Slows a fleet down in which every run fails: a bad release would make dead letters of a whole
-// backlog. Then one consumer at a time runs one message, after 1, 2, 4 ... 60 s (from RETRY_BACKOFF
-// on), until a run succeeds. Pure but for the shared words: time is given. Fork: either.
+// Slows a fleet down while every run fails: a bad release would turn a whole backlog into dead
+// letters. One consumer at a time runs one message (a probe), after 1, 2, 4 ... 60 s (from
+// RETRY_BACKOFF on), until one succeeds. Pure except for the shared words. Fork: either.
 
 #include <cstdint>
 #include <optional>
@@ -14,30 +14,30 @@ namespace pgforeman {
 
 class Brake {
  public:
-  /// `backoff` and `max_attempts` as in RETRY_BACKOFF and MAX_ATTEMPTS.
+  /// `backoff` is RETRY_BACKOFF, `max_attempts` is MAX_ATTEMPTS.
   Brake(HandlerBoard& board, std::uint64_t program, Millis backoff, int max_attempts)
       : board_(board), program_(program), backoff_(backoff), max_attempts_(max_attempts) {}
 
-  /// Only what take_probe() grants may run.
+  /// True if the fleet brakes: a run then needs a probe from take_probe().
   bool is_on() const { return board_.braking.load() == 1 && is_current(); }
-  /// True: the caller may run one message and must then call failed(), succeeded(),
+  /// True if the caller may run one message. The caller must then call failed(), succeeded(),
   /// probe_not_started() or give_back(). The probe expires after a minute.
   [[nodiscard]] bool take_probe(TimePoint now);
   void give_back(TimePoint now);
   TimePoint next_probe(TimePoint now) const;
 
-  /// A run of message `id` failed. True: from now on the fleet brakes.
+  /// Records a failed run of message `id`. True if this turned the brake on.
   bool failed(std::int64_t id, bool probe, TimePoint now);
-  /// The handler did not start for a probe. (Other failed starts do not brake the fleet: they cost
-  /// no message anything, and each consumer waits by itself.)
+  /// Records that the handler did not start for a probe. Other failed starts do not brake the
+  /// fleet: they cost no attempt, and each consumer waits by itself.
   void probe_not_started(TimePoint now);
-  /// A run succeeded, or the handler itself decided about the message. True: the brake is off.
+  /// Records a run that succeeded or that the handler answered. True if it turned the brake off.
   bool succeeded();
-  /// A run came so far that the program must have started.
+  /// Records that the program starts: a run got far enough to prove it.
   void started();
 
-  /// While it is on: how long a message that failed at `attempt` waits, so that it is not always
-  /// the same ones that are run and charged. Longest where the next failure is its last.
+  /// Returns how long a message that failed at `attempt` waits while the brake is on, so that
+  /// probes run different messages. The wait is longest if the next failure is the last one.
   Millis delay(const Outcome& outcome, int attempt) const;
   Millis interval() const;
 

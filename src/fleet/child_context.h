@@ -1,5 +1,5 @@
 #pragma once
-// What a forked child gets from the supervisor, by value or by address of memory that fork copied.
+// Values that a forked child gets from the supervisor, or addresses of memory that fork copied.
 // Fork: filled before, read after.
 
 #include <array>
@@ -11,9 +11,9 @@
 
 namespace pgforeman {
 
-/// Signals for drain and hurry. USR1 and USR2, because TERM and QUIT may reach a whole process
-/// group (systemd, timeout, a terminal), and the supervisor decides which child ends when. Two,
-/// because equal pending signals merge.
+/// Signals for drain and hurry. TERM and QUIT may reach a whole process group (systemd, timeout, a
+/// terminal), but the supervisor decides which child ends when. Two signals are needed, because
+/// equal pending signals merge.
 inline constexpr int kDrainSignal = SIGUSR1;
 inline constexpr int kHurrySignal = SIGUSR2;
 
@@ -27,7 +27,7 @@ struct ChildContext {
   int slot = 0;
   LedgerId ledger = LedgerId::none;
   std::uint32_t epoch = 0;
-  std::uint64_t fleet_id = 0;  ///< random, one a supervisor: makes claim tokens unique
+  std::uint64_t fleet_id = 0;  ///< random per supervisor: makes claim tokens unique
   WakeupFds wakeup_fds{};
   int maintenance_fd = -1;  ///< eventfd that wakes maintenance (orphaned ledger, scheduled retry)
 };

@@ -6,11 +6,11 @@
 namespace pgforeman {
 namespace {
 
-/// Claims under way do not reach farther; a cursor beyond that was not written by one.
+/// Open claims reserve at most this many ids above a mark; a cursor farther away is garbage.
 constexpr std::int64_t kFarthest = 1'000'000;
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() - 2 * kFarthest;
-/// Not less: with hundreds of children on few processors claims take tens of milliseconds, and when
-/// all then begin at the marks, ever longer.
+/// With hundreds of children on few processors a claim takes tens of milliseconds. After a shorter
+/// time all claims would begin at the marks again, and take ever longer.
 constexpr Millis kPlentyFor{200};
 constexpr Millis kTurn{5};
 
@@ -38,13 +38,13 @@ std::optional<std::size_t> ClaimCursors::reserve(Marks& marks, int wanted, TimeP
   return std::nullopt;
 }
 
-void ClaimCursors::found(std::size_t priority, TimePoint now) {
+void ClaimCursors::record_full(std::size_t priority, TimePoint now) {
   const auto before = cursors_[priority].plenty_at_ms.exchange(to_ms(now));
-  // The claims that had reserved anything then have long come to an end.
+  // All claims with reservations from that time have ended.
   if (before <= to_ms(now) - kPlentyFor.count()) cursors_[priority].next_id.store(0);
 }
 
-void ClaimCursors::overlapped(std::span<const ClaimedMessage> messages) {
+void ClaimCursors::advance_past(std::span<const ClaimedMessage> messages) {
   for (std::size_t i = 0; i < cursors_.size(); ++i) {
     if (cursors_[i].next_id.load() == 0) continue;
     const auto from = cursors_[i].from.load();
@@ -56,7 +56,7 @@ void ClaimCursors::overlapped(std::span<const ClaimedMessage> messages) {
   }
 }
 
-void ClaimCursors::exhausted(std::size_t priority) {
+void ClaimCursors::record_exhausted(std::size_t priority) {
   cursors_[priority].plenty_at_ms.store(0);
   cursors_[priority].next_id.store(0);
 }

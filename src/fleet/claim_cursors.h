@@ -1,14 +1,14 @@
 #pragma once
-// Where claims of a fleet begin. Claims that run at the same time and all begin at the marks try
-// for the same rows. They walk over those that others have locked, and leave locks of their own on
-// them, for which the settle of the others has to wait. So while there is plenty in a lane each
-// claim reserves the next ids and begins above those that are reserved already.
+// Decides where each claim of a fleet begins. Simultaneous claims that all begin at the marks try
+// for the same rows. They scan rows that other claims have locked, and leave own locks on them, for
+// which the settle of another consumer has to wait. So while a lane has plenty of messages, each
+// claim reserves the next ids and begins above the ids that are already reserved.
 //
-// It leaves out nothing that it could have got: the first n messages above an id M have at least n
-// ids, so a claim that takes n takes all up to M + n. If it fails, what it would have taken is
-// below a mark, where maintenance finds it.
+// No message is skipped: the first n messages above an id M have at least n ids, so a claim that
+// takes n messages takes all up to M + n. If a claim fails, its messages are below a mark, where
+// maintenance finds them.
 //
-// Shared memory, written by consumers (compare-and-swap): anything may stand there. Fork: after.
+// In shared memory, written by consumers (compare-and-swap); may hold any value. Fork: after.
 
 #include <array>
 #include <atomic>
@@ -24,19 +24,19 @@ namespace pgforeman {
 
 class ClaimCursors {
  public:
-  /// For a claim of `wanted` messages. If a lane has plenty its priority is returned, and its mark
-  /// in `marks` is raised to the last id that is reserved already.
+  /// Reserves ids for a claim of `wanted` messages if a lane has plenty. Returns the lane's
+  /// priority, and raises its mark in `marks` to the last id that was already reserved.
   [[nodiscard]] std::optional<std::size_t> reserve(Marks& marks, int wanted, TimePoint now);
-  /// A claim found all it wanted, in this lane alone: there is plenty.
-  void found(std::size_t priority, TimePoint now);
-  /// A claim that began at the marks got these. Adds the ids it took of reserved ones. Otherwise
-  /// each claim takes the next one's ids for as long as the backlog lasts.
-  void overlapped(std::span<const ClaimedMessage> messages);
-  /// A claim did not find all it wanted: the next ones begin at the marks.
-  void exhausted(std::size_t priority);
+  /// Records that a claim found all it wanted in this lane alone: the lane has plenty.
+  void record_full(std::size_t priority, TimePoint now);
+  /// Moves cursors up by the number of reserved ids that a claim from the marks took. Otherwise
+  /// each claim would take ids reserved by the next one until the backlog ends.
+  void advance_past(std::span<const ClaimedMessage> messages);
+  /// Records that a claim found too little in its lane: later claims begin at the marks.
+  void record_exhausted(std::size_t priority);
 
-  /// Claims of many messages begin at the marks one at a time: the second then knows whether there
-  /// is plenty. A turn that is not ended is over after some milliseconds.
+  /// True if the caller's claim may begin at the marks now. Claims of many messages do so one at a
+  /// time: the second then knows if there is plenty. A turn that is not ended expires after 5 ms.
   [[nodiscard]] bool take_turn(TimePoint now);
   void end_turn() { turn_until_ms_.store(0); }
 

@@ -1,5 +1,5 @@
 #pragma once
-// A message with what its consumer needs to settle it. Plain values; no thread-safety of their own.
+// A claimed message with the values needed to settle it. Plain values; not thread-safe.
 
 #include <array>
 #include <cstdint>
@@ -8,22 +8,21 @@
 
 namespace pgforeman {
 
-/// What a claim writes into its rows. Never used twice.
+/// The number that a claim writes into its rows. A token is never used twice.
 enum class Token : std::int64_t { none = 0 };
 
-/// The right to settle one message: the row's id and the token its claim wrote. A settle
-/// changes nothing if its token is no longer the row's.
+/// The right to settle one message: the row's id and the token that its claim wrote. A settle
+/// changes nothing if the row has another token by then.
 struct Lease {
   std::int64_t id = 0;
   Token token = Token::none;
 };
 
-/// Low-water marks, one a priority, the most urgent first: claims skip fresh ids up to it. A hint:
-/// what becomes claimable below is moved to where claims scan first.
+/// Low-water marks, one per priority, the most urgent first: claims skip fresh ids up to the mark.
+/// A hint: sweeps move messages that become claimable below it to the redelivered lane.
 using Marks = std::array<std::int64_t, 4>;
 
-/// A claim as it is sent. Its token finds its rows, which are above the marks, if the answer is
-/// lost.
+/// A claim as it is sent. If the answer is lost, its rows are found by the token, above the marks.
 struct Claim {
   Token token = Token::none;
   Marks marks{};
@@ -32,7 +31,7 @@ struct Claim {
 /// One claimed row. Owned by the consumer until it is settled.
 struct ClaimedMessage : Message {
   Token token = Token::none;
-  int lane = 0;  ///< 2*priority + 1 fresh, 2*priority otherwise; claims run in its order
+  int lane = 0;  ///< 2*priority + 1 fresh, 2*priority redelivered; claims take the lowest first
   std::int64_t unfinished_claims = 0;  ///< earlier claims that ended without a result
 
   Lease lease() const { return {id, token}; }

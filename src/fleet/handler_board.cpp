@@ -15,7 +15,7 @@ std::uint64_t program_id(const Options& options) {
 
 void begin_program(HandlerBoard& board, const Options& options) {
   const std::uint64_t program = program_id(options);
-  // First: consumers of the program before change nothing from then on.
+  // Must come first: from here on consumers of the previous program change nothing.
   const bool same = board.program.exchange(program) == program;
   board.braking.store(0);
   board.failed_runs.store(0);
@@ -24,7 +24,7 @@ void begin_program(HandlerBoard& board, const Options& options) {
   board.start.store(StartState::unknown);
   board.worked.store(0);
   board.problem.front().store('\0');
-  board.noop_look.store(0);
+  board.noop_check.store(0);
 }
 
 void record_failed_start(HandlerBoard& board, std::uint64_t program, std::string_view why) {
@@ -40,7 +40,7 @@ void record_failed_start(HandlerBoard& board, std::uint64_t program, std::string
   if (board.start.load() != StartState::started) board.start.store(StartState::failed);
 }
 
-void record_lives(HandlerBoard& board, std::uint64_t program) {
+void record_start_alive(HandlerBoard& board, std::uint64_t program) {
   auto failed = StartState::failed;
   if (board.program.load() == program) {
     board.start.compare_exchange_strong(failed, StartState::lives);

@@ -1,7 +1,7 @@
 #pragma once
-// What a fleet knows of its handler's program: whether any start of it worked, and whether every
-// run fails. Consumers write, the supervisor resets and reads. Lock-free. Readers validate every
-// word: a wrong one costs a delay of a minute, or a wrong answer of /readyz.
+// The fleet's shared knowledge of its handler's program: if any start worked, and if every run
+// fails. Consumers write, the supervisor resets and reads. Lock-free. Readers validate every word:
+// a corrupted word costs a delay of a minute, or a wrong answer of /readyz.
 
 #include <array>
 #include <atomic>
@@ -15,14 +15,14 @@
 namespace pgforeman {
 
 enum class StartState : std::uint32_t {
-  unknown,  ///< none was tried
-  failed,   ///< all that were tried failed
-  lives,    ///< the last one has not ended for a while
-  started,  ///< one did work on a message
+  unknown,  ///< no start was tried
+  failed,   ///< all starts failed
+  lives,    ///< the last started process has run for a while
+  started,  ///< a started process worked on a message
 };
 
 struct alignas(64) HandlerBoard {
-  std::atomic<std::uint64_t> program;  ///< the program_id() that these fields are about
+  std::atomic<std::uint64_t> program;  ///< program_id() of the program described here
   std::atomic<StartState> start;
   std::atomic<std::uint32_t> worked;  ///< 1: a run succeeded
   std::atomic<std::uint64_t> failed_starts;
@@ -30,27 +30,27 @@ struct alignas(64) HandlerBoard {
   std::array<std::atomic<char>, 240> problem;
   // The brake: see fleet/brake.h. Monotonic times.
   std::atomic<std::uint64_t> failed_runs;               ///< since the last success
-  std::array<std::atomic<std::int64_t>, 3> failed_ids;  ///< of different messages among them
+  std::array<std::atomic<std::int64_t>, 3> failed_ids;  ///< of different messages that failed
   std::atomic<std::int64_t> failing_since_ms;           ///< time of the first of these failures
-  std::atomic<std::uint32_t> braking;                   ///< 1: one run at a time
-  std::atomic<std::int64_t> probe_at_ms, interval_ms;   ///< of these runs
+  std::atomic<std::uint32_t> braking;                   ///< 1: only probes run
+  std::atomic<std::int64_t> probe_at_ms, interval_ms;   ///< next probe; time between probes
   /// HANDLER_MODE=noop without NOOP_DISCARDS: 0 not checked, 1 the queue was empty, 2 it was not.
-  std::atomic<std::uint32_t> noop_look;
+  std::atomic<std::uint32_t> noop_check;
 };
 inline constexpr std::uint32_t kNoopEmpty = 1, kNoopRefused = 2;
 
-/// Command and mode, as a number; never 0.
+/// Returns a hash of the handler's command and mode; never 0.
 std::uint64_t program_id(const Options& options);
 
-/// Supervisor: children are forked for these options from now on. Forgets what was known of another
-/// program, and of this one that it failed.
+/// Supervisor: call before it forks children for new `options`. Clears the brake and its failures;
+/// for another program also its start state, its problem, its success and its noop check.
 void begin_program(HandlerBoard& board, const Options& options);
 
-/// Records a failed start, or one that seems to work; not for a program that is being replaced.
+/// Record a failed start, and a start that seems to work; ignored if `program` was replaced.
 void record_failed_start(HandlerBoard& board, std::uint64_t program, std::string_view why);
-void record_lives(HandlerBoard& board, std::uint64_t program);
+void record_start_alive(HandlerBoard& board, std::uint64_t program);
 
-/// At most 239 bytes, valid UTF-8 without control characters.
+/// Returns why the last start failed: at most 239 bytes read, valid UTF-8, no control characters.
 std::string start_problem(const HandlerBoard& board);
 
 }  // namespace pgforeman

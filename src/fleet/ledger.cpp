@@ -5,10 +5,10 @@
 namespace pgforeman {
 namespace {
 
-/// The wall clock then: years have four digits.
+/// Wall clock of the year 10000: timestamps have four-digit years.
 constexpr std::int64_t kYear10000Ms = 253'402'300'800'000;
 
-/// Anything may stand there.
+/// Reads a cause; none if the word is invalid.
 Cause cause_of(const std::atomic<Cause>& word) {
   const auto cause = word.load();
   return static_cast<int>(cause) < kCauseCount ? cause : Cause::none;
@@ -34,9 +34,9 @@ bool names_message(MessageState state) {
   return state != MessageState::settled && state < MessageState::lost;
 }
 
-/// Nothing where nothing is held, or what stands there can mean nothing. An entry is read whole or
-/// not at all, also of a writer that lives (a stray write may say that it is dead): another
-/// message's state is never taken for this one's.
+/// Returns the entry; nothing if it holds no message, is invalid or changed meanwhile. So the state
+/// of another message is never taken for this one's. The writer may still live: a stray write can
+/// mark its ledger orphaned.
 std::optional<LedgerReading::Entry> read_entry(const LedgerEntry& entry, std::size_t index) {
   const auto state = entry.state.load();
   const auto outcome = entry.outcome.load();
@@ -49,7 +49,7 @@ std::optional<LedgerReading::Entry> read_entry(const LedgerEntry& entry, std::si
       state,
       outcome,
       entry.attempt.load(),
-      // A year at most: a torn number must not become an interval that the database refuses.
+      // Limited to a year: the database would refuse the interval of a torn number.
       std::clamp<std::int64_t>(entry.after_ms.load(), -1, 366LL * 24 * 3600 * 1000),
       std::clamp<std::int64_t>(entry.started_ms.load(), 0, kYear10000Ms - 1),
       {cause_of(entry.cause), entry.exit_code.load(), entry.signal.load(),
@@ -67,7 +67,7 @@ Death read_death(const Ledger& ledger) {
   for (const auto& c : ledger.explain) {
     const char value = c.load(std::memory_order_relaxed);
     if (value == '\0') break;
-    // Only the supervisor writes here, but a stray writer must not put bytes into SQL text.
+    // Only the supervisor writes here, but bytes of a stray write must not get into SQL text.
     death.explain.push_back(value >= ' ' && value <= '~' ? value : '?');
   }
   return death;
@@ -96,7 +96,7 @@ void LedgerWriter::begin_claim(const Claim& claim) {
 
 void LedgerWriter::end_claim(std::span<const ClaimedMessage> messages) {
   const std::size_t count = std::min(messages.size(), kMaxBatch - held_);
-  // What is held since before is to be renewed: only all together can be fresh.
+  // With earlier messages held, the older time stays: their leases must be renewed.
   if (held_ == 0) ledger_.claimed_at_ms.store(begun_at_ms_, std::memory_order_relaxed);
   for (std::size_t i = 0; i < count; ++i) {
     LedgerEntry& entry = ledger_.entries[held_ + i];
@@ -110,7 +110,7 @@ void LedgerWriter::end_claim(std::span<const ClaimedMessage> messages) {
     entry.lost_token.store(Token::none, std::memory_order_relaxed);
     entry.state.store(MessageState::waiting, std::memory_order_relaxed);
   }
-  // Entries first, then the token is cleared: at every instant one of the two names the rows.
+  // Clears the token after it wrote the entries: at every instant one of them names the rows.
   held_ += count;
   ledger_.count.store(static_cast<std::uint32_t>(held_));
   ledger_.claiming_token.store(Token::none);
@@ -136,7 +136,7 @@ void LedgerWriter::add_stderr(std::string_view chunk) {
 
 void LedgerWriter::finish(std::size_t index, const Outcome& outcome) {
   LedgerEntry& entry = ledger_.entries[index];
-  // The rest of a batch may be released while one runs.
+  // Only the running message ends the run: others of the batch may be released meanwhile.
   const auto state = entry.state.load();
   if (state == MessageState::running || state == MessageState::running_lost) {
     ledger_.run_until_ms.store(0, std::memory_order_relaxed);
@@ -154,7 +154,7 @@ void LedgerWriter::keep(std::span<const std::size_t> indexes) {
   for (std::size_t to = 0; to < indexes.size(); ++to) {
     const std::size_t from = indexes[to];
     if (from == to) continue;
-    // Rather there twice for an instant than nowhere.
+    // For an instant the entry exists twice, which is safer than not at all.
     copy(ledger_.entries[from], ledger_.entries[to]);
     set_state(from, MessageState::settled);
   }
@@ -183,7 +183,7 @@ std::vector<Lease> leases_to_renew(const Ledger& ledger, TimePoint fresh_since, 
     const LedgerEntry& entry = ledger.entries[i];
     const auto state = entry.state.load();
     if (!names_message(state) || state == MessageState::running_lost) continue;
-    // What is released is about to be anyway.
+    // Released messages need no longer lease.
     if (is_unsettled(state) && entry.outcome.load() == Outcome::Kind::released) continue;
     leases.push_back({entry.id.load(), entry.token.load()});
   }

@@ -1,11 +1,11 @@
 #pragma once
-// The lease ledger of a child. Written before each call to the database, so after the child's death
-// it names the running, ended and unstarted messages.
+// The ledger of a consumer: its leased messages. Written before each call to the database, so after
+// the consumer's death it names the running, ended and unstarted messages.
 //
-// Writers: its child; the supervisor when it gives the ledger out and signs it; maintenance when it
-// renews leases and in a rescue. At the child's death the supervisor marks it orphaned; maintenance
-// settles what stands there and marks it free. Lock-free; content may be torn or hostile: the token
-// protects the database, and readers bound what they read.
+// Writers: its consumer; the supervisor when it gives the ledger out and signs it; maintenance when
+// it renews leases and in a rescue. After the consumer's death the supervisor marks the ledger
+// orphaned; maintenance settles its messages and marks it free. Lock-free; content may be torn or
+// hostile: the token protects the database, and readers bound what they read.
 
 #include <array>
 #include <atomic>
@@ -24,57 +24,57 @@
 namespace pgforeman {
 
 inline constexpr std::size_t kMaxBatch = 1000;
-/// Its place among all of them; none: of maintenance, which holds nothing.
+/// Index of a ledger in the scoreboard; none: maintenance, which holds no messages.
 enum class LedgerId : int { none = -1 };
 
 struct LedgerEntry {
   std::atomic<std::int64_t> id;
   std::atomic<Token> token;
-  std::atomic<MessageState> state;     ///< settled: nothing stands here
-  std::atomic<Outcome::Kind> outcome;  ///< once it has ended
+  std::atomic<MessageState> state;     ///< settled: the entry is empty
+  std::atomic<Outcome::Kind> outcome;  ///< valid once the run has ended
   std::atomic<std::int32_t> attempt;
   std::atomic<std::int64_t> after_ms;    ///< retry: the handler's own delay; -1: none
-  std::atomic<std::int64_t> started_ms;  ///< wall clock; 0: not yet
-  // Finished: Evidence of how.
+  std::atomic<std::int64_t> started_ms;  ///< wall clock; 0: not started
+  // Evidence of how the run ended.
   std::atomic<Cause> cause;
   std::atomic<std::int32_t> exit_code, signal;
   std::atomic<std::int64_t> peak_rss_kib;
-  std::atomic<Token> lost_token;  ///< maintenance: it is no longer the row's
+  std::atomic<Token> lost_token;  ///< written by maintenance: the row no longer has this token
 };
 
-/// Which process may touch a ledger: none, its child, or (after that child's death) maintenance.
+/// The process that settles a ledger's messages: none, its consumer, or (orphaned) maintenance.
 enum class LedgerUse : std::uint32_t { free, owned, orphaned };
 
-/// How a child ended, for the messages it held.
+/// How a consumer ended, for the messages that it held.
 struct Death {
-  Cause blame = Cause::none;  ///< of the running message; none: it is not to blame
-  int exit_code = -1;         ///< the child's; -1: by a signal
+  Cause blame = Cause::none;  ///< charged to the running message; none: not charged
+  int exit_code = -1;         ///< the consumer's; -1: ended by a signal
   int signal = 0;
   std::int64_t handler_peak_rss_kib = 0;  ///< 0: not known
   std::string explain;                    ///< "consumer killed by SIGSEGV"
 };
 
 struct alignas(64) Ledger {
-  std::atomic<std::int32_t> slot;  ///< of the child that has it, or had
-  // Orphaned: Death, written by the supervisor; `explain` NUL-terminated.
+  std::atomic<std::int32_t> slot;  ///< of the child that has or had this ledger
+  // Death, valid if orphaned, written by the supervisor; `explain` is NUL-terminated.
   std::atomic<Cause> blame;
   std::atomic<std::int32_t> exit_code, signal;
   std::atomic<std::int64_t> handler_peak_rss_kib;
   std::array<std::atomic<char>, 160> explain;
-  /// The running message's handler, and what it last said on stderr: a ring, and how many bytes
-  /// went into it since the message began.
+  /// The handler of the running message and the end of its stderr: a ring, and how many bytes were
+  /// written into it since the run began.
   std::atomic<std::int32_t> handler_pid;  ///< 0: none
   std::atomic<std::uint64_t> stderr_bytes;
   std::array<std::atomic<char>, 1024> stderr_ring;
-  // Renewal; monotonic.
-  std::atomic<std::int64_t> claimed_at_ms;  ///< when the leases began
-  std::atomic<std::int64_t> run_until_ms;   ///< the running handler's own deadline; 0: none runs
-  std::atomic<std::int64_t> renewed_at_ms;  ///< by maintenance: when it last asked for all of them
-  /// The token of a claim that is under way: its rows are ours even if its answer never came.
+  // Renewal; monotonic times.
+  std::atomic<std::int64_t> claimed_at_ms;  ///< when the oldest leases began
+  std::atomic<std::int64_t> run_until_ms;   ///< deadline of the running handler; 0: none runs
+  std::atomic<std::int64_t> renewed_at_ms;  ///< when maintenance last asked to renew all
+  /// The token of the open claim: this consumer holds its rows even if no answer comes.
   std::atomic<Token> claiming_token;
-  /// 1: maintenance asked to settle the messages and has no answer: each may be settled.
+  /// 1: maintenance sent a settle of the messages and has no answer: each may be settled.
   std::atomic<std::uint32_t> rescue_in_doubt;
-  /// The marks of that claim.
+  /// The marks of the open claim.
   std::array<std::atomic<std::int64_t>, std::tuple_size_v<Marks>> claiming_marks;
   std::atomic<std::uint32_t> count;
   std::array<LedgerEntry, kMaxBatch> entries;
@@ -87,40 +87,40 @@ class LedgerWriter {
 
   void begin_claim(const Claim& claim);
   void end_claim(
-      std::span<const ClaimedMessage> messages);  ///< these come after what is still held
-  /// After what belongs to the state: a reader that sees the state sees that too.
+      std::span<const ClaimedMessage> messages);  ///< added after the messages still held
+  /// Call after the state's data is written: a reader of the state then sees the data too.
   void set_state(std::size_t index, MessageState state);
-  /// A run begins; its lease is not renewed beyond `deadline`.
+  /// Records the begin of a run. No lease of the ledger is renewed after `deadline`.
   void start(std::size_t index, std::int64_t wall_ms, TimePoint deadline);
   void set_handler(std::int32_t pid) { ledger_.handler_pid.store(pid); }
   void add_stderr(std::string_view chunk);
   void finish(std::size_t index, const Outcome& outcome);
   void keep(std::span<const std::size_t> indexes);  ///< forgets all but these (ascending)
 
-  /// When maintenance last asked to extend these leases, if it did between the two times.
+  /// Returns when maintenance last asked to renew these leases, if between the two times.
   std::optional<TimePoint> renewed(TimePoint claimed_at, TimePoint now) const;
-  /// Maintenance found that the message's lease is gone.
+  /// True if maintenance found that the message's lease is lost.
   bool lost(std::size_t index) const;
 
  private:
   Ledger& ledger_;
   std::size_t held_ = 0;          ///< private count; the shared one may be corrupted
-  std::int64_t begun_at_ms_ = 0;  ///< the open claim
+  std::int64_t begun_at_ms_ = 0;  ///< when the open claim began
 };
 
-/// What an orphaned ledger says, bounded copies.
+/// Bounded copies of the content of an orphaned ledger.
 struct LedgerReading {
   struct Entry {
     std::size_t index;  ///< in the ledger
     Lease lease;
     MessageState state;
-    Outcome::Kind outcome;  ///< once it has ended
+    Outcome::Kind outcome;  ///< valid once the run has ended
     int attempt;
     std::int64_t after_ms, started_ms;
     Evidence evidence;  ///< without stderr_tail
   };
   std::vector<Entry> entries;
-  Claim claim;  ///< under way; Token::none: none is
+  Claim claim;  ///< the open claim; Token::none: there is none
   bool rescue_in_doubt = false;
   Death death;
   std::string stderr_tail;  ///< of the running message's handler; any bytes
@@ -128,13 +128,13 @@ struct LedgerReading {
 };
 LedgerReading read_ledger(const Ledger& ledger);
 
-/// The leases to extend of a ledger that is owned: nothing when they are fresh (claimed after
-/// `fresh_since`), or when its handler is past its own deadline. Bounded, whatever stands there.
+/// Returns the leases to renew of an owned ledger: none if they are fresh (claimed after
+/// `fresh_since`), or if the handler is past its deadline. Bounded, whatever the ledger contains.
 std::vector<Lease> leases_to_renew(const Ledger& ledger, TimePoint fresh_since, TimePoint now);
-/// Maintenance: records a renewal that was sent at `asked_at`. Skips entries with a newer lease.
+/// Maintenance: records a renewal sent at `asked_at`; marks those `lost` leases still held.
 void record_renewal(Ledger& ledger, TimePoint asked_at, std::span<const Lease> lost);
 
-/// Supervisor: empties a ledger that it gives to a new child.
+/// Supervisor: empties a ledger before it is given to a new child.
 void clear_ledger(Ledger& ledger);
 /// Maintenance: the queue knows the outcome of the message at `index`.
 void record_settled(Ledger& ledger, std::size_t index);

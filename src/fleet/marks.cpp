@@ -5,7 +5,7 @@
 namespace pgforeman {
 namespace {
 
-/// Maintenance sweeps, or finds that there is no need to, at least every 1.2 s.
+/// Marks expire this long after a sweep. Maintenance sweeps, if needed, at least every 1.2 s.
 constexpr Millis kPatience{3000};
 
 }  // namespace

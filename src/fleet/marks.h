@@ -1,7 +1,7 @@
 #pragma once
-// Low-water mark of each priority: claims skip fresh ids up to it, so that they do not scan leases
-// and (while a snapshot is held) deleted messages. Shared memory, and so a hint only: maintenance
-// sweeps below the marks, and records when it last did. Fork: after.
+// Low-water marks, one per priority: claims skip fresh ids up to the mark. So claims do not scan
+// leased messages or, while a snapshot is held, deleted ones. In shared memory, so only a hint:
+// maintenance sweeps below the marks, and records when it last did. Fork: after.
 
 #include <array>
 #include <atomic>
@@ -17,16 +17,16 @@ namespace pgforeman {
 /// Writers: consumers raise marks (compare-and-swap), maintenance forgets them.
 class LowWaterMarks {
  public:
-  /// The marks for the next claim; 0, to scan from the beginning, unless swept in the last 3 s.
+  /// Returns the marks for the next claim; all 0 (scan everything) if not swept in the last 3 s.
   Marks for_claim(TimePoint now) const;
-  /// The marks as they stand, at least 0.
+  /// Returns the stored marks, each at least 0.
   Marks read() const;
-  /// A claim got these.
+  /// Raises the marks to the fresh messages that a claim got.
   void raise(std::span<const ClaimedMessage> messages);
   /// Maintenance: records that the sweeps were up to date at `now`.
   void record_sweep(TimePoint now) { swept_at_ms_.store(to_ms(now)); }
-  /// Maintenance: this mark is above all ids there ever were, so no claim wrote it. From the
-  /// beginning again, unless it moved meanwhile.
+  /// Maintenance: resets a mark to 0 that is above all ids that ever existed, so no claim wrote it.
+  /// Does nothing if the mark is no longer `mark`.
   void forget(std::size_t priority, std::int64_t mark);
 
  private:

@@ -15,35 +15,35 @@
 namespace pgforeman {
 
 enum class MessageState : std::uint8_t {
-  settled,       ///< the queue knows its outcome, or refused it for good; of a ledger: no message
+  settled,       ///< the queue has its outcome or refused it for good; in a ledger: no message
   waiting,       ///< leased, its run has not begun
   running,       ///< its handler runs
-  running_lost,  ///< the same, but its lease has another holder: the handler is being ended
+  running_lost,  ///< its handler is being ended, because another holder has the lease
   ended,         ///< has an outcome that the queue does not know yet
-  settling,      ///< the same, and a settle was sent that is not answered yet
-  in_doubt,      ///< the same, and the answer to a settle was lost: it may be settled already
-  lost,          ///< its lease has another holder
+  settling,      ///< ended, and a settle was sent that is not answered yet
+  in_doubt,      ///< ended, and the answer to a settle was lost: it may be settled already
+  lost,          ///< another holder has the lease
 };
 inline constexpr int kMessageStates = 8;
 
 enum class MessageEvent : std::uint8_t {
   start,        ///< its handler is called
-  end,          ///< it has an outcome, of a run or without one (released, claimed too often)
-  lose,         ///< the queue says that its lease has another holder
+  end,          ///< it has an outcome, from a run or without one (released, claimed too often)
+  lose,         ///< the queue says that another holder has the lease
   settle_sent,  ///< a settle is about to be sent
   unanswered,   ///< the session was lost before the settle was answered
-  not_settled,  ///< the settle was answered and changed nothing: the row is locked, or an error
-  settled,      ///< the settle was answered
+  not_settled,  ///< the settle was answered but changed nothing: a locked row, or an error
+  settled,      ///< the settle was answered and is final
 };
 inline constexpr int kMessageEvents = 7;
 
-/// True of an outcome that the queue does not know, or may not know.
+/// True if the message has an outcome that the queue may not know.
 constexpr bool is_unsettled(MessageState state) {
   using enum MessageState;
   return state == ended || state == settling || state == in_doubt;
 }
 
-/// The state after `event`; nothing when it cannot happen in this state.
+/// Returns the state after `event`; nothing if the event cannot happen in `state`.
 [[nodiscard]] std::optional<MessageState> next_state(MessageState state, MessageEvent event);
 
 std::string_view to_string(MessageState state);

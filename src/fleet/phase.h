@@ -1,6 +1,6 @@
 #pragma once
-// What a child is doing. On each change the child publishes the phase and the time by which it will
-// have left it; a child that misses that is killed and replaced.
+// The current activity of a child. On each change the child publishes its phase and a deadline for
+// leaving the phase; a child that misses the deadline is killed and replaced.
 
 #include <cstdint>
 #include <string_view>
@@ -9,13 +9,13 @@ namespace pgforeman {
 
 enum class Phase : std::uint8_t {
   empty,       ///< no process
-  booting,     ///< forked, not yet reporting; its deadline is the supervisor's
-  connecting,  ///< connecting to the database, with retries: an outage is spent here
+  booting,     ///< forked, not yet reporting; the supervisor sets the deadline
+  connecting,  ///< connecting to the database, with retries, also during an outage
   waiting,     ///< nothing to do
   claiming,    ///< claiming, counting or scanning messages
   running,     ///< a handler works on a message
   settling,    ///< settling outcomes
-  draining,    ///< ending after the drain signal, or at a limit of its own
+  draining,    ///< ending after the drain signal, or for recycling
 };
 inline constexpr int kPhaseCount = 8;
 

@@ -1,6 +1,6 @@
 #pragma once
-// How long a child may stay in each phase. The child publishes deadlines from this table; the
-// supervisor clamps what it reads by the same table, so that a hostile value wins nothing.
+// How long a child may stay in each phase. The child publishes deadlines from this table. The
+// supervisor clamps the deadlines by the same table, so a false value cannot extend a deadline.
 
 #include <algorithm>
 #include <array>
@@ -11,20 +11,20 @@
 
 namespace pgforeman {
 
-/// An unanswered database call loses its socket after this long, which must be shorter than
-/// kDatabasePhase: a silent server gives a reconnect, never a kill.
+/// An unanswered database call loses its socket after this long. It must be shorter than
+/// kDatabasePhase: a silent server then causes a reconnect, not a kill of the child.
 inline constexpr Millis kDatabaseWatchdog{12000};  // proves: P31
 inline constexpr Millis kDatabasePhase{20000};
-/// Each address has a timeout, but name resolution and the number of addresses cannot be bounded. A
-/// child without a session holds nothing, so 60 s harms nothing.
+/// Each address has a timeout, but name resolution and the number of addresses have no limit. 60 s
+/// does no harm, because a child without a session holds nothing.
 inline constexpr Millis kConnectPhase{60000};
-/// Between the stop signal and KILL of a handler when nothing has time any more (QUIT, a second
-/// INT), unless HANDLER_STOP_GRACE is shorter.
+/// Time between a handler's stop signal and KILL in a hurried stop (QUIT, a second INT), unless
+/// HANDLER_STOP_GRACE is shorter.
 inline constexpr Millis kHurryStopGrace{300};
-/// How much later than SHUTDOWN_GRACE and HANDLER_STOP_GRACE a draining child is killed:
-/// Kubernetes' 30 s must hold for the defaults of 25 s and 2 s.
+/// A draining child is killed this long after SHUTDOWN_GRACE plus HANDLER_STOP_GRACE. With the
+/// defaults of 25 s and 2 s the total must stay below the 30 s of Kubernetes.
 inline constexpr Millis kDrainSlack{600};
-/// How often an idle child reports.
+/// Longest time between two reports of an idle child.
 inline constexpr Millis kLongestSilence{2000};
 
 class PhaseLimits {
@@ -36,7 +36,7 @@ class PhaseLimits {
     // A waiting child reports at least every kLongestSilence, whatever its poll interval.
     at(waiting) = 2 * kLongestSilence;
     at(claiming) = kDatabasePhase;
-    // Its lease is renewed meanwhile: an outage there must not be blamed on the message.
+    // Leases are renewed during a run: a database outage must not be blamed on the message.
     at(running) = options.handler_timeout + options.handler_stop_grace + kDatabasePhase;
     at(settling) = kDatabasePhase;
     at(draining) = options.shutdown_grace + options.handler_stop_grace + kDrainSlack;

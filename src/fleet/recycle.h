@@ -1,6 +1,6 @@
 #pragma once
-// Recycling: a child that handled or holds enough says so in its slot and ends as in a drain; the
-// supervisor forks the next one. Written by the child, read by the supervisor.
+// Recycling: a child that reached MAX_MESSAGES or MAX_MEMORY writes that into its slot and ends as
+// in a drain; the supervisor forks a new child. Written by the child, read by the supervisor.
 
 #include <cstdint>
 #include <optional>
@@ -10,17 +10,17 @@
 
 namespace pgforeman {
 
-/// Which limit a child reached, and with how much.
+/// The limit that a child reached, and the value that reached it.
 struct ReachedLimit {
   enum class Option : std::uint8_t { none, messages, memory };
   Option option = Option::none;
   std::int64_t value = 0;  ///< messages handled, or bytes
 
-  /// One word, so that a reading is never torn: the option in the top byte, the value below.
+  /// Packs option (top byte) and value into one word, so that a reading is never torn.
   std::uint64_t word() const {
     return static_cast<std::uint64_t>(option) << 56U | (static_cast<std::uint64_t>(value) & kValue);
   }
-  /// Nothing for 0 and for garbage.
+  /// Unpacks such a word; nothing if it is 0 or invalid.
   static std::optional<ReachedLimit> from(std::uint64_t word) {
     const auto option = static_cast<Option>(word >> 56U);
     if (option != Option::messages && option != Option::memory) return std::nullopt;
@@ -36,10 +36,10 @@ struct ReachedLimit {
   static constexpr std::uint64_t kValue = (std::uint64_t{1} << 56U) - 1;
 };
 
-/// After how many messages the child of `slot` has handled enough: MAX_MESSAGES less up to a tenth.
-/// Children that were forked together and are served alike would else all reach it together. The
-/// parts of a tenth follow the golden ratio, which spreads any number of neighbours evenly. The
-/// limit depends on the slot alone.
+/// Returns after how many messages the child of `slot` is recycled: MAX_MESSAGES minus up to a
+/// tenth. With one limit for all, children that were forked together would be recycled together.
+/// The golden ratio spreads the limits of any number of neighbouring slots evenly. Each limit
+/// depends only on the slot.
 inline std::int64_t message_limit(int max_messages, int slot) {
   const std::int64_t tenth = max_messages / 10;
   const std::uint64_t golden = static_cast<std::uint64_t>(slot) * 0x9e3779b9U & 0xffffffffU;

@@ -17,8 +17,8 @@ Scoreboard::Scoreboard() {
   void* memory = ::mmap(nullptr, sizeof(Memory), PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
-  // The kernel's zero pages are the initial state of every atomic; constructing would touch (and
-  // so allocate) all of them.
+  // The kernel's zero pages are the initial state of every atomic. Constructors would touch, and so
+  // allocate, all pages.
   memory_ = static_cast<Memory*>(memory);
 }
 

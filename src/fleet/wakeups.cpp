@@ -60,11 +60,7 @@ void Wakeups::wake(std::int64_t messages) {
   });
   // A consumer may have found nothing just before, and be about to wait.
   if (messages > 0) ++needed;
-  auto& pending = context_.scoreboard->queue().wakeups.pending;
-  auto before = pending.load();
-  while ((before < needed || before > kMaxConsumers) &&
-         !pending.compare_exchange_weak(before, needed)) {
-  }
+  context_.scoreboard->queue().wakeups.raise(needed);
   notify(needed);
   const TimePoint now = Clock::now();
   next_ = now + kOnTheWay;
@@ -72,30 +68,19 @@ void Wakeups::wake(std::int64_t messages) {
 }
 
 void Wakeups::wake_one() {
-  context_.scoreboard->queue().wakeups.pending.fetch_add(1);
+  context_.scoreboard->queue().wakeups.add_one();
   notify(1);
-}
-
-bool Wakeups::take() {
-  auto& pending = context_.scoreboard->queue().wakeups.pending;
-  auto before = pending.load();
-  // Anything may stand there: a count above that of consumers is none.
-  while (before != 0) {
-    const auto left = before > kMaxConsumers ? 0 : before - 1;
-    if (pending.compare_exchange_weak(before, left)) return true;
-  }
-  return false;
 }
 
 void Wakeups::run_once() {
   const TimePoint now = Clock::now();
   if (now < next_) return;
-  const auto left = context_.scoreboard->queue().wakeups.pending.load();
+  const auto left = context_.scoreboard->queue().wakeups.pending();
   if (left != 0 && notify(left)) until_ = now + kPassedOn;
   next_ = now < until_ ? now + kOnTheWay : TimePoint::max();
 }
 
-/// Notifies `count` waiting consumers, the lowest slots first: their sessions have most at hand.
+/// Notifies `count` waiting consumers, the lowest slots first: their sessions have the most cached.
 /// Leaves out wakeup fds that were written before and not read. False if none is left.
 bool Wakeups::notify(std::uint32_t count) {
   std::array<bool, kWakeupFds> notified{};

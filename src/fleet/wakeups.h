@@ -1,8 +1,7 @@
 #pragma once
-// Wakes idle consumers. Wake-ups are a shared counter. An idle consumer decrements it to take one;
-// a consumer that is about to sleep checks it first, so none is lost. Eventfds, the wakeup fds,
-// notify sleepers that the counter is not 0. There are several, as a write wakes every process that
-// waits for one; consumers share them by their slots. Fork: after.
+// Wakes idle consumers: adds wake-ups to the board, and notifies sleepers by the wakeup fds, which
+// are eventfds. There are several, as a write wakes every process that waits for one; consumers
+// share them by their slots. Fork: after.
 
 #include <cstdint>
 
@@ -20,8 +19,6 @@ class Wakeups {
   void wake(std::int64_t messages);
   /// Wakes one idle consumer, or the next to become idle.
   void wake_one();
-  /// Consumer: takes a wake-up, after it wrote phase `waiting`. False if there is none.
-  [[nodiscard]] bool take();
   /// Number of idle consumers, including those that wait for their handler to start.
   int waiting() const;
 

@@ -21,7 +21,7 @@ void Listener::open() {
     opened_ = true;
     return say_that_it_polls("the connection goes through a pooler that swaps sessions");
   }
-  // Without a free descriptor: tried again, consumers poll meanwhile.
+  // Without a free descriptor the next run tries again; consumers poll meanwhile.
   UniqueFd socket(::fcntl(queue.socket(), F_DUPFD_CLOEXEC, 0));
   if (!socket) return;
   try {
@@ -31,7 +31,7 @@ void Listener::open() {
       open_at_ = Clock::now() + kTryAgain;
       return say_that_it_polls("another session holds the advisory lock of the queue's listeners");
     }
-    if (error.kind() != DatabaseError::Kind::rejected) throw;  // and try again
+    if (error.kind() != DatabaseError::Kind::rejected) throw;  // the next run tries again
     opened_ = true;
     return say_that_it_polls(error.what());
   }
@@ -77,11 +77,11 @@ void Listener::close() {
 }
 
 void Listener::say_that_it_polls(const std::string& why) {
-  if (!said_) {
+  if (!logged_polling_) {
     log::info("no wake-ups by notification: idle consumers poll every POLL_INTERVAL",
               {{"reason", why}});
   }
-  said_ = true;
+  logged_polling_ = true;
 }
 
 }  // namespace pgforeman

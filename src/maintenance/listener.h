@@ -1,7 +1,6 @@
 #pragma once
-// The duty that is notified of new messages: LISTENs for the whole fleet. Where notifications
-// cannot work (a pooler in between), which it finds out by itself and says once, idle consumers
-// poll. Fork: after.
+// The duty that LISTENs for new messages, for the whole fleet. Detects by itself if notifications
+// cannot work (a pooler in between) and logs it once: idle consumers then poll. Fork: after.
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <functional>
@@ -20,19 +19,19 @@ class Listener {
     std::int64_t now = 0;  ///< notifications of work
     bool later = false;    ///< a message was scheduled for later
   };
-  /// Takes what came; begins to listen in a session where it does not yet. Throws DatabaseError.
+  /// Takes the received notifications; in a new session begins to listen. Throws DatabaseError.
   Received run_once();
   /// True once this session has received a notification.
   bool works() const { return works_; }
-  /// When the first notification, our own, must have come.
+  /// Returns when our own test notification must have come; max: none is awaited.
   TimePoint next() const { return test_until_.value_or(TimePoint::max()); }
 
-  /// Calls `notified` once when a notification may have come; cancel() before the session goes.
+  /// Calls `notified` once when a notification may have come. cancel() before the session closes.
   void wait(const std::function<void()>& notified);
   void cancel() {
     if (socket_.is_open()) socket_.cancel();
   }
-  /// The session is gone.
+  /// Call when the session is gone: the next run_once() begins to listen again.
   void close();
 
  private:
@@ -42,10 +41,10 @@ class Listener {
   const MaintenanceTools& tools_;
   boost::asio::posix::stream_descriptor socket_;
   std::optional<TimePoint> test_until_;
-  TimePoint open_at_;    ///< not before that
-  bool opened_ = false;  ///< or found that there is no use
+  TimePoint open_at_;    ///< begins to listen no earlier
+  bool opened_ = false;  ///< listens, or found that it cannot
   bool works_ = false;
-  bool said_ = false;
+  bool logged_polling_ = false;
 };
 
 }  // namespace pgforeman

@@ -12,12 +12,12 @@
 namespace pgforeman {
 namespace {
 
-// Maintenance probes the database for the whole fleet, so it alone is quick.
+// Short, as maintenance finds out for the whole fleet that the database is back.
 constexpr Millis kReconnectCap{500};
 constexpr Millis kLastRescueRetry{10};
-// Without notifications a message below the marks is found only by a scan; each scan costs.
+// Without notifications only a sweep finds messages below the marks, and each sweep costs.
 constexpr Millis kSweepWhileLooking{250};
-// A fleet that stops does not search for claims in doubt for longer: they take milliseconds.
+// How long a fleet that stops searches for claims in doubt: a claim takes milliseconds.
 constexpr Millis kLastLooks{500};
 
 }  // namespace
@@ -61,10 +61,10 @@ void Maintenance::run() {
   last_rescue();
 }
 
-/// What is left in ledgers when the fleet's time is over ends by the visibility timeout.
+/// Leases that are still in ledgers when the fleet's time is over end by the visibility timeout.
 void Maintenance::last_rescue() {
   const TimePoint last_look = Clock::now() + kLastLooks;
-  rescue_.hurry();
+  rescue_.make_due();
   for (int failures = 0;; ++failures) {
     loop_.enter(Phase::draining);
     try {
@@ -72,13 +72,13 @@ void Maintenance::last_rescue() {
     } catch (const DatabaseError& error) {
       session_.drop(error);
     }
-    // A maintenance process that is replaced has a successor for what is left.
-    const bool fleet_stops = context_.scoreboard->fleet().is_stopping();
+    // If only this process is replaced, its successor does the rest.
+    const bool fleet_stops = tools_.fleet().is_stopping();
     const TimePoint now = Clock::now();
     const bool looking = rescue_.next() != TimePoint::max() && now < last_look;
     const bool left = rescue_.unsettled() || looking;
     if (!fleet_stops || !left || now >= loop_.drain_deadline()) return;
-    if (session_.connected() && rescue_.turn_over()) {
+    if (session_.connected() && rescue_.out_of_time()) {
       failures = -1;
       loop_.check_signals();
       continue;
@@ -89,18 +89,18 @@ void Maintenance::last_rescue() {
 }
 
 void Maintenance::work() {
-  // First: a message that waits for its rescue waits for nothing else.
+  // First, as messages wait for their rescue.
   if (rescue_.run_once()) scheduler_.soon();
   hear();
   if (Clock::now() >= renewal_.next()) renewal_.run_once();
   sweeper_.run_once();
   if (Clock::now() >= scheduler_.next()) scheduler_.run_once();
   wakeups_.run_once();
-  // What came with the answer of a statement no longer makes the socket readable.
+  // Notifications that came with an answer no longer make the socket readable.
   hear();
-  // Not before all of it was done: consumers rely on being woken for what any duty finds.
+  // Last: consumers rely on wake-ups for messages that any duty finds.
   if (listener_.works()) {
-    context_.scoreboard->queue().wakeups.listening_at_ms.store(to_ms(Clock::now()));
+    tools_.queue().wakeups.record_listening(Clock::now());
   }
 }
 

@@ -1,8 +1,8 @@
 #pragma once
-// The fleet's one extra child: what is needed once a fleet, not once a consumer. Its duties are
-// small services, each with its own time and a run_once(): the members of Maintenance. The fleet
-// works on without it, more slowly: consumers renew and poll by themselves, and what the dead held
-// comes back by the visibility timeout. Fork: after.
+// The maintenance child, for work that is needed once a fleet. Its duties are small services, each
+// with its own time and a run_once(): the members of Maintenance. Without it the fleet works on,
+// more slowly: consumers renew and poll by themselves, and messages of dead consumers come back by
+// the visibility timeout. Fork: after.
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
@@ -16,15 +16,15 @@
 
 namespace pgforeman {
 
-/// The maintenance child's whole process.
+/// Runs the maintenance child from its start to its exit.
 [[noreturn]] void maintenance_main(const ChildContext& context) noexcept;
 
 class Maintenance {
  public:
   explicit Maintenance(const ChildContext& context);
 
-  /// Runs until a drain begins; then once more rescues what there is. When the fleet stops it keeps
-  /// trying until there is nothing left or the fleet's time is over.
+  /// Runs until a drain begins, then rescues once more. When the fleet stops it rescues until
+  /// nothing is left or the fleet's time is over.
   void run();
 
  private:

@@ -7,18 +7,18 @@ namespace {
 
 using Mode = NotifyThrottle::Mode;
 
-// A poll counts so many messages at least.
+// A poll counts up to so many messages at least.
 constexpr int kCounted = 24;
 
 }  // namespace
 
 void Notifier::session_opened() {
-  tools_.queue().wakeups.call_when_idle.store(0);
+  tools_.queue().wakeups.call_when_idle(false);
   let_notify();
 }
 
 void Notifier::let_notify() {
-  tools_.queue().wakeups.maintenance_polls.store(0);
+  tools_.queue().wakeups.set_polls(false);
   throttle_.notify(Clock::now());
 }
 
@@ -32,14 +32,14 @@ void Notifier::received(std::int64_t messages) {
   if (idle) tools_.wakeups.wake(messages);
   if (!throttle_.received(messages, idle, Clock::now())) return;
   change_lock([](Queue& queue) { queue.leave_listeners(); });
-  tools_.queue().wakeups.maintenance_polls.store(1);
+  tools_.queue().wakeups.set_polls(true);
   throttle_.poll(Clock::now());
 }
 
 Notifier::Found Notifier::run_once() {
   if (!listener_.works()) return {};
   if (throttle_.mode() == Mode::off && tools_.wakeups.waiting() > 0) {
-    tools_.queue().wakeups.call_when_idle.store(0);
+    tools_.queue().wakeups.call_when_idle(false);
     throttle_.turn_on();
   }
   if (Clock::now() < throttle_.next_poll()) return {};
@@ -50,13 +50,13 @@ Notifier::Found Notifier::run_once() {
   return poll();
 }
 
-/// A consumer that becomes idle meanwhile calls, or is seen here.
+/// A consumer that becomes idle meanwhile wakes maintenance, or is counted here.
 bool Notifier::no_consumer_is_idle() {
   if (tools_.wakeups.waiting() > 0) return false;
-  auto& call = tools_.queue().wakeups.call_when_idle;
-  call.store(1);
+  WakeupBoard& board = tools_.queue().wakeups;
+  board.call_when_idle(true);
   if (tools_.wakeups.waiting() == 0) return true;
-  call.store(0);
+  board.call_when_idle(false);
   return false;
 }
 
@@ -70,7 +70,7 @@ Notifier::Found Notifier::poll() {
     const Peek peek = tools_.session.queue().peek(marks, std::max(idle, kCounted));
     tools_.session.worked();
     if (peek.ready > 0) tools_.wakeups.wake(peek.ready);
-    // Not what is ready: idle consumers may have a reason to leave it.
+    // Ready messages do not count: idle consumers may have a reason to leave them.
     found = {marks != seen_, peek.next_due};
     seen_ = marks;
     ready = peek.ready;
@@ -82,7 +82,7 @@ Notifier::Found Notifier::poll() {
   return found;
 }
 
-/// A session that may hold the lock twice, or not know whether it does, is of no use.
+/// A session that may hold the lock twice, or whose lock is in doubt, must be closed.
 template <typename Call>
 void Notifier::change_lock(Call&& call) {
   try {

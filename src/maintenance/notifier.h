@@ -1,5 +1,5 @@
 #pragma once
-// The duty that wakes idle consumers for new messages, and lets senders notify or not: see
+// The duty that wakes idle consumers for new messages, and decides whether senders notify: see
 // notify_throttle.h. Fork: after.
 
 #include <optional>
@@ -16,16 +16,16 @@ class Notifier {
   Notifier(const MaintenanceTools& tools, const Listener& listener)
       : tools_(tools), listener_(listener) {}
 
-  /// A new session, in which the listener listens or will.
+  /// Call for a new session, in which the listener listens or will.
   void session_opened();
-  /// So many notifications of new messages came. Wakes consumers. Throws DatabaseError.
+  /// Handles this number of notifications of new messages: wakes consumers. Throws DatabaseError.
   void received(std::int64_t messages);
 
   struct Found {
-    bool messages = false;      ///< fresh ones were claimed since the last poll
-    std::optional<Millis> due;  ///< until the next scheduled message is
+    bool messages = false;      ///< fresh messages were claimed since the last poll
+    std::optional<Millis> due;  ///< until the next scheduled message is due
   };
-  /// Polls if it is time to, and changes the mode. Throws DatabaseError.
+  /// Polls if a poll is due, and changes the mode if needed. Throws DatabaseError.
   Found run_once();
   TimePoint next() const;
 

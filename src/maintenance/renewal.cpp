@@ -10,7 +10,7 @@
 namespace pgforeman {
 namespace {
 
-// Some milliseconds a statement; more leases are held by many children with large batches only.
+// Some milliseconds a statement. Only many children with large batches hold more leases.
 constexpr std::size_t kLeasesPerStatement = 10'000;
 
 }  // namespace

@@ -1,7 +1,7 @@
 #pragma once
-// The duty that keeps leases: one statement extends those of all living children, at a third of the
-// visibility timeout. Not for a handler or child past its deadline, so hung processes lose their
-// leases. Consumers renew their own leases only when maintenance does not. Fork: after.
+// The duty that renews leases: one statement extends those of all living children, every third of
+// the visibility timeout. A handler or child past its deadline gets none, so hung processes lose
+// their leases. Consumers renew their own leases only when maintenance does not. Fork: after.
 
 #include "maintenance/tools.h"
 

@@ -11,14 +11,14 @@ namespace pgforeman {
 namespace {
 
 // Searches for the rows of a claim in doubt: at once, then after 5, 10, 20 ... ms. The last search
-// is later than the server's statement timeout, when nothing can be under way any more.
-constexpr Millis kFirstLook{5};
-constexpr Millis kLastLook{20000};
-// While rows are locked their rescue is deferred, each time for longer.
-constexpr Millis kPutOffFor{1000}, kPutOffForMost{4000};
-// However much there is to rescue (or shared memory claims there is), signals and other duties do
-// not wait for longer.
-constexpr Millis kTurn{100};
+// is later than the server's statement timeout, when the claim must have ended.
+constexpr Millis kFirstSearchWait{5};
+constexpr Millis kLastSearchWait{20000};
+// The wait of a deferred rescue; each wait is longer.
+constexpr Millis kDeferFor{1000}, kDeferForMost{4000};
+// The longest run: signals and other duties do not wait for longer, however much there is to rescue
+// (or damaged shared memory claims there is).
+constexpr Millis kTurnTime{100};
 
 template <typename Job>
 bool is_due_before(const Job& a, const Job& b) {
@@ -28,26 +28,26 @@ bool is_due_before(const Job& a, const Job& b) {
 }  // namespace
 
 bool Rescue::run_once() {
-  const TimePoint turn_ends = Clock::now() + kTurn;
-  turn_over_ = false;
+  const TimePoint turn_ends = Clock::now() + kTurnTime;
+  out_of_time_ = false;
   std::erase_if(jobs_, [this](const Job& job) { return !is_orphaned(job.ledger); });
   for (int i = 0; i < kLedgers; ++i) {
     const LedgerId id{i};
     if (is_orphaned(id) && !has_job(id)) jobs_.push_front({id});
   }
-  // The longest due first: a new job does not wait for those that failed before.
+  // The job due for longest comes first: a new job does not wait for those that failed before.
   bool found = false;
   while (!jobs_.empty()) {
     const auto job = std::min_element(jobs_.begin(), jobs_.end(), is_due_before<Job>);
     if (job->due > Clock::now()) break;
-    turn_over_ = Clock::now() >= turn_ends;
-    if (turn_over_) break;
-    found = (job->search ? look_for_claim(job) : try_rescue(job)) || found;
+    out_of_time_ = Clock::now() >= turn_ends;
+    if (out_of_time_) break;
+    found = (job->search ? search_claim(job) : try_rescue(job)) || found;
   }
   return found;
 }
 
-/// False if the rescue was deferred: nothing else waits for it.
+/// Settles a ledger. False if that was deferred: other jobs do not wait for it.
 bool Rescue::try_rescue(Jobs::iterator job) {
   try {
     rescue(job);
@@ -61,12 +61,12 @@ bool Rescue::try_rescue(Jobs::iterator job) {
 
 void Rescue::defer_rescue(Job& job, const std::string& reason) {
   const bool fleet_stops = tools_.fleet().is_stopping();
-  job.wait = std::clamp(2 * job.wait, kPutOffFor, fleet_stops ? kPutOffFor : kPutOffForMost);
+  job.wait = std::clamp(2 * job.wait, kDeferFor, fleet_stops ? kDeferFor : kDeferForMost);
   job.due = Clock::now() + job.wait;
   log::warn("rescue deferred", {{"reason", reason}});
 }
 
-void Rescue::hurry() {
+void Rescue::make_due() {
   for (Job& job : jobs_) {
     if (job.search) continue;
     job.due = Clock::now();
@@ -83,7 +83,7 @@ bool Rescue::has_job(LedgerId ledger) const {
                      [ledger](const Job& job) { return job.ledger == ledger; });
 }
 
-/// The last job of a ledger frees it, unless the supervisor has just given it to another child.
+/// Ends a job. The last one frees the ledger, unless the supervisor has given it to another child.
 void Rescue::end(Jobs::iterator job) {
   const LedgerId ledger = job->ledger;
   jobs_.erase(job);
@@ -103,7 +103,7 @@ bool Rescue::unsettled() const {
 }
 
 TimePoint Rescue::next() const {
-  if (turn_over_) return Clock::now();
+  if (out_of_time_) return Clock::now();
   const auto job = std::min_element(jobs_.begin(), jobs_.end(), is_due_before<Job>);
   return job == jobs_.end() ? TimePoint::max() : job->due;
 }
@@ -133,13 +133,13 @@ void Rescue::rescue(Jobs::iterator job) {
     if (results[i] != Settled::refused) record(ledger, i, results[i]);
     record_settled(board.ledger(id), ledger.entries[i].index);
   }
-  // Only now: if we die in between, what was settled is not taken for lost.
+  // Stored only now: if this process dies before, settled messages are not taken for lost.
   board.ledger(id).rescue_in_doubt.store(ledger.rescue_in_doubt ? 1 : 0);
   const bool searched = std::any_of(jobs_.begin(), jobs_.end(), [id](const Job& other) {
     return other.ledger == id && other.search;
   });
   if (ledger.claim.token != Token::none && !searched) {
-    jobs_.push_back({id, Clock::now(), kFirstLook, ledger.claim, ledger.death});
+    jobs_.push_back({id, Clock::now(), kFirstSearchWait, ledger.claim, ledger.death});
   }
   if (deferred > 0) {
     const bool any_locked = std::count(results.begin(), results.end(), Settled::locked) > 0;
@@ -160,20 +160,20 @@ std::vector<Settled> Rescue::settle(const LedgerReading& reading, Ledger& ledger
         {entry.lease, outcome_of(entry, reading), {ledger.slot.load(), entry.started_ms}});
   }
   if (settlements.empty()) return {};
-  ledger.rescue_in_doubt.store(1);  // for this process or its successor, if this call fails
+  ledger.rescue_in_doubt.store(1);  // for the next try, here or in a successor, if this call fails
   std::vector<Settled> results;
   try {
     results = settle_each(tools_.session.queue(), settlements, retry_rule(*tools_.context.options));
   } catch (const DatabaseError& error) {
-    // It was answered, with an error: a lease that is gone later was not ended by this call.
+    // The answer was an error: if a lease is gone later, this call did not end it.
     if (error.kind() == DatabaseError::Kind::transient) {
       ledger.rescue_in_doubt.store(reading.rescue_in_doubt ? 1 : 0);
     }
     throw;
   }
   for (std::size_t i = 0; i < results.size(); ++i) {
-    // A lost lease may have been settled before, by a call whose answer was lost and that did not
-    // count: the consumer's, or one of maintenance.
+    // An earlier settle, of the consumer or of maintenance, may have ended the lease: its answer
+    // was lost, so it was not counted.
     const auto state = reading.entries[i].state;
     const bool in_doubt = reading.rescue_in_doubt || state == MessageState::settling ||
                           state == MessageState::in_doubt;
@@ -198,7 +198,7 @@ void Rescue::record(const LedgerReading& reading, std::size_t index, Settled set
   log::info("message rescued", {{"as", to_string(settled)}, {"cause", reading.death.explain}});
 }
 
-bool Rescue::look_for_claim(Jobs::iterator job) {
+bool Rescue::search_claim(Jobs::iterator job) {
   const TimePoint now = Clock::now();
   tools_.loop.enter(Phase::settling);
   std::optional<Outcome> crash;
@@ -212,8 +212,8 @@ bool Rescue::look_for_claim(Jobs::iterator job) {
     log::info("claim without an answer released", {{"messages", messages}});
     tools_.wakeups.wake(messages);
   }
-  // A claim commits once: that was all of it.
-  if (messages > 0 || job->wait >= kLastLook) {
+  // A claim commits once: these were all of its messages.
+  if (messages > 0 || job->wait >= kLastSearchWait) {
     tools_.context.scoreboard->ledger(job->ledger).claiming_token.store(Token::none);
     end(job);
   }

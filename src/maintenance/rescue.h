@@ -1,6 +1,6 @@
 #pragma once
-// Settles the ledgers of dead consumers: ended messages by their outcome, running ones as a crash
-// or released, unstarted ones released without counting an attempt. Fork: after.
+// Settles the messages in ledgers of dead consumers: ended ones by their outcome, running ones as a
+// crash or released, unstarted ones as released without counting an attempt. Fork: after.
 
 #include <list>
 #include <optional>
@@ -11,7 +11,6 @@
 #include "maintenance/tools.h"
 #include "process/in_doubt_claim.h"
 #include "process/settle_each.h"
-#include "process/settled.h"
 
 namespace pgforeman {
 
@@ -19,36 +18,35 @@ class Rescue {
  public:
   explicit Rescue(const MaintenanceTools& tools) : tools_(tools) {}
 
-  /// Throws DatabaseError; what was not settled is found again by the next call. True when
-  /// something was settled that may be due soon.
+  /// Rescues what is due. Throws DatabaseError; the next call finds again what was not settled.
+  /// True if messages were settled that may be due soon.
   bool run_once();
-  /// The fleet ends: deferred rescues are due now.
-  void hurry();
-  /// Whether there is a dead consumer's ledger that was not settled yet.
+  /// Makes deferred rescues due now. Call when the fleet ends.
+  void make_due();
+  /// True if a dead consumer's ledger was not settled yet.
   bool unsettled() const;
-  /// The last run had more to do than it took time for.
-  bool turn_over() const { return turn_over_; }
-  /// When it must run again without a call: for the rows of a claim in doubt, or a deferred ledger.
-  /// max: never.
+  /// True if the last run had more to do than it took time for.
+  bool out_of_time() const { return out_of_time_; }
+  /// Returns when to run next, for the rows of a claim in doubt or a deferred ledger; max: never.
   TimePoint next() const;
 
  private:
-  /// Something to do about a dead consumer's ledger, which is orphaned until all of that is done: a
-  /// successor starts over.
+  /// A piece of work for a dead consumer's ledger. The ledger stays orphaned until all of them are
+  /// done, so that a successor of this process starts over.
   struct Job {
     LedgerId ledger;
-    TimePoint due{};  ///< new ones first
-    Millis wait{0};   ///< before the last time, or (search) until the next
-    /// A claim whose consumer died before the answer came. The server may still execute it, so its
-    /// rows may appear after the first search. Nothing: settle the ledger's entries.
+    TimePoint due{};  ///< the default: at once, before older jobs
+    Millis wait{0};   ///< the last wait; of a search the next one
+    /// A claim of a consumer that died before the answer came. The server may still execute it, so
+    /// its rows may appear after the first search. Nothing: settle the ledger's entries.
     std::optional<Claim> search{};
-    Death death{};  ///< search: of its consumer
+    Death death{};  ///< of the consumer; for a search only
   };
   using Jobs = std::list<Job>;
 
   bool try_rescue(Jobs::iterator job);
   void rescue(Jobs::iterator job);
-  bool look_for_claim(Jobs::iterator job);
+  bool search_claim(Jobs::iterator job);
   std::vector<Settled> settle(const LedgerReading& reading, Ledger& ledger);
   void defer_rescue(Job& job, const std::string& reason);
   void record(const LedgerReading& reading, std::size_t entry, Settled settled);
@@ -58,7 +56,7 @@ class Rescue {
 
   const MaintenanceTools& tools_;
   Jobs jobs_;
-  bool turn_over_ = false;
+  bool out_of_time_ = false;
 };
 
 }  // namespace pgforeman

@@ -10,7 +10,7 @@ namespace {
 
 using Kind = Outcome::Kind;
 
-/// What a dead consumer's handler last said, made fit for a database.
+/// Makes the last output of a dead consumer's handler fit for a database.
 std::string readable(const std::string& raw) {
   std::string text = to_valid_utf8(raw);
   std::replace(text.begin(), text.end(), '\0', ' ');
@@ -18,11 +18,11 @@ std::string readable(const std::string& raw) {
   return text;
 }
 
-/// Its outcome stands in the ledger, and the queue may not know it.
+/// Returns the outcome in the ledger, which the queue may not know.
 Outcome finished(const LedgerReading::Entry& entry, const Death& death) {
   Outcome outcome{entry.outcome};
   if (outcome.kind == Kind::done) return outcome;
-  outcome.evidence = entry.evidence;  // a released one may have run, until the fleet stopped
+  outcome.evidence = entry.evidence;  // also if released: it may have run until the fleet stopped
   if (outcome.kind == Kind::released) return outcome;
   outcome.error = death.explain + " before it could say why";
   if (entry.after_ms >= 0) outcome.after = Millis{entry.after_ms};
@@ -33,7 +33,7 @@ Outcome finished(const LedgerReading::Entry& entry, const Death& death) {
 
 Outcome crash_of(const Death& death, const std::string& doing) {
   Outcome outcome{Kind::crash};
-  // At once: it is in the fleet's interest to know soon whether it happens again.
+  // Runs again at once, so that the fleet soon knows whether it crashes again.
   outcome.after = Millis{0};
   outcome.error = death.explain + " while it " + doing + " this message";
   outcome.evidence = {death.blame, death.exit_code, death.signal, death.handler_peak_rss_kib, ""};

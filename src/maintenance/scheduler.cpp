@@ -8,8 +8,7 @@
 namespace pgforeman {
 namespace {
 
-// With the scan below the marks each ten seconds an idle fleet costs less than one statement a
-// second.
+// With the recent scan each ten seconds an idle fleet then runs less than one statement a second.
 constexpr Millis kTick{1200};  // proves: P34
 constexpr Millis kSoonest{20};
 constexpr std::int64_t kMostCounted = 10'000;  // as pgforeman.counts does
@@ -18,7 +17,7 @@ constexpr std::int64_t kMostCounted = 10'000;  // as pgforeman.counts does
 
 void Scheduler::session_opened() {
   announced_ = false;
-  // Before anything else: until then a restored database gives out ids of the past.
+  // First of all: until this is done a restored database gives out used ids.
   advance_ids();
 }
 
@@ -34,12 +33,12 @@ void Scheduler::due_in(Millis due) {
 void Scheduler::run_once() {
   tools_.loop.enter(Phase::claiming);
   ran_at_ = Clock::now();
-  // Not in step with other fleets: they would all wake a consumer for the same messages.
+  // Varies the interval: fleets in step would all wake a consumer for the same messages.
   const Millis every{static_cast<Millis::rep>(static_cast<double>(kTick.count()) *
                                               (0.9 + 0.2 * tools_.loop.random()))};
-  // Retries may call for a tick fifty times a second; what they need is the promotion alone.
+  // Retries may need fifty ticks a second, but only for the promotion.
   const bool counting = ran_at_ >= next_count_;
-  const Tick tick = tools_.session.queue().tick(counting, sweeper_.counted());
+  const Tick tick = tools_.session.queue().tick(counting, sweeper_.count_from());
   tools_.session.worked();
   if (counting) {
     next_count_ = ran_at_ + every;
@@ -51,13 +50,13 @@ void Scheduler::run_once() {
     announced_ = true;
     tools_.fleet().database_up.fetch_add(1);
   }
-  // Due messages between two ticks would wait for the next one: come back when the next is due.
+  // Runs again when the next message is due: it would wait for the regular tick.
   next_ = Clock::now() + std::clamp(tick.next_due.value_or(every), kSoonest, every);
   if (!counting && tick.promoted == 0) return;
   tools_.wakeups.wake(counting ? tick.counts.ready : tick.promoted);
 }
 
-/// Not deferred: a send fails if its id is that of another message.
+/// Sets the ids forward at once: a send fails if another message has its id.
 void Scheduler::advance_ids() {
   try {
     if (const auto advanced = tools_.session.queue().advance_ids()) {
@@ -69,20 +68,20 @@ void Scheduler::advance_ids() {
     }
   } catch (const DatabaseError& error) {
     if (error.kind() == DatabaseError::Kind::connection) throw;
-    if (error.may_work_later()) return;  // the next count asks again
+    if (error.may_work_later()) return;  // the next count tries again
     if (!tools_.fleet().should_log(error.what(), Clock::now())) return;
     log::warn("message ids come again, the sequence could not be set forward",
               {{"reason", error.what()}});
   }
 }
 
-/// At the start: the queue's name may be mistyped.
+/// Logs which queues are in use if this one is empty at the start: its name may be mistyped.
 void Scheduler::name_other_queues(const QueueCounts& counts) {
   knows_queue_ = true;
   const auto is_empty = [](const QueueCounts& c) {
     return c.ready + c.scheduled + c.running + c.dead == 0;
   };
-  // Messages below the marks, such as all that are running, are not among these counts.
+  // `counts` lacks messages below the marks, such as all that are running: counts without marks.
   if (!is_empty(counts) || !is_empty(tools_.session.queue().counts())) return;
   const auto queues = queues_in_use(tools_.session.connection(), kMostNamedQueues);
   const std::string others = names_with_counts(queues, &QueueSize::messages);
@@ -95,8 +94,8 @@ void Scheduler::publish(const QueueCounts& counts) {
   QueueCounted& board = tools_.queue().counted;
   board.ready.store(counts.ready);
   board.scheduled.store(counts.scheduled);
-  // Leased fresh messages are below the marks for the most part: there the sweeper counts.
-  const auto running = counts.running + sweeper_.leased_behind();
+  // Most leased fresh messages are below the marks, where the sweeper counts them.
+  const auto running = counts.running + sweeper_.leased_below();
   board.running.store(std::min(running, kMostCounted));
   board.dead.store(counts.dead);
   board.oldest_ms.store(static_cast<std::int64_t>(counts.oldest_seconds * 1000));

@@ -1,7 +1,7 @@
 #pragma once
-// A duty of every 1.2 s: makes due messages claimable, counts the queue into the scoreboard, and
-// is the fleet's probe of the database. One statement; one more when message ids would be reused
-// (Queue::advance_ids), and at the start for a queue that has nothing. Fork: after.
+// The duty that every 1.2 s makes due messages claimable, counts the queue into the scoreboard, and
+// tests the database for the fleet. One statement; one more when message ids would be reused
+// (Queue::advance_ids), and at the start for an empty queue. Fork: after.
 
 #include "maintenance/sweeper.h"
 #include "maintenance/tools.h"
@@ -16,11 +16,11 @@ class Scheduler {
   /// Throws DatabaseError.
   void run_once();
   TimePoint next() const { return next_; }
-  /// A message may be due before the next run: runs soon, but not more often than is cheap.
+  /// Runs soon, as a message may be due before the next run, but not more often than is cheap.
   void soon();
-  /// A message will be due then.
+  /// Runs in time for a message that is due in `due`, but not more often than is cheap.
   void due_in(Millis due);
-  /// New session: consumers that reconnect are notified at the next run.
+  /// Call for a new session: the next run tells consumers that the database is up again.
   void session_opened();  ///< throws DatabaseError
 
  private:
@@ -32,7 +32,7 @@ class Scheduler {
   const Sweeper& sweeper_;
   TimePoint next_, ran_at_, next_count_;
   bool announced_ = false;
-  bool knows_queue_ = false;  ///< it has something, or the log says which queues have
+  bool knows_queue_ = false;  ///< name_other_queues() was called
 };
 
 }  // namespace pgforeman

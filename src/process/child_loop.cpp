@@ -50,7 +50,6 @@ void ChildLoop::read_signals() {
         break;
       default:
         signalled_at_ = Clock::now();
-        signalled_by_ = *signal;
     }
   }
   while (const auto exit = reap_one()) {
@@ -58,8 +57,8 @@ void ChildLoop::read_signals() {
   }
 }
 
-/// One deadline for a whole fleet that stops, whenever a child got its signal; a child that is
-/// replaced has a grace of its own.
+/// A fleet that stops has one deadline, whenever a child got its signal. A child that is replaced
+/// has its own.
 TimePoint ChildLoop::end_of_grace() const {
   const TimePoint own = Clock::now() + context_.options->shutdown_grace;
   const auto fleets = context_.scoreboard->fleet().ends_at_ms.load();
@@ -71,7 +70,7 @@ Millis ChildLoop::stop_grace() const {
   return hurried_ ? std::min(grace, kHurryStopGrace) : grace;
 }
 
-/// Of several deadlines the earliest counts.
+/// Begins to drain, or moves the deadline: the earliest one counts.
 void ChildLoop::drain_by(TimePoint deadline) {
   if (!draining()) drains_since_ = Clock::now();
   drain_deadline_ = std::min(drain_deadline_.value_or(deadline), deadline);
@@ -88,8 +87,8 @@ bool ChildLoop::check_signals(TimePoint now) {
 void ChildLoop::run_until(const std::function<bool()>& done, TimePoint deadline) {
   const auto drain_before = drain_deadline_;
   const bool hurried_before = hurried_;
-  // What is there already needs no timer. One at a time: a handler that writes all the time would
-  // keep poll() for ever.
+  // Runs ready callbacks before it sets a timer. One at a time, because poll() would not return
+  // while a handler keeps writing.
   const auto over = [&] {
     return done() || drain_deadline_ != drain_before || hurried_ != hurried_before;
   };
@@ -104,7 +103,7 @@ void ChildLoop::run_until(const std::function<bool()>& done, TimePoint deadline)
   });
   while (!over() && !expired) io_.run_one();
   timer_.cancel();
-  while (!delivered) io_.run_one();  // while what it writes to still lives
+  while (!delivered) io_.run_one();  // its callback writes to our locals
 }
 
 void ChildLoop::pause(Clock::duration time) {

@@ -30,7 +30,7 @@ class ChildLoop {
   void enter(Phase phase, TimePoint now) { slot_.enter(phase, now, limits_[phase]); }
   Slot& slot() { return slot_; }
 
-  /// Runs callbacks until `done` says so, `deadline` passes, or draining begins (unless it had
+  /// Runs callbacks until `done` returns true, `deadline` passes, or draining begins (unless it had
   /// begun before the call).
   void run_until(const std::function<bool()>& done, TimePoint deadline);
   void pause(Clock::duration time);
@@ -40,13 +40,13 @@ class ChildLoop {
   bool check_signals() { return check_signals(Clock::now()); }
   bool check_signals(TimePoint now);
   bool draining() const { return drain_deadline_.has_value(); }
-  /// Begins to drain, as when the supervisor says so.
+  /// Begins to drain, as the drain signal does.
   void drain() { drain_by(end_of_grace()); }
   /// When the patience with running handlers ends. Only while draining.
   TimePoint drain_deadline() const { return *drain_deadline_; }
   /// When draining began; only while draining.
   TimePoint drains_since() const { return drains_since_; }
-  /// The end of the patience is now: QUIT, or a second INT.
+  /// True after QUIT or a second INT: the patience has ended.
   bool hurried() const { return hurried_; }
   /// Between a handler's stop signal and KILL.
   Millis stop_grace() const;
@@ -54,7 +54,6 @@ class ChildLoop {
   /// child, and a signal to the supervisor's process group does not reach it: whatever sent it sent
   /// it to every process, handlers included (systemd's KillMode=control-group, killall5).
   std::optional<TimePoint> signalled_at() const { return signalled_at_; }
-  int signalled_by() const { return signalled_by_; }
   /// Reads pending signals now, whenever that was last done.
   void read_signals();
 
@@ -76,7 +75,6 @@ class ChildLoop {
   std::optional<TimePoint> drain_deadline_;
   TimePoint drains_since_;
   std::optional<TimePoint> signalled_at_;
-  int signalled_by_ = 0;
   bool hurried_ = false;
   std::function<void(const ChildExit&)> on_child_exit_;
 };

@@ -1,6 +1,6 @@
 #pragma once
-// Releases a claim in doubt, whose answer never came. Used by its consumer, or by maintenance after
-// the consumer's death. Fork: after.
+// Releases the messages of a claim whose answer never came. Called by its consumer, or by
+// maintenance after the consumer's death. Fork: after.
 
 #include <cstdint>
 #include <optional>
@@ -9,10 +9,9 @@
 
 namespace pgforeman {
 
-/// Releases what is held under its token; with `crash`, after blaming what was claimed too often.
-/// Returns the number of messages, 0 when the database refuses: that is logged and not worth a
-/// second try, because it may be refused for ever, and the visibility timeout ends it. Throws
-/// DatabaseError when another session may do better.
+/// As Queue::release_claim(). Returns the number of messages; 0 if the database refuses, which is
+/// logged and not tried again: it may refuse for ever, and the visibility timeout releases them.
+/// Throws DatabaseError if a new session may succeed.
 std::int64_t release_in_doubt_claim(Queue& queue, const Claim& claim,
                                     const std::optional<Outcome>& crash, const RetryRule& rule);
 

@@ -9,8 +9,8 @@ namespace pgforeman {
 namespace {
 
 constexpr Millis kFirstRetry{50};
-// How often a child that backs off checks whether maintenance has found the database again.
-constexpr Millis kLook{100};
+// How often a child that backs off checks whether maintenance has reached the database again.
+constexpr Millis kBetweenChecks{100};
 
 }  // namespace
 
@@ -30,8 +30,14 @@ bool Session::connect() {
   return false;
 }
 
+bool Session::reconnect_in(Phase phase) {
+  if (connected()) return true;
+  loop_.enter(phase);
+  return try_connect();
+}
+
 bool Session::try_connect() {
-  close();  // whatever is half-open goes before a new one comes
+  close();
   try {
     ConnectionSettings settings;
     settings.conninfo = resolve_conninfo(*context_.options);
@@ -56,7 +62,7 @@ bool Session::try_connect() {
 }
 
 void Session::worked() {
-  // Not before a call succeeded: a session that may connect but not claim is not ready.
+  // Only now: a session that connects but cannot claim is not ready.
   worked_at_ = Clock::now();
   loop_.slot().set_connected(true);
   failures_ = 0;
@@ -70,7 +76,7 @@ void Session::worked() {
 void Session::failed(const DatabaseError& error) {
   ++failures_;
   report(error.what());
-  set_broken();  // until a call works again, whatever the session says
+  set_broken();  // until a call works again
   const bool answered = error.may_work_later() || error.kind() == DatabaseError::Kind::rejected;
   if (!answered) close();  // proves: P30
   loop_.enter(Phase::connecting);
@@ -91,16 +97,15 @@ void Session::wait_before_retry() {
   while (Clock::now() < until && up.load() == before && !loop_.draining()) {
     const auto left = std::chrono::duration_cast<Millis>(until - Clock::now());
     // The jitter keeps a fleet from coming back in the same instant.
-    const Millis look{
-        static_cast<Millis::rep>(static_cast<double>(kLook.count()) * (0.5 + loop_.random()))};
-    loop_.pause(std::clamp(left, Millis{1}, look));
+    const double check = static_cast<double>(kBetweenChecks.count()) * (0.5 + loop_.random());
+    loop_.pause(std::clamp(left, Millis{1}, Millis{static_cast<Millis::rep>(check)}));
   }
 }
 
 void Session::report(const std::string& reason) {
   const TimePoint now = Clock::now();
   if (!down_since_) down_since_ = now;
-  // The whole fleet loses its database at once: one line a minute and reason, not one for each.
+  // A whole fleet loses its database at once: one line a minute for each reason is enough.
   const bool news = context_.scoreboard->fleet().should_log(reason, now);
   log::write(news ? log::Level::warn : log::Level::debug,
              "database session failed, will keep trying", {{"reason", reason}});

@@ -1,7 +1,7 @@
 #pragma once
-// A child's database session over its whole life: connects in the background of the fleet with
-// capped, jittered retry; an outage is logged once and spent in phase `connecting`, never a crash.
-// Fork: after.
+// A child's database session over its whole life: connects, and connects again after an outage,
+// with a capped, jittered backoff. An outage is logged once and spent in phase `connecting`. Fork:
+// after.
 
 #include <memory>
 #include <optional>
@@ -19,21 +19,24 @@ class Session {
           Millis retry_cap);
 
   bool connected() const { return queue_.has_value(); }
-  /// A call was answered since it was connected.
+  /// True if a call was answered since it connected.
   bool works() const { return worked_at_.has_value(); }
-  /// Tries until it is connected; false when draining began first.
+  /// Tries until it is connected; false if draining began first.
   [[nodiscard]] bool connect();
   /// One try, without a wait. Leaves the phase alone.
   [[nodiscard]] bool try_connect();
+  /// Connects if necessary, one try; true if connected. Enters `phase` anew before the try, so that
+  /// its time does not count against the message.
+  [[nodiscard]] bool reconnect_in(Phase phase);
   /// Only while connected.
   Queue& queue() { return *queue_; }
   Connection& connection() { return *connection_; }
 
-  /// A call on queue() was answered: the outage, if there was one, is over.
+  /// Call after an answered call on queue(): ends the outage, if there was one.
   void worked();
-  /// A call on queue() threw: closes the session where another one is needed, and waits.
+  /// Call after an error of queue(): closes the session if a new one is needed, and waits.
   void failed(const DatabaseError& error);
-  /// The same, without the wait and whatever the error: for a caller that is busy.
+  /// Call after an error of queue(): closes the session after any error, and does not wait.
   void drop(const DatabaseError& error);
 
  private:
@@ -48,7 +51,7 @@ class Session {
   Millis retry_cap_;
   std::unique_ptr<Connection> connection_;
   std::optional<Queue> queue_;
-  std::optional<TimePoint> worked_at_;  ///< nothing: it does not work
+  std::optional<TimePoint> worked_at_;  ///< the last answered call; nothing: it does not work
   int failures_ = 0;
   std::optional<TimePoint> down_since_;
 };

@@ -1,7 +1,9 @@
 #include "process/settle_each.h"
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -13,13 +15,13 @@ namespace {
 
 using Kind = DatabaseError::Kind;
 
-// A lock on the only row of a call costs 200 ms: settle's own lock_timeout.
+// Enough for two locked rows: each costs a call 200 ms, settle's lock_timeout.
 constexpr Millis kPatience{500};
 
-/// Whether one of several messages may be the reason. (A trigger can raise any error.)
+/// True if one of several messages may be the reason. (A trigger can raise any error.)
 bool may_be_of_one(const DatabaseError& error, TimePoint asked_at) {
   if (error.kind() == Kind::rejected || error.kind() == Kind::locked) return true;
-  // What took long is likely to take as long again.
+  // A call that took long is likely to take as long again.
   return error.may_work_later() && Clock::now() - asked_at < kPatience;
 }
 
@@ -40,7 +42,7 @@ Settled settle_one(Queue& queue, const Settlement& settlement, const RetryRule& 
   }
 }
 
-/// One call for all; nothing when one message may be why it failed.
+/// Settles all in one call. Nothing if it failed, perhaps because of one message.
 std::optional<std::vector<Settled>> try_all(Queue& queue, std::span<const Settlement> settlements,
                                             const RetryRule& rule, RowLocks locks) {
   const TimePoint asked_at = Clock::now();
@@ -55,14 +57,15 @@ std::optional<std::vector<Settled>> try_all(Queue& queue, std::span<const Settle
   }
 }
 
-/// Neighbours in what is to be settled.
+/// A part of the settlements.
 struct Part {
   std::size_t first;
   std::size_t count;
 };
 
-/// Settles halves, then their halves, until the refused message stands alone: some 20 calls for one
-/// of 1,000. The larger ones first, as most of them work. What there is no time for is `not_tried`.
+/// Settles halves, then their halves, until the refused message stands alone: about 20 calls for
+/// one of 1,000. Larger parts come first, as most succeed. Messages that time is too short for are
+/// left as `not_tried`.
 void settle_parts(Queue& queue, std::span<const Settlement> settlements, const RetryRule& rule,
                   std::vector<Settled>& settled) {
   const TimePoint until = Clock::now() + kPatience;
@@ -88,7 +91,7 @@ void settle_parts(Queue& queue, std::span<const Settlement> settlements, const R
     }
   }
   if (any) return;
-  // Each call took long: one message at least, and not always the same.
+  // Each call took long: settles at least one message, and not always the same.
   const auto i = static_cast<std::size_t>(to_ms(until)) % settlements.size();
   settled[i] = settle_one(queue, settlements[i], rule, RowLocks::skip);
 }
@@ -106,9 +109,17 @@ std::vector<Settled> settle_each(Queue& queue, std::span<const Settlement> settl
     settle_parts(queue, settlements, rule, settled);
   } catch (const DatabaseError& error) {
     if (error.kind() == Kind::connection) throw;  // what it did is unknown
-    // What was settled counts; the next call throws this again.
+    // Keeps what was settled; the next call throws this again.
   }
   return settled;
+}
+
+void count_settled(Slot& slot, Settled settled) {
+  // In the order of Settled.
+  constexpr std::atomic<std::uint64_t> Slot::*kCounters[] = {&Slot::done, &Slot::retry, &Slot::dead,
+                                                             &Slot::released, &Slot::lost_lease};
+  const auto i = static_cast<std::size_t>(settled);
+  if (i < std::size(kCounters)) (slot.*kCounters[i]).fetch_add(1);
 }
 
 }  // namespace pgforeman

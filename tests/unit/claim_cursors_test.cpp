@@ -49,43 +49,43 @@ TEST_CASE("Claims begin at the mark, or above each other while the lane is full"
           "[claim_cursors]") {
   Cursors fleet;
   CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
-  fleet.cursors.found(2, kClaimedAt);
+  fleet.cursors.record_full(2, kClaimedAt);
   CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
   CHECK(fleet.begin(5) == Marks{0, 0, 110, 0});
   CHECK(fleet.begin(7) == Marks{0, 0, 115, 0});
   // Claims came farther: ids have gaps.
   CHECK(fleet.begin(7, 500) == Marks{0, 0, 500, 0});
   CHECK(fleet.begin(7, 500) == Marks{0, 0, 507, 0});
-  fleet.cursors.exhausted(2);
+  fleet.cursors.record_exhausted(2);
   CHECK(fleet.begin(7, 500) == Marks{0, 0, 500, 0});
   CHECK(fleet.begin(7, 500) == Marks{0, 0, 500, 0});
 }
 
 TEST_CASE("Ids taken by a claim that began at the mark are not reserved twice", "[claim_cursors]") {
   Cursors fleet;
-  fleet.cursors.found(2, kClaimedAt);
-  fleet.cursors.overlapped(std::vector{of_lane(101), of_lane(102)});  // nothing is reserved yet
+  fleet.cursors.record_full(2, kClaimedAt);
+  fleet.cursors.advance_past(std::vector{of_lane(101), of_lane(102)});  // nothing is reserved yet
   CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
   CHECK(fleet.begin(10) == Marks{0, 0, 110, 0});
   // Two of the reserved ones: their claim takes the next two.
-  fleet.cursors.overlapped(std::vector{of_lane(98), of_lane(100), of_lane(101), of_lane(102, 3),
-                                       of_lane(115), of_lane(116, 4)});
+  fleet.cursors.advance_past(std::vector{of_lane(98), of_lane(100), of_lane(101), of_lane(102, 3),
+                                         of_lane(115), of_lane(116, 4)});
   CHECK(fleet.begin(10) == Marks{0, 0, 122, 0});
   // At another mark another count begins.
   CHECK(fleet.begin(10, 500) == Marks{0, 0, 500, 0});
-  fleet.cursors.overlapped(std::vector{of_lane(500)});
+  fleet.cursors.advance_past(std::vector{of_lane(500)});
   CHECK(fleet.begin(10, 500) == Marks{0, 0, 510, 0});
 }
 
 TEST_CASE("A lane counts as full for a short time, and only up to where claims have been",
           "[claim_cursors]") {
   Cursors fleet;
-  fleet.cursors.found(2, kClaimedAt);
+  fleet.cursors.record_full(2, kClaimedAt);
   CHECK(fleet.begin(10, 100, kClaimedAt + 199ms) == Marks{0, 0, 100, 0});
   CHECK(fleet.begin(10, 100, kClaimedAt + 200ms) == Marks{0, 0, 100, 0});
   CHECK(fleet.begin(10, 100, kClaimedAt + 199ms) == Marks{0, 0, 110, 0});
-  fleet.cursors.exhausted(2);
-  fleet.cursors.found(1, kClaimedAt);
+  fleet.cursors.record_exhausted(2);
+  fleet.cursors.record_full(1, kClaimedAt);
   CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
   CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
 }
@@ -93,7 +93,7 @@ TEST_CASE("A lane counts as full for a short time, and only up to where claims h
 TEST_CASE("With any values in shared memory a claim begins at or below the next id",
           "[claim_cursors]") {
   Cursors fleet;
-  fleet.cursors.found(2, kClaimedAt);
+  fleet.cursors.record_full(2, kClaimedAt);
   for (const std::int64_t wild :
        {std::int64_t{-1}, std::int64_t{99}, std::int64_t{5'000'000}, kMax}) {
     ClaimCursorsTest::set_next_id(fleet.cursors, wild);
@@ -103,7 +103,7 @@ TEST_CASE("With any values in shared memory a claim begins at or below the next 
   ClaimCursorsTest::set_from(fleet.cursors, -kMax);
   for (const std::int64_t wild : {kMax, std::int64_t{-1}}) {
     ClaimCursorsTest::set_next_id(fleet.cursors, wild);
-    fleet.cursors.overlapped(std::vector{of_lane(150), of_lane(151)});
+    fleet.cursors.advance_past(std::vector{of_lane(150), of_lane(151)});
     CHECK(fleet.begin(10) == Marks{0, 0, 100, 0});
   }
   CHECK(fleet.begin(10, kMax) == Marks{0, 0, kMax, 0});
