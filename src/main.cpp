@@ -1,4 +1,4 @@
-// pgforeman's entry. Start reading here: the commands are in src/commands, the fleet's loop in
+// Entry point of pgforeman. Read next: the commands in src/commands, the fleet's loop in
 // src/supervisor/supervisor.cpp, a consumer's life in src/consumer/consumer.cpp.
 
 #include <fcntl.h>
@@ -51,7 +51,7 @@ constexpr std::array kCommands = {
     CommandEntry{"send", pgforeman::command_send, "put messages into a queue"},
     CommandEntry{"status", pgforeman::command_status, "show a running fleet and its queue"},
     CommandEntry{"dead", pgforeman::command_dead, "list, show, retry or purge dead letters"},
-    CommandEntry{"health", pgforeman::command_health, "ask a running fleet whether it lives"},
+    CommandEntry{"health", pgforeman::command_health, "ask a running fleet whether it is live"},
     CommandEntry{"version", command_version, "print the version"},
 };
 
@@ -63,7 +63,7 @@ void print_usage(std::FILE* out) {
   for (const auto& command : kCommands) {
     std::fprintf(out, "  %-10s%s\n", command.name.data(), command.help);
   }
-  std::fprintf(out, "\n`pgforeman COMMAND --help` tells more.\n");
+  std::fprintf(out, "\n`pgforeman COMMAND --help` prints more.\n");
 }
 
 int dispatch(Args args) {
@@ -91,22 +91,22 @@ int dispatch(Args args) {
   return to_int(ExitCode::usage);
 }
 
-/// Fails if stdout could not be written completely: a script must not take half an output for all.
+/// Returns an error if stdout is incomplete, so that a script does not use half of the output.
 int with_output(int code) {
   errno = 0;
   const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
   if (written || code != to_int(ExitCode::ok)) return code;
-  // A reader that has seen enough (`pgforeman dead list | head`) needs no word.
+  // EPIPE is no error for the user: the reader closed the pipe (`pgforeman dead list | head`).
   if (errno != EPIPE) {
-    // An earlier write may have failed: then the reason is gone.
+    // errno is 0 if an earlier write failed: its reason is not known any more.
     std::fprintf(stderr, "pgforeman: standard output cannot be written%s%s\n",
                  errno != 0 ? ": " : "", errno != 0 ? std::strerror(errno) : "");
   }
   return to_int(ExitCode::io_error);
 }
 
-/// A standard descriptor that is closed would be given to the next thing that is opened: a log line
-/// would then be written into an eventfd, and wake the fleet for ever.
+/// Opens /dev/null for each closed standard descriptor. Otherwise the next open, e.g. of an
+/// eventfd, would get its number, and each log line written there would wake the fleet.
 void open_standard_descriptors() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (::fcntl(fd, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDWR));
@@ -117,8 +117,8 @@ void open_standard_descriptors() {
 
 int main(int argc, char** argv) {
   open_standard_descriptors();
-  // The parent process may have had SIGCHLD ignored, and that is inherited: children would vanish
-  // unreaped. A reader that goes away (`pgforeman dead list | head`) is an error, not a death.
+  // An ignored SIGCHLD is inherited, and children would vanish without being reaped. SIGPIPE is
+  // ignored so that a closed pipe (`pgforeman dead list | head`) is a write error, not a crash.
   ::signal(SIGCHLD, SIG_DFL);
   ::signal(SIGPIPE, SIG_IGN);
   pgforeman::capture_secrets();

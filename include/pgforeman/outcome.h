@@ -1,6 +1,6 @@
 #pragma once
-// What became of a message: the words that handlers, consumer and queue share. Plain values; no
-// thread-safety of their own.
+// Outcome of a run, in the terms that handlers, consumer and queue share. Plain values; not
+// thread-safe.
 
 #include <chrono>
 #include <cstddef>
@@ -11,19 +11,19 @@
 
 namespace pgforeman {
 
-/// Why a run of a message did not finish it.
+/// Reason why a run did not finish its message.
 enum class Cause : std::uint8_t {
-  none,                 ///< it finished, or never ran
+  none,                 ///< the message is done, or never ran
   retry,                ///< the handler asked for another try
-  dead,                 ///< the handler said that no try can help
+  dead,                 ///< the handler said that no other try can succeed
   exit_code,            ///< the handler's process ended with an error
   contract,             ///< a jsonl handler broke its contract
-  timeout,              ///< the handler took longer than it may
-  signal,               ///< something killed the handler's process
-  out_of_memory,        ///< the kernel killed it for lack of memory
+  timeout,              ///< the handler took longer than HANDLER_TIMEOUT
+  signal,               ///< a signal killed the handler's process
+  out_of_memory,        ///< killed for its memory: by the kernel or HANDLER_MAX_MEMORY
   consumer_crash,       ///< the consumer died while it ran the message
-  consumer_deadline,    ///< the supervisor killed the consumer, which missed a deadline
-  lease_lost,           ///< another consumer got the message meanwhile
+  consumer_deadline,    ///< the supervisor killed the consumer for a missed deadline
+  lease_lost,           ///< another consumer got the message during the run
   shutdown,             ///< the fleet stopped before the handler was done
   max_claims_exceeded,  ///< not run: claimed too often without a result
 };
@@ -47,31 +47,31 @@ constexpr std::string_view to_string(Cause cause) {
   return i < kCauseCount ? names[i] : std::string_view("none");
 }
 
-/// What is known of a run's end; kept in the message's history.
+/// Facts about the end of a run; kept in the message's history.
 struct Evidence {
   Cause cause = Cause::none;
-  int exit_code = -1;             ///< of the process that ended; -1: none did, or by a signal
-  int signal = 0;                 ///< that killed it; 0: none
-  std::int64_t peak_rss_kib = 0;  ///< of the handler's process, "at most"; 0: not known
-  std::string stderr_tail;        ///< what the handler last said there; bounded, valid UTF-8
+  int exit_code = -1;             ///< of the ended process; -1: no process ended, or by a signal
+  int signal = 0;                 ///< that killed the process; 0: none
+  std::int64_t peak_rss_kib = 0;  ///< upper bound for the handler's process; 0: not known
+  std::string stderr_tail;        ///< end of the handler's stderr; bounded, valid UTF-8
 };
 
-/// What a handler, or the lack of one, made of a message.
+/// Result for one message, from its handler or without a run.
 struct Outcome {
   enum class Kind : std::uint8_t {
-    done,   ///< finished: the row goes away
-    retry,  ///< counts an attempt; again later, or dead after the last attempt
-    crash,  ///< killed a process; counts a crash; again later, or dead after the last one
+    done,   ///< finished: the row is deleted
+    retry,  ///< counts an attempt; runs again later, or dead after the last attempt
+    crash,  ///< killed a process; counts a crash; runs again later, or dead after the last one
     dead,   ///< dead-lettered at once
     max_claims_exceeded,  ///< dead-lettered at once, without a run: claimed too often without a
                           ///< result
-    released,  ///< claimable again, the attempt not counted (drain, handler did not start)
+    released,             ///< claimable again, counts no attempt (drain, handler did not start)
   };
   static constexpr std::size_t kKinds = 6;
   Kind kind = Kind::done;
-  std::optional<std::chrono::milliseconds> after{};  ///< retry, crash: wins over the backoff
+  std::optional<std::chrono::milliseconds> after{};  ///< retry, crash: replaces the backoff
   std::string error{};   ///< not done: one paragraph for a person; bounded, valid UTF-8
-  std::string result{};  ///< done: what the handler said; bounded, valid UTF-8
+  std::string result{};  ///< done: the handler's answer; bounded, valid UTF-8
   Evidence evidence{};
 };
 

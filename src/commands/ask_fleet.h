@@ -1,5 +1,5 @@
 #pragma once
-// What `health` and `status` share: the way to the endpoint of a running fleet.
+// Asks the endpoint of a running fleet, for `health` and `status`.
 
 #include <string>
 
@@ -12,11 +12,11 @@ namespace pgforeman {
 inline constexpr CommandFlag kTimeoutFlag{"timeout", "DURATION",
                                           "how long to wait for the endpoint (default 2s)"};
 
-/// What kTimeoutFlag says. The default is within a container runtime's own patience with a health
-/// check. Throws WrongUsage.
+/// Returns the value of kTimeoutFlag. The default is shorter than a container runtime's timeout for
+/// a health check. Throws WrongUsage.
 Millis read_timeout(const CommandWords& words);
 
-/// Asks the endpoint that the options name for `target`. Throws HttpGetError.
+/// Sends GET `target` to the endpoint in `options`. Throws HttpGetError.
 HttpAnswer ask_endpoint(const Options& options, const std::string& target, Millis timeout);
 
 }  // namespace pgforeman

@@ -1,6 +1,6 @@
 #pragma once
-// The subcommands. Each gets the words after its name, prints to standard output (results) and
-// standard error (mistakes), and returns the exit code.
+// The subcommands. Each gets the words after its name and returns the exit code. It prints results
+// to standard output and errors to standard error.
 
 #include <span>
 

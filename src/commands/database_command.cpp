@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "commands/text_table.h"
+#include "options/help.h"
 #include "options/table.h"
 #include "queue/database_error.h"
 #include "text/terminal_text.h"
@@ -16,7 +17,7 @@ namespace {
 
 using Kind = DatabaseError::Kind;
 
-/// Between the server giving up on a statement and us giving up on the server.
+/// Time from the server's statement timeout until the command gives up on the server.
 constexpr Millis kWatchdogMargin{2000};
 
 void print_help(Command command, std::span<const CommandFlag> flags, std::string_view help) {

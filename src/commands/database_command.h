@@ -1,6 +1,6 @@
 #pragma once
-// What the commands share that talk to the database: their words, their connection, and the exit
-// code of what goes wrong there.
+// Shared by the subcommands: parsing of their words, error output and exit codes, and the
+// connection to the database.
 
 #include <functional>
 #include <optional>
@@ -15,7 +15,7 @@
 
 namespace pgforeman {
 
-/// A mistake in a command's own words.
+/// A mistake in a command's arguments or flags.
 struct WrongUsage : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -24,27 +24,27 @@ struct CommandWords : LoadResult {
   Command command = Command::run;
 
   bool has(std::string_view flag) const;
-  std::optional<std::string> value(std::string_view flag) const;  ///< the last one given
+  std::optional<std::string> value(std::string_view flag) const;  ///< if given twice, the last one
 };
 
-/// Reads the words of a command and hands them to `work`. Prints --help, mistakes of the options,
-/// WrongUsage and DatabaseError, each of which has its exit code.
+/// Parses the words of a command and calls `work` with them. Prints --help, option errors,
+/// WrongUsage and DatabaseError, and returns the exit code for each.
 ExitCode run_command(Command command, std::span<const char* const> args,
                      std::span<const CommandFlag> flags, std::string_view help,
                      const std::function<ExitCode(CommandWords&)>& work);
 
-/// For a command that takes flags only. Throws WrongUsage.
+/// Throws WrongUsage if there is a positional word; for commands that take only flags.
 void refuse_positionals(const CommandWords& words);
 
-/// "pgforeman NAME: text" on standard error.
+/// Prints "pgforeman NAME: text" to standard error.
 void complain(Command command, std::string_view text);
 
-/// How to connect for a command; throws DatabaseError::connection when the URL's file cannot be
-/// read. A command waits longer for a statement than the fleet does; 0: for ever.
+/// Returns the connection settings of a command. `patience` limits a statement, longer than in a
+/// fleet; 0: no limit. Throws DatabaseError (connection) if the URL's file is unusable.
 ConnectionSettings command_settings(const CommandWords& words, Millis patience);
 
-/// Runs `work` and turns a DatabaseError into a line on standard error and an exit code, by which
-/// scripts know what kind of help is needed. run_command() does so for all of a command.
+/// Runs `work`. Prints a DatabaseError to standard error and returns an exit code for its kind, so
+/// that scripts can react. run_command() calls this for the whole command.
 ExitCode with_database_errors(Command command, const std::function<ExitCode()>& work);
 
 }  // namespace pgforeman

@@ -30,32 +30,32 @@ constexpr std::string_view kDeadHelp = R"(Usage: pgforeman dead list [FILTER] [-
        pgforeman dead purge ID... | --all | FILTER [--yes] [--json]
 FILTER is --reason REASON, --error TEXT, or both.
 
-Dead letters are messages that used up their attempts, their crashes or their claims, or
-that their handler gave up.
-  list   newest first; --json prints them in full, as show does
-  show   one with the history of its runs, its payload and its headers
-  retry  puts them back into the queue as new ones; a message keeps its id, its fence grows
-  purge  deletes them for good; asks on a terminal, and elsewhere needs --yes
-The queue is that of --queue or PGFOREMAN_QUEUE. Without either, list and IDs are about all
-queues, while --all and FILTER of retry and purge are about the queue `default`.
-After a restored backup or a failover several dead letters may have one id: ID stands for
-all of them. A letter whose id another message has by now is retried under a new id.
+Dead letters are messages that used up their attempts, crashes or claims, or for which the
+handler answered `dead`.
+  list   lists them, newest first; --json prints them in full, as show does
+  show   prints one with the history of its runs, its payload and its headers
+  retry  puts them back into the queue as new ones; each keeps its id, and its fence grows
+  purge  deletes them for good; asks first on a terminal, needs --yes elsewhere
+--queue or PGFOREMAN_QUEUE names the queue. Without either, list and IDs refer to all queues,
+but retry and purge with --all or FILTER refer to the queue `default`.
+After a restored backup or a failover several dead letters may have the same id: ID means all
+of them. A letter is retried under a new id if another message has its id by now.
 
 Exit codes:
   0   done
-  1   there is no such dead letter, or not all of those named; nothing to list
-  64  a word of this command is wrong, or --yes is missing
+  1   no dead letter or not every ID was found, or the purge was not confirmed
+  64  an argument or flag value is wrong, or --yes is missing
   69  the database cannot be reached, or refused
   76  the schema is not installed, or not this version's: run `pgforeman migrate`
   78  an option is wrong
 )";
 
 constexpr std::array kDeadFlags = {
-    CommandFlag{"all", "", "retry, purge: all of the queue, in batches"},
+    CommandFlag{"all", "", "retry, purge: all dead letters of the queue, in batches"},
     CommandFlag{"reason", "REASON",
-                "only those that died of it: handler, max_attempts, max_crashes, max_claims"},
+                "only those with this reason: handler, max_attempts, max_crashes, max_claims"},
     CommandFlag{"error", "TEXT", "only those with this text in their last error"},
-    CommandFlag{"limit", "N", "list: at most so many, 1 to 100000 (default 50)"},
+    CommandFlag{"limit", "N", "list: maximal number, 1 to 100000 (default 50)"},
     CommandFlag{"yes", "", "purge: do not ask"},
     CommandFlag{"json", "", "print JSON"}};
 
@@ -78,20 +78,20 @@ struct Request {
   bool all = false, yes = false, json = false;
   DeadFilter filter;
   bool filtered() const { return !filter.reason.empty() || !filter.error_part.empty(); }
-  bool some() const { return all || filtered(); }  ///< not by ids
+  bool is_bulk() const { return all || filtered(); }  ///< selected without ids
 };
 
-std::string of_queue(const Request& request) {
+std::string queue_has(const Request& request) {
   return request.filter.queue.empty() ? "no queue has" : "queue " + request.filter.queue + " has";
 }
 
-std::string no_letter(const Request& request, std::string_view ids) {
+std::string none_found(const Request& request, std::string_view ids) {
   return request.filter.queue.empty()
              ? fmt::format("no queue has a dead letter {}", ids)
              : fmt::format("queue {} has no dead letter {}", request.filter.queue, ids);
 }
 
-/// What the words ask for. Throws WrongUsage.
+/// Parses the words of the command. Throws WrongUsage.
 Request read_request(const CommandWords& words) {
   const auto refuse_if = [](bool wrong, std::string_view problem) {
     if (wrong) throw WrongUsage(std::string(problem));
@@ -115,8 +115,8 @@ Request read_request(const CommandWords& words) {
               fmt::format("--limit '{}' is not valid: 1 to {}", shown(*text), kMaxLimit));
     request.limit = static_cast<int>(*limit);
   }
-  const bool many = request.action == "retry" || request.action == "purge";
-  refuse_if(!many && request.action != "list" && request.action != "show",
+  const bool changes_letters = request.action == "retry" || request.action == "purge";
+  refuse_if(!changes_letters && request.action != "list" && request.action != "show",
             fmt::format("'{}' is not known: list, show, retry or purge", shown(request.action)));
   refuse_if(words.has("limit") && request.action != "list", "--limit goes with list only");
   const std::string& reason = request.filter.reason;
@@ -127,21 +127,21 @@ Request read_request(const CommandWords& words) {
   refuse_if(request.filtered() && request.action == "show", "show takes no filter");
   refuse_if(request.filtered() && request.all, "--all and a filter exclude each other");
   refuse_if(request.yes && request.action != "purge", "--yes goes with purge only");
-  refuse_if(request.all && !many, "--all goes with retry and purge only");
+  refuse_if(request.all && !changes_letters, "--all goes with retry and purge only");
   refuse_if(request.action == "list" && !request.ids.empty(), "list takes no ids; see show");
   refuse_if(request.action == "show" && request.ids.size() != 1, "show takes one id");
-  refuse_if(many && request.some() == !request.ids.empty(),
+  refuse_if(changes_letters && request.is_bulk() == !request.ids.empty(),
             request.action + " takes ids, a filter, or --all");
   refuse_if(request.action == "purge" && !request.yes && ::isatty(STDIN_FILENO) == 0,
             "purge deletes for good, and there is no terminal to ask: add --yes");
-  // Without a name, --all and filters stay with the default queue: they may delete.
+  // Without a named queue, --all and filters stay in the default queue, as purge deletes.
   const bool named = words.given.find("QUEUE") != words.given.end();
-  if (!named && !(many && request.some())) request.filter.queue.clear();
+  if (!named && !(changes_letters && request.is_bulk())) request.filter.queue.clear();
   return request;
 }
 
-/// For a queue that has none: its name may be mistyped.
-std::string other_queues(Connection& connection) {
+/// Names queues with dead letters; printed if a queue has none, as its name may be mistyped.
+std::string queues_hint(Connection& connection) {
   const auto queues = queues_in_use(connection, kMostNamedQueues);
   const std::string names = names_with_counts(queues, &QueueSize::dead);
   return names.empty() ? names : "; queues with dead letters: " + names;
@@ -151,19 +151,19 @@ void list_nothing(Connection& connection, const Request& request) {
   if (request.json) {
     fmt::print("[]\n");
   } else if (request.filtered()) {
-    fmt::print("{} no such dead letters\n", of_queue(request));
+    fmt::print("{} no such dead letters\n", queue_has(request));
   } else if (request.filter.queue.empty()) {
     fmt::print("no queue has dead letters\n");
   } else {
-    fmt::print("{} no dead letters{}\n", of_queue(request), other_queues(connection));
+    fmt::print("{} no dead letters{}\n", queue_has(request), queues_hint(connection));
   }
 }
 
-/// One at a time: their payloads may be large.
+/// Reads and prints one letter at a time, as payloads may be large.
 void list_in_full(DeadLetters& letters, std::span<const DeadLetter> listed) {
   std::string_view before = "[\n";
   for (const DeadLetter& each : listed) {
-    const auto letter = letters.in_full(each);
+    const auto letter = letters.read_letter(each);
     if (!letter) continue;
     fmt::print("{}{}", before, dead_letter_json(*letter));
     before = ",\n";
@@ -195,7 +195,7 @@ ExitCode show(DeadLetters& letters, const Request& request) {
   std::size_t shown_letters = 0;
   const auto listed = letters.with_id(request.ids[0]);
   for (const DeadLetter& each : listed) {
-    const auto letter = letters.in_full(each);
+    const auto letter = letters.read_letter(each);
     if (!letter) continue;
     if (request.json) {
       fmt::print("{}\n", dead_letter_json(*letter));
@@ -205,13 +205,13 @@ ExitCode show(DeadLetters& letters, const Request& request) {
     ++shown_letters;
   }
   if (shown_letters > 0) return ExitCode::ok;
-  complain(Command::dead, no_letter(request, fmt::format("{}", request.ids[0])));
+  complain(Command::dead, none_found(request, fmt::format("{}", request.ids[0])));
   return ExitCode::nothing_found;
 }
 
 bool confirmed(DeadLetters& letters, const Request& request) {
   const auto count =
-      request.some() ? letters.count() : static_cast<std::int64_t>(request.ids.size());
+      request.is_bulk() ? letters.count() : static_cast<std::int64_t>(request.ids.size());
   const std::string& queue = request.filter.queue;
   fmt::print(stderr, "Delete {} of {} for good? [y/N] ", counted(count, "dead letter"),
              queue.empty() ? "all queues" : "queue " + queue);
@@ -220,7 +220,7 @@ bool confirmed(DeadLetters& letters, const Request& request) {
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
-/// retry or purge of all that were dead when it began.
+/// Retries or purges all letters that were dead at its start.
 RetriedCount change_all(DeadLetters& letters, bool retry) {
   const std::string before = letters.now();
   const bool terminal = ::isatty(STDERR_FILENO) != 0;
@@ -237,11 +237,11 @@ RetriedCount change_all(DeadLetters& letters, bool retry) {
   return changed;
 }
 
-/// What retry or purge came to.
+/// Result of retry or purge.
 struct Changed {
   RetriedCount count;
   std::vector<std::int64_t> ids, missing;
-  std::vector<RetriedLetter> renumbered;  ///< not of --all and filters
+  std::vector<RetriedLetter> renumbered;  ///< empty for --all and filters
 };
 
 Changed change_ids(DeadLetters& letters, const Request& request, bool retry) {
@@ -268,7 +268,7 @@ Json change_json(const Changed& changed, const Request& request, bool retry) {
   Json json = {{"queue", queue.empty() ? Json() : Json(queue)},
                {retry ? "retried" : "purged", changed.count.retried}};
   if (retry) json["renumbered"] = changed.count.renumbered;
-  if (request.some()) return json;
+  if (request.is_bulk()) return json;
   json["ids"] = changed.ids;
   json["not_found"] = changed.missing;
   if (!retry) return json;
@@ -297,7 +297,7 @@ ExitCode change(DeadLetters& letters, const Request& request) {
     return ExitCode::nothing_found;
   }
   Changed changed;
-  if (request.some()) {
+  if (request.is_bulk()) {
     changed.count = change_all(letters, retry);
   } else {
     changed = change_ids(letters, request, retry);
@@ -308,7 +308,8 @@ ExitCode change(DeadLetters& letters, const Request& request) {
     print_change(changed, retry);
   }
   if (!changed.missing.empty()) {
-    complain(Command::dead, no_letter(request, fmt::format("{}", fmt::join(changed.missing, ","))));
+    complain(Command::dead,
+             none_found(request, fmt::format("{}", fmt::join(changed.missing, ","))));
   }
   return changed.count.retried == 0 || !changed.missing.empty() ? ExitCode::nothing_found
                                                                 : ExitCode::ok;

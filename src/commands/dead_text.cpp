@@ -14,13 +14,13 @@ namespace {
 
 constexpr std::size_t kErrorWidth = 60;
 
-/// "2026-01-02T03:04:05.123456Z" -> "2026-01-02 03:04:05Z".
+/// Shortens "2026-01-02T03:04:05.123456Z" to "2026-01-02 03:04:05Z".
 std::string short_time(const std::string& iso) {
   if (iso.size() < 20) return iso;
   return iso.substr(0, 10) + ' ' + iso.substr(11, 8) + 'Z';
 }
 
-std::string why_it_died(const DeadLetter& letter) {
+std::string reason_text(const DeadLetter& letter) {
   if (letter.reason == "handler") return "its handler gave it up";
   if (letter.reason == "max_attempts") return "it used up its attempts";
   if (letter.reason == "max_crashes") return "it killed too many processes";
@@ -28,7 +28,7 @@ std::string why_it_died(const DeadLetter& letter) {
   return letter.reason;
 }
 
-/// "  2026-01-02 03:04:05Z  signal SIGSEGV, after 1.204 s, slot 2 of host pod-1, at most 7.9 MiB".
+/// Returns "  2026-01-02 03:04:05Z  signal SIGSEGV, after 1.2 s, slot 2 of host a, at most 8 MiB".
 std::string run_line(const Json& run) {
   std::string line = "  " + short_time(words(run, "started")) + "  " + words(run, "cause");
   if (const auto signal = words(run, "signal"); !signal.empty()) line += " " + signal;
@@ -53,7 +53,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 }
 
 /// Prefixes each line of a handler's text with `label`.
-std::string said(const std::string& label, const std::string& text) {
+std::string labelled_lines(const std::string& label, const std::string& text) {
   std::string lines;
   for (const std::string& line : lines_of(text)) {
     lines += fmt::format("      {} {}\n", label, line);
@@ -61,16 +61,16 @@ std::string said(const std::string& label, const std::string& text) {
   return lines;
 }
 
-/// The letter's own error stands above its runs already.
+/// Omits a run's error if it is the letter's error, which is printed above.
 std::string history_text(const DeadLetter& letter) {
   const Json runs = Json::parse(letter.history, nullptr, false);
   if (!runs.is_array() || runs.empty()) return "runs      (none on record)\n";
   std::string text = "runs\n";
   for (const Json& run : runs) {
     if (!run.is_object()) continue;
-    const std::string error = raw_words(run, "error");
-    text += run_line(run) + (error == letter.error ? "" : said("error:", error)) +
-            said("stderr:", raw_words(run, "stderr"));
+    const std::string error = raw_text(run, "error");
+    text += run_line(run) + (error == letter.error ? "" : labelled_lines("error:", error)) +
+            labelled_lines("stderr:", raw_text(run, "stderr"));
   }
   return text;
 }
@@ -109,7 +109,7 @@ std::string dead_letter_text(const DeadLetter& letter) {
              letter.id, printable(letter.queue), priority_name(letter.priority),
              short_time(letter.enqueued_at), short_time(letter.died_at), letter.attempts,
              letter.crashes, letter.claims, printable(letter.reason),
-             printable(why_it_died(letter)),
+             printable(reason_text(letter)),
              error.empty() ? "(none given)" : fmt::format("{}", fmt::join(error, "\n          "))) +
          history_text(letter) +
          fmt::format("headers   {}\npayload   {}\n", terminal_json(letter.headers),

@@ -1,5 +1,5 @@
 #pragma once
-// Dead letters as a person or a program reads them. Pure.
+// Prints dead letters for people and as JSON. Pure.
 
 #include <span>
 #include <string>
@@ -8,14 +8,14 @@
 
 namespace pgforeman {
 
-/// One object. Payload, headers and history are the database's own text, not parsed again: a
-/// reader's numbers may be smaller than PostgreSQL's.
+/// Returns one JSON object. Payload, headers and history are the database's own text: a JSON parser
+/// here could not keep all numbers that PostgreSQL can hold.
 std::string dead_letter_json(const DeadLetter& letter);
 
-/// A line each, with headings.
+/// Returns a table with a line per letter, and headings.
 std::string dead_letter_table(std::span<const DeadLetter> letters, bool with_queues);
 
-/// All that is known of one, its runs included.
+/// Returns all details of a letter, with its runs.
 std::string dead_letter_text(const DeadLetter& letter);
 
 }  // namespace pgforeman

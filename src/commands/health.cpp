@@ -11,15 +11,15 @@ namespace {
 
 constexpr std::string_view kHealthHelp = R"(Usage: pgforeman health [--timeout DURATION]
 
-Asks the fleet on this host whether it is live (GET /livez), for an image without curl:
+Asks the fleet on this host whether it is live (GET /livez). Needs no curl in the image:
   HEALTHCHECK CMD ["pgforeman", "health"]
-Live means that a restart of the container would not help. A database outage is no reason
-for one; whether the fleet can work is what /readyz and `pgforeman status` say.
+Live means that a restart of the container would not help. A fleet without a database is live;
+/readyz and `pgforeman status` tell whether it can work.
 
 Exit codes:
   0   live
-  1   it is not live, or does not answer in time; the reason is printed
-  64  a word of this command is wrong
+  1   not live, or no answer in time; the reason is printed
+  64  an argument or flag value is wrong
   78  an option is wrong
 )";
 

@@ -26,13 +26,13 @@ bool flag(const Json& object, const char* key) {
   return value.is_boolean() && value.get<bool>();
 }
 
-std::string raw_words(const Json& object, const char* key) {
+std::string raw_text(const Json& object, const char* key) {
   const Json& value = field(object, key);
   return value.is_string() ? value.get<std::string>() : std::string();
 }
 
 std::string words(const Json& object, const char* key) {
-  return printable(raw_words(object, key));
+  return printable(raw_text(object, key));
 }
 
 Json member(const Json& object, const char* key) {

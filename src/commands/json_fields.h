@@ -1,6 +1,6 @@
 #pragma once
-// Reads JSON from outside, perhaps of another version. A missing member, or one of another type,
-// gives an empty value. Also prints JSON for a terminal. Pure.
+// Reads JSON from outside, perhaps from another version of pgforeman, and prints JSON for a
+// terminal. A missing member, or a member of another type, reads as an empty value. Pure.
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -9,22 +9,22 @@ namespace pgforeman {
 
 using Json = nlohmann::ordered_json;
 
-/// The member, of whatever type; null when it is missing.
+/// Returns the member, of any type; null if it is missing.
 const Json& field(const Json& object, const char* key);
-/// The member as a number; 0 when it is missing or no number.
+/// Returns the member as a number; 0 if it is missing or no number.
 double number(const Json& object, const char* key);
 std::int64_t integer(const Json& object, const char* key);
 bool flag(const Json& object, const char* key);
-/// A string as it is; empty when it is missing or no string.
-std::string raw_words(const Json& object, const char* key);
-/// The same on one line, for a terminal.
+/// Returns the member as it is; empty if it is missing or no string.
+std::string raw_text(const Json& object, const char* key);
+/// Returns raw_text() on one line, safe for a terminal.
 std::string words(const Json& object, const char* key);
-/// An object; empty when it is missing or none.
+/// Returns the member; empty if it is missing or no object.
 Json member(const Json& object, const char* key);
 
-/// One line, safe for a terminal. Escapes control characters and replaces invalid UTF-8.
+/// Prints one line, safe for a terminal: escapes control characters, replaces invalid UTF-8.
 std::string safe_dump(const Json& json);
-/// The same of one text, in quotes.
+/// Returns safe_dump() of a string: in quotes.
 inline std::string json_text(const std::string& text) {
   return safe_dump(Json(text));
 }

@@ -23,29 +23,29 @@ namespace {
 constexpr std::string_view kMigrateHelp =
     R"(Usage: pgforeman migrate [--grant ROLE [--as PART]] [--dry-run]
 
-Installs the schema `pgforeman` in the database, or brings it up to date. Each migration is one
-transaction, and all of them run under one lock: every replica may run this at once.
+Installs the schema `pgforeman` in the database, or upgrades it. Each migration is one transaction,
+and all of them run under one lock, so several replicas may run this at the same time.
 
 Exit codes:
-  0   the schema is this version's (also: there was nothing to do)
-  64  a word of this command is wrong
+  0   the schema has the version of this pgforeman now, or had it already
+  64  an argument or flag value is wrong
   69  the database cannot be reached, or refused
   76  the schema is newer than this pgforeman, was installed by another development version,
-      or has tables but no version: the text says what to do
+      or has tables but no version: the error says what to do
   78  an option is wrong
 )";
 
 constexpr std::array kMigrateFlags = {
-    CommandFlag{"grant", "ROLE", "then give this role what it needs for its part, and no more"},
+    CommandFlag{"grant", "ROLE", "then grant this role only the rights that its part needs"},
     CommandFlag{"as", "PART",
                 "producer (sends), worker (runs a fleet, the default), operator (works on dead "
                 "letters) or monitor (counts)"},
     CommandFlag{"dry-run", "", "print the SQL that would be run, and change nothing"}};
 
-// PostgreSQL takes this word for all roles, however it is quoted.
-constexpr std::string_view kEverybody = "public";
+// PostgreSQL takes this name for all roles, even in quotes.
+constexpr std::string_view kAllRoles = "public";
 
-/// To which role what is to be granted.
+/// A role and the part for which it gets rights.
 struct Grant {
   std::string role;
   Part part = Part::worker;
@@ -61,12 +61,12 @@ ExitCode dry_run(Connection& connection, const std::optional<Grant>& wanted) {
   return ExitCode::ok;
 }
 
-/// What --grant and --as say. Throws WrongUsage.
+/// Returns the values of --grant and --as. Throws WrongUsage.
 std::optional<Grant> read_grant(const CommandWords& words) {
   const auto role = words.value("grant"), part = words.value("as");
   if (part && !role) throw WrongUsage("--as is not valid without --grant ROLE");
   if (!role) return std::nullopt;
-  if (role->empty() || *role == kEverybody) {
+  if (role->empty() || *role == kAllRoles) {
     throw WrongUsage(
         fmt::format("--grant '{}' is not valid: the name of one role is needed", *role));
   }
@@ -81,7 +81,7 @@ std::optional<Grant> read_grant(const CommandWords& words) {
 ExitCode run_migrate(const CommandWords& words) {
   refuse_positionals(words);
   const std::optional<Grant> wanted = read_grant(words);
-  // However long it takes: another replica may be at it, or a table may be big.
+  // No statement timeout: another replica may hold the lock, or a table may be large.
   Connection connection(command_settings(words, Millis{0}));
   if (words.has("dry-run")) return dry_run(connection, wanted);
   if (const auto pid = migration_lock_holder(connection)) {

@@ -1,5 +1,5 @@
 #pragma once
-// The priorities by their names, most urgent first: the place is the number. Pure.
+// Names of the priorities, most urgent first; the index is the priority's number. Pure.
 
 #include <array>
 #include <string_view>

@@ -11,6 +11,7 @@
 #include "commands/commands.h"
 #include "consumer/consumer.h"
 #include "maintenance/maintenance.h"
+#include "options/help.h"
 #include "options/load.h"
 #include "supervisor/supervisor.h"
 #include "system/log.h"
@@ -20,11 +21,11 @@
 namespace pgforeman {
 namespace {
 
-/// `--handler python3 x.py`: the shell made three words of it.
+/// Returns a hint for `--handler python3 x.py`, where the shell passes `x.py` as a word of its own.
 std::string unquoted_hint(Args args) {
   for (const char* word : args) {
     if (std::string_view(word).substr(0, 9) == "--handler" && word[9] != '-') {
-      return "; a handler of several words is quoted: --handler 'python3 x.py'";
+      return "; put a handler of several words in quotes: --handler 'python3 x.py'";
     }
   }
   return {};

@@ -29,10 +29,10 @@ constexpr std::string_view kSendHelp = R"(Usage: pgforeman send QUEUE JSON... [F
        pgforeman send QUEUE [-] [FLAG...]  < a JSON document per line
        pgforeman send --queue QUEUE [JSON...] [FLAG...]
 
-Puts one message per JSON document into QUEUE, and prints the messages' ids. From its words all
-are sent, or none. From standard input they are sent in batches of up to 1,000 in the order of
-the lines; empty lines are skipped; at the first line that is not JSON it stops, having sent
-those before it, and says so. Messages are stored as they are given, to the last space.
+Puts one message per JSON document into QUEUE, and prints the messages' ids. Of documents on the
+command line all are sent, or none. Standard input is sent in batches of up to 1,000, in the order
+of the lines; empty lines are skipped. The first line that is not JSON is reported, and only the
+lines before it are sent. A message is stored exactly as given, with all its spaces.
 
 Examples:
   pgforeman send mail '{"to": "ann@example.com"}' --priority high --delay 5m
@@ -40,8 +40,8 @@ Examples:
 
 Exit codes:
   0   all were sent
-  64  a word of this command is wrong
-  65  something is not JSON (it is named)
+  64  an argument or flag value is wrong
+  65  a document is not JSON; the error says which one
   69  the database cannot be reached, or refused
   76  the schema is not installed, or not this version's: run `pgforeman migrate`
   78  an option is wrong
@@ -49,14 +49,14 @@ Exit codes:
 
 constexpr std::array kSendFlags = {
     CommandFlag{"priority", "PRIORITY", "urgent, high, normal or low, or 0 to 3 (default normal)"},
-    CommandFlag{"delay", "DURATION", "not handled earlier, such as 5s or 10m (default 0s)"},
+    CommandFlag{"delay", "DURATION", "wait before it is handled, such as 5s or 10m (default 0s)"},
     CommandFlag{"headers", "JSON", "an object that goes with each message (default {})"},
     CommandFlag{"json", "", "print one JSON object with the ids"},
     CommandFlag{"quiet", "", "print no ids"}};
 
 constexpr std::size_t kBatchMessages = 1000;
 constexpr std::size_t kBatchBytes = 4 * 1024 * 1024;
-constexpr int kPauseMs = 50;  ///< a producer silent for that long has its lines sent
+constexpr int kPauseMs = 50;  ///< a batch is sent when no input came for this long
 constexpr Millis kMaxDelay{std::chrono::hours(24 * 366)};
 constexpr Millis kSendPatience{60'000};
 
@@ -67,8 +67,8 @@ std::optional<int> parse_priority(std::string_view text) {
   return std::nullopt;
 }
 
-/// Takes the queue's name from the words, unless --queue names it, or the first word is JSON that
-/// cannot be a name and the environment or the config file has one. Throws WrongUsage.
+/// Takes the queue's name from the first word, unless --queue names it. If environment or config
+/// file name it, a first word that is JSON and no valid name is a document. Throws WrongUsage.
 void take_queue(CommandWords& words) {
   const auto given = words.given.find("QUEUE");
   const bool has_other = given != words.given.end();
@@ -86,7 +86,7 @@ void take_queue(CommandWords& words) {
   words.positionals.erase(words.positionals.begin());
 }
 
-/// What the flags say. Throws WrongUsage.
+/// Parses the flags. Throws WrongUsage.
 SendOptions read_flags(const CommandWords& words) {
   SendOptions options;
   if (const auto text = words.value("priority")) {
@@ -117,9 +117,9 @@ SendOptions read_flags(const CommandWords& words) {
   return options;
 }
 
-/// Where in `text` JSON ends to be JSON, where that is known: PostgreSQL's own word for it quotes
-/// it.
-std::string place_in(const std::string& text) {
+/// Returns the byte at which `text` stops being JSON, or nothing if this parser accepts `text`.
+/// PostgreSQL's own message is not used, as it quotes the text.
+std::string error_place(const std::string& text) {
   try {
     [[maybe_unused]] const auto json = nlohmann::json::parse(text);
   } catch (const nlohmann::json::parse_error& error) {
@@ -129,7 +129,7 @@ std::string place_in(const std::string& text) {
   return {};
 }
 
-/// Reports what was sent as it happens: ids on standard output, progress on a terminal.
+/// Reports each sent batch: ids on standard output, progress on a terminal.
 class Report {
  public:
   Report(const CommandWords& words, std::string queue)
@@ -150,7 +150,7 @@ class Report {
     if (terminal_) fmt::print(stderr, "\r{} sent ({}/s)\x1b[K", with_commas(sent_), rate());
   }
 
-  /// Always, also after a failure: a reader of the output must know what was sent.
+  /// Call also after a failure, as readers of the output must know which messages were sent.
   void finish() const {
     if (terminal_) {
       fmt::print(stderr, "\r\x1b[K{} sent to {} in {:.1f} s\n", counted(sent_, "message"), queue_,
@@ -178,16 +178,16 @@ class Report {
   TimePoint start_ = Clock::now();
 };
 
-/// JSON texts, and what to call each of them: "word 2", "line 1041".
+/// JSON documents, with the line number of each for errors.
 struct Batch {
   std::vector<std::string> payloads;
-  std::vector<std::int64_t> places;
+  std::vector<std::int64_t> numbers;
   std::size_t bytes = 0;
 
-  void add(std::string payload, std::int64_t place) {
+  void add(std::string payload, std::int64_t line_number) {
     bytes += payload.size();
     payloads.push_back(std::move(payload));
-    places.push_back(place);
+    numbers.push_back(line_number);
   }
   bool full() const { return payloads.size() >= kBatchMessages || bytes >= kBatchBytes; }
 };
@@ -205,7 +205,7 @@ struct Sender {
       const auto bad = find_rejected(error, words);
       if (!bad) throw;
       complain(Command::send, fmt::format("JSON number {}: {}{}; nothing was sent", bad->index + 1,
-                                          bad->why, place_in(words[bad->index])));
+                                          bad->why, error_place(words[bad->index])));
       return ExitCode::bad_data;
     }
   }
@@ -217,7 +217,7 @@ struct Sender {
       std::string trouble;
       try {
         more = read(input, batch, number);
-      } catch (const std::runtime_error& error) {  // too long a line, or the input broke
+      } catch (const std::runtime_error& error) {  // a line is too long, or reading failed
         trouble = error.what();
       }
       if (!batch.payloads.empty() && !send(batch)) return ExitCode::bad_data;
@@ -231,7 +231,7 @@ struct Sender {
   }
 
  private:
-  /// Fills the batch, or as much of it as comes without a pause. False at the input's end.
+  /// Adds lines until the batch is full or the input pauses. False at the end of input.
   static bool read(LineInput& input, Batch& batch, std::int64_t& number) {
     while (!batch.full() && (batch.payloads.empty() || input.ready(kPauseMs))) {
       auto line = input.next();
@@ -249,7 +249,7 @@ struct Sender {
     return producer.find_rejected(payloads);
   }
 
-  /// False when a line of it was no JSON: those before it were sent.
+  /// Sends the batch. False if a line is not JSON; the lines before it were sent.
   bool send(const Batch& batch) {
     try {
       report.add(producer.send_batch(batch.payloads, options));
@@ -260,12 +260,12 @@ struct Sender {
         if (error.kind() != DatabaseError::Kind::connection) throw;
         throw DatabaseError(error.kind(),
                             fmt::format("{}; whether lines {} to {} were sent is not known",
-                                        error.what(), batch.places.front(), batch.places.back()));
+                                        error.what(), batch.numbers.front(), batch.numbers.back()));
       }
       report.add(producer.send_batch(std::span(batch.payloads).first(bad->index), options));
       complain(Command::send, fmt::format("line {}: {}{}; it and what follows it were not sent",
-                                          batch.places[bad->index], bad->why,
-                                          place_in(batch.payloads[bad->index])));
+                                          batch.numbers[bad->index], bad->why,
+                                          error_place(batch.payloads[bad->index])));
       return false;
     }
   }
@@ -282,7 +282,7 @@ ExitCode send_all(const CommandWords& words, const SendOptions& options, Report&
     return sender.send_lines(input);
   } catch (const DatabaseError&) {
     throw;
-  } catch (const std::runtime_error& error) {  // standard output broke
+  } catch (const std::runtime_error& error) {  // writing to standard output failed
     complain(Command::send, error.what());
     return ExitCode::bad_data;
   }

@@ -20,17 +20,17 @@ constexpr std::string_view kStatusHelp =
     R"(Usage: pgforeman status [--json] [--queue-only] [--timeout DURATION]
 
 Shows the fleet on this host: its state, totals, a row per slot, and the queue's depth and
-oldest age as the fleet last counted them. Asks the fleet's own endpoint (/status). Where no
-fleet answers, the queue is counted in the database, which changes nothing there.
+oldest age as the fleet last counted them. Asks the fleet's own endpoint (/status). If no fleet
+answers, counts the queue in the database and changes nothing there.
 
 With --json one object is printed: {"fleet": ..., "queue": ...}, each null when unknown;
 `fleet` is the answer of /status, `queue.source` is "fleet" or "database".
 
 Exit codes:
   0   the fleet or the database answered
-  64  a word of this command is wrong
+  64  an argument or flag value is wrong
   69  neither answered
-  76  the database has no schema of pgforeman, or another version's
+  76  the database has no schema of pgforeman, or one of another version
   78  an option is wrong
 )";
 
@@ -39,10 +39,10 @@ constexpr std::array kStatusFlags = {
     CommandFlag{"queue-only", "", "do not ask the fleet; count the queue in the database"},
     kTimeoutFlag};
 
-// Long enough for a count that is bounded in the database.
+// Statement timeout; a count stops at a limit in the database, so it is fast enough.
 constexpr Millis kStatusPatience{10'000};
 
-/// The answer of /status; null, and said why on standard error, when no fleet answers.
+/// Returns the answer of /status. If no fleet answers, prints why to standard error; returns null.
 Json ask_fleet(const Options& options, Millis timeout) {
   try {
     const HttpAnswer answer = ask_endpoint(options, "/status", timeout);
@@ -55,7 +55,7 @@ Json ask_fleet(const Options& options, Millis timeout) {
   return {};
 }
 
-/// Throws DatabaseError.
+/// Counts the queue in the database. Throws DatabaseError.
 QueueFigures ask_database(const CommandWords& words) {
   Connection connection(command_settings(words, kStatusPatience));
   Queue queue(connection, words.options.queue);

@@ -68,8 +68,8 @@ std::string verdict(const Json& status, const char* key, const char* reason_key)
   return reason.empty() ? "NO" : "NO: " + reason;
 }
 
-/// "1 exit_code, 4 signal": those that happened.
-std::string by_cause(const Json& status, const char* key) {
+/// Returns "1 exit_code, 4 signal", without causes that never happened; or "none".
+std::string causes_text(const Json& status, const char* key) {
   std::string text;
   const Json causes = member(status, key);
   for (const auto& cause : causes.items()) {
@@ -80,7 +80,7 @@ std::string by_cause(const Json& status, const char* key) {
   return text.empty() ? "none" : text;
 }
 
-/// Empty when all is well.
+/// Returns the handler's problems; empty if there are none.
 std::string handler_text(const Json& handler) {
   std::string text;
   if (const std::string problem = words(handler, "start_problem"); !problem.empty()) {
@@ -96,7 +96,7 @@ std::string handler_text(const Json& handler) {
   return text;
 }
 
-std::string header(const Json& status) {
+std::string fleet_summary(const Json& status) {
   const Json messages = member(status, "messages");
   std::string totals;
   for (const auto& [key, label] :
@@ -115,8 +115,8 @@ std::string header(const Json& status) {
       {"live", verdict(status, "live", "not_live_reason")},
       {"ready", verdict(status, "ready", "not_ready_reason")},
       {"messages", totals},
-      {"failures", by_cause(status, "failures_by_cause")},
-      {"exits", by_cause(status, "exits_by_cause")}};
+      {"failures", causes_text(status, "failures_by_cause")},
+      {"exits", causes_text(status, "exits_by_cause")}};
   if (const std::string text = handler_text(member(status, "handler")); !text.empty()) {
     rows.push_back({"handler", text});
   }
@@ -133,7 +133,7 @@ std::string human_seconds(double seconds) {
   if (seconds < 0) return "-" + human_seconds(-seconds);
   if (seconds < 0.9995) return fmt::format("{:.0f}ms", seconds * 1000);
   if (seconds < 9.95) return fmt::format("{:.1f}s", seconds);
-  // More than any clock has seen, and still within an integer.
+  // 1e15 is more than any real time, and fits into an integer.
   const auto whole = std::llround(std::min(seconds, 1e15));
   if (whole < 60) return fmt::format("{}s", whole);
   if (whole < 3600) return fmt::format("{}m {}s", whole / 60, whole % 60);
@@ -158,7 +158,7 @@ std::string fleet_text(const Json& fleet) {
   if (const Json maintenance = member(fleet, "maintenance"); !maintenance.empty()) {
     rows.push_back(slot_row(maintenance));
   }
-  return header(fleet) + "\n" + text_table(rows);
+  return fleet_summary(fleet) + "\n" + text_table(rows);
 }
 
 std::string queue_text(const QueueFigures& figures) {

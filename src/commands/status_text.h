@@ -1,5 +1,5 @@
 #pragma once
-// What `pgforeman status` prints. Pure. Fork: either.
+// Text and JSON of `pgforeman status`. Pure. Fork: either.
 
 #include <optional>
 #include <string>
@@ -10,29 +10,29 @@
 
 namespace pgforeman {
 
-/// The figures of a queue, from whichever side knew them.
+/// Counts of a queue, from the fleet or the database.
 struct QueueFigures : QueueCounts {
   std::string name;
-  std::optional<double> age_seconds;  ///< how old the figures are; none: just counted
-  std::string others;  ///< "mail (3)": other queues that have messages; only of one that has none
+  std::optional<double> age_seconds;  ///< age of the counts; none: just counted
+  std::string others;  ///< "mail (3)": queues with messages; set only if this queue is empty
 };
 
-/// An answer of /status. Throws std::runtime_error when `text` is none.
+/// Parses an answer of /status. Throws std::runtime_error if `text` is not one.
 Json parse_fleet(std::string_view text);
 
-/// What /status said, as lines for a person: the fleet, its totals, a row per slot.
+/// Returns the answer of /status as lines for people: the fleet, its totals, a row per slot.
 std::string fleet_text(const Json& fleet);
 
-/// One line.
+/// Returns the counts in one line, and `others`, if any, in a second one.
 std::string queue_text(const QueueFigures& figures);
 
-/// The queue's figures as one object, with where they came from ("fleet", "database").
+/// Returns the counts as one object, with their source: "fleet" or "database".
 Json queue_json(const QueueFigures& figures, std::string_view source);
 
-/// The queue's figures in an answer of /status; nothing when the fleet has not counted yet.
+/// Returns the counts in an answer of /status; nothing if the fleet has not counted yet.
 std::optional<QueueFigures> figures_of(const Json& fleet);
 
-/// 0.25 -> "250ms", 3.21 -> "3.2s", 4000 -> "1h 6m".
+/// Formats 0.25 as "250ms", 3.21 as "3.2s", 4000 as "1h 6m".
 std::string human_seconds(double seconds);
 
 }  // namespace pgforeman

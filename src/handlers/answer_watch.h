@@ -1,6 +1,6 @@
 #pragma once
-// Searches the output of an exec handler for an answer of the jsonl contract: the likeliest mistake
-// of all is a mode that was not set, and such a handler exits with code 0 whatever it answers.
+// Searches the output of an exec handler for a jsonl answer. The likeliest mistake of all is to
+// forget HANDLER_MODE=jsonl, and a jsonl handler exits with code 0 whatever it answers.
 // Value; not thread-safe.
 
 #include <cstddef>
@@ -15,25 +15,25 @@ namespace pgforeman {
 class AnswerWatch {
  public:
   void feed(std::string_view chunk) {
-    if (found_ || looked_at_ > kMost) return;
-    looked_at_ += chunk.size();
-    if (!lines_.feed(chunk, [this](std::string_view line) { look(line); })) lines_.clear();
+    if (found_ || scanned_bytes_ > kMaxScanned) return;
+    scanned_bytes_ += chunk.size();
+    if (!lines_.feed(chunk, [this](std::string_view line) { scan(line); })) lines_.clear();
   }
-  /// At the end of the output, too: the last line may have no newline.
+  /// True if a line was an answer; also checks an unfinished last line.
   bool found() const { return found_ || looks_like_answer(lines_.partial()); }
   const std::string& line() const { return found_ ? line_ : lines_.partial(); }
 
  private:
-  static constexpr std::size_t kMost = std::size_t{4} * 1024 * 1024;
+  static constexpr std::size_t kMaxScanned = std::size_t{4} * 1024 * 1024;
 
-  void look(std::string_view line) {
+  void scan(std::string_view line) {
     if (found_ || !looks_like_answer(line)) return;
     found_ = true;
     line_ = line;
   }
 
   LineSplitter lines_{std::size_t{64} * 1024};
-  std::size_t looked_at_ = 0;
+  std::size_t scanned_bytes_ = 0;
   bool found_ = false;
   std::string line_;
 };

@@ -1,6 +1,6 @@
 #pragma once
-// Bounded captures of what a handler prints: its first bytes, its last bytes, its lines. Each keeps
-// a fixed amount whatever is fed to it. Values; not thread-safe.
+// Bounded captures of a handler's output: its first bytes, its last bytes, its lines. Each uses a
+// bounded amount of memory for any input. Values; not thread-safe.
 
 #include <cstddef>
 #include <optional>
@@ -13,63 +13,63 @@
 
 namespace pgforeman {
 
-/// The first `limit` bytes.
+/// Keeps the first `limit` bytes.
 class HeadCapture {
  public:
   explicit HeadCapture(std::size_t limit) : limit_(limit) {}
   void feed(std::string_view chunk) {
-    // Four bytes more than the limit: the cut is made after cleaning, at a character's end.
+    // Four more bytes than the limit, so that text() can cut between characters after cleaning.
     const std::size_t room = limit_ + 4 - kept_.size();
     kept_ += chunk.substr(0, room);
   }
-  /// Clean text, without white space at the end.
-  std::string text() const { return std::string(trim_end(first_bytes(clean_text(kept_), limit_))); }
+  /// Returns clean text, without white space at the end.
+  std::string text() const { return std::string(trim_end(utf8_prefix(clean_text(kept_), limit_))); }
 
  private:
   std::size_t limit_;
   std::string kept_;
 };
 
-/// The last `limit` bytes, from a line's start where there is one.
+/// Keeps the last `limit` bytes, from the start of a line if there is one.
 class TailCapture {
  public:
   explicit TailCapture(std::size_t limit) : limit_(limit) {}
   void feed(std::string_view chunk) {
     if (chunk.size() > keep()) chunk.remove_prefix(chunk.size() - keep());
     kept_ += chunk;
-    // Moves the kept bytes once per `keep()` bytes fed, not at every call.
+    // Moves the kept bytes once per `keep()` bytes of input, not at every call.
     if (kept_.size() > 2 * keep()) kept_.erase(0, kept_.size() - keep());
   }
   void clear() { kept_.clear(); }
-  /// Clean text, without white space at the end.
+  /// Returns clean text, without white space at the end.
   std::string text() const {
     const std::string clean = clean_text(trim_end(kept_));
     return std::string(last_lines(clean, limit_));
   }
 
  private:
-  /// A little more than the limit, so that cutting at the limit is what happens, after cleaning.
+  /// Four more bytes than the limit, so that text() makes the cut, after cleaning.
   std::size_t keep() const { return limit_ + 4; }
 
   std::size_t limit_;
   std::string kept_;
 };
 
-/// Splits a stream into lines. One of more than `limit` bytes is kept only if it begins as an
-/// object does, and then in part: see LongAnswer.
+/// Splits a stream into lines. A line of more than `limit` bytes is kept only if it begins with
+/// '{', and then in part: see LongAnswer.
 class LineSplitter {
  public:
   explicit LineSplitter(std::size_t limit) : limit_(limit) {}
 
-  /// Calls `on_line(line)` for each completed line, without its newline. False when one is too
-  /// long: the splitter is then of no more use until cleared.
+  /// Calls `on_line(line)` for each complete line, without its newline. Returns false if a line is
+  /// too long: the splitter must then be cleared before the next feed().
   template <typename OnLine>
   bool feed(std::string_view chunk, OnLine on_line) {
     for (std::size_t newline = chunk.find('\n'); newline != std::string_view::npos;
          newline = chunk.find('\n')) {
       if (!add(chunk.substr(0, newline))) return false;
       chunk.remove_prefix(newline + 1);
-      // Taken out first: the callback may ask for the partial line.
+      // The line is moved out first, because the callback may call partial().
       std::string line = std::move(partial_);
       if (long_) line = long_->text();
       clear();
@@ -78,7 +78,7 @@ class LineSplitter {
     return add(chunk);
   }
 
-  /// What came after the last newline; of a long line its beginning.
+  /// Returns the bytes after the last newline; of a line over the limit, only the beginning.
   const std::string& partial() const { return partial_; }
   void clear() {
     partial_.clear();

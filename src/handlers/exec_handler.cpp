@@ -1,5 +1,4 @@
-// A process per message: payload on stdin, metadata in the environment, the exit code is the
-// answer.
+// Runs one process per message: payload on stdin, metadata in variables, exit code as the answer.
 
 #include <algorithm>
 #include <array>
@@ -27,10 +26,10 @@ namespace {
 
 namespace asio = boost::asio;
 
-// A shell or env that does not find its program has said so by then.
+// After this a program counts as started: a shell or env that finds no program ends sooner.
 constexpr Millis kLivesAfter{500};
 
-/// Of the environment that this process was itself started with, by another pgforeman, say.
+/// True for a variable that pgforeman sets for handlers.
 bool is_handler_variable(std::string_view variable) {
   constexpr std::string_view kPrefix = "PGFOREMAN_";
   if (!variable.starts_with(kPrefix)) return false;
@@ -40,7 +39,7 @@ bool is_handler_variable(std::string_view variable) {
                                 kHandlerVariables.end();
 }
 
-/// What a process comes to that ended by itself.
+/// Returns the outcome of a process that ended by itself.
 Outcome outcome_of_exit(const ChildExit& exit, std::string result, std::string_view stderr_tail) {
   if (exit.signal == 0 && exit.exit_code == 0) {
     Outcome done;
@@ -49,7 +48,7 @@ Outcome outcome_of_exit(const ChildExit& exit, std::string result, std::string_v
     return done;
   }
   Outcome outcome = ended_outcome(exit.explain(), exit, stderr_tail);
-  // Trying again will not help: EX_DATAERR of sysexits.h, and permanent failure of qmail.
+  // These codes say that a retry cannot help: EX_DATAERR of sysexits.h, permanent failure of qmail.
   if (exit.signal == 0 && (exit.exit_code == 65 || exit.exit_code == 100)) {
     outcome.kind = Outcome::Kind::dead;
     outcome.evidence.cause = Cause::dead;
@@ -57,7 +56,7 @@ Outcome outcome_of_exit(const ChildExit& exit, std::string result, std::string_v
   return outcome;
 }
 
-/// The message that runs, and its process.
+/// The running message and its process.
 struct Run : HandlerProcess {
   Run(asio::io_context& io, Spawned spawned, const HandlerSettings& settings, StderrBudget& budget,
       Handler::Done on_done)
@@ -83,7 +82,7 @@ class ExecHandler final : public ProcessHandler {
  public:
   ExecHandler(asio::io_context& io, HandlerSettings settings)
       : io_(io), settings_(std::move(settings)), delivery_(io) {
-    // What this process was itself started with (say, by another pgforeman) is not this message's.
+    // Drops such variables of this process's own environment, for example from another pgforeman.
     std::erase_if(settings_.environment, is_handler_variable);
   }
 
@@ -103,7 +102,7 @@ class ExecHandler final : public ProcessHandler {
   }
 
   void stop(StopReason reason, Millis grace) override {
-    // One that has ended by itself a moment ago is believed: only its exit is still to be read.
+    // A process that has already ended by itself needs no stop: its exit code is the answer.
     if (!run_ || has_ended(run_->pid)) return;
     run_->ending.stop_for(reason);
     run_->deadline.cancel();
@@ -120,10 +119,10 @@ class ExecHandler final : public ProcessHandler {
   bool on_exit(const ChildExit& exit) override {
     if (!run_ || exit.pid != run_->pid) return false;
     const std::unique_ptr<Run> run = std::move(run_);
-    // Whatever it left in its group goes with it; one that holds the pipes is not waited for.
+    // Kills the rest of its group; does not wait for a process that still holds the pipes.
     kill_group(exit.pid);
     run->out.drain();
-    run->read_last_words();
+    run->drain_stderr();
     delivery_.deliver(std::move(run->done), outcome_of(*run, exit));
     return true;
   }
@@ -137,8 +136,8 @@ class ExecHandler final : public ProcessHandler {
   int failed_starts() const override { return failed_starts_; }
 
  private:
-  /// Not the message's fault, so it goes back as it came; but if the program has worked before, it
-  /// counts: see docs/guarantees.md.
+  /// Releases the message without an attempt, as it did not cause the failure. A bad program file
+  /// counts an attempt if the program has worked before: see docs/guarantees.md.
   Outcome spawn_failed(const std::system_error& error) {
     constexpr std::array<int, 5> kOfTheFile = {ENOENT, ENOTDIR, EACCES, ENOEXEC, ELIBBAD};
     const bool of_the_file =
@@ -168,7 +167,7 @@ class ExecHandler final : public ProcessHandler {
     failed_starts_ = 0;
     const std::string tail = run.tail.text();
     Outcome outcome = outcome_of_exit(exit, run.result.text(), tail);
-    // Of a process that is being ended no exit code is believed: most answer TERM by 0.
+    // The exit code of a process that is being ended is ignored: most programs exit with 0 on TERM.
     // proves: P29 stop
     if (run.ending.begun()) outcome = run.ending.outcome(exit, tail);
     if (run.ending.killed_for_memory()) return outcome;
@@ -188,8 +187,8 @@ class ExecHandler final : public ProcessHandler {
     return outcome;
   }
 
-  /// Why the program behind the command did not start, as far as an exit code can say; only while
-  /// it has never worked, since a handler may end with these codes for reasons of its own.
+  /// Returns why the program did not start, as far as an exit code can tell; empty otherwise. Only
+  /// while no run has succeeded, since a handler may use these codes for its own reasons.
   std::string start_problem(const ChildExit& exit) const {
     if (!settings_.start_reports.has_worked || settings_.start_reports.has_worked()) return {};
     if (exit.signal != 0 || exit.exit_code == 0) return {};
@@ -208,13 +207,13 @@ class ExecHandler final : public ProcessHandler {
       run_->ending.verdict = {Cause::timeout, timed_out(settings_.timeout)};
       run_->ender.begin(run_->pid, settings_.stop_signal, settings_.kill_grace);
     });
-    if (settings_.start_reports.lives) {
-      // One that fails slowly has not started for having run so long.
+    if (settings_.start_reports.started) {
+      // A program that fails slowly must run longer than its failed starts to count as started.
       run_->start_check.start(std::max(kLivesAfter, 2 * longest_failed_),
-                              [this] { settings_.start_reports.lives(); });
+                              [this] { settings_.start_reports.started(); });
     }
     run_->input = message.payload;
-    join_json_lines(run_->input);  // a line, as shells read one
+    join_json_lines(run_->input);  // one line, so that a shell's `read` gets all of it
     run_->input += '\n';
     run_->in.write(run_->input);
     run_->in.close_when_written();
@@ -241,10 +240,10 @@ class ExecHandler final : public ProcessHandler {
   asio::io_context& io_;
   HandlerSettings settings_;
   Delivery delivery_;
-  StderrBudget budget_;  ///< before the run, which writes to it
+  StderrBudget budget_;  ///< declared before the run, which uses it until it is destroyed
   std::unique_ptr<Run> run_;
   int failed_starts_ = 0;
-  Millis longest_failed_{0};  ///< of starts that failed
+  Millis longest_failed_{0};  ///< duration of the longest failed start
 };
 
 }  // namespace

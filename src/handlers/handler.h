@@ -1,10 +1,10 @@
 #pragma once
-// One contract, several carriers: run a message under a deadline, give back an Outcome. What is
-// about processes is in ProcessHandler, so that carriers without one fit.
+// The interface of handlers: run a message under a deadline, and return an Outcome. ProcessHandler
+// adds the functions for processes, so that a handler without a process needs only Handler.
 //
 // A Handler belongs to one consumer and lives in its process (fork: after). It works on the
-// consumer's io_context, runs one message at a time, never waits for children itself (the consumer
-// reaps them and hands it every exit) and never blocks.
+// consumer's io_context, runs one message at a time and never blocks. It never waits for children:
+// the consumer reaps them and passes every exit to the handler.
 
 #include <boost/asio/io_context.hpp>
 #include <csignal>
@@ -21,72 +21,72 @@
 
 namespace pgforeman {
 
-/// Why a running message's handler is being ended early.
+/// Why the handler of a running message is ended early.
 enum class StopReason {
-  shutdown,    ///< the child drains and its time is up: the message is released, unless a jsonl
-               ///< handler still answers; how the process ends is no answer
-  lease_lost,  ///< the message has another holder now: the handler's answer no longer counts
+  shutdown,    ///< the drain's grace is over: the message is released, unless a jsonl handler still
+               ///< answers; an exit code does not count as an answer
+  lease_lost,  ///< another consumer may hold the message now: the handler's answer is ignored
 };
 
 /// Callbacks to the fleet about starts of the program. Each may be empty.
 struct StartReports {
-  std::function<bool()> has_worked;  ///< some run of it succeeded since the fleet began
+  std::function<bool()> has_worked;  ///< true if a run has succeeded since the fleet's start
   std::function<void(std::string_view why)> failed;
-  std::function<void()> lives;  ///< it reads, or has not ended for a while; no more than a hint
+  std::function<void()> started;  ///< the program reads, or has not ended for a while; only a hint
 };
 
 struct HandlerSettings {
   std::vector<std::string> argv;         ///< resolved: argv[0] is a path that can be executed
-  std::vector<std::string> environment;  ///< "KEY=value": what the handler may see, no secrets
+  std::vector<std::string> environment;  ///< "KEY=value": the handler's variables, no secrets
   std::string queue;
   Millis timeout{0};     ///< the running message's deadline, counted from run()
   Millis kill_grace{0};  ///< between the stop signal and KILL of the handler's process group
-  std::function<void(std::string_view)> on_stderr{};  ///< each chunk as it comes; may be empty
-  int stop_signal = SIGTERM;                          ///< what its group gets before KILL
+  std::function<void(std::string_view)> on_stderr{};  ///< gets each chunk of stderr; may be empty
+  int stop_signal = SIGTERM;                          ///< sent to the process group before KILL
   StartReports start_reports{};
-  Millis hint_after{5000};  ///< jsonl: without a first answer ever
+  Millis hint_after{5000};  ///< jsonl: time without any answer until a hint is logged
 };
 
 class Handler {
  public:
   using Done = std::function<void(Outcome)>;
 
-  /// Kills what still runs, with its process group; no `done` is called any more.
+  /// Kills the running processes with their process groups; `done` is not called afterwards.
   virtual ~Handler() = default;
 
-  /// Starts what lives as long as the child (jsonl's process), unless it runs and is healthy: to be
-  /// called before every message. Throws std::system_error when it cannot be started.
+  /// Starts the long-lived process (jsonl), unless a healthy one runs. Must be called before every
+  /// message. Throws std::system_error if the process cannot be started.
   virtual void open() = 0;
 
-  /// Runs `message`; it must stay alive until `done` was called, exactly once, from the io_context
-  /// or before run() returns. Every failure, the timeout included, is an Outcome.
+  /// Runs `message`, which must live until `done` is called. `done` is called exactly once, from
+  /// the io_context or before run() returns. Every failure, also the timeout, is an Outcome.
   virtual void run(const Message& message, Done done) = 0;
 
-  /// Ends the running message's handler: the stop signal to its group, KILL after `grace`. `done`
-  /// follows. Without a running message, or when its process has ended already: nothing.
+  /// Ends the running message's handler: stop signal to its group, KILL after `grace`, then `done`.
+  /// Does nothing if no message runs or its process has already ended.
   virtual void stop(StopReason reason, Millis grace) = 0;
 
-  /// Ends what is long-lived, if anything (a planned end). For the child's own end; nothing may be
-  /// running. Destroying the handler ends what is left at once.
+  /// Ends a long-lived process as planned, when the consumer itself ends. No message may run then.
+  /// Destroying the handler kills a remaining process at once.
   virtual void close() = 0;
 
-  /// How often in a row the handler could not be started, or ended (or broke the contract) before
-  /// it read of a message: while this is not 0, wait with a backoff before the next one.
+  /// Number of failed starts in a row: the program could not be started, or ended or broke the
+  /// contract before it read from a message. Unless 0, back off before the next message.
   virtual int failed_starts() const = 0;
 };
 
-/// A handler that runs programs. Its close() closes the long-lived process's stdin, and kills its
-/// group when it exited or after kill_grace; it is over when pids() is empty.
+/// A handler that runs programs. close() closes the long-lived process's stdin, and kills its group
+/// when the process has exited or after kill_grace. The close is complete when pids() is empty.
 class ProcessHandler : public Handler {
  public:
-  /// Kills the running message's handler, which holds too much memory: a crash with this `error`.
+  /// Kills the running message's handler for its memory use; the outcome is a crash with `error`.
   virtual void kill_for_memory(std::string error) = 0;
 
-  /// An exit the consumer reaped. True when it was this handler's process.
+  /// Takes an exit that the consumer reaped. Returns true if the process was this handler's.
   virtual bool on_exit(const ChildExit& exit) = 0;
 
-  /// The processes that must survive a clean-up of orphans between messages; their exits are still
-  /// to come to on_exit().
+  /// Returns the processes that a clean-up of orphans between messages must not kill. Their exits
+  /// must still be passed to on_exit().
   virtual std::vector<pid_t> pids() const = 0;
 };
 
@@ -94,7 +94,7 @@ std::unique_ptr<ProcessHandler> make_exec_handler(boost::asio::io_context& io,
                                                   HandlerSettings settings);
 std::unique_ptr<ProcessHandler> make_jsonl_handler(boost::asio::io_context& io,
                                                    HandlerSettings settings);
-/// Done at once, without a process, whatever the message says: the queue is left to measure.
+/// Answers `done` at once for every message, without a process: for benchmarks of the queue alone.
 std::unique_ptr<Handler> make_noop_handler();
 
 }  // namespace pgforeman

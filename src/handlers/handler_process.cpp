@@ -20,11 +20,11 @@ HandlerProcess::HandlerProcess(boost::asio::io_context& io, Spawned spawned,
         log.feed(chunk);
       }) {
 } catch (...) {
-  kill_group(spawned.pid);  // reaped as an unknown child
+  kill_group(spawned.pid);  // the consumer reaps it as an unknown child
   throw;
 }
 
-void HandlerProcess::read_last_words() {
+void HandlerProcess::drain_stderr() {
   err.drain();
   log.finish();
 }

@@ -1,5 +1,5 @@
 #pragma once
-// What handlers that run programs have in common: a process with its pipes, and why it is being
+// The common part of handlers that run programs: a process with its pipes, and why it is being
 // ended. Fork: after.
 
 #include <boost/asio/io_context.hpp>
@@ -21,31 +21,31 @@
 
 namespace pgforeman {
 
-/// A started program. Its stderr is logged, and the end of it kept.
+/// A started program. Its stderr is logged, and the tail of its stderr is kept.
 struct HandlerProcess {
-  /// Throws std::system_error, and has killed the program, when the loop cannot watch its pipes.
-  /// `settings` and `budget` outlive this.
+  /// Kills the program and throws std::system_error if the event loop cannot watch its pipes.
+  /// `settings` and `budget` must outlive this object.
   HandlerProcess(boost::asio::io_context& io, Spawned spawned, const HandlerSettings& settings,
                  StderrBudget& budget, PipeReader::OnData on_output,
                  PipeReader::OnEnd on_output_end = {}, PipeWriter::OnBroken on_input_broken = {});
 
-  /// What it wrote to stderr before it ended.
-  void read_last_words();
+  /// Reads and logs the rest of stderr; call it when the process has ended.
+  void drain_stderr();
 
   pid_t pid;
   TimePoint started_at = Clock::now();
-  TailCapture tail{kStderrTailBytes};  ///< of its stderr
+  TailCapture tail{kStderrTailBytes};  ///< the end of its stderr
   StderrLog log;
   GroupEnder ender;
-  OneShotTimer start_check;  ///< until it is known how the start went
+  OneShotTimer start_check;  ///< runs until it is known whether the start succeeded
   PipeWriter in;
   PipeReader out, err;
 };
 
-/// Why a running message's process is being ended, if it is.
+/// Why the process of a running message is being ended; empty if it is not.
 struct Ending {
   std::optional<StopReason> stop;
-  /// What the process did wrong, or that its time is up: the error when it is gone.
+  /// The fault of the process (broken contract, timeout, memory); becomes the error at its exit.
   std::optional<std::pair<Cause, std::string>> verdict;
 
   [[nodiscard]] bool begun() const { return stop || verdict; }
@@ -55,8 +55,8 @@ struct Ending {
   void stop_for(StopReason reason) {
     if (reason == StopReason::lease_lost || !stop) stop = reason;
   }
-  /// What becomes of the message; only if it has begun. A lost lease counts before a verdict, and
-  /// a verdict before a shutdown.
+  /// Returns the outcome of the message; requires begun(). A lost lease takes precedence over a
+  /// verdict, and a verdict over a shutdown.
   [[nodiscard]] Outcome outcome(const ChildExit& exit, std::string_view stderr_tail) const;
 };
 

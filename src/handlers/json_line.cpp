@@ -14,20 +14,20 @@
 namespace pgforeman {
 namespace {
 
-// Keeps the order in which the handler wrote the keys of its result.
+// ordered_json keeps the order in which the handler wrote the keys of its result.
 using Json = nlohmann::ordered_json;
 
-// Far below what would exhaust the stack when a nested result is printed again.
+// The deepest nesting of an answer, far below what exhausts the stack when a result is printed.
 constexpr int kMaxDepth = 100;
-// JavaScript, jq and whatever else reads numbers as doubles hold no larger one exactly.
+// The largest integer that is exact as a double, as which JavaScript, jq and others read numbers.
 constexpr std::int64_t kLargestExact = std::int64_t{1} << 53U;
 
 std::string bounded(std::string_view text, std::size_t limit) {
   const std::string clean = clean_text(text.substr(0, limit + 4));
-  return std::string(first_bytes(clean, limit));
+  return std::string(utf8_prefix(clean, limit));
 }
 
-/// As the handler wrote it: a string has its quotes already.
+/// Returns the value as JSON text for an error, cut after 200 bytes; a string keeps its quotes.
 std::string shown(const Json& value) {
   constexpr std::size_t kMost = 200;
   const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -48,7 +48,7 @@ void warn(std::string& warning, const std::string& text) {
   warning += (warning.empty() ? "" : "; ") + text;
 }
 
-/// What is nested too deeply is left out instead of being built.
+/// Parses `text`; leaves out values that are nested too deeply, with a warning.
 Json parse(std::string_view text, std::string* warning) {
   bool too_deep = false;
   const auto guard = [&](int depth, Json::parse_event_t, Json&) {
@@ -57,7 +57,7 @@ Json parse(std::string_view text, std::string* warning) {
     return false;
   };
   Json json = Json::parse(text, guard, /*allow_exceptions=*/false);
-  if (too_deep) warn(*warning, "what is nested more than 100 deep was left out");
+  if (too_deep) warn(*warning, "values nested more than 100 deep were left out");
   return json;
 }
 
@@ -115,7 +115,8 @@ Parsed<Outcome::Kind> parse_status(const Json& answer) {
   return Kind::wrong("an unknown \"status\" " + shown(*status) + std::string(allowed));
 }
 
-/// As a number or as a string of its digits; one that no double holds also as the nearest double.
+/// True if `given` is `id` as a number or as a string of its digits. Of an id that is not exact as
+/// a double, the nearest double counts too.
 bool is_id(const Json& given, std::int64_t id) {
   if (given.is_string()) return given.get_ref<const std::string&>() == std::to_string(id);
   if (!given.is_number()) return false;
@@ -124,7 +125,7 @@ bool is_id(const Json& given, std::int64_t id) {
   return rounds && given.get<double>() == static_cast<double>(id);
 }
 
-/// Empty when the answer is about message `id`.
+/// Returns why the answer is not about message `id`; empty if it is.
 std::string id_problem(const Json& answer, std::int64_t id) {
   const Json* given = find(answer, "id");
   const std::string wanted = std::to_string(id);
@@ -136,7 +137,7 @@ std::string id_problem(const Json& answer, std::int64_t id) {
          ") instead of " + wanted + ", the message's, as a number or as a string of its digits";
 }
 
-/// As a string where a number would come back as another one.
+/// Returns the number as JSON text: as a string if a double would not hold it exactly.
 std::string exact_number(std::int64_t number) {
   const std::string digits = std::to_string(number);
   return number <= kLargestExact ? digits : '"' + digits + '"';
@@ -213,7 +214,7 @@ bool looks_like_answer(std::string_view line) {
   const Json* status = find(*object.value, "status");
   if (status == nullptr || !kind_of(*status)) return false;
   if (*kind_of(*status) != Outcome::Kind::done) return true;
-  // Replies of other programs say "done" as well, but hold more.
+  // Replies of other programs may say "done" too, but they have more keys than an answer.
   const auto& items = object.value->items();
   return std::all_of(items.begin(), items.end(), [](const auto& item) {
     const std::string& key = item.key();

@@ -11,28 +11,28 @@
 
 namespace pgforeman {
 
-/// `text` as a JSON string, with its quotes.
+/// Returns `text` as a JSON string, with its quotes.
 std::string json_string(std::string_view text);
 
-/// The line for `message`, newline included. Payload and headers are pasted as they are: they are
-/// JSON text already. `queue_json` is the queue's name as json_string() gives it.
+/// Returns the line for `message`, with its newline. Payload and headers are copied as they are,
+/// because they are JSON text already. `queue_json` is the queue's name from json_string().
 std::string request_line(const Message& message, std::string_view queue_json, Millis timeout);
 
-/// The same at every run of a message and at no other message's, also after ids were given out
-/// again (a restored database): "4711-1714979289123456", id and time of sending in microseconds.
+/// Returns the same key at every run of a message, and no other message has this key, even if a
+/// restored database reuses ids. It is id and microseconds of sending: "4711-1714979289123456".
 std::string idempotency_key(const Message& message);
 
 struct Answer {
   Outcome outcome;
-  std::string warning;  ///< what of it was mended or left out; empty: nothing
+  std::string warning;  ///< what was mended or left out; empty if nothing was
 };
 
-/// What the handler's `line` says about message `id`, or what is wrong with the line. One whose id
-/// and status can be read is believed: other fields are mended or left out, with a warning.
+/// Parses the handler's `line` as the answer to message `id`, or says what is wrong with the line.
+/// A readable id and status are enough: other fields are mended or left out, with a warning.
 Parsed<Answer> parse_answer(std::string_view line, std::int64_t id);
 
-/// Whether a jsonl handler may have meant the line as an answer, to whichever message: an object
-/// with one of the three statuses; with `done` only if it has an id or nothing that answers lack.
+/// True if the line may be a jsonl handler's answer to any message. Such a line is an object with
+/// one of the three statuses; an object with `done` may hold only the keys of an answer.
 bool looks_like_answer(std::string_view line);
 
 }  // namespace pgforeman

@@ -1,7 +1,7 @@
-// One long-lived process: a JSON line per message on its stdin, one per outcome on its stdout.
+// Runs one long-lived process: a JSON line per message on its stdin, one per outcome on its stdout.
 //
-// It is trusted only while it keeps the contract: after a violation it is unknown which line
-// belongs to which message, so the process is killed and a new one serves the next message.
+// A process that breaks the contract is killed, and a new one serves the next message: after a
+// violation it is unknown which line belongs to which message.
 
 #include <algorithm>
 #include <memory>
@@ -24,8 +24,8 @@ namespace pgforeman {
 namespace {
 
 namespace asio = boost::asio;
-// A process that ends closes its pipes a moment before its exit can be reaped. Its exit explains
-// more than the closed pipe, so it is waited for that long.
+// The time to wait for an exit after a pipe was closed. A process that ends closes its pipes a
+// moment before it can be reaped, and its exit explains more than the closed pipe.
 constexpr Millis kWaitForExit{250};
 
 class JsonlHandler final : public ProcessHandler {
@@ -45,7 +45,7 @@ class JsonlHandler final : public ProcessHandler {
   }
 
   void open() override {
-    // Reads what is not an answer to anything now, so that no later message is blamed for it.
+    // Reads unexpected output now, so that no later message is blamed for it.
     if (process_ && !run_) process_->out.drain();
     if (process_ && !run_ && !process_->out.is_open()) let_end();
     if (!process_) start_process();
@@ -56,7 +56,7 @@ class JsonlHandler final : public ProcessHandler {
     try {
       open();
     } catch (const std::system_error& error) {
-      // Not the message's fault: it goes back as it came.
+      // The message did not cause this, so it is released without an attempt.
       delivery_.deliver(std::move(done), released_outcome(Cause::none, error.what()));
       return;
     }
@@ -72,7 +72,7 @@ class JsonlHandler final : public ProcessHandler {
   }
 
   void stop(StopReason reason, Millis grace) override {
-    // One that has ended by itself a moment ago is no shutdown: only its exit is still to be read.
+    // A process that has already ended by itself needs no stop: its exit gives the outcome.
     if (!run_ || (!process_->exited && has_ended(process_->pid))) return;
     run_->ending.stop_for(reason);
     run_->deadline.cancel();
@@ -95,7 +95,7 @@ class JsonlHandler final : public ProcessHandler {
                                  [&](const auto& process) { return process->pid == exit.pid; });
     if (it == leaving_.end()) return false;
     kill_group(exit.pid);
-    (*it)->read_last_words();
+    (*it)->drain_stderr();
     if ((*it)->left_by_itself) (*it)->log_end(exit);
     leaving_.erase(it);
     return true;
@@ -120,8 +120,8 @@ class JsonlHandler final : public ProcessHandler {
   using Process = JsonlProcess;
 
   void give() {
-    run_->begin = process_->given;
-    process_->given = run_->end();
+    run_->begin = process_->request_bytes;
+    process_->request_bytes = run_->end();
     process_->in.write(run_->request);
   }
 
@@ -140,7 +140,7 @@ class JsonlHandler final : public ProcessHandler {
   }
 
   void watch_start(Process& process) {
-    process.start_check.start(StartWatch::kLook, [this, &process] {
+    process.start_check.start(StartWatch::kCheckInterval, [this, &process] {
       if (process_.get() != &process || process.answered || process.exited) return;
       starts_.look(process, run_ ? &*run_ : nullptr);
       watch_start(process);
@@ -148,11 +148,11 @@ class JsonlHandler final : public ProcessHandler {
   }
 
   void on_output(std::string_view chunk) {
-    const auto process = process_;  // kept alive: a line may retire it
+    const auto process = process_;  // keeps the process alive: on_line() may let it go
     const bool fits =
         process->lines.feed(chunk, [&](std::string_view line) { on_line(process, line); });
     if (process != process_) return;
-    if (process->leaves) return let_go();
+    if (process->answered_while_ending) return let_go();
     if (!fits) {
       process->lines.clear();
       if (run_) return violation("printed a line that is too long to be an answer");
@@ -162,16 +162,16 @@ class JsonlHandler final : public ProcessHandler {
 
   void on_line(const std::shared_ptr<Process>& process, std::string_view line) {
     if (process != process_ || trim_end(line).empty()) return;
-    if (!run_ && process->leaves) return;
+    if (!run_ && process->answered_while_ending) return;
     if (!run_) return retire_unasked();
     if (run_->ending.verdict || run_->ending.stop == StopReason::lease_lost) return;
-    if (process->in_pipe() < run_->end()) {
+    if (process->written_bytes() < run_->end()) {
       return violation("answered before it had read the whole message");
     }
     auto answer = parse_answer(line, run_->id);
     if (!answer) return violation("printed " + answer.problem);
     starts_.answered(*process);
-    process->leaves = run_->ending.begun() && !process->exited;
+    process->answered_while_ending = run_->ending.begun() && !process->exited;
     auto& [outcome, warning] = *answer.value;
     if (!warning.empty()) starts_.mended(*process, warning);
     if (outcome.kind != Outcome::Kind::done) outcome.evidence.stderr_tail = process->tail.text();
@@ -179,26 +179,26 @@ class JsonlHandler final : public ProcessHandler {
   }
 
   void on_output_end() {
-    if (process_->exited || !run_) return;  // idle: found by the next open()
+    if (process_->exited || !run_) return;  // without a message the next open() handles it
     blame_after_exit("closed its stdout " + process_->without_answer());
   }
 
   void on_input_broken() {
-    if (!run_ || process_->in_pipe() >= run_->end()) return;  // it has read all of this one
+    if (!run_ || process_->written_bytes() >= run_->end()) return;  // the whole request was written
     blame_after_exit("closed its stdin before the message's end");
   }
 
-  /// Calls it a violation, unless an exit comes soon and explains it better.
+  /// Reports a violation, unless the process exits soon: the exit then explains more.
   void blame_after_exit(std::string what) {
     if (!run_ || run_->ending.verdict) return;
     run_->wait_for_exit.start(kWaitForExit, [this, what = std::move(what)] { violation(what); });
   }
 
-  /// The process broke the contract while a message ran: the message is retried when it is dead.
+  /// Kills a process that broke the contract; the running message is retried after its exit.
   void violation(std::string_view what) {
     if (run_->ending.verdict) return;
     run_->deadline.cancel();
-    // What a program prints because it was asked to end breaks no contract.
+    // Output of a program that was asked to end does not break the contract.
     if (!run_->ending.stop) {
       run_->ending.verdict = {Cause::contract, "the handler " + std::string(what)};
       if (process_->read_nothing_from(run_->begin)) {
@@ -213,9 +213,9 @@ class JsonlHandler final : public ProcessHandler {
     process->exited = true;
     process->ender.cancel();
     kill_group(exit.pid);
-    // It may have answered and ended at once; a process that holds the pipe is not waited for.
+    // Reads an answer that came just before the end; another process may still hold the pipe open.
     process->out.drain();
-    process->read_last_words();
+    process->drain_stderr();
     process_.reset();
     if (run_) {
       if (may_start_over(*process) && start_over()) return;
@@ -228,23 +228,23 @@ class JsonlHandler final : public ProcessHandler {
     process->log_end(exit);
   }
 
-  /// It ended by itself without an answer to the message that runs.
+  /// Returns the outcome of the running message if its process ended by itself without an answer.
   Outcome ended_by_itself(Process& process, const ChildExit& exit) {
     const std::string tail = process.tail.text(), what = "the handler " + ended(exit);
     if (process.read_nothing_from(run_->begin)) {
-      // Not one byte of the message was read: no attempt of anything.
+      // The process read no byte of the message, so this is no attempt.
       Outcome outcome = not_started_outcome(what + " before it read the message", tail);
       starts_.failed(process, outcome.error);
       return outcome;
     }
     const bool planned = exit.signal == 0 && exit.exit_code == 0;
     const std::string doubt = planned ? starts_.doubt_after_exit() : std::string();
-    starts_.has_read();
+    starts_.reset_failures();
     return ended_outcome(what + " " + process.without_answer() + doubt, exit, tail);
   }
 
-  /// A handler that ends after an answer (some do after each, or after so many) may just not be
-  /// gone yet when the next message is written. One that never answered gets no second try here.
+  /// True if a new process may run the message. Some handlers end after one or more answers,
+  /// perhaps just after the next message was written. A process without any answer gets no retry.
   bool may_start_over(const Process& process) const {
     return process.answered && !run_->ending.begun() && process.read_nothing_from(run_->begin) &&
            process.lines.partial().empty();
@@ -254,7 +254,7 @@ class JsonlHandler final : public ProcessHandler {
     try {
       start_process();
     } catch (const std::system_error&) {
-      return false;  // counted, and the message is released
+      return false;  // start_process() has counted the failure; the message is released
     }
     run_->wait_for_exit.cancel();
     give();
@@ -267,8 +267,7 @@ class JsonlHandler final : public ProcessHandler {
     delivery_.deliver(std::move(done), std::move(outcome));
   }
 
-  /// Between messages, or after the last one's answer: kills the process; the next open() starts
-  /// another.
+  /// Kills a process that prints when no message runs; the next open() starts another.
   void retire_unasked() {
     if (!process_->exited) {
       log::warn("unexpected output of the handler, it is killed", {{"handler_pid", process_->pid}});
@@ -278,7 +277,7 @@ class JsonlHandler final : public ProcessHandler {
     let_go();
   }
 
-  /// It closed its stdout between messages: most likely it is ending, and its exit explains why.
+  /// Lets a process end that closed its stdout between messages; kills it if it does not end soon.
   void let_end() {
     process_->left_by_itself = true;
     process_->ender.kill_after(process_->pid, kWaitForExit);
@@ -286,7 +285,7 @@ class JsonlHandler final : public ProcessHandler {
     let_go();
   }
 
-  /// Nothing depends on the process any more but its exit.
+  /// Closes the pipes and keeps the process only until its exit is reaped.
   void let_go() {
     process_->in.close();
     process_->out.close();
@@ -299,10 +298,10 @@ class JsonlHandler final : public ProcessHandler {
   std::string queue_json_;
   StartWatch starts_;
   Delivery delivery_;
-  StderrBudget budget_;  ///< before the processes, which write to it
+  StderrBudget budget_;  ///< declared before the processes, which use it until they are destroyed
   std::optional<JsonlRun> run_;
-  std::shared_ptr<Process> process_;               ///< serves messages
-  std::vector<std::shared_ptr<Process>> leaving_;  ///< killed or being ended, not yet reaped
+  std::shared_ptr<Process> process_;               ///< the process that serves messages
+  std::vector<std::shared_ptr<Process>> leaving_;  ///< processes being ended, not yet reaped
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 #pragma once
-// A jsonl handler's process with its pipes, and the message it runs. Fork: after.
+// The process of a jsonl handler with its pipes, and the message that it runs. Fork: after.
 
 #include <boost/asio/io_context.hpp>
 #include <cstddef>
@@ -16,14 +16,14 @@ namespace pgforeman {
 struct JsonlProcess : HandlerProcess {
   using HandlerProcess::HandlerProcess;
 
-  /// How much of what it was given is at least in its pipe.
-  std::size_t in_pipe() const { return given - in.unwritten(); }
-  /// Not one byte from there on.
+  /// Number of request bytes that were written to the process's stdin, read or not.
+  std::size_t written_bytes() const { return request_bytes - in.unwritten(); }
+  /// True if the process has read no byte at or after offset `begin` of all its requests.
   bool read_nothing_from(std::size_t begin) const {
-    return in.unread() + in.unwritten() >= given - begin;
+    return in.unread() + in.unwritten() >= request_bytes - begin;
   }
 
-  /// How far the answer came that never ended.
+  /// Says in an error how much of the missing answer was printed.
   std::string without_answer() const {
     const std::string& partial = lines.partial();
     return partial.empty() ? std::string("without an answer")
@@ -31,23 +31,23 @@ struct JsonlProcess : HandlerProcess {
   }
 
   void log_end(const ChildExit& exit) const {
-    // Some handlers end after each message, or after so many, on purpose.
+    // Some handlers end on purpose, after each message or after a number of them.
     const bool planned = exit.signal == 0 && exit.exit_code == 0;
     log::write(planned ? log::Level::debug : log::Level::warn,
                "the handler ended between messages: " + exit.explain(), {{"handler_pid", pid}});
   }
 
-  bool answered = false;        ///< at least once: it is a handler that works
-  bool blamed = false;          ///< counted as a failed start
-  bool left_by_itself = false;  ///< ended between messages: its exit is worth a line
-  bool exited = false;          ///< reaped: no signal may be sent any more
-  bool leaves = false;          ///< it answered when it was to end
-  std::size_t given = 0;        ///< bytes, to its stdin
+  bool answered = false;               ///< answered at least once, so the program works
+  bool blamed = false;                 ///< counted as a failed start
+  bool left_by_itself = false;         ///< closed its stdout between messages: its exit is logged
+  bool exited = false;                 ///< reaped: no signal may be sent to its pid any more
+  bool answered_while_ending = false;  ///< answered while it was being ended
+  std::size_t request_bytes = 0;       ///< bytes of all requests to it
   LineSplitter lines{kAnswerBytes};
-  bool lives = false;  ///< it was said that it does
+  bool reported_started = false;  ///< StartReports::started was called for it
 };
 
-/// The message that runs.
+/// The running message.
 struct JsonlRun {
   JsonlRun(boost::asio::io_context& io, std::int64_t message_id, std::string line,
            Handler::Done on_done)
@@ -61,7 +61,7 @@ struct JsonlRun {
 
   std::int64_t id;
   std::string request;
-  std::size_t begin = 0;  ///< of the request, in all that the process was ever given
+  std::size_t begin = 0;  ///< offset of this request in all requests to the process
   Handler::Done done;
   Ending ending;
   OneShotTimer deadline, wait_for_exit;

@@ -17,7 +17,7 @@ bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20;
 }
 
-/// The code unit of an escape `\uXXXX` at the front of `text`.
+/// Returns the code unit if `text` begins with an escape `\uXXXX`.
 std::optional<unsigned> code_unit(std::string_view text) {
   if (text.size() < 6 || text[0] != '\\' || text[1] != 'u') return std::nullopt;
   unsigned unit = 0;
@@ -53,7 +53,7 @@ class Mender {
     rest_.remove_prefix(1);
   }
 
-  /// A literal or a number, or what stands in its place.
+  /// Copies a literal or a number; turns any other bare word into a string.
   void bare_token() {
     std::size_t end = 0;
     while (end < rest_.size() && !is_control(rest_[end]) && rest_[end] != '"' &&

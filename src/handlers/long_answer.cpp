@@ -52,7 +52,7 @@ void LongAnswer::cut_value() {
   value.erase(0, value.find_first_not_of(" \t\r"));
   kept_.resize(value_at_);
   if (!value.empty() && value.front() == '"') {
-    // A string stays what it is; a backslash must not escape the new quote.
+    // Keeps a string a string; a trailing backslash must not escape the new quote.
     while (value.back() == '\\') value.pop_back();
     kept_ += value + '"';
   } else {

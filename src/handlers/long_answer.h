@@ -1,5 +1,5 @@
 #pragma once
-// An answer of many MiB, read as it comes: its short fields are kept, of a long one the beginning.
+// Reads an answer of many MiB in chunks; keeps its short fields, and the beginning of a long one.
 // Values; not thread-safe.
 
 #include <cstddef>
@@ -10,13 +10,13 @@ namespace pgforeman {
 
 class LongAnswer {
  public:
-  /// Keeps `limit` bytes at most, a few more than that for the field that is cut.
+  /// Keeps `limit` bytes at most, plus a few for the end of the field that is cut.
   explicit LongAnswer(std::size_t limit) : limit_(limit) {}
 
-  /// The next bytes of the line. False: it has no meaning as an object with values that could be
-  /// cut, or is longer than 64 MiB.
+  /// Takes the next bytes of the line. Returns false if the line is longer than 64 MiB, or too long
+  /// even with its values cut.
   bool feed(std::string_view chunk);
-  /// The line, with strings of their first 8 KiB in place of values that were too long.
+  /// Returns the line; a value that was too long is a string of its first 8 KiB.
   const std::string& text() const { return kept_; }
 
  private:
@@ -27,10 +27,10 @@ class LongAnswer {
   std::size_t limit_;
   std::size_t seen_ = 0;
   std::string kept_;
-  std::size_t value_at_ = 0;  ///< where the value of the outermost object begins; 0: in none
+  std::size_t value_at_ = 0;  ///< start in kept_ of the outermost object's current value; 0: none
   int depth_ = 0;
   bool in_string_ = false, escaped_ = false;
-  bool skipping_ = false;  ///< inside a value that was cut
+  bool skipping_ = false;  ///< true inside the rest of a value that was cut
 };
 
 }  // namespace pgforeman

@@ -1,4 +1,4 @@
-// No handler: every message is done at once.
+// A handler without a program: every message is done at once.
 
 #include <memory>
 
@@ -11,7 +11,7 @@ class NoopHandler final : public Handler {
  public:
   void open() override {}
   void run(const Message&, Done done) override { done(Outcome{Outcome::Kind::done}); }
-  void stop(StopReason, Millis) override {}  // it is done before that
+  void stop(StopReason, Millis) override {}  // every run has ended before a stop can come
   void close() override {}
   int failed_starts() const override { return 0; }
 };

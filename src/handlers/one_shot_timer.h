@@ -1,6 +1,6 @@
 #pragma once
-// A timer that calls back once, or never after cancel() and destruction: asio alone may still
-// deliver a wait that had expired before it was cancelled. Single-threaded.
+// A timer that calls back once, and never after cancel() or destruction. An asio timer may still
+// call back after cancel() if it had already expired. Single-threaded.
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -19,13 +19,13 @@ class OneShotTimer {
   OneShotTimer(const OneShotTimer&) = delete;
   OneShotTimer& operator=(const OneShotTimer&) = delete;
 
-  /// Calls `action` after `delay`; a start before takes no effect any more.
+  /// Calls `action` after `delay`; cancels an earlier start().
   void start(Millis delay, std::function<void()> action) {
     cancel();
     armed_ = std::make_shared<std::function<void()>>(std::move(action));
     timer_.expires_after(delay);
     timer_.async_wait([weak = std::weak_ptr(armed_)](const boost::system::error_code& error) {
-      // Kept alive here: the action may start this timer again, or destroy it.
+      // Keeps the action alive: it may start this timer again or destroy it.
       const auto armed = weak.lock();
       if (!error && armed) (*armed)();
     });
@@ -36,7 +36,7 @@ class OneShotTimer {
     timer_.cancel();
   }
 
-  /// The time of the callback; meaningful after start().
+  /// Returns the time of the callback; meaningful after start().
   TimePoint expiry() const { return timer_.expiry(); }
 
  private:

@@ -7,7 +7,7 @@
 namespace pgforeman {
 namespace {
 
-/// By which processes are asked to end, as systemd or an operator may do.
+/// True for a signal with which systemd or an operator asks a process to end.
 bool asks_to_end(int signal) {
   return signal == SIGTERM || signal == SIGINT || signal == SIGHUP;
 }
@@ -46,7 +46,6 @@ Outcome retry_outcome(Cause cause, std::string_view what, std::string_view stder
 }
 
 Outcome not_started_outcome(std::string_view what, std::string_view stderr_tail) {
-  // The lines before the last are in the log already.
   return released_outcome(Cause::none,
                           with_tail(what, stderr_tail.substr(stderr_tail.rfind('\n') + 1)));
 }

@@ -1,6 +1,5 @@
 #pragma once
-// How an ended handler process becomes an Outcome, and how one that comes later gets to the
-// consumer.
+// Makes an Outcome of an ended handler process, and delivers outcomes to the consumer.
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -14,24 +13,25 @@
 
 namespace pgforeman {
 
-/// A process's end before it was done with the message: an exit code counts an attempt, a signal a
-/// crash, but for TERM, INT and HUP, which come from outside and count an attempt. `what` says how
-/// it ended; the tail is added.
+/// Returns the outcome if a process ended before it was done with the message: retry for an exit
+/// code, crash for a signal. TERM, INT and HUP come from outside, so they are a retry (an attempt).
+/// `what` says how the process ended; the tail of its stderr is added.
 Outcome ended_outcome(std::string_view what, const ChildExit& exit, std::string_view stderr_tail);
 Outcome retry_outcome(Cause cause, std::string_view what, std::string_view stderr_tail);
-/// Released, as the program did not start. The log has the tail; its last line is kept.
+/// Returns `released`, as the program did not start. The error gets only the last line of the tail,
+/// because the log has the whole tail.
 Outcome not_started_outcome(std::string_view what, std::string_view stderr_tail);
-/// Released; `cause` is none when the message was never run.
+/// Returns `released`; `cause` is none if the message was never run.
 Outcome released_outcome(Cause cause, std::string_view why);
 /// Adds how the process ended to a run's evidence.
 void add_exit(Evidence& evidence, const ChildExit& exit);
-/// "exited with code 3", "was killed by SIGSEGV".
+/// Returns for example "exited with code 3" or "was killed by SIGSEGV".
 std::string ended(const ChildExit& exit);
-/// "timed out after 5s".
+/// Returns for example "timed out after 5s".
 std::string timed_out(Millis timeout);
 
-/// Hands outcomes over from the loop, when whatever made them has returned, and not at all once its
-/// owner is gone.
+/// Calls `done` later from the event loop, after the current function has returned. Calls nothing
+/// once this object is destroyed.
 class Delivery {
  public:
   explicit Delivery(boost::asio::io_context& io) : io_(io) {}

@@ -13,12 +13,12 @@ namespace asio = boost::asio;
 
 constexpr std::size_t kChunkBytes =
     std::size_t{64} * 1024;  // a pipe's usual capacity: one read empties it
-// What a pipe can hold at most for an unprivileged user is 1 MiB.
+// The most that drain() reads; a pipe of an unprivileged user holds at most 1 MiB.
 constexpr std::size_t kDrainBytes = std::size_t{4} * 1024 * 1024;
 
 }  // namespace
 
-/// A pipe's end in the loop. Callbacks under way keep it alive.
+/// One end of a pipe in the event loop. Pending callbacks keep it alive.
 struct PipeEnd {
   using Stream = asio::posix::stream_descriptor;
   using Error = boost::system::error_code;
@@ -49,7 +49,7 @@ struct PipeReader::State : PipeEnd {
   State(asio::io_context& io, UniqueFd fd, OnData data, OnEnd end)
       : PipeEnd(io, std::move(fd)), on_data(std::move(data)), on_end(std::move(end)) {}
 
-  /// How much it read: 0 where nothing is there now, or ever again.
+  /// Reads one chunk. Returns its size; 0 if nothing is available now or the pipe has ended.
   std::size_t read_once() {
     if (!stream.is_open()) return 0;
     std::array<char, kChunkBytes> chunk;  // NOLINT(cppcoreguidelines-pro-type-member-init)
@@ -67,7 +67,7 @@ struct PipeReader::State : PipeEnd {
   static void wait(const std::shared_ptr<State>& self) {
     self->stream.async_wait(Stream::wait_read, [self](const Error& error) {
       if (error) return;
-      // One chunk a turn, so that a chatty handler leaves timers their turn.
+      // Reads one chunk a turn, so that a handler that prints much does not delay timers.
       self->read_once();
       if (self->stream.is_open()) wait(self);
     });
@@ -103,13 +103,13 @@ struct PipeWriter::State : PipeEnd {
   State(asio::io_context& io, UniqueFd fd, OnBroken callback)
       : PipeEnd(io, std::move(fd)), on_broken(std::move(callback)) {}
 
-  /// Writes what fits now, and asks to be called again for the rest.
+  /// Writes the bytes that fit now, and waits until the pipe takes the rest.
   static void write_some(const std::shared_ptr<State>& self) {
     Error error;
     while (!self->data.empty() && !error) {
       self->data.remove_prefix(self->stream.write_some(asio::buffer(self->data), error));
     }
-    // on_broken is called from the loop, like all callbacks.
+    // Like all callbacks, on_broken is called from the event loop.
     self->broken = error && !is_for_now(error);
     if (error) return wait(self);
     if (self->closing) self->close();
@@ -119,7 +119,7 @@ struct PipeWriter::State : PipeEnd {
     self->stream.async_wait(Stream::wait_write, [self](const Error& error) {
       if (error || !self->stream.is_open()) return;
       if (!self->broken) return write_some(self);
-      // Stays open: what was not read is still to be counted.
+      // Unless closing, the pipe stays open, because unread() is still needed.
       if (self->closing) self->close();
       if (self->on_broken) self->on_broken();
     });

@@ -1,6 +1,7 @@
 #pragma once
-// The consumer's ends of a handler's pipes, on its io_context. Both own their descriptor, never
-// block, and call back nothing after close() or destruction; a callback may do either. Fork: after.
+// The consumer's ends of a handler's pipes, on the consumer's io_context. Reader and writer own
+// their descriptor and never block. They call no callback after close() or destruction; a callback
+// may close or destroy its object. Fork: after.
 
 #include <boost/asio/io_context.hpp>
 #include <cstddef>
@@ -12,7 +13,7 @@
 
 namespace pgforeman {
 
-/// Reads a pipe as it fills. Throws std::system_error when the loop cannot watch it.
+/// Reads a pipe as it fills. Throws std::system_error if the event loop cannot watch the pipe.
 class PipeReader {
  public:
   using OnData = std::function<void(std::string_view)>;
@@ -24,8 +25,8 @@ class PipeReader {
   PipeReader(const PipeReader&) = delete;
   PipeReader& operator=(const PipeReader&) = delete;
 
-  /// Reads what is there now without waiting, but no more than some MiB: a writer that is still
-  /// alive must not hold the caller.
+  /// Reads the available bytes without waiting, but only a few MiB: a process that still writes
+  /// must not hold the caller.
   void drain();
   [[nodiscard]] bool is_open() const;
   void close();
@@ -40,20 +41,20 @@ class PipeWriter {
  public:
   using OnBroken = std::function<void()>;
 
-  /// `on_broken` is called once when no process can read any more and something is unwritten;
-  /// nothing more is written then. Never called from within write().
+  /// `on_broken` is called once if bytes are unwritten and no process can read them any more.
+  /// Nothing is written after that. It is never called from within write().
   PipeWriter(boost::asio::io_context& io, UniqueFd fd, OnBroken on_broken = {});
   ~PipeWriter() { close(); }
   PipeWriter(const PipeWriter&) = delete;
   PipeWriter& operator=(const PipeWriter&) = delete;
 
-  /// Writes `data`, which must live until it is written or the writer is closed. One at a time.
+  /// Writes `data`, which must live until written or the writer is closed. One call at a time.
   void write(std::string_view data);
-  /// Closes as soon as everything is written: the reader sees the end of its input.
+  /// Closes the pipe when everything is written, so that the process sees the end of its input.
   void close_when_written();
-  /// Bytes given to write() that are not in the pipe yet.
+  /// Returns the number of bytes passed to write() that are not in the pipe yet.
   [[nodiscard]] std::size_t unwritten() const;
-  /// Bytes in the pipe that were not read yet; 0 if unknown.
+  /// Returns the number of bytes in the pipe that were not read yet; 0 if unknown.
   [[nodiscard]] std::size_t unread() const;
   void close();
 

@@ -9,23 +9,23 @@
 
 namespace pgforeman {
 
-/// KILL to every process of `group`. Also right after its leader was reaped: the id is not given
-/// out again while the group has members. Without members another process could be hit only if all
-/// process ids were used up between the reaping and this call.
+/// Sends KILL to every process of `group`, also right after its leader was reaped. The kernel does
+/// not reuse the id while the group has members. If it has none, another process could be hit only
+/// if all process ids were used up between the reaping and this call.
 void kill_group(pid_t group);
 
 class GroupEnder {
  public:
   explicit GroupEnder(boost::asio::io_context& io) : kill_timer_(io) {}
 
-  /// `signal` to the group now, KILL after `grace`. Once more for the same group: the signal again,
-  /// and KILL at the sooner of both times.
+  /// Sends `signal` to the group now, and KILL after `grace`. A second call for the same group
+  /// sends the signal again and keeps the earlier KILL time.
   void begin(pid_t group, int signal, Millis grace);
 
-  /// KILL to the group after `grace`, without a signal: it was asked to end in another way.
+  /// Sends only KILL, after `grace`: for a group that was asked to end in another way.
   void kill_after(pid_t group, Millis grace);
 
-  /// The leader is gone: sends nothing more.
+  /// Cancels the pending KILL; call it when the leader was reaped.
   void cancel();
 
  private:

@@ -16,16 +16,16 @@
 namespace pgforeman {
 namespace {
 
-/// Everything the child needs, made before vfork: between vfork and exec it shares the parent's
-/// memory and may call only async-signal-safe functions.
+/// Everything that the child needs, made before vfork. Between vfork and exec the child shares the
+/// parent's memory and may call only async-signal-safe functions.
 struct ChildPlan {
   const char* path = nullptr;
   char* const* argv = nullptr;
   char* const* envp = nullptr;
-  std::array<int, 3> streams{};  ///< become 0, 1 and 2; all of them above 2
+  std::array<int, 3> streams{};  ///< become descriptors 0, 1 and 2; each is above 2 before that
   pid_t parent = 0;
   const HandlerOomScore* oom_score = nullptr;
-  const char* volatile step = nullptr;  ///< what failed; read by the parent after the child is gone
+  const char* volatile step = nullptr;  ///< the failed step; the parent reads it after the child
   volatile int error = 0;
 };
 
@@ -36,22 +36,22 @@ struct ChildPlan {
 }
 
 [[noreturn]] void become_program(ChildPlan& plan) {
-  // Done here alone: the parent is suspended until exec, so it never sees a child without its
-  // group.
+  // The parent need not call setpgid too: it is suspended until exec, so it never sees a child
+  // without its group.
   if (::setpgid(0, 0) != 0) fail(plan, "setpgid");
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) fail(plan, "prctl(PR_SET_PDEATHSIG)");
-  // The parent may have been killed before the line above; then no signal comes any more.
+  // If the parent was killed before prctl, no signal comes any more.
   if (::getppid() != plan.parent) ::_exit(127);
-  // The parent's handlers must be gone before the mask is lifted, or one could run here, in the
-  // parent's memory; and what the parent ignores would stay ignored across exec.
+  // Signal handlers must be reset before the signals are unblocked, or one could run here, in the
+  // parent's memory. Ignored signals must be reset, as they would stay ignored across exec.
   reset_signal_dispositions();
   take_fleet_mark();  // proves: P18 mark
   plan.oom_score->apply();
   for (int fd = 0; fd < 3; ++fd) {
     if (::dup2(plan.streams[static_cast<std::size_t>(fd)], fd) < 0) fail(plan, "dup2");
   }
-  // Ours are all close-on-exec; this is for a library's that is not. Where the kernel or a seccomp
-  // filter refuses it, nothing else is lost.
+  // Closes a descriptor that a library opened without close-on-exec; pgforeman's own have it. So a
+  // refusal by the kernel or a seccomp filter can be ignored.
   ::close_range(3, ~0U, 0);
   sigset_t none;
   ::sigemptyset(&none);
@@ -60,10 +60,10 @@ struct ChildPlan {
   fail(plan, "exec");
 }
 
-/// In its own frame, which nothing uses after the child has run in it.
+/// Starts the child. Not inlined: the child runs in this stack frame, and nothing uses it later.
 __attribute__((noinline)) pid_t vfork_and_exec(ChildPlan& plan) {
-  // fork would copy the consumer's page tables (1.65 ms against 0.65), and posix_spawn cannot arm
-  // PDEATHSIG. The child does nothing but async-signal-safe calls on a plan made before.
+  // fork would copy the consumer's page tables (1.65 ms instead of 0.65 ms), and posix_spawn cannot
+  // set PDEATHSIG. The child makes only async-signal-safe calls, with data from the plan.
   const pid_t pid = ::vfork();         // NOLINT(clang-analyzer-security.insecureAPI.vfork)
   if (pid == 0) become_program(plan);  // NOLINT(clang-analyzer-unix.Vfork): ends in exec or _exit
   return pid;
@@ -84,7 +84,7 @@ Pipe make_pipe() {
 std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
   std::vector<char*> pointers;
   pointers.reserve(strings.size() + 1);
-  // execve takes pointers to non-const for C's sake; it does not write.
+  // execve takes pointers to non-const for historical reasons; it does not write to the strings.
   for (const auto& s : strings) pointers.push_back(const_cast<char*>(s.c_str()));
   pointers.push_back(nullptr);
   return pointers;
@@ -112,9 +112,9 @@ Spawned spawn(const std::vector<std::string>& argv, const std::vector<std::strin
   plan.envp = env_pointers.data();
   plan.streams = {in.read.get(), out.write.get(), err.write.get()};
   plan.parent = ::getpid();
-  static const HandlerOomScore oom_score;  // this process's own does not change
+  static const HandlerOomScore oom_score;  // static: this process's own score does not change
   plan.oom_score = &oom_score;
-  // No handler of the parent may run in the child.
+  // Signals are blocked, because no signal handler of the parent may run in the child.
   sigset_t all, before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);

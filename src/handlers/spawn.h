@@ -1,6 +1,6 @@
 #pragma once
-// Starts one program with pipes on its three standard streams. The only place that makes a process
-// which is not a child of the fleet. Fork: after (the consumer); single-threaded.
+// Starts one program with pipes on its three standard streams. No other code makes a process that
+// is not one of the fleet's own. Fork: after (the consumer); single-threaded.
 
 #include <sys/types.h>
 
@@ -11,7 +11,7 @@
 
 namespace pgforeman {
 
-/// A started program, leader of its own process group: `pid` is also the group's id.
+/// A started program. It leads its own process group: `pid` is also the group's id.
 struct Spawned {
   pid_t pid = 0;
   UniqueFd in;   ///< write end of its stdin
@@ -19,16 +19,16 @@ struct Spawned {
   UniqueFd err;  ///< read end of its stderr
 };
 
-/// Starts `argv` (argv[0] is a path, not searched for) with exactly `environment` ("KEY=value").
-/// The caller's own descriptors 0 to 2 must be open: main() sees to it.
+/// Starts `argv` with exactly `environment` ("KEY=value"). argv[0] is a path; PATH is not searched.
+/// The caller's own descriptors 0 to 2 must be open; main() ensures this.
 ///
-/// The program gets default signal dispositions, an empty signal mask, blocking pipes as its
-/// descriptors 0, 1 and 2 and no other descriptor, and dies (SIGKILL) with the calling process. It
-/// has the fleet's mark (system/origin.h) and a higher oom_score_adj than the caller. Working
-/// directory, umask and all other limits are inherited. Blocks until the program was executed.
+/// The program gets default signal dispositions and an empty signal mask. Its only descriptors are
+/// 0, 1 and 2, blocking pipes. It dies (SIGKILL) with the calling process. It has the fleet's mark
+/// (system/origin.h) and a higher oom_score_adj than the caller. Working
+/// directory, umask and all other limits are inherited. Blocks until exec has succeeded or failed.
 ///
-/// Throws std::system_error naming the step and the program, also when exec fails; the process that
-/// failed to exec is left to the caller's reaper, as every other child is.
+/// Throws std::system_error that names the step and the program, also if exec fails. The caller's
+/// reaper must then reap the process that failed to exec, like every other child.
 [[nodiscard]] Spawned spawn(const std::vector<std::string>& argv,
                             const std::vector<std::string>& environment);
 

@@ -9,7 +9,7 @@
 namespace pgforeman {
 namespace {
 
-// One that has no message, and by then has not ended, has most likely started.
+// A process without a message that has not ended after this time has most likely started.
 constexpr Millis kWaitsAfter{2000};
 constexpr const char* kQuestion =
     "does it speak jsonl, and does it flush its output after each answer?";
@@ -33,9 +33,10 @@ void StartWatch::look(JsonlProcess& process, const JsonlRun* run) {
   const TimePoint now = Clock::now();
   const bool reads = run != nullptr && !process.read_nothing_from(run->begin);
   const Millis waits_after = std::max(kWaitsAfter, 2 * longest_failed_);
-  if (!process.lives && (reads || (run == nullptr && now - process.started_at >= waits_after))) {
-    process.lives = true;
-    if (news_.lives) news_.lives();
+  if (!process.reported_started &&
+      (reads || (run == nullptr && now - process.started_at >= waits_after))) {
+    process.reported_started = true;
+    if (news_.started) news_.started();
   }
   if (run != nullptr && !ever_answered_ && !hinted_ && now - run->begun_at >= hint_after_) {
     hinted_ = true;
@@ -63,7 +64,7 @@ void StartWatch::cannot_spawn(const std::string& why) {
 }
 
 void StartWatch::ended_idle(JsonlProcess& process, const ChildExit& exit) {
-  if (process.lives && exit.signal == 0 && exit.exit_code == 0) return;
+  if (process.reported_started && exit.signal == 0 && exit.exit_code == 0) return;
   failed(process, not_started_outcome("the handler " + ended(exit), process.tail.text()).error);
 }
 

@@ -8,10 +8,10 @@
 namespace pgforeman {
 namespace {
 
-constexpr std::size_t kLineBytes = 2048;  // a log line has 4,096 in all, names and escapes included
+constexpr std::size_t kLineBytes = 2048;  // a whole log line, with keys and escapes, has 4,096
 constexpr int kLinesPerSecond = 50;
 constexpr Millis kSayAgain{1000};
-constexpr int kBurst = 200;  // a stack trace or two at once
+constexpr int kBurst = 200;  // enough for one or two stack traces at once
 
 }  // namespace
 
@@ -50,7 +50,7 @@ void StderrLog::feed(std::string_view chunk) {
   while (!chunk.empty()) {
     const std::size_t newline = chunk.find('\n');
     const bool ends = newline != std::string_view::npos;
-    // Four bytes more than are shown: the cut is made after cleaning, at a character's end.
+    // Four more bytes than are logged, so that log_line() can cut between characters.
     line_ += chunk.substr(0, std::min(newline, kLineBytes + 4 - line_.size()));
     if (!logged_ && (ends || line_.size() > kLineBytes)) log_line();
     if (!ends) return;
@@ -70,7 +70,7 @@ void StderrLog::log_line() {
   logged_ = true;
   if (!budget_.allow()) return;
   const std::string clean = clean_text(line_);
-  const std::string_view text = trim_end(first_bytes(clean, kLineBytes));
+  const std::string_view text = trim_end(utf8_prefix(clean, kLineBytes));
   if (text.empty()) return;
   log::info(text, {{"from", "handler"}, {"handler_pid", pid_}});
 }

@@ -13,7 +13,7 @@ constexpr std::size_t kExcerptBytes = 160;
 
 std::string clean_text(std::string_view raw) {
   std::string clean = to_valid_utf8(raw);
-  // Valid UTF-8, but nothing that a PostgreSQL text can hold.
+  // NUL is valid UTF-8, but a PostgreSQL text cannot hold it.
   for (std::size_t at = clean.find('\0'); at != std::string::npos; at = clean.find('\0', at)) {
     clean.replace(at, 1, kReplacement);
   }
@@ -32,7 +32,7 @@ std::string_view last_lines(std::string_view text, std::size_t limit) {
 }
 
 void join_json_lines(std::string& json) {
-  // A carriage return is a line's end to many readers, too.
+  // Many readers take a carriage return as the end of a line, too.
   std::replace_if(
       json.begin(), json.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
 }
@@ -44,11 +44,10 @@ std::string_view trim_end(std::string_view text) {
 
 std::string excerpt(std::string_view raw) {
   const bool cut = raw.size() > kExcerptBytes;
-  // A few bytes more than are shown, so that the cut never makes half a character look like a bad
-  // one.
+  // Four more bytes than are shown, so that a character is not cut in half before it is cleaned.
   const std::string clean = clean_text(raw.substr(0, kExcerptBytes + 4));
   std::string quoted = "\"";
-  for (const char c : cut ? first_bytes(clean, kExcerptBytes) : std::string_view(clean)) {
+  for (const char c : cut ? utf8_prefix(clean, kExcerptBytes) : std::string_view(clean)) {
     quoted += c == '\n' || c == '\r' || c == '\t' ? ' ' : c;
   }
   return quoted + (cut ? "...\"" : "\"");

@@ -1,5 +1,5 @@
 #pragma once
-// What a handler printed, made fit for a PostgreSQL text column and for a person. Pure.
+// Makes a handler's output fit for a PostgreSQL text column and readable in an error. Pure.
 
 #include <cstddef>
 #include <string>
@@ -10,22 +10,22 @@
 
 namespace pgforeman {
 
-/// Valid UTF-8 without NUL: every byte that belongs to no character becomes U+FFFD.
+/// Returns `raw` as valid UTF-8 without NUL: NUL and every invalid byte become U+FFFD.
 std::string clean_text(std::string_view raw);
 
-/// The last `limit` bytes of valid UTF-8 or less, from the start of a line where there is one.
+/// Returns at most the last `limit` bytes of valid UTF-8, from the start of a line if there is one.
 std::string_view last_lines(std::string_view text, std::size_t limit);
 
-/// Makes JSON one line: its line ends are white space between tokens, as strings hold none.
+/// Replaces line ends in JSON by blanks. The value stays, as JSON strings hold no raw line ends.
 void join_json_lines(std::string& json);
 
-/// Without white space at its end.
+/// Returns `text` without white space at its end.
 std::string_view trim_end(std::string_view text);
 
-/// `"the first bytes..."`: clean, quoted, short, for naming garbage in an error.
+/// Returns `"the first bytes..."`: clean, quoted and short, to show invalid output in an error.
 std::string excerpt(std::string_view raw);
 
-/// Seconds as a decimal number: "5", "0.25".
+/// Returns the seconds as a decimal number: "5", "0.25".
 std::string decimal_seconds(Millis duration);
 
 }  // namespace pgforeman

@@ -20,7 +20,7 @@ namespace net = boost::asio;
 
 namespace {
 
-// A fleet of 1,024 children describes itself in well under 2 MiB.
+// The longest accepted answer; /status of 1,024 children is well under 2 MiB.
 constexpr std::uint64_t kMaxAnswerBytes = 32u << 20;
 constexpr std::uint32_t kMaxAnswerHeaderBytes = 64u << 10;
 constexpr const char* kOtherHttp = "it does not speak HTTP as pgforeman does";
@@ -41,7 +41,7 @@ std::string explain(const beast::error_code& error, bool in_body) {
 std::vector<std::string> connectable_addresses(const std::string& listen_address) {
   boost::system::error_code error;
   const auto address = net::ip::make_address(listen_address, error);
-  // A mistake is named by the caller's connect.
+  // An invalid address is reported by the caller's connect.
   if (error || !address.is_unspecified()) return {listen_address};
   if (address.is_v4()) return {"127.0.0.1"};
   return {"127.0.0.1", "::1"};
@@ -60,7 +60,7 @@ HttpAnswer http_get(const std::vector<std::string>& addresses, std::uint16_t por
   const auto fail = [&](const std::string& why) {
     failed += (failed.empty() ? "no answer from " : "; no answer from ") + place + ": " + why;
   };
-  // Takes one step to its end, at `until` at the latest; false, and `failed` says why.
+  // Runs one step until it ends or `until` is reached. Returns false, with the reason in `failed`.
   const auto finish = [&](TimePoint until, auto begin) {
     beast::error_code error;
     stream.expires_at(until);
@@ -82,10 +82,10 @@ HttpAnswer http_get(const std::vector<std::string>& addresses, std::uint16_t por
     place = address_and_port(addresses[i], port);
     beast::error_code error;
     const net::ip::tcp::endpoint to(net::ip::make_address(addresses[i], error), port);
-    // A firewall that swallows packets to one family leaves time for the other.
+    // The first address gets half of the time: a firewall may drop all packets to one family.
     const TimePoint until = i + 1 < addresses.size() ? start + timeout / 2 : end;
     if (error) fail(error.message());
-    stream.close();  // what is left of the address before
+    stream.close();  // of the previous address
     connected = !error && finish(until, [&](auto done) { stream.async_connect(to, done); });
   }
   if (!connected) throw HttpGetError(failed);
@@ -98,7 +98,7 @@ HttpAnswer http_get(const std::vector<std::string>& addresses, std::uint16_t por
   bool whole = finish(end, [&](auto done) { http::async_write(stream, request, done); }) &&
                finish(end, [&](auto done) { http::async_read(stream, buffer, parser, done); });
   if (whole && parser.get().count(http::field::transfer_encoding) > 0) {
-    whole = false;  // pgforeman never sends one
+    whole = false;  // pgforeman never sends a Transfer-Encoding
     fail(kOtherHttp);
   }
   if (!whole) throw HttpGetError(failed);

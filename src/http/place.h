@@ -1,12 +1,12 @@
 #pragma once
-// How an address and a port are written. Pure. Fork: either.
+// Formats an address and a port as text. Pure. Fork: either.
 
 #include <cstdint>
 #include <string>
 
 namespace pgforeman {
 
-/// "127.0.0.1:8080", "[::1]:8080".
+/// Returns "127.0.0.1:8080" or "[::1]:8080".
 inline std::string address_and_port(const std::string& literal, std::uint16_t port) {
   const bool v6 = literal.find(':') != std::string::npos;
   return (v6 ? "[" + literal + "]" : literal) + ":" + std::to_string(port);

@@ -7,7 +7,7 @@
 namespace pgforeman {
 namespace {
 
-/// The path of a request target: no query, and no scheme and host where a proxy's form is used.
+/// Returns the path of a request target, without the query and a proxy form's scheme and host.
 std::string_view path_of(std::string_view target) {
   constexpr std::string_view scheme = "http://";
   if (target.substr(0, scheme.size()) == scheme) {
@@ -21,7 +21,7 @@ void append(std::string& list, const std::string& word) {
   list += (list.empty() ? "" : ", ") + word;
 }
 
-/// "a, b and c" for "a, b, c".
+/// Returns "a, b and c" for "a, b, c".
 std::string in_words(std::string list) {
   const auto comma = list.rfind(", ");
   return comma == std::string::npos ? list : list.replace(comma, 2, " and ");
@@ -53,7 +53,7 @@ HttpResponse answer(const HttpRoutes& routes, const HttpRequest& request) {
     try {
       HttpResponse response = handler(request);
       if (!get || !request.has_body || response.status != 200) return response;
-      return {413, "a request here has no body"};
+      return {413, "a GET request must not have a body"};
     } catch (const std::exception& error) {
       return {500, std::string("the answer could not be made: ") + error.what()};
     }

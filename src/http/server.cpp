@@ -21,15 +21,15 @@ using net::ip::tcp;
 
 namespace {
 
-// A probe and a few scrapers need a handful; the rest is room for clients that dawdle.
+// A probe and a few scrapers need about five connections; slow clients may hold the others.
 constexpr rlim_t kMaxConnections = 512, kMinConnections = 16;
-// Kept open to be given up when the process has no other descriptor left: so many probes can still
-// be answered at once.
+// Spare descriptors that are closed if the process has no other left. So many probes at a time can
+// still be answered.
 constexpr std::size_t kReserve = 8;
 constexpr int kBacklog = 4096;  // the kernel lowers it to net.core.somaxconn
 constexpr Millis kAcceptPause{50};
 
-/// Half of the descriptors at most: forking and the owner's own pipes must not starve.
+/// Returns at most half of the descriptor limit: forks and the owner's pipes need the rest.
 std::size_t connection_limit() {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -39,7 +39,7 @@ std::size_t connection_limit() {
 tcp::acceptor listen_on(net::io_context& io, const std::string& address, std::uint16_t port) try {
   tcp::endpoint at(net::ip::make_address(address), port);
   if (address == "::") {
-    // IPv6 may be missing in the kernel, forbidden by a sandbox or switched off (disable_ipv6).
+    // IPv6 may be missing in the kernel, forbidden by a sandbox or disabled (disable_ipv6).
     tcp::socket probe(io);
     beast::error_code missing;
     probe.open(tcp::v6(), missing);
@@ -47,14 +47,14 @@ tcp::acceptor listen_on(net::io_context& io, const std::string& address, std::ui
     if (missing) at = {tcp::v4(), port};
   }
   tcp::acceptor acceptor(io, at.protocol());
-  // A restarted server takes its port back at once, whatever its predecessor left in TIME_WAIT.
+  // Lets a restarted server bind its port at once, in spite of old connections in TIME_WAIT.
   acceptor.set_option(tcp::acceptor::reuse_address(true));
-  // "::" serves IPv4 too, however the host is configured.
+  // Makes "::" serve IPv4 too, whatever the host's default is.
   if (at.address().is_v6()) acceptor.set_option(net::ip::v6_only(false));
   acceptor.bind(at);
   acceptor.listen(kBacklog);
   acceptor.non_blocking(true);
-  // Else asio, when a connection died in the queue, blocks until the next one comes.
+  // Without this asio blocks until the next connection if one was aborted in the queue.
   acceptor.set_option(tcp::acceptor::enable_connection_aborted(true));
   return acceptor;
 } catch (const boost::system::system_error& error) {
@@ -95,10 +95,10 @@ class HttpServer::Impl : public std::enable_shared_from_this<Impl> {
   }
 
  private:
-  /// Takes one connection a turn: signals, children and those already connected get theirs.
+  /// Accepts one connection a turn, so that signals, children and open connections are served too.
   void accept(beast::error_code error) noexcept {
     try {
-      // Failed twice: another process took the room that was made, or none can be made.
+      // Tries again after make_room(): another process may take the freed descriptor.
       for (int tries = 0; !error && tries < 3; ++tries) {
         tcp::socket socket = acceptor_.accept(error);
         if (!error) {
@@ -110,15 +110,15 @@ class HttpServer::Impl : public std::enable_shared_from_this<Impl> {
         const bool exhausted = is_one_of(error, {EMFILE, ENFILE, ENOBUFS, ENOMEM});
         if (exhausted && make_room()) error = {};
       }
-      // A connection that died in the queue is gone from it; the rest must not become a spin.
+      // These errors need no pause, as a failed connection has left the queue; others might spin.
       if (!error || is_one_of(error, {EAGAIN, EINTR, ECONNABORTED, EPROTO})) {
         return wait_for_connection();
       }
     } catch (const std::exception&) {
-      // As after an error.
+      // Pauses below, as after an error.
     }
-    // Where not even a timer can be had the process ends: a restart helps, a server that is deaf
-    // for ever does not.
+    // If even a timer fails, noexcept ends the process: a restart is better than a server that
+    // never accepts again.
     pause_.expires_after(kAcceptPause);
     pause_.async_wait([self = shared_from_this()](const beast::error_code& cancelled) {
       if (!cancelled && !self->stopped_) self->accept({});

@@ -18,8 +18,8 @@ constexpr std::size_t kReadBytes = 1024;
 
 }  // namespace
 
-/// A handler that takes `step`. Running out of memory or of the kernel's resources is this
-/// connection's loss alone.
+/// Returns an asio handler that calls `step`. An exception, for example out of memory, closes only
+/// this connection.
 auto HttpSession::then(void (HttpSession::*step)(const Error& error, std::size_t bytes)) {
   return [self = shared_from_this(), step](const Error& error = {}, std::size_t bytes = 0) {
     if (self->closed_) return;
@@ -48,7 +48,7 @@ void HttpSession::close() noexcept {
 }
 
 void HttpSession::begin(const Error&, std::size_t) {
-  // An answer goes out in one piece; waiting for more of it would only delay a probe.
+  // An answer is one write, so Nagle's delay would only slow down a probe.
   Error ignored;
   stream_.socket().set_option(tcp::no_delay(true), ignored);
   time_request();
@@ -62,16 +62,16 @@ void HttpSession::time_request() {
 }
 
 void HttpSession::on_late(const Error& error, std::size_t) {
-  // One that was about to run when the timer was moved says nothing.
+  // Ignores a callback that was already due when the timer was changed.
   if (error || request_timer_.expiry() > Clock::now()) return;
   late_ = true;
-  stream_.cancel();  // the read under way ends, and goes on from there
+  stream_.cancel();  // the pending read ends, and on_read() handles late_
 }
 
 void HttpSession::read() {
   const bool in_header = !parser_ || !parser_->is_header_done();
   const std::size_t header = in_header ? parsed_ + buffer_.size() : 0;
-  // Beast bounds what one call sees; this bounds a header in pieces too.
+  // Beast bounds only the bytes of one call; this also bounds a header that arrives in pieces.
   const std::size_t most = all_.limits.header_bytes;
   if (header >= most) return refuse_long(431, "header", most);  // proves: P42
   stream_.async_read_some(buffer_.prepare(std::min(kReadBytes, most - header)),
@@ -92,12 +92,12 @@ void HttpSession::parse() {
     return std::string_view(static_cast<const char*>(buffer_.data().data()), buffer_.size());
   };
   if (!parser_) {
-    // RFC 9112, 2.2: empty lines before a request are skipped; they count towards the bound.
+    // RFC 9112, 2.2: empty lines before a request are skipped; they count as header bytes.
     for (; received().substr(0, 2) == "\r\n"; parsed_ += 2) buffer_.consume(2);
     if (received().empty() || received() == "\r") return read();
     parser_.emplace();
     parser_->header_limit(all_.limits.header_bytes);
-    parser_->body_limit(std::numeric_limits<std::uint64_t>::max());  // a route's own matter
+    parser_->body_limit(std::numeric_limits<std::uint64_t>::max());  // on_header() checks it
   }
   Error error;
   const std::size_t used = parser_->put(buffer_.data(), error);
@@ -108,7 +108,7 @@ void HttpSession::parse() {
     return refuse_long(431, "header", all_.limits.header_bytes);
   }
   if (error == http::error::bad_version) {
-    return refuse(505, "HTTP/1.0 and HTTP/1.1 are spoken here");
+    return refuse(505, "only HTTP/1.0 and HTTP/1.1 are supported");
   }
   if (error) return refuse(400, "not an HTTP request: " + error.message());
   on_header();
@@ -123,12 +123,12 @@ void HttpSession::on_header() {
       {method.data(), method.size()}, {target.data(), target.size()}, {}, encoded || length > 0};
   if (request.has_body && takes_body(all_.routes, request)) {
     const std::size_t most = all_.limits.body_bytes;
-    if (encoded) return refuse(411, "a body is announced by Content-Length here");
+    if (encoded) return refuse(411, "a request with a body needs Content-Length");
     if (length > most) return refuse_long(413, "body", most);
     if (!parser_->is_done()) return buffer_.size() > 0 ? parse() : read();
     request.body = std::move(parser_->get().body());
   }
-  // Nothing can follow a body that is not read.
+  // After an unread body no further request can be read from the connection.
   last_ = !parser_->keep_alive() || !parser_->is_done() || encoded;
   write(answer(all_.routes, request));
 }
@@ -146,7 +146,7 @@ void HttpSession::refuse_long(int status, const std::string& part, std::size_t m
 void HttpSession::write(HttpResponse response) {
   request_timer_.expires_at(TimePoint::max());
   response_.result(static_cast<unsigned>(response.status));
-  if (response.status == 413) response_.reason("Content Too Large");  // its name in RFC 9110
+  if (response.status == 413) response_.reason("Content Too Large");  // as in RFC 9110
   response_.set(http::field::content_type, response.content_type);
   response_.content_length(response.body.size());
   response_.set(http::field::cache_control, "no-store");
@@ -161,7 +161,7 @@ void HttpSession::write(HttpResponse response) {
 
 void HttpSession::on_written(const Error& error, std::size_t) {
   if (error) return close();
-  response_ = {};  // an idle connection keeps no answer's memory
+  response_ = {};  // frees the answer's memory while the connection idles
   all_.by_age.remove(shared_from_this());
   all_.by_age.push_back(shared_from_this());
   if (last_) {
@@ -178,7 +178,7 @@ void HttpSession::on_written(const Error& error, std::size_t) {
 }
 
 void HttpSession::linger(const Error& error, std::size_t bytes) {
-  discarded_ += std::max(bytes, kReadBytes);  // a flood of crumbs ends too
+  discarded_ += std::max(bytes, kReadBytes);  // so that many tiny reads reach the limit, too
   if (error || discarded_ >= all_.limits.linger_bytes) return close();
   buffer_.clear();
   stream_.async_read_some(buffer_.prepare(kReadBytes), then(&HttpSession::linger));

@@ -1,10 +1,10 @@
 #pragma once
-// One connection of the server: reads a request, answers it, reads the next. Only for src/http: it
-// includes Beast. Fork: before; a child closes its descriptor unseen and never runs it.
+// One connection of the server: reads a request, answers it, reads the next. Only for src/http, as
+// it includes Beast. Fork: before; a child closes the descriptor and never runs the session.
 //
-// The stream's expiry closes a connection that idles or does not take its answer. Half a request
-// has a timer of its own, because it is answered (408) when its time is up. After the last answer
-// the peer's end is awaited: its unread bytes would reset the connection, and the answer be lost.
+// The stream's expiry closes a connection that idles or does not take its answer. A late request
+// has its own timer, because it is answered (408). After the last answer the session waits for the
+// peer to close: to close with unread bytes would reset the connection and could lose the answer.
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -21,21 +21,21 @@ namespace pgforeman {
 
 class HttpSession;
 
-/// What the sessions of a server share; it outlives their steps.
+/// The data that the sessions of a server share; it must outlive all steps of the sessions.
 struct HttpSessions {
   HttpRoutes routes;
   HttpLimits limits;
-  std::list<std::shared_ptr<HttpSession>> by_age{};  ///< since connecting or the last answer
+  std::list<std::shared_ptr<HttpSession>> by_age{};  ///< oldest first, by connecting or last answer
 };
 
 class HttpSession : public std::enable_shared_from_this<HttpSession> {
  public:
   HttpSession(boost::asio::ip::tcp::socket socket, HttpSessions& all);
 
-  /// Joins the others, and goes on by itself until it is closed.
+  /// Adds itself to the sessions and serves requests until closed.
   void start();
 
-  /// Leaves the others; its descriptor is free at once. Idempotent.
+  /// Removes itself from the sessions and frees the descriptor at once. Idempotent.
   void close() noexcept;
 
  private:
@@ -60,12 +60,12 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   boost::asio::steady_timer request_timer_;
   HttpSessions& all_;
   boost::beast::flat_buffer buffer_;                                ///< received, not yet parsed
-  std::optional<boost::beast::http::request_parser<Body>> parser_;  ///< from its first byte on
+  std::optional<boost::beast::http::request_parser<Body>> parser_;  ///< set from a request's start
   std::size_t parsed_ = 0;  ///< bytes of the current request that are not in the buffer any more
   boost::beast::http::response<Body> response_;
   std::size_t discarded_ = 0;
   bool late_ = false;
-  bool last_ = false;  ///< close after this answer
+  bool last_ = false;  ///< the connection is closed after this answer
   bool closed_ = false;
 };
 

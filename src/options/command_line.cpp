@@ -16,8 +16,8 @@ namespace {
 
 namespace po = boost::program_options;
 
-/// Program_options throws at `--name=`, and takes `--=value` for a plain word.
-std::vector<po::option> odd_equals(std::vector<std::string>& words) {
+/// Parses `--name=`, at which Program_options throws, and `--=value`, which it takes for a word.
+std::vector<po::option> parse_odd_equals(std::vector<std::string>& words) {
   const std::string word = words.front();
   const std::size_t equals = word.find('=');
   if (!word.starts_with("--") || (equals != 2 && equals != word.size() - 1)) return {};
@@ -30,20 +30,20 @@ std::vector<po::option> odd_equals(std::vector<std::string>& words) {
 class Reader {
  public:
   Reader(Command command, std::span<const CommandFlag> flags) : command_(command), flags_(flags) {
-    know("--help", true);
-    for (const CommandFlag& flag : flags) know(fmt::format("--{}", flag.name), true);
+    add_known("--help", true);
+    for (const CommandFlag& flag : flags) add_known(fmt::format("--{}", flag.name), true);
     for (const Option& option : option_table()) {
-      know(flag_of(option), !option.secret && is_for(option, command));
+      add_known(flag_of(option), !option.secret && is_for(option, command));
     }
   }
 
   CommandLine read(std::span<const char* const> args) {
-    // Program_options knows what `--` means, but does not say which words came after it.
+    // Parses only the words before `--`, as Program_options does not tell which came after it.
     const auto end = std::find(args.begin(), args.end(), std::string_view("--"));
     po::command_line_parser parser(std::vector<std::string>(args.begin(), end));
     using namespace po::command_line_style;
     parser.options(known_).style(allow_long | long_allow_adjacent);
-    parser.extra_style_parser(odd_equals).allow_unregistered();
+    parser.extra_style_parser(parse_odd_equals).allow_unregistered();
     for (const po::option& given : parser.run().options) take(given);
     std::for_each(end == args.end() ? end : end + 1, args.end(),
                   [&](const char* word) { line_.positionals.emplace_back(word); });
@@ -51,15 +51,15 @@ class Reader {
   }
 
  private:
-  /// Every value may be missing, because Program_options throws where one must not. It gives a flag
-  /// the next word unless that is a flag, too, with two dashes: `--delay -1` has a value.
-  void know(const std::string& name, bool offered) {
+  /// Makes every value optional, as Program_options throws if a required one is missing. It takes
+  /// the next word as the value unless that begins with two dashes: `--delay -1` has a value.
+  void add_known(const std::string& name, bool offered) {
     known_.add_options()(name.c_str() + 2, po::value<std::string>()->implicit_value(""));
     if (offered) offered_.push_back(name);
   }
 
-  void take_word(const std::string& word) {
-    // `send QUEUE -1` sends a number, and a lone dash stands for standard input.
+  void take_plain_word(const std::string& word) {
+    // `send QUEUE -1` sends a number, and a single dash means standard input.
     const bool plain = word.size() < 2 || word[0] != '-' || (word[1] >= '0' && word[1] <= '9');
     if (plain) return line_.positionals.push_back(word);
     if (word != "-h") return unknown(word.substr(0, word.find('=')));
@@ -68,8 +68,8 @@ class Reader {
 
   void take(const po::option& given) {
     const std::vector<std::string>& words = given.original_tokens;
-    if (given.string_key.empty()) return take_word(words[0]);
-    // Only the name is printed: what follows the equals sign may be a secret.
+    if (given.string_key.empty()) return take_plain_word(words[0]);
+    // Errors print only the name, as the text after the equals sign may be a secret.
     const std::string name = words[0].substr(0, words[0].find('='));
     if (given.unregistered) return unknown(name);
     const std::string* value = given.value.empty() ? nullptr : &given.value[0];
@@ -79,9 +79,9 @@ class Reader {
     const bool takes_value = std::any_of(flags_.begin(), flags_.end(), [&](const auto& flag) {
       return !flag.value_name.empty() && flag.name == given.string_key;
     });
-    if (!takes_value && words.size() > 1) {  // the next word is none of its
+    if (!takes_value && words.size() > 1) {  // the next word is not its value
       value = nullptr;
-      take_word(words[1]);
+      take_plain_word(words[1]);
     }
     line_.help |= name == "--help";
     line_.help_all |= words[0] == "--help=all";

@@ -1,5 +1,5 @@
 #pragma once
-// The words of a command line, taken apart: options, a command's own flags, and the rest.
+// Splits a command line into options, the command's own flags, and other words.
 
 #include <map>
 #include <span>
@@ -11,7 +11,7 @@
 namespace pgforeman {
 
 struct CommandLine {
-  std::map<std::string, std::string, std::less<>> values;  ///< "QUEUE" -> what its flag was given
+  std::map<std::string, std::string, std::less<>> values;  ///< "QUEUE" -> value of its flag
   std::vector<FoundFlag> flags;
   std::vector<std::string> positionals;
   std::vector<std::string> errors;
@@ -19,9 +19,9 @@ struct CommandLine {
   bool help_all = false;  ///< --help=all
 };
 
-/// Splits `args`, the words after the command's name. `--name value` and `--name=value` are alike,
-/// `--` ends the flags, a lone `-` and negative numbers are plain words. Values stay texts: the
-/// table checks them, so that all mistakes are reported together.
+/// Splits `args`, the words after the command's name. `--name value` and `--name=value` mean the
+/// same, `--` ends the flags, a single `-` and negative numbers are plain words. Does not check
+/// values: the table does so later, so that all mistakes are reported together.
 CommandLine split_command_line(Command command, std::span<const char* const> args,
                                std::span<const CommandFlag> flags);
 

@@ -12,7 +12,7 @@
 namespace pgforeman {
 namespace {
 
-// All options with a page of comment each stay far below this.
+// A file with all options and a page of comment for each is much shorter.
 constexpr std::size_t kMaxConfigFileBytes = 1 << 20;
 
 std::string_view trim(std::string_view text) {
@@ -30,7 +30,7 @@ ConfigFile parse_config_file(std::string_view text, const std::string& path) {
   const auto error = [&](int number, std::string_view what) {
     file.errors.push_back(fmt::format("{}:{}: {}", shown(path), number, what));
   };
-  // Editors of Windows put a byte order mark in front.
+  // Windows editors write a byte order mark first.
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
     error(1, "the file is in UTF-16: save it as UTF-8");
@@ -46,10 +46,10 @@ ConfigFile parse_config_file(std::string_view text, const std::string& path) {
     const std::size_t equals = line.find('=');
     std::string_view key = trim(line.substr(0, equals));
     if (key.starts_with(kVariablePrefix)) key.remove_prefix(kVariablePrefix.size());
-    // The line itself is not printed: it may be a half of a password.
+    // The error does not print the line, which may be part of a password.
     if (equals == std::string_view::npos || !consists_of(key, kWordCharacters)) {
       const bool shell = line.starts_with("export ");
-      error(number, shell ? "is of a shell: KEY=value without export is wanted"
+      error(number, shell ? "is shell syntax: write KEY=value without export"
                           : "is not of the form KEY=value (letters, digits and _ make a key)");
       continue;
     }

@@ -21,7 +21,7 @@ bool is_url(std::string_view conninfo) {
   return conninfo.starts_with("postgresql://") || conninfo.starts_with("postgres://");
 }
 
-/// Ports as libpq takes them: numbers, one for each host or one for all.
+/// True for ports as libpq takes them: numbers, one for each host or one for all hosts.
 bool are_ports(std::string_view text) {
   while (true) {
     const std::string_view port = text.substr(0, text.find(','));
@@ -47,8 +47,8 @@ constexpr std::array<Pair, 11> kVariables = {
      {"PGSSLMINPROTOCOLVERSION", "ssl_min_protocol_version"},
      {"PGSSLMAXPROTOCOLVERSION", "ssl_max_protocol_version"}}};
 
-std::optional<std::string> problem_of(std::string_view variable, std::string_view keyword,
-                                      const std::string& value) {
+std::optional<std::string> variable_problem(std::string_view variable, std::string_view keyword,
+                                            const std::string& value) {
   if (variable == "PGPORT") {
     if (are_ports(value)) return std::nullopt;
     if (is_service_link(value)) {
@@ -62,7 +62,7 @@ std::optional<std::string> problem_of(std::string_view variable, std::string_vie
     if (value.find("://") != std::string::npos) {
       return "is an address: set PGFOREMAN_DATABASE_URL to it";
     }
-    if (value != without_blanks_around(value)) return "begins or ends in a blank or a line end";
+    if (value != trimmed(value)) return "begins or ends in a blank or a line end";
     return std::nullopt;
   }
   return value_problem(keyword, value);
@@ -71,7 +71,7 @@ std::optional<std::string> problem_of(std::string_view variable, std::string_vie
 }  // namespace
 
 std::optional<std::string> conninfo_problem(const std::string& conninfo) {
-  if (auto problem = mistaken_shape(conninfo)) return problem;
+  if (auto problem = shape_problem(conninfo)) return problem;
   const auto values = parse_conninfo(conninfo);
   if (!values) {
     if (auto problem = foreign_parameter(conninfo)) return problem;
@@ -79,19 +79,19 @@ std::optional<std::string> conninfo_problem(const std::string& conninfo) {
            "value is not shown; in a URL, special characters of a password must be "
            "percent-encoded)";
   }
-  // A slash in an unencoded password makes libpq take the password's start for the port, and quote
-  // it when it connects.
+  // If a password has a slash that is not encoded, libpq takes the part before it for the port, and
+  // quotes that part in its error when it connects.
   const auto ports = values->find("port");
   if (ports != values->end() && !are_ports(ports->second)) {
     if (ports->second.find(':') != std::string::npos && is_url(conninfo)) {
-      return "has more than one colon behind its host (its value is not shown; in a URL, an IPv6 "
+      return "has more than one colon after its host (its value is not shown; in a URL, an IPv6 "
              "address is in brackets, and special characters of a password must be "
              "percent-encoded)";
     }
-    return "has a port that is no number from 1 to 65535 (its value is not shown; in a URL, "
+    return "has a port that is not a number from 1 to 65535 (its value is not shown; in a URL, "
            "special characters of a password must be percent-encoded)";
   }
-  // An @ in it makes the rest of the password a host, or all after its slash a database.
+  // An @ in a password makes its rest part of the host, or of the database name after a slash.
   for (const char* keyword : {"host", "dbname"}) {
     const auto value = values->find(keyword);
     const auto at = value == values->end() ? std::string::npos : value->second.find('@');
@@ -103,7 +103,7 @@ std::optional<std::string> conninfo_problem(const std::string& conninfo) {
           keyword);
     }
   }
-  return mistaken_value(*values);
+  return values_problem(*values);
 }
 
 DatabasePlace database_place(const std::string& conninfo) {
@@ -113,7 +113,7 @@ DatabasePlace database_place(const std::string& conninfo) {
   DatabasePlace place{values["host"], values["port"], values["dbname"]};
   if (place.host.empty()) place.host = values["hostaddr"];
   if (place.host.empty()) place.host = values["service"];
-  if (place.name.empty()) place.name = values["user"];  // as libpq does
+  if (place.name.empty()) place.name = values["user"];  // libpq's default
   return place;
 }
 
@@ -130,7 +130,7 @@ Parsed<std::string> read_conninfo_file(const std::string& path) {
   if (text.value->starts_with("\xff\xfe") || text.value->starts_with("\xfe\xff")) {
     return Result::wrong("is in UTF-16, as some editors of Windows write: save it as UTF-8");
   }
-  std::string conninfo(without_blanks_around(*text.value));
+  std::string conninfo(trimmed(*text.value));
   if (conninfo.empty()) return Result::wrong("is empty; it must hold what DATABASE_URL would");
   if (conninfo.find('\0') != std::string::npos) return Result::wrong("holds a NUL byte");
   if (conninfo.find('\n') != std::string::npos) return Result::wrong("holds more than one line");
@@ -145,7 +145,7 @@ std::vector<std::string> libpq_variable_mistakes(const Environment& environment,
   for (const auto& [variable, keyword] : kVariables) {
     const std::string value(value_in(environment, variable));
     if (value.empty() || !given || given->count(std::string(keyword)) > 0) continue;
-    const auto problem = problem_of(variable, keyword, value);
+    const auto problem = variable_problem(variable, keyword, value);
     if (!problem) continue;
     const bool hidden = value.find("://") != std::string::npos && !is_service_link(value);
     mistakes.push_back(
@@ -154,7 +154,7 @@ std::vector<std::string> libpq_variable_mistakes(const Environment& environment,
   return mistakes;
 }
 
-std::optional<std::string> unread_address(const Environment& environment) {
+std::optional<std::string> foreign_address_variable(const Environment& environment) {
   for (const std::string_view place : {"PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE"}) {
     if (!value_in(environment, place).empty()) return std::nullopt;
   }

@@ -1,7 +1,7 @@
 #pragma once
-// The database's address as libpq reads it. No connection is made here. Nothing in this file's
-// answers ever quotes a connection string: it may hold a password, and libpq's own messages quote
-// what they could not parse.
+// Checks and reads the database's address, without a connection. No result but with_password() and
+// read_conninfo_file() quotes a connection string, as it may hold a password. libpq's own messages
+// are not used, as they quote what libpq could not parse.
 
 #include <optional>
 #include <string>
@@ -12,30 +12,30 @@
 
 namespace pgforeman {
 
-/// What keeps libpq from using `conninfo` (a URL or keyword=value pairs); nothing when it can.
+/// Returns why libpq cannot use `conninfo` (a URL or keyword=value pairs); nothing if it can.
 std::optional<std::string> conninfo_problem(const std::string& conninfo);
 
-/// Where the database is, for a log: no user and no password. Hosts and ports may be lists.
+/// Place of a database for a log, without user and password. Hosts and ports may be lists.
 struct DatabasePlace {
   std::string host, port, name;
 };
 DatabasePlace database_place(const std::string& conninfo);
 
-/// `conninfo` with `password` where it has none of its own, as libpq would have taken it from
-/// PGPASSWORD. One that cannot be parsed comes back as it is.
+/// Adds `password` to `conninfo` if that has none, as libpq does with PGPASSWORD. Returns a
+/// `conninfo` that cannot be parsed unchanged.
 std::string with_password(const std::string& conninfo, const std::string& password);
 
-/// Reads a connection string from a file: one line, blanks and line ends around it dropped, checked
-/// as above. The problem completes "PATH: ...".
+/// Reads a connection string from a file of one line, without blanks and line ends around it, and
+/// checks it with conninfo_problem(). The problem completes "PATH: ...".
 Parsed<std::string> read_conninfo_file(const std::string& path);
 
-/// What is wrong with libpq's own variables (PGHOST, PGPORT, ...) that it will use beside
-/// `conninfo`: complete errors, that start with the variable's name.
+/// Checks libpq's own variables (PGHOST, PGPORT, ...) that libpq will use beside `conninfo`.
+/// Returns complete errors, each of which starts with the variable's name.
 std::vector<std::string> libpq_variable_mistakes(const Environment& environment,
                                                  const std::string& conninfo);
 
-/// The variable that holds a database's address for others (DATABASE_URL), where nothing says to
-/// pgforeman or libpq where the database is; else nothing.
-std::optional<std::string> unread_address(const Environment& environment);
+/// Returns a variable with a database address for other programs (DATABASE_URL) if no variable of
+/// libpq says where the database is; else nothing.
+std::optional<std::string> foreign_address_variable(const Environment& environment);
 
 }  // namespace pgforeman

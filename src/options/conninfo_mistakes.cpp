@@ -15,7 +15,7 @@ namespace {
 using Problem = std::optional<std::string>;
 using Pair = std::pair<std::string_view, std::string_view>;
 
-constexpr std::string_view kWrite =
+constexpr std::string_view kWriteUrl =
     "write postgresql://user:password@host:port/database (its value is not shown)";
 
 bool holds(std::string_view text, std::string_view part) {
@@ -28,7 +28,7 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-/// Of "a b", or of "a, b or c".
+/// Returns the words of "a b", or of "a, b or c".
 std::vector<std::string_view> words_of(std::string_view text) {
   std::vector<std::string_view> words;
   while (!text.empty()) {
@@ -45,10 +45,10 @@ bool has_word(std::string_view text, std::string_view word) {
 }
 
 constexpr std::string_view kCapitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
-constexpr std::string_view kSmall = "abcdefghijklmnopqrstuvwxyz0123456789";
+constexpr std::string_view kSmallLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
 constexpr std::string_view kSchemeSigns = "abcdefghijklmnopqrstuvwxyz0123456789+.-_:";
 
-// Schemes that stand for PostgreSQL, with the product they are of, and those of other servers.
+// Products with the beginnings of their schemes for PostgreSQL; then schemes of other servers.
 constexpr std::array<Pair, 17> kSchemes = {{
     {"SQLAlchemy", "postgresql+ postgres+"},
     {"Java's JDBC", "jdbc:"},
@@ -68,7 +68,7 @@ constexpr std::array<Pair, 17> kSchemes = {{
     {"Neon's drivers", "neon"},
     {"another program", "pg"},
 }};
-constexpr std::string_view kOthers =
+constexpr std::string_view kOtherSchemes =
     "mysql mariadb sqlite mssql sqlserver oracle mongodb redis valkey memcache amqp kafka nats "
     "http ftp file clickhouse";
 
@@ -76,7 +76,7 @@ Problem scheme_problem(std::string_view text) {
   const auto end = text.find("://");
   if (end == std::string_view::npos) return std::nullopt;
   const std::string scheme = lower(text.substr(0, end));
-  if (!consists_of(scheme, kSchemeSigns)) return std::nullopt;  // a later part of the address
+  if (!consists_of(scheme, kSchemeSigns)) return std::nullopt;  // the :// is in a later part
   if (scheme == "postgresql" || scheme == "postgres") {
     if (scheme == text.substr(0, end)) return std::nullopt;
     return fmt::format("has its scheme in capitals: libpq wants {}:// in small letters", scheme);
@@ -85,10 +85,10 @@ Problem scheme_problem(std::string_view text) {
     return "is a service link of Kubernetes and not the address of a database: set it in the pod's "
            "spec, and enableServiceLinks: false";
   }
-  for (const std::string_view other : words_of(kOthers)) {
+  for (const std::string_view other : words_of(kOtherSchemes)) {
     if (!scheme.starts_with(other)) continue;
     return fmt::format("begins with {}://, so it is no address of a PostgreSQL database; {}", other,
-                       kWrite);
+                       kWriteUrl);
   }
   for (const auto& [product, beginnings] : kSchemes) {
     const auto words = words_of(beginnings);
@@ -99,7 +99,7 @@ Problem scheme_problem(std::string_view text) {
         scheme.substr(0, 24), product,
         scheme.starts_with("jdbc") ? ", with user and password before the host" : "");
   }
-  return fmt::format("has a scheme that libpq does not know; {}", kWrite);
+  return fmt::format("has a scheme that libpq does not know; {}", kWriteUrl);
 }
 
 Problem quotes_problem(std::string_view text) {
@@ -108,7 +108,7 @@ Problem quotes_problem(std::string_view text) {
       "\xe2\x80\x98", "\xe2\x80\x99"};
   const bool url = holds(text, "://");
   for (const std::string_view quote : kQuotes) {
-    // The last value of keyword=value pairs may end in a quote.
+    // A closing quote alone is valid in keyword=value pairs, but not in a URL.
     if (!text.starts_with(quote) && !(url && text.ends_with(quote))) continue;
     return "is in quotes, which are part of the value: `docker run --env-file`, ConfigMaps and "
            "config files do not remove them; write it without";
@@ -116,7 +116,7 @@ Problem quotes_problem(std::string_view text) {
   return std::nullopt;
 }
 
-/// "DATABASE_URL=postgres://...", "export X=...", "DATABASE_URL: ...".
+/// True for "DATABASE_URL=postgres://...", "export X=...", "DATABASE_URL: ...".
 bool is_assignment(std::string_view text) {
   if (text.starts_with("export ") || text.starts_with("set ") || text.starts_with("$env:")) {
     return true;
@@ -131,7 +131,7 @@ Problem without_scheme(std::string_view text) {
     if (!text.starts_with(scheme)) continue;
     const std::string_view rest = text.substr(scheme.size());
     if (rest.starts_with(":") || rest.starts_with("/")) {
-      return fmt::format("lacks the :// behind its scheme; {}", kWrite);
+      return fmt::format("lacks the :// after its scheme; {}", kWriteUrl);
     }
   }
   const auto at = text.find_first_of("@=");
@@ -139,11 +139,11 @@ Problem without_scheme(std::string_view text) {
   const bool place = !holds(text, "=") && !holds(text, " ") && text.find_first_of(":/") > 0 &&
                      text.find_first_of(":/") != std::string_view::npos;
   if (!has_user && !place) return std::nullopt;
-  return fmt::format("has no scheme; {}", kWrite);
+  return fmt::format("has no scheme; {}", kWriteUrl);
 }
 
-// Parameters that are not libpq's, with the product they are of.
-constexpr std::array<Pair, 12> kForeign = {{
+// Products with parameters of theirs that libpq does not know.
+constexpr std::array<Pair, 12> kForeignParameters = {{
     {"Prisma",
      "schema connection_limit pool_timeout pgbouncer socket_timeout statement_cache_size sslaccept "
      "sslidentity single_use_connections"},
@@ -178,7 +178,7 @@ Problem query_problem(std::string_view text) {
              "sslmode=disable";
     }
     if (key.starts_with("amp;")) return "has &amp; where & belongs between its parameters";
-    for (const auto& [product, names] : kForeign) {
+    for (const auto& [product, names] : kForeignParameters) {
       if (!has_word(names, lower(key))) continue;
       return fmt::format(
           "has the parameter {} of {}, which libpq does not know: remove it (pgforeman's schema is "
@@ -207,7 +207,7 @@ Problem keyword_problem(std::string_view text) {
                                             {"data source", "host"},
                                             {"ssl mode", "sslmode"}}};
   if (holds(text, ";") && holds(text, "=")) {
-    return fmt::format("has semicolons between its parts, as .NET and PDO write it; {}", kWrite);
+    return fmt::format("has semicolons between its parts, as .NET and PDO write it; {}", kWriteUrl);
   }
   const std::string small = " " + lower(text);
   for (const auto& [name, right] : kNames) {
@@ -218,7 +218,7 @@ Problem keyword_problem(std::string_view text) {
   return std::nullopt;
 }
 
-/// "${NAME}", "$(NAME)", "{{ name }}", "<password>", "[YOUR-PASSWORD]" as a whole.
+/// True if the whole value is like "${NAME}", "$(NAME)", "{{ name }}", "<password>", "[PASSWORD]".
 bool is_placeholder(std::string_view value) {
   for (const auto& [front, back] : std::array<Pair, 6>{
            {{"${", "}"}, {"$(", ")"}, {"{{", "}}"}, {"<", ">"}, {"[", "]"}, {"%(", ")s"}}}) {
@@ -241,18 +241,18 @@ bool is_service_link(std::string_view value) {
   return false;
 }
 
-Problem mistaken_shape(std::string_view text) {
+Problem shape_problem(std::string_view text) {
   if (text.empty()) return std::nullopt;
   if (text.starts_with("psql ")) {
     return "is a psql command: only the address in it belongs here";
   }
   if (auto problem = quotes_problem(text)) return problem;
   if (is_assignment(text)) {
-    return "begins with a name and =, as a line of an env file does: only what follows them "
-           "belongs here";
+    return "begins with a name and =, like a line of an env file: write only the part after "
+           "them";
   }
   if (text.front() == '{' && text.substr(0, 2) != "{{") {
-    return fmt::format("is JSON, as secret stores keep it; {}", kWrite);
+    return fmt::format("is JSON, as secret stores keep it; {}", kWriteUrl);
   }
   if (text.front() == '$' || text.starts_with("{{") || text.front() == '<') {
     return "is a reference to a variable that nothing has replaced: env files and ConfigMaps do "
@@ -293,7 +293,7 @@ Problem value_problem(std::string_view keyword, std::string_view value) {
        {"ssl_max_protocol_version", "TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3"}}};
   for (const auto& [name, allowed] : kWords) {
     if (name != keyword) continue;
-    const bool version = name.starts_with("ssl_");  // in any case, and "" is the default
+    const bool version = name.starts_with("ssl_");  // ignores case, and "" is the default
     if (version ? value.empty() || has_word(lower(allowed), lower(value))
                 : has_word(allowed, value)) {
       return std::nullopt;
@@ -317,29 +317,29 @@ Problem host_problem(std::string_view host) {
            "the Service";
   }
   if (holds(host, "://")) return "has a scheme: only the name or address of the host belongs here";
-  // libpq takes what it does not understand for a name, and says it in its error: no value is
-  // shown.
+  // These texts quote no value: libpq takes any text for a host name, so it may hold a password.
   if (host.find_first_of(";=") != std::string_view::npos) {
     return "has a semicolon or an equals sign in it: the words of an address are separated by "
            "blanks";
   }
-  if (host.starts_with("[")) return "is in brackets, which belong into URLs only";
+  if (host.starts_with("[")) return "is in brackets, which only URLs have";
   if (host.find_first_of(" \t\r\n\"'") != std::string_view::npos && !host.starts_with("/")) {
     return "has a blank, a line end or a quote in it";
   }
   const auto colon = host.find(':');
   if (colon != std::string_view::npos && colon > 0 && !host.starts_with("/") &&
       consists_of(host.substr(colon + 1), "0123456789")) {
-    return "has a port behind it: the port is a value of its own";
+    return "has a port after it: the port is set separately";
   }
   return std::nullopt;
 }
 
-Problem mistaken_value(const ConninfoValues& values) {
+Problem values_problem(const ConninfoValues& values) {
   for (const auto& [keyword, value] : values) {
     if (const auto problem = value_problem(keyword, value)) {
-      // A short word of letters is no password that went astray.
-      const bool plain = value.size() <= 12 && consists_of(lower(value), std::string(kSmall) + "-");
+      // A short word of letters and digits is not a password in the wrong place.
+      const bool plain =
+          value.size() <= 12 && consists_of(lower(value), std::string(kSmallLetters) + "-");
       return fmt::format("has {}{}, which {}", keyword, plain ? "=" + value : "", *problem);
     }
     if ((keyword == "host" || keyword == "hostaddr" || keyword == "dbname" || keyword == "user" ||

@@ -1,7 +1,6 @@
 #pragma once
-// What platforms, frameworks and editors make of a database's address, by kind, so that an error
-// names the cause. Nothing in an answer is a part of the address but words that are known here.
-// Pure.
+// Recognizes common mistakes of platforms, frameworks and editors in a database address, so that an
+// error names the cause. A result quotes only known or short plain words. Pure.
 
 #include <optional>
 #include <string>
@@ -11,24 +10,24 @@
 
 namespace pgforeman {
 
-/// What `text` is instead of an address that libpq reads: quoted, a psql command, JDBC's. Nothing
-/// where its shape is right, or wrong in no way that is known.
-std::optional<std::string> mistaken_shape(std::string_view text);
+/// Returns how `text` is malformed: in quotes, a psql command, a JDBC address. Returns nothing if
+/// its shape is right, or the mistake is not known here.
+std::optional<std::string> shape_problem(std::string_view text);
 
-/// Of an address that libpq could not read: the parameter or keyword that another program takes.
+/// For an address that libpq could not read: finds a parameter or keyword of another program.
 std::optional<std::string> foreign_parameter(std::string_view text);
 
-/// Of one that it could read: a word that libpq refuses when it connects (sslmode=yes), a
-/// placeholder, a host with a scheme or a port.
-std::optional<std::string> mistaken_value(const ConninfoValues& values);
+/// For an address that libpq could read: finds a value that libpq refuses when it connects
+/// (sslmode=yes), a placeholder, a host with a scheme or a port.
+std::optional<std::string> values_problem(const ConninfoValues& values);
 
-/// What `keyword` cannot be: "must be disable, ... or verify-full"; nothing when it can.
+/// Returns why `keyword` cannot be `value`: "must be disable, ... or verify-full"; or nothing.
 std::optional<std::string> value_problem(std::string_view keyword, std::string_view value);
 
-/// Why libpq would find no server of this name: it has a scheme, a port, brackets, blanks.
+/// Returns why `host` is no host name: it has a scheme, a port, brackets, blanks; or nothing.
 std::optional<std::string> host_problem(std::string_view host);
 
-/// True for "tcp://10.0.0.1:5432", as Kubernetes and Docker set <SERVICE>_PORT.
+/// True for "tcp://10.0.0.1:5432", to which Kubernetes and Docker set <SERVICE>_PORT.
 bool is_service_link(std::string_view value);
 
 }  // namespace pgforeman

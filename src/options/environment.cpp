@@ -19,7 +19,7 @@ namespace {
 constexpr std::string_view kPassword = "PGPASSWORD";
 constexpr std::string_view kDatabaseUrl = "PGFOREMAN_DATABASE_URL";
 
-// Taken once and kept for reloads. Only capture_secrets writes them, before anything else runs.
+// Secrets taken out of environ, kept for reloads. Only capture_secrets writes them, first in main.
 struct Secrets {
   std::string password, database_url;
 };
@@ -36,8 +36,8 @@ std::string_view value_of(std::string_view entry) {
   return equals == std::string_view::npos ? std::string_view() : entry.substr(equals + 1);
 }
 
-/// Copies `name`'s value out of environ and wipes every copy there. unsetenv alone only drops the
-/// pointer: the bytes stay in the block that /proc/PID/environ shows.
+/// Copies the value of `name` out of environ and overwrites every copy there. unsetenv alone only
+/// removes the pointer: the bytes stay in the block that /proc/PID/environ shows.
 void capture(std::string_view name, std::string& into) {
   bool first = true;
   for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
@@ -46,7 +46,7 @@ void capture(std::string_view name, std::string& into) {
     if (*value != '=') continue;
     ++value;
     const std::size_t size = ::strlen(value);
-    // The first of several is the one getenv would have found.
+    // getenv would find the first entry of this name.
     if (first && size > 0) into.assign(value, size);
     first = false;
     ::explicit_bzero(value, size);
@@ -54,10 +54,10 @@ void capture(std::string_view name, std::string& into) {
   ::unsetenv(std::string(name).c_str());
 }
 
-/// Kubernetes sets these for every Service of the namespace whose name begins with "pgforeman".
+/// True for variables that Kubernetes sets for each Service `pgforeman*` of the namespace.
 bool is_service_link_name(std::string_view name, std::string_view value) {
   if (name == "PORT" || name.starts_with("PORT_")) return true;
-  if (is_service_link(value)) return true;  // <SERVICE>_PORT
+  if (is_service_link(value)) return true;  // the value of <SERVICE>_PORT
   const auto has = [&](std::string_view part) { return name.find(part) != name.npos; };
   return name.starts_with("SERVICE_HOST") || name.starts_with("SERVICE_PORT") ||
          has("_SERVICE_HOST") || has("_SERVICE_PORT") ||
@@ -106,9 +106,9 @@ EnvironmentSettings scan_environment(const Environment& environment) {
     const std::string_view value = value_of(entry);
     name.remove_prefix(kVariablePrefix.size());
     if (find_option(name) != nullptr) {
-      const std::string_view trimmed = without_blanks_around(value);
-      if (!value.empty()) settings.values.emplace(name, trimmed);
-      if (trimmed.size() != value.size()) {
+      const std::string_view text = trimmed(value);
+      if (!value.empty()) settings.values.emplace(name, text);
+      if (text.size() != value.size()) {
         settings.warnings.push_back(variable +
                                     ": blanks or line ends around its value were dropped");
       }

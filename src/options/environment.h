@@ -1,5 +1,5 @@
 #pragma once
-// The process's environment: what of it is ours, what is secret, and what a handler inherits.
+// Reads the process's environment: pgforeman's variables, secrets, and what a handler inherits.
 
 #include <map>
 #include <string>
@@ -11,17 +11,17 @@ namespace pgforeman {
 using Environment = std::vector<std::string>;  ///< "NAME=value", as in environ
 using StringMap = std::map<std::string, std::string, std::less<>>;
 
-/// The environment as it was started with: the captured database URL included, the captured
-/// PGPASSWORD not.
+/// Returns the environment from the start of the process, with the captured database URL but
+/// without PGPASSWORD.
 Environment process_environment();
 
-/// What capture_secrets took out of PGPASSWORD; empty when there was none.
+/// Returns the PGPASSWORD that capture_secrets took; empty if there was none.
 const std::string& captured_password();
 
-/// The value of `name`, empty when it is unset.
+/// Returns the value of `name`; empty if it is unset.
 std::string_view value_in(const Environment& environment, std::string_view name);
 
-/// The PGFOREMAN_* variables. An empty value counts as unset, as compose files pass it.
+/// The PGFOREMAN_* variables. An empty value counts as unset, as compose files pass empty values.
 struct EnvironmentSettings {
   StringMap values;       ///< "QUEUE" -> value
   StringMap handler_env;  ///< NAME -> value of PGFOREMAN_HANDLER_ENV_NAME
@@ -29,11 +29,11 @@ struct EnvironmentSettings {
 };
 EnvironmentSettings scan_environment(const Environment& environment);
 
-/// True for what may follow HANDLER_ENV_: letters, digits and _, and no digit first.
+/// True for a name that may follow HANDLER_ENV_: letters, digits and _, but no digit first.
 bool is_variable_name(std::string_view name);
 
-/// What a handler inherits: everything but PGPASSWORD and PGFOREMAN_*, then `handler_env`, which
-/// wins over an inherited variable of the same name.
+/// Returns a handler's environment: all variables but PGPASSWORD and PGFOREMAN_*, then
+/// `handler_env`, which replaces an inherited variable of the same name.
 std::vector<std::string> make_handler_environment(const Environment& environment,
                                                   const StringMap& handler_env);
 

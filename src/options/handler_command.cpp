@@ -19,7 +19,7 @@
 namespace pgforeman {
 namespace {
 
-/// Why `path` cannot be executed by this process; nothing when it can. `missing`: it is not there.
+/// Returns why this process cannot execute `path`; nothing if it can. `missing`: no such file.
 std::optional<std::string> access_problem(const std::string& path, bool* missing) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
@@ -35,8 +35,8 @@ std::optional<std::string> access_problem(const std::string& path, bool* missing
   return std::nullopt;
 }
 
-/// What exec would refuse in the file's content. A file that cannot be read is left to exec: the
-/// right to execute does not include the right to read.
+/// Returns why exec would refuse the content of the file; nothing if it would not. An unreadable
+/// file is not checked, as an executable file need not be readable.
 std::optional<std::string> content_problem(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   std::array<char, 256> head{};
@@ -45,8 +45,8 @@ std::optional<std::string> content_problem(const std::string& path) {
   if (!in && !in.eof()) return std::nullopt;
   if (text.empty()) return "is empty";
   if (text.substr(0, 2) != "#!") {
-    // Binaries of all kinds have a NUL byte early; text without #! is a script that only a shell
-    // would start.
+    // A binary has a NUL byte among its first bytes. A text without #! is a script that only a
+    // shell would start.
     if (text.find('\0') != std::string_view::npos) return std::nullopt;
     return "is a script without a first line such as #!/bin/sh, so the system cannot start it";
   }
@@ -64,9 +64,9 @@ std::optional<std::string> content_problem(const std::string& path) {
   return fmt::format("names the interpreter '{}', which {}", shown(interpreter), *problem);
 }
 
-/// As the shell does: the first executable of that name wins; one that is not executable is only
-/// remembered to explain a failure.
-Parsed<std::string> look_up(const std::string& program, std::string_view search_path) {
+/// Searches as the shell does: takes the first executable file of that name. Skips a file that is
+/// not executable, but names the first of these if the search fails.
+Parsed<std::string> find_program(const std::string& program, std::string_view search_path) {
   using Result = Parsed<std::string>;
   if (program.find('/') != std::string::npos) {
     bool missing = false;
@@ -74,7 +74,7 @@ Parsed<std::string> look_up(const std::string& program, std::string_view search_
     return problem ? Result::wrong(fmt::format("'{}' {}", shown(program), *problem))
                    : Result::ok(program);
   }
-  std::string seen;
+  std::string skipped;
   while (true) {
     const std::size_t colon = search_path.find(':');
     const std::string_view directory = search_path.substr(0, colon);
@@ -83,11 +83,11 @@ Parsed<std::string> look_up(const std::string& program, std::string_view search_
     bool missing = false;
     const auto problem = access_problem(path, &missing);
     if (!problem) return Result::ok(path);
-    if (!missing && seen.empty()) seen = fmt::format("'{}' {}", shown(path), *problem);
+    if (!missing && skipped.empty()) skipped = fmt::format("'{}' {}", shown(path), *problem);
     if (colon == std::string_view::npos) break;
     search_path.remove_prefix(colon + 1);
   }
-  if (!seen.empty()) return Result::wrong(seen);
+  if (!skipped.empty()) return Result::wrong(skipped);
   const std::string_view hint =
       program.find('=') != std::string::npos
           ? "; variables for it are set by PGFOREMAN_HANDLER_ENV_<NAME>=value"
@@ -97,7 +97,7 @@ Parsed<std::string> look_up(const std::string& program, std::string_view search_
   return Result::wrong(fmt::format("there is no program '{}' in PATH{}", shown(program), hint));
 }
 
-/// sh -c '...', bash -ec "...": a shell that reads its words itself.
+/// True for a shell that parses its own argument: sh -c '...', bash -ec "...".
 bool starts_shell(const std::vector<std::string>& words) {
   constexpr std::array<std::string_view, 6> kShells = {"sh", "bash", "dash", "ash", "zsh", "ksh"};
   for (std::size_t i = 0; i + 1 < words.size(); ++i) {
@@ -111,7 +111,7 @@ bool starts_shell(const std::vector<std::string>& words) {
   return false;
 }
 
-/// "$HOME", "${HOME}", "$(...)" or "`" at the front of `text`; else empty.
+/// Returns the "$HOME", "${HOME}", "$(" or "`" at the start of `text`; else empty.
 std::string variable_at(std::string_view text) {
   if (text.substr(0, 1) == "`") return "`";
   if (text.size() < 2 || text.front() != '$') return {};
@@ -130,19 +130,19 @@ bool is_for_shell(std::string_view word) {
          word.substr(0, 1) == "#" || word.substr(0, 2) == "~/";
 }
 
-/// `env python3 x.py`: the program that env would not find; empty when it would, or takes options.
+/// Returns the program that `env python3 x.py` would not find; empty if found, or env has options.
 std::string missing_for_env(const std::vector<std::string>& argv, std::string_view search_path) {
   const std::string& path = argv.front();
   if (path.substr(path.rfind('/') + 1) != "env") return {};
   const auto program = std::find_if(argv.begin() + 1, argv.end(), [](const std::string& word) {
     return word.find('=') == std::string::npos;
   });
-  // With a PATH of its own it searches elsewhere.
+  // If env gets its own PATH, it searches other directories.
   const bool own_path = std::any_of(argv.begin() + 1, program, [](const std::string& word) {
     return word.compare(0, 5, "PATH=") == 0;
   });
   if (program == argv.end() || program->empty() || program->front() == '-' || own_path) return {};
-  return look_up(*program, search_path) ? std::string() : *program;
+  return find_program(*program, search_path) ? std::string() : *program;
 }
 
 }  // namespace
@@ -154,7 +154,7 @@ Parsed<std::vector<std::string>> resolve_handler(std::string_view command,
   if (!words) return words;
   std::vector<std::string>& argv = *words.value;
   if (argv.empty() || argv.front().empty()) return Result::wrong("names no program");
-  const Parsed<std::string> path = look_up(argv.front(), search_path);
+  const Parsed<std::string> path = find_program(argv.front(), search_path);
   if (!path) return Result::wrong(path.problem);
   if (const auto problem = content_problem(*path.value)) {
     return Result::wrong(fmt::format("'{}' {}", shown(*path.value), *problem));

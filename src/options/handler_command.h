@@ -1,6 +1,6 @@
 #pragma once
-// The handler's command line, found and checked before anything is forked: a mistake in it is then
-// a start-up error, and not a fleet of children that fail one by one.
+// Finds and checks the handler's command before anything is forked. A mistake in it is then an
+// error at the start, and not a failure of each child.
 
 #include <string>
 #include <string_view>
@@ -10,15 +10,15 @@
 
 namespace pgforeman {
 
-/// Splits `command` into words and replaces the first by the path of the executable. A word with a
-/// slash is a path already; any other is looked up in `search_path` (as in $PATH). The problem
-/// names the program. Checks what exec would: existence, kind, permission, and of a script its #!
-/// line.
+/// Splits `command` into words and replaces the first by the path of the executable. A first word
+/// with a slash is a path already; any other is searched in `search_path` (as in $PATH). Checks
+/// what exec checks: existence, file type, permission, a script's #! line. Problems name the
+/// program.
 Parsed<std::vector<std::string>> resolve_handler(std::string_view command,
                                                  std::string_view search_path);
 
-/// What of `command` only a shell would understand: a lone `|`, a comment's `#`, `$HOME`, `~/`.
-/// Empty when there is nothing, or when it starts a shell that reads it.
+/// Returns the first part of `command` that only a shell understands: a single `|`, the `#` of a
+/// comment, `$HOME`, `~/`. Empty if there is none, or if `command` itself starts a shell.
 std::string shell_syntax_in(std::string_view command);
 
 }  // namespace pgforeman

@@ -20,10 +20,10 @@
 namespace pgforeman {
 namespace {
 
-// What a shell searches when PATH is unset.
+// The search path of a shell while PATH is unset.
 constexpr std::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
 
-/// Without what problems quote of the value, cut or escaped as it may be, if that is suspect.
+/// Returns `problem`; hides the part in quotes if it may hold a password, even cut or escaped.
 std::string without_quoted(const std::string& problem) {
   const auto from = problem.find('\''), to = problem.rfind('\'');
   if (from == to || !may_hold_password(problem.substr(from, to - from))) return problem;
@@ -43,8 +43,8 @@ class Loader {
     result_.positionals = std::move(line.positionals);
     result_.flags = std::move(line.flags);
 
-    // From the strongest source to the weakest: the first to name an option wins.
-    for (const auto& [name, value] : line.values) give(name, flag_of(*find_option(name)), value);
+    // Strongest source first: the first one that names an option wins.
+    for (const auto& [name, value] : line.values) add(name, flag_of(*find_option(name)), value);
     add_environment();
     add_config_file();
     for (const Option& option : option_table()) {
@@ -56,15 +56,15 @@ class Loader {
   }
 
  private:
-  /// Unless a stronger source gave it. `where`: "--queue", "PGFOREMAN_QUEUE", "FILE:3: QUEUE".
-  void give(const std::string& name, const std::string& where, const std::string& value) {
+  /// Keeps a value from a stronger source. `where`: "--queue", "PGFOREMAN_QUEUE", "FILE:3: QUEUE".
+  void add(const std::string& name, const std::string& where, const std::string& value) {
     if (values_.emplace(name, value).second) result_.given.emplace(name, where);
   }
 
   void add_environment() {
     EnvironmentSettings settings = scan_environment(input_.environment);
     for (const auto& [name, value] : settings.values) {
-      give(name, variable_of(*find_option(name)), value);
+      add(name, variable_of(*find_option(name)), value);
     }
     handler_env_ = std::move(settings.handler_env);
     result_.warnings = std::move(settings.warnings);
@@ -76,15 +76,15 @@ class Loader {
     const std::string path = value_of(config);
     if (!config.rule.holds(path)) return;  // set() reports it
     ConfigFile file = read_config_file(path);
-    for (std::string& text : file.errors) file_mistake(std::move(text));
+    for (std::string& text : file.errors) file_error(std::move(text));
     for (const ConfigLine& line : file.lines) {
       const std::string where = fmt::format("{}:{}: {}", shown(path), line.number, line.key);
       if (line.key == "CONFIG") {
-        file_mistake(where + ": a config file cannot name another");
+        file_error(where + ": a config file cannot name another");
       } else if (find_option(line.key) != nullptr) {
-        if (!line.value.empty()) give(line.key, where, line.value);
+        if (!line.value.empty()) add(line.key, where, line.value);
       } else if (!add_handler_env(line)) {
-        file_mistake(where + ": is no option" + did_you_mean(line.key, option_names()));
+        file_error(where + ": is no option" + did_you_mean(line.key, option_names()));
       }
     }
   }
@@ -97,9 +97,9 @@ class Loader {
     return true;
   }
 
-  /// A probe must not fail a fleet that runs well on its old settings while an operator edits the
-  /// file.
-  void file_mistake(std::string text) {
+  /// Reports only a warning for `health`: the probe of a fleet that runs with its old settings must
+  /// not fail while an operator edits the file.
+  void file_error(std::string text) {
     auto& list = command_ == Command::health ? result_.warnings : result_.errors;
     list.push_back(std::move(text));
   }
@@ -107,8 +107,8 @@ class Loader {
   void set(const Option& option) {
     if (is_given(option.name)) {
       const std::string& value = value_of(option);
-      if (is_service_link(value) && !option.secret) return service_link(option);
-      if (auto problem = set_value(option, value, result_.options)) mistake(option, *problem);
+      if (is_service_link(value) && !option.secret) return service_link_error(option);
+      if (auto problem = set_value(option, value, result_.options)) value_error(option, *problem);
     } else if (option.name == "CONCURRENCY") {
       result_.options.concurrency = input_.cpus;
     } else if (!option.default_text.empty()) {
@@ -116,36 +116,36 @@ class Loader {
     }
   }
 
-  /// A Service called pgforeman-health has Kubernetes set PGFOREMAN_HEALTH_PORT.
-  void service_link(const Option& option) {
-    wrong_.insert(std::string(option.name));
+  /// Reports a value that Kubernetes set: a Service pgforeman-health makes PGFOREMAN_HEALTH_PORT.
+  void service_link_error(const Option& option) {
+    mistaken_.insert(std::string(option.name));
     result_.errors.push_back(fmt::format(
-        "{}={}: is a service link, which Kubernetes sets for a Service whose name makes this "
-        "variable (pgforeman-health makes PGFOREMAN_HEALTH_PORT): set enableServiceLinks: false in "
+        "{}={}: is a service link, which Kubernetes sets for a Service with a name that makes "
+        "this variable (pgforeman-health makes PGFOREMAN_HEALTH_PORT): set enableServiceLinks: "
+        "false in "
         "the pod's spec, or rename the Service; it {}",
         where_of(option), shown(value_of(option)), "must be " + allowed_values(option)));
   }
 
-  /// What is said besides of a value that kept its quotes, as env files and config files leave
-  /// them.
+  /// Returns a hint for a value in quotes: env files and config files do not remove them.
   static std::string_view quotes_hint(std::string_view value) {
     const bool quoted = value.size() > 1 && value.front() == value.back() &&
                         (value.front() == '"' || value.front() == '\'');
     return quoted ? "; its quotes are part of the value: write it without" : "";
   }
 
-  /// An error about a given value: "PGFOREMAN_BATCH=0: must be ...".
-  void mistake(const Option& option, const std::string& problem) {
+  /// Reports an error about a given value: "PGFOREMAN_BATCH=0: must be ...".
+  void value_error(const Option& option, const std::string& problem) {
     const std::string& where = where_of(option);
     const std::string& value = value_of(option);
-    wrong_.insert(std::string(option.name));
+    mistaken_.insert(std::string(option.name));
     const bool hidden = option.secret || may_hold_password(value);
     result_.errors.push_back(
         hidden ? fmt::format("{}: {}", where, without_quoted(problem))
                : fmt::format("{}={}: {}{}", where, shown(value), problem, quotes_hint(value)));
   }
 
-  // Of an option that was given.
+  // value_of() and where_of() require that the option was given.
   const std::string& value_of(const Option& option) const {
     return values_.find(option.name)->second;
   }
@@ -153,7 +153,7 @@ class Loader {
     return result_.given.find(option.name)->second;
   }
   bool is_given(std::string_view name) const { return values_.find(name) != values_.end(); }
-  bool is_wrong(std::string_view name) const { return wrong_.count(std::string(name)) > 0; }
+  bool is_wrong(std::string_view name) const { return mistaken_.count(std::string(name)) > 0; }
 
   void check_together() {
     check_order(*find_option("RETRY_BACKOFF"), *find_option("RETRY_BACKOFF_MAX"));
@@ -162,8 +162,8 @@ class Loader {
     const bool asks = command_ == Command::status || command_ == Command::health;
     if (asks && is_given("HEALTH_PORT") && !is_wrong("HEALTH_PORT") &&
         result_.options.health_port == 0) {
-      mistake(*find_option("HEALTH_PORT"),
-              "only the running fleet knows which free port it took; its log names it");
+      value_error(*find_option("HEALTH_PORT"),
+                  "only the running fleet knows which free port it took; its log names it");
     }
   }
 
@@ -173,12 +173,12 @@ class Loader {
     };
     if (is_wrong(low.name) || is_wrong(high.name) || value(low) <= value(high)) return;
     if (is_given(high.name)) {
-      mistake(high,
-              fmt::format("must not be below {} ({}{})", low.name, format_duration(value(low)),
-                          is_given(low.name) ? "" : " by default"));
+      value_error(high,
+                  fmt::format("must not be below {} ({}{})", low.name, format_duration(value(low)),
+                              is_given(low.name) ? "" : " by default"));
     } else {
-      mistake(low, fmt::format("must not be above {} ({} by default)", high.name,
-                               format_duration(value(high))));
+      value_error(low, fmt::format("must not be above {} ({} by default)", high.name,
+                                   format_duration(value(high))));
     }
   }
 
@@ -190,23 +190,23 @@ class Loader {
                                            where_of(url), where_of(file)));
     }
     if (is_given(url.name) && result_.options.database_url.empty()) {
-      mistake(url, "holds nothing but blanks; it must be a postgresql:// URL");
+      value_error(url, "holds nothing but blanks; it must be a postgresql:// URL");
     } else if (is_given(url.name)) {
-      if (auto problem = conninfo_problem(result_.options.database_url)) mistake(url, *problem);
+      if (auto problem = conninfo_problem(result_.options.database_url)) value_error(url, *problem);
     }
     if (is_given(file.name) && !is_wrong(file.name)) {
       const Parsed<std::string> text = read_conninfo_file(result_.options.database_url_file);
-      if (!text) mistake(file, "the file " + text.problem);
+      if (!text) value_error(file, "the file " + text.problem);
     }
     check_libpq_variables(is_given(url.name) || is_given(file.name));
   }
 
   void check_libpq_variables(bool address_given) {
     if (!address_given) {
-      if (const auto other = unread_address(input_.environment)) {
+      if (const auto other = foreign_address_variable(input_.environment)) {
         result_.errors.push_back(fmt::format(
             "PGFOREMAN_DATABASE_URL: is not set. {0} is, but pgforeman does not read it, "
-            "lest it work on a database that is another program's: set "
+            "because the database may be another program's: set "
             "PGFOREMAN_DATABASE_URL to the same address, or PGHOST",
             *other));
         return;
@@ -216,7 +216,7 @@ class Loader {
     try {
       conninfo = resolve_conninfo(result_.options);
     } catch (const std::runtime_error&) {
-      return;  // the file is an error already
+      return;  // the unreadable file is reported already
     }
     for (std::string& text : libpq_variable_mistakes(input_.environment, conninfo)) {
       result_.errors.push_back(std::move(text));
@@ -243,9 +243,9 @@ class Loader {
     auto argv = resolve_handler(options.handler, path.empty() ? kDefaultPath : path);
     const std::string word = shell_syntax_in(options.handler);
     if (!argv) {
-      return mistake(handler, word.empty() ? argv.problem
-                                           : argv.problem + "; no shell reads it, so '" + word +
-                                                 "' stays as it is");
+      return value_error(handler, word.empty() ? argv.problem
+                                               : argv.problem + "; no shell reads it, so '" + word +
+                                                     "' stays as it is");
     }
     options.handler_argv = std::move(*argv.value);
     if (!word.empty()) {
@@ -259,8 +259,8 @@ class Loader {
   const LoadInput& input_;
   Command command_;
   LoadResult result_;
-  StringMap values_;  ///< "QUEUE" -> what was given
-  std::set<std::string> wrong_;
+  StringMap values_;  ///< "QUEUE" -> value as given
+  std::set<std::string> mistaken_;
   StringMap handler_env_;
 };
 
@@ -284,7 +284,7 @@ std::vector<std::string> changed_options(const Options& before, const Options& a
                                          std::vector<std::string>* needs_restart) {
   std::vector<std::string> names;
   for (const Option& option : option_table()) {
-    // The same command may be another program now, when PATH leads elsewhere.
+    // The same command may now be another program, if PATH or its directories changed.
     const bool same = same_value(option, before, after) &&
                       (option.name != "HANDLER" || before.handler_argv == after.handler_argv);
     if (same) continue;

@@ -1,7 +1,7 @@
 #pragma once
-// From a command line, the environment and a config file to Options: flag > environment > file >
-// default. Collects every mistake instead of stopping at the first. Fork: before (and on HUP, in
-// the supervisor: reads files, allocates, starts nothing).
+// Makes Options from command line, environment and config file: flag > environment > file >
+// default. Collects every mistake instead of stopping at the first. Fork: before. The supervisor
+// also calls it on HUP: it reads files and allocates memory, but starts nothing.
 
 #include <map>
 #include <span>
@@ -14,17 +14,17 @@
 
 namespace pgforeman {
 
-/// The command whose options are loaded; an option of the table says which commands it is for.
+/// Command of the program; each option in the table names the commands that it is for.
 enum class Command { run, migrate, send, status, dead, health, version };
 
-/// A flag of one command alone (`--json`), which is no setting of the fleet.
+/// A flag of a command (`--json`) that is not in the option table.
 struct CommandFlag {
   std::string_view name;        ///< without the dashes
-  std::string_view value_name;  ///< stands for its value in --help; empty: it takes none
+  std::string_view value_name;  ///< placeholder for the value in --help; empty: takes no value
   std::string_view help;
 };
 
-/// One that was given: "json" -> "", "limit" -> "20".
+/// A given CommandFlag: "json" -> "", "limit" -> "20".
 struct FoundFlag {
   std::string name;
   std::string value;
@@ -34,38 +34,34 @@ struct LoadResult {
   Options options;
   std::vector<std::string> errors;    ///< each names the option, its value and what is allowed
   std::vector<std::string> warnings;  ///< e.g. an unknown PGFOREMAN_* variable and its nearest name
-  std::vector<std::string> positionals;  ///< words that are no options, in their order
-  std::vector<FoundFlag> flags;          ///< in their order
-  /// Where each option was given that was: "QUEUE" -> "--queue", "PGFOREMAN_QUEUE", "FILE:3:
-  /// QUEUE".
+  std::vector<std::string> positionals;  ///< words that are no options, in the given order
+  std::vector<FoundFlag> flags;          ///< in the given order
+  /// Source of each given option: "QUEUE" -> "--queue", "PGFOREMAN_QUEUE" or "FILE:3: QUEUE".
   std::map<std::string, std::string, std::less<>> given;
-  bool help = false;      ///< --help was given; nothing else was checked
-  bool help_all = false;  ///< as --help=all
+  bool help = false;      ///< --help was given; nothing else is checked then
+  bool help_all = false;  ///< --help=all was given
 };
 
-/// Everything that is read, so that tests can give it.
+/// All input of load_from(), so that tests can replace it.
 struct LoadInput {
   Command command = Command::run;
   std::span<const char* const> args;
   std::span<const CommandFlag> flags;
   Environment environment;
-  int cpus = 1;  ///< CONCURRENCY when it is not given
+  int cpus = 1;  ///< value of CONCURRENCY if it is not given
 };
 LoadResult load_from(const LoadInput& input);
 
-/// The same with the process's own environment and CPUs.
+/// Calls load_from() with the process's own environment and CPUs.
 LoadResult load_options(Command command, std::span<const char* const> args,
                         std::span<const CommandFlag> flags = {});
 
-/// Takes the secrets out of this process's environment: captured for load_options (also at
-/// HUP), then overwritten in place, so that /proc/PID/environ does not show them and no handler
-/// inherits them. Call once, first thing in main.
+/// Removes the secrets from this process's environment and keeps them for load_options (also on
+/// HUP). Overwrites them in place, so that /proc/PID/environ does not show them and no handler
+/// inherits them. Call once, first in main.
 void capture_secrets();
 
-/// The options part of `pgforeman COMMAND --help`: a paragraph each, or brief: a line each.
-std::string options_help(Command command, bool brief = false);
-
-/// Names of the options that differ; `needs_restart` gets those that a running fleet cannot change.
+/// Returns names of options that differ; adds those that HUP cannot change to `needs_restart`.
 std::vector<std::string> changed_options(const Options& before, const Options& after,
                                          std::vector<std::string>* needs_restart);
 

@@ -1,7 +1,7 @@
 #pragma once
-// The settings of a start, parsed and checked. Their table (flag, variable, default,
-// limits, unit, help) is src/options/table.cpp; everything printed about options comes from it.
-// Fork: before; children see the values they were forked with.
+// Parsed and checked settings. Their table (flag, variable, default, limits, unit, help) is
+// src/options/table.cpp; all text about options is made from it.
+// Fork: before. A child keeps the values from its fork.
 
 #include <csignal>
 #include <string>
@@ -23,11 +23,11 @@ constexpr int number_of(StopSignal signal) {
 enum class YesNo { no, yes };
 
 struct Options {
-  std::string config;             ///< path of the config file; empty: none
+  std::string config;             ///< path of the config file; empty: no file
   std::string database_url;       ///< secret; empty: libpq's PG* variables
-  std::string database_url_file;  ///< read again at each reconnect
+  std::string database_url_file;  ///< path; the file is read again at each reconnect
   std::string queue = "default";
-  int concurrency = 0;  ///< resolved: the CPUs this container may use, when it was not given
+  int concurrency = 0;  ///< if not given, the CPUs that this container may use
   std::string handler;
   HandlerMode handler_mode = HandlerMode::exec;
   YesNo noop_discards = YesNo::no;
@@ -56,13 +56,14 @@ struct Options {
   log::Format log_format = log::Format::text;
   log::Level log_level = log::Level::info;
 
-  // Derived while checking, so that nothing is found out after the first fork.
-  std::vector<std::string> handler_argv;         ///< argv[0] is an executable's path
-  std::vector<std::string> handler_environment;  ///< what the handler inherits: no secret of ours
+  // Derived values, computed before the first fork so that their mistakes are reported there.
+  std::vector<std::string> handler_argv;  ///< argv[0] is the path of an executable
+  std::vector<std::string>
+      handler_environment;  ///< inherited by the handler; no secret of pgforeman
 };
 
-/// Reads the database secret as of now (database_url_file is read again). Throws
-/// std::runtime_error naming the file. Fork: either.
+/// Returns the current database address, with its password; reads database_url_file again. Throws
+/// std::runtime_error with the file's name if the file is unusable. Fork: either.
 std::string resolve_conninfo(const Options& options);
 
 }  // namespace pgforeman

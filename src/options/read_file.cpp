@@ -22,7 +22,7 @@ std::string cannot_read(int error) {
 
 Parsed<std::string> read_text_file(const std::string& path, std::size_t max_bytes) {
   using Result = Parsed<std::string>;
-  // Opening a pipe must not wait for its writer.
+  // O_NONBLOCK: opening a pipe must not wait for a writer.
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return Result::wrong(cannot_read(errno));
   struct stat info {};

@@ -1,5 +1,5 @@
 #pragma once
-// Reads a small file whole.
+// Reads a small file completely.
 
 #include <cstddef>
 #include <string>
@@ -8,9 +8,9 @@
 
 namespace pgforeman {
 
-/// The bytes of `path`, or what is wrong: "cannot be read: No such file or directory", "is a
-/// directory", "is longer than 65536 bytes". A path that is no regular file is read to its end
-/// only when that cannot block for ever (a pipe or a device is refused).
+/// Returns the bytes of `path`, or the problem: "cannot be read: No such file or directory", "is a
+/// directory", "is longer than 65536 bytes". Refuses all but regular files, as a pipe or a device
+/// could block for ever.
 Parsed<std::string> read_text_file(const std::string& path, std::size_t max_bytes);
 
 }  // namespace pgforeman

@@ -10,7 +10,7 @@
 namespace pgforeman {
 namespace {
 
-// Durations are in milliseconds, sizes in bytes.
+// Units of ranges: durations are in milliseconds, sizes in bytes.
 constexpr std::int64_t kSecond = 1000;
 constexpr std::int64_t kMinute = 60 * kSecond;
 constexpr std::int64_t kHour = 60 * kMinute;
@@ -21,7 +21,7 @@ constexpr Commands kRun = commands_of(Command::run);
 constexpr Commands kMigrate = commands_of(Command::migrate);
 constexpr Commands kStatus = commands_of(Command::status);
 constexpr Commands kHealth = commands_of(Command::health);
-// What talks to the database, and what talks about one queue.
+// Commands about one queue, that connect to the database, and that use the health endpoint.
 constexpr Commands kQueue =
     kRun | commands_of(Command::send) | kStatus | commands_of(Command::dead);
 constexpr Commands kDatabase = kQueue | kMigrate;
@@ -315,7 +315,7 @@ const Option kLogOptions[] = {
          "A file of KEY=value lines with any of these settings. HUP makes `run` read it again."},
 };
 
-// In the order of the types of Target.
+// Placeholders for values, in the order of the types in Target.
 constexpr std::array<std::string_view, std::variant_size_v<Target>> kValueNames = {
     "NAME", "N", "DURATION", "SIZE", "MODE", "SIGNAL", "YES|NO", "FORMAT", "LEVEL"};
 

@@ -14,7 +14,7 @@
 namespace pgforeman {
 namespace {
 
-// Long enough for any sane value and short enough for a line of a terminal.
+// In bytes: longer than usual values, and short enough for a line on a terminal.
 constexpr std::size_t kMaxShown = 120;
 
 bool within_limits(const Option& option, std::int64_t number) {
@@ -139,7 +139,7 @@ bool is_address(std::string_view text) {
 }
 
 bool is_path(std::string_view text) {
-  // A URL where a path belongs is a database's, put into the wrong variable.
+  // A URL here is a database address that was put into the wrong variable.
   return !text.empty() && text.find('\0') == std::string_view::npos &&
          text.find("://") == std::string_view::npos;
 }
@@ -185,8 +185,8 @@ std::string_view to_string(HandlerMode mode) {
   return find_option("HANDLER_MODE")->choices[static_cast<std::size_t>(mode)];
 }
 
-std::string_view without_blanks_around(std::string_view text) {
-  // As UTF-8: byte order mark, no-break space, zero width space.
+std::string_view trimmed(std::string_view text) {
+  // The last three are the byte order mark, no-break space and zero width space in UTF-8.
   constexpr std::array<std::string_view, 9> kBlanks = {
       " ", "\t", "\r", "\n", "\v", "\f", "\xef\xbb\xbf", "\xc2\xa0", "\xe2\x80\x8b"};
   for (bool more = true; more;) {

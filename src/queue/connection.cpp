@@ -17,7 +17,7 @@ using Kind = DatabaseError::Kind;
 constexpr const char* kLost = "the database connection was lost";
 constexpr const char* kClosed = "the database connection is closed";
 
-/// Disarms however the call ends.
+/// Arms the watchdog for one call; the destructor disarms it.
 class Watch {
  public:
   Watch(Watchdog& dog, int fd, Millis limit) : dog_(dog) { dog_.arm(fd, limit); }
@@ -29,8 +29,8 @@ class Watch {
   Watchdog& dog_;
 };
 
-/// What was prepared may no longer be what it was, as after a migration. (Or the statement itself
-/// uses what the server does not have: unprepared it says so.) Nothing of it was done.
+/// A prepared statement may be outdated, for example after a migration; it was not executed. (A
+/// statement that the server does not support also ends here: unprepared, its error says so.)
 struct StalePlan {};
 
 }  // namespace
@@ -60,11 +60,11 @@ Connection::Impl::Impl(const ConnectionSettings& settings) : limit_(settings.wat
   }
   compat::forbid_silent_reconnect(*session_);
   quiet_ = std::make_unique<compat::QuietNotices>(*session_);
-  look_around(settings);
+  detect_pooler(settings);
 }
 
 Connection::Impl::~Impl() {
-  // Closing says goodbye to the server: with a full send buffer even that can block.
+  // Closing sends a last message to the server: with a full send buffer even that can block.
   const Watch watch(watchdog_, session_->sock(), limit_);
   listener_.reset();
   session_.reset();
@@ -75,7 +75,7 @@ void Connection::Impl::lost(const std::string& text) {
   throw DatabaseError(Kind::connection, text);
 }
 
-/// Whether the session still works, after an error that does not say so.
+/// True if the session still works. For an error that does not say so.
 bool Connection::Impl::answers() {
   if (!session_->is_open()) return false;
   try {
@@ -84,7 +84,7 @@ bool Connection::Impl::answers() {
     return true;
   } catch (const pqxx::broken_connection&) {
     return false;
-  } catch (const pqxx::failure&) {  // also the answer that the transaction has failed
+  } catch (const pqxx::failure&) {  // also an error of the server, which is an answer
     return session_->is_open();
   }
 }
@@ -100,12 +100,12 @@ auto Connection::Impl::guarded(Call&& call, bool is_prepared) {
     pqxx::nontransaction work(*session_);
     return call(work);
   } catch (const pqxx::broken_connection& e) {
-    // libpqxx throws it for each SQLSTATE of class 08. A trigger may have lost a connection of its
-    // own.
+    // libpqxx throws it for each SQLSTATE of class 08. The session still works if a trigger lost a
+    // connection of its own.
     if (!watchdog_.fired() && answers()) {
       throw DatabaseError(Kind::transient, to_database_error("08000", e.what()).what());
     }
-    lost(watchdog_.fired() ? silent() : kLost);  // libpqxx's text is about its own next step
+    lost(watchdog_.fired() ? silent() : kLost);  // libpqxx's text only tells what libpqxx does next
   } catch (const pqxx::in_doubt_error& e) {
     lost(one_line(e.what()));
   } catch (const pqxx::transaction_rollback& e) {
@@ -143,7 +143,7 @@ pqxx::result Connection::Impl::exec(const std::string& sql, const SqlParams& par
       [&](pqxx::nontransaction& work) { return compat::exec_params(work, sql, params); });
 }
 
-/// The name of the statement as this session has it prepared: parsed and planned once.
+/// Returns the name of the prepared statement; a new one is first prepared (parsed and planned).
 const std::string& Connection::Impl::prepared(const std::string& sql) {
   const auto [at, is_new] = prepared_.try_emplace(sql, "p" + std::to_string(prepared_.size()));
   if (!is_new) return at->second;
@@ -169,7 +169,7 @@ Connection::Impl::Transaction::~Transaction() {
   try {
     session_.exec("rollback");
   } catch (const std::exception&) {
-    session_.lost_ = true;  // a session in an unknown state is of no use
+    session_.lost_ = true;  // a session in an unknown state cannot be used
   }
 }
 
@@ -184,14 +184,14 @@ std::vector<std::string> Connection::Impl::notifications(const std::string& chan
   }
 }
 
-// One check a session. Where the server process we talk to is the one that greeted us, the session
-// is ours and its settings can be set for good. A transaction pooler makes up the pid of its
-// greeting, and a SET there would stay in another client's session.
+// Checks once a session whether a pooler is in between. If the server process is the one that
+// greeted us, the session is ours: settings stay for its life. A transaction pooler invents the pid
+// of its greeting, and a SET there would stay in another client's session.
 //
-// search_path: objects that another role puts into `public` must never be found before
-// PostgreSQL's own. Behind a pooler the role's path stays, so our statements name all operators and
-// functions with their schema, or with argument types that only pg_catalog's fit exactly.
-void Connection::Impl::look_around(const ConnectionSettings& settings) {
+// search_path: PostgreSQL's own objects must be found before those of another role in `public`.
+// Behind a pooler the role's path stays. So our statements name all operators and functions with
+// their schema, or with argument types that only pg_catalog's fit exactly.
+void Connection::Impl::detect_pooler(const ConnectionSettings& settings) {
   const pqxx::result seen = exec(
       "select direct,"
       " case when direct then pg_catalog.set_config('statement_timeout', $2, false) end,"

@@ -1,6 +1,6 @@
 #pragma once
-// One PostgreSQL session, with every blocking call under a watchdog. Fork: after. Single-threaded;
-// one Connection a process at a time is watched. Hides libpqxx (6.4 and 7.10) from all other code.
+// A PostgreSQL session; a watchdog ends each blocking call in time. Fork: after. Single-threaded; a
+// process watches one Connection at a time. Hides libpqxx (6.4 and 7.10) from all other code.
 
 #include <memory>
 #include <string>
@@ -19,12 +19,12 @@ struct ConnectionSettings {
   std::string application_name;  ///< at most 63 bytes; seen in pg_stat_activity
   Millis connect_timeout{5000};
   Millis statement_timeout{10000};
-  Millis watchdog{12000};  ///< a call still unanswered then loses its socket and throws
+  Millis watchdog{12000};  ///< limit of a call: then its socket is shut down and it throws; 0: none
 };
 
-/// Where a session ended up, of all the hosts and defaults it could have had. No secrets.
+/// The server and database that a session has reached, of all it could have. No secrets.
 struct ReachedDatabase {
-  std::string host;  ///< or the folder of a unix socket
+  std::string host;  ///< name, address or the folder of a unix socket
   std::string port, database, user;
 };
 

@@ -23,9 +23,9 @@ ConninfoValues parse(const std::string& conninfo) {
   return *std::move(values);
 }
 
-/// The user's timeout (in `known`, with libpq's own variables) or ours, but a try over all hosts
-/// ends within the watchdog's time, where there is one: a process that connects for longer is taken
-/// for stuck. libpq counts in seconds, for each host anew, takes 1 for 2 and 0 for ever.
+/// Returns the user's timeout (in `known`, with libpq's own variables) or ours. With a watchdog, a
+/// try over all hosts ends within its time: a process that connects for longer counts as stuck.
+/// libpq counts whole seconds, for each host anew, reads 1 as 2, and 0 as no limit.
 std::int64_t connect_seconds(const ConninfoValues& known, const ConnectionSettings& settings) {
   std::int64_t seconds = (settings.connect_timeout.count() + 999) / 1000;
   if (const auto given = known.find("connect_timeout"); given != known.end()) {
@@ -57,7 +57,7 @@ std::string complete_conninfo(const ConnectionSettings& settings) {
   if (!settings.application_name.empty()) {
     values.emplace("fallback_application_name", settings.application_name);
   }
-  values["client_encoding"] = "UTF8";  // whatever the user says: all text here is UTF-8
+  values["client_encoding"] = "UTF8";  // overrides the user's: all text here is UTF-8
 
   return conninfo_text(values);
 }

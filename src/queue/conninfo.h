@@ -1,5 +1,5 @@
 #pragma once
-// What libpq is finally given: the user's own settings, and ours where the user said nothing.
+// Builds the settings that libpq gets: those of the user, and our defaults for the others.
 
 #include <string>
 
@@ -7,10 +7,10 @@
 
 namespace pgforeman {
 
-/// A keyword string for libpq, from a URL, a keyword string or nothing. What the user set, in it or
-/// in libpq's own variables, wins over our defaults. Throws DatabaseError::connection when it
-/// cannot be read, without repeating any of it: it may hold a password. Contains secrets: never log
-/// it.
+/// Returns a keyword string for libpq, from a URL, a keyword string or nothing. Settings of the
+/// user, there or in libpq's own variables, win over our defaults. Throws DatabaseError::connection
+/// for text that cannot be read, and repeats none of it: it may hold a password. Never log the
+/// result.
 std::string complete_conninfo(const ConnectionSettings& settings);
 
 }  // namespace pgforeman

@@ -10,8 +10,8 @@ namespace pgforeman {
 
 namespace {
 
-// None of the four can be empty: '' stands for "any".
-const std::string kWhich =
+// Queue, ids, reason, part of the error. '' means "any", as none of them can be empty.
+const std::string kFilterArguments =
     "nullif($1, ''), nullif($2, '')::bigint[], nullif($3, ''), nullif($4, '')";
 
 constexpr int kNoLimit = std::numeric_limits<int>::max();
@@ -21,7 +21,7 @@ std::string utc(const char* column) {
          " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
 }
 
-/// What summary_of() reads: none of it is large.
+/// The columns that summary_of() reads; all are small.
 const std::string kSummary =
     "id, queue, lane / 2, attempt, crashes, claims, reason,"
     " coalesce(pg_catalog.\"left\"(error, 300), ''), " +
@@ -52,7 +52,7 @@ std::string one_id(std::int64_t id) {
 
 std::vector<DeadLetter> DeadLetters::summaries(const std::string& ids, int limit) {
   const pqxx::result rows = connection_.impl().call(
-      "select " + kSummary + " from pgforeman.dead_list(" + kWhich + ", $5::int)",
+      "select " + kSummary + " from pgforeman.dead_list(" + kFilterArguments + ", $5::int)",
       {filter_.queue, ids, filter_.reason, filter_.error_part, std::to_string(limit)});
   std::vector<DeadLetter> letters;
   for (const auto& row : rows) letters.push_back(summary_of(row));
@@ -67,8 +67,8 @@ std::vector<DeadLetter> DeadLetters::with_id(std::int64_t id) {
   return summaries(one_id(id), kNoLimit);
 }
 
-std::optional<DeadLetter> DeadLetters::in_full(const DeadLetter& listed) {
-  // The function's rows are not unpacked before the time of death has chosen among them.
+std::optional<DeadLetter> DeadLetters::read_letter(const DeadLetter& listed) {
+  // The time of death selects rows before their large columns are unpacked.
   const pqxx::result rows = connection_.impl().call(
       "select " + kSummary + ", coalesce(error, ''), payload, headers, history" +
           " from pgforeman.dead_list(ids => $1::bigint[], max_rows => $2::int)"
@@ -86,7 +86,7 @@ std::optional<DeadLetter> DeadLetters::in_full(const DeadLetter& listed) {
 pqxx::result DeadLetters::change(const std::string& columns, const std::string& function,
                                  const std::string& ids, const std::string& before, int limit) {
   return connection_.impl().call(
-      "select " + columns + " from pgforeman." + function + "(" + kWhich +
+      "select " + columns + " from pgforeman." + function + "(" + kFilterArguments +
           ", $5::timestamptz, $6::int) d",
       {filter_.queue, ids, filter_.reason, filter_.error_part, before, std::to_string(limit)});
 }

@@ -1,4 +1,4 @@
-# Writes OUT: a C++ table of the SQL files in FILES, in the order of their numbers.
+# Writes to OUT a C++ table of the SQL files in FILES, in the order of their numbers.
 list(SORT FILES)
 set(text "// Made from src/queue/migrations at build time.\n#include \"queue/migrate.h\"\n\n")
 string(APPEND text "namespace pgforeman {\n\nnamespace {\nconst Migration kMigrations[] = {\n")

@@ -11,7 +11,7 @@ Kind kind_of(std::string_view state) {
   // 57P0x: shut down, crashed, starting, dropped, idle too long; 25P03: idle in a transaction.
   if (group == "08" || state.substr(0, 4) == "57P0" || state == "25P03") return Kind::connection;
   if (state == "25006") return Kind::read_only;
-  // No such schema, table, function, column, type: a schema that is not there, or another version.
+  // No such schema, table, function, column or type: the schema is missing or of another version.
   for (const char* each : {"3F000", "42P01", "42883", "42703", "42704"}) {
     if (state == each) return Kind::schema;
   }
@@ -43,7 +43,7 @@ std::string one_line(std::string_view text) {
 
 DatabaseError to_database_error(std::string_view sqlstate, std::string_view server_text) {
   std::string_view primary = server_text.substr(0, server_text.find('\n'));
-  // "ERROR:  text", the word translated: the two spaces are libpq's own.
+  // Cuts off "ERROR:  ". The word may be translated; libpq always adds the two spaces.
   if (const auto colon = primary.find(":  "); colon != std::string_view::npos) {
     primary.remove_prefix(colon + 3);
   }
@@ -51,15 +51,15 @@ DatabaseError to_database_error(std::string_view sqlstate, std::string_view serv
   std::string what = said;
   const Kind kind = kind_of(sqlstate);
   if (sqlstate == "22P05") {
-    what += " (jsonb cannot hold \\u0000, and a database that is not in UTF8 not every character)";
+    what += " (jsonb cannot hold \\u0000, and only a UTF8 database can hold every character)";
   } else if (sqlstate == "57014") {
     what = "the database canceled a statement: " + what;
   } else if (kind == Kind::schema) {
-    what = "the queue's schema is not installed, or is not this version's (" + what +
+    what = "the queue's schema is not installed or is of another version (" + what +
            "): run `pgforeman migrate`";
   } else if (sqlstate == "42501" && said.starts_with("permission denied for database")) {
     what += " (to make the schema a role needs CREATE on the database)";
-  } else if (sqlstate == "42501" && !said.starts_with("row level security")) {  // that has its cure
+  } else if (sqlstate == "42501" && !said.starts_with("row level security")) {  // has its advice
     what +=
         " (`pgforeman migrate --grant ROLE --as producer|worker|operator|monitor`, run as the "
         "schema's owner, gives a role its rights)";

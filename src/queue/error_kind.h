@@ -1,5 +1,5 @@
 #pragma once
-// From a SQLSTATE to what recovery needs to know. Pure. Never by the text: it is translated.
+// Maps a SQLSTATE to a kind of error. Pure. Ignores the text, which the server translates.
 
 #include <string>
 #include <string_view>
@@ -10,11 +10,11 @@ namespace pgforeman {
 
 DatabaseError::Kind kind_of(std::string_view sqlstate);
 
-/// The error that is thrown for it: the server's primary message on one line, without details (they
-/// may quote a payload), and what to do about it where that is known.
+/// Returns the error for a SQLSTATE: the server's primary message on one line, and what to do where
+/// that is known. Leaves out details, which may quote a payload.
 DatabaseError to_database_error(std::string_view sqlstate, std::string_view server_text);
 
-/// A server's or libpq's text as one line, its lines joined by semicolons.
+/// Returns a text of the server or of libpq as one line; semicolons join its lines.
 std::string one_line(std::string_view text);
 
 }  // namespace pgforeman

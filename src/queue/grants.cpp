@@ -13,13 +13,13 @@ namespace {
 
 using Kind = DatabaseError::Kind;
 
-/// A right, and the expression that says whether role $1 has it.
+/// A right, and the expression that is true if role $1 has it.
 struct Right {
   std::string grant;  ///< "select on pgforeman.message"
   std::string check;
 };
 
-/// The functions of each part, by name; a worker executes all of them.
+/// The functions that each part may execute, by name; a worker may execute all.
 constexpr const char* kSendFunctions = "'send', 'send_batch'";
 constexpr const char* kMonitorFunctions =
     "'counts', 'peek', 'mark_of', 'last_lane', 'queues', 'row_security_problem'";
@@ -27,7 +27,7 @@ constexpr const char* kOperatorFunctions =
     "'advance_ids', 'announce', 'dead_count', 'dead_is_meant', 'dead_list', 'dead_purge',"
     " 'dead_retry', 'dead_select'";
 
-/// What messages carry, and texts that may quote it, are not a monitor's to read.
+/// The columns that a monitor may read: none that a message carries or that may quote it.
 constexpr const char* kMessageColumns =
     "id, claims, visible_at, enqueued_at, claims_base, attempt, crashes, lane, state, queue, "
     "due_at";
@@ -45,7 +45,7 @@ Right column_right(const std::string& columns, const std::string& table) {
               columns.substr(0, columns.find(',')) + "', 'select')"};
 }
 
-/// A condition on pg_proc p.
+/// Returns a condition on pg_proc p for the functions of `part`.
 std::string functions_of(Part part) {
   if (part == Part::worker) return "true";
   std::string names = part == Part::monitor ? kMonitorFunctions : kSendFunctions;
@@ -73,7 +73,7 @@ void add_table_rights(std::vector<Right>& rights, Part part, bool has_maintain) 
       rights.push_back(table_right(privilege, "message"));
     }
   }
-  // VACUUM can be granted from PostgreSQL 17 on; before, it is the owner's alone.
+  // VACUUM can be granted from PostgreSQL 17 on; before, only the owner may do it.
   if (part == Part::worker && has_maintain) rights.push_back(table_right("maintain", "message"));
 }
 
@@ -113,7 +113,7 @@ std::string statements(const std::vector<Right>& rights, const std::string& role
   return script;
 }
 
-/// Granting what the session's role may not give is only a warning to PostgreSQL.
+/// Checks the result, as PostgreSQL only warns if the session's role may not grant a right.
 void check_granted(Connection& connection, const std::vector<Right>& rights,
                    const std::string& role) {
   std::string all;
@@ -122,8 +122,8 @@ void check_granted(Connection& connection, const std::vector<Right>& rights,
   if (!granted[0][0].as<bool>()) refuse(role, "only the owner of the schema can");
 }
 
-/// A role that had another part before keeps its rights: `part` would not be all it may do. (Not
-/// taken away here, since they may be meant, and an owner's must not be.)
+/// Refuses a role that has rights of another part: `part` would not be all that it may do. (They
+/// are not revoked: they may be intended, and an owner needs its rights.)
 void check_nothing_else(Connection& connection, const std::string& role, Part part) {
   if (part == Part::worker) return;
   const std::string tables =
@@ -142,12 +142,12 @@ void check_nothing_else(Connection& connection, const std::string& role, Part pa
       {role});
   if (!more[0][0].as<bool>()) return;
   const std::string name = quoted_identifier(role);
-  refuse(
-      role,
-      "it has rights that this part does not need, as of an earlier grant. Take them away (revoke "
-      "all on all tables in schema pgforeman from " +
-          name + "; revoke all on all functions in schema pgforeman from " + name +
-          ") and grant again");
+  refuse(role,
+         "it has rights that this part does not need, maybe of an earlier grant. Take them away "
+         "(revoke "
+         "all on all tables in schema pgforeman from " +
+             name + "; revoke all on all functions in schema pgforeman from " + name +
+             ") and grant again");
 }
 
 void check_row_security(Connection& connection, const std::string& role, Part part) {

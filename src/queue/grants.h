@@ -1,5 +1,5 @@
 #pragma once
-// The rights that a role needs for its part, and no others. Fork: either.
+// Grants a role the rights that its part needs, and no others. Fork: either.
 
 #include <array>
 #include <optional>
@@ -15,7 +15,7 @@ enum class Part {
   producer,  ///< sends: may execute the send functions, and has no right on any table
   worker,    ///< runs a fleet; also sends and works on dead letters
   operate,   ///< sends, reads messages, works on dead letters; cannot claim
-  monitor,   ///< counts, and reads everything but what messages carry and their errors
+  monitor,   ///< counts; reads no tokens, payloads, headers, errors and histories
 };
 
 struct PartName {
@@ -28,12 +28,12 @@ inline constexpr std::array kParts = {
 
 std::optional<Part> part_of(std::string_view name);
 
-/// Those rights as statements of one transaction, for a person or psql. Throws DatabaseError.
+/// Returns the grants as SQL text of one transaction, for a person or psql. Throws DatabaseError.
 std::string grants_script(Connection& connection, const std::string& role, Part part);
 
-/// Grants them, all or nothing; every replica may do so at once. Throws DatabaseError, also if
-/// there is no such role or the connection's own role may not grant all of it. So it does if row
-/// level security would hide rows from the role all the same.
+/// Grants the rights, all or nothing; every replica may do so at once. Throws DatabaseError if the
+/// role does not exist, has rights of another part, or would not see all rows for row level
+/// security. Also throws if the connection's role may not grant all of it.
 void grant(Connection& connection, const std::string& role, Part part);
 
 }  // namespace pgforeman

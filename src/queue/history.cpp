@@ -14,7 +14,7 @@
 namespace pgforeman {
 namespace {
 
-/// The name other hosts know this one by: a pod's name in Kubernetes.
+/// Returns this host's network name: in Kubernetes the pod's name.
 const std::string& host() {
   static const std::string name = [] {
     utsname names{};
@@ -46,7 +46,7 @@ std::optional<std::string> history_entry(const Settlement& settlement) {
   if (run.slot >= 0) entry["slot"] = run.slot;
   entry["host"] = host();
   if (!outcome.error.empty()) entry["error"] = without_nul(outcome.error);
-  // Most errors end with it already.
+  // Most errors already end with the handler's stderr.
   const std::string& tail = evidence.stderr_tail;
   if (!tail.empty() && !outcome.error.ends_with(tail)) entry["stderr"] = without_nul(tail);
   return entry.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace);

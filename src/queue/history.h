@@ -1,5 +1,5 @@
 #pragma once
-// A run of a message as the JSON object that joins its history. Fork: after.
+// Builds the JSON object that a run adds to its message's history. Fork: after.
 
 #include <optional>
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace pgforeman {
 
-/// Nothing for an outcome without a cause. Pure ASCII, so that any database can hold it.
+/// Returns nothing for an outcome without a cause. The text is ASCII, which any database can hold.
 std::optional<std::string> history_entry(const Settlement& settlement);
 
 }  // namespace pgforeman

@@ -11,8 +11,8 @@ namespace {
 
 using Kind = DatabaseError::Kind;
 
-/// Functions may be executed by every role unless that is taken away; the next grant gives what a
-/// role needs.
+/// By default every role may execute a function: this takes that away. The next grant gives a role
+/// the rights that it needs.
 constexpr const char* kRevoke =
     "revoke all on all functions in schema pgforeman from public;\n"  // proves: P36 rights
     "revoke create on schema pgforeman from public;\n";
@@ -31,7 +31,7 @@ std::string tables_of(Connection::Impl& session) {
   return rows[0][0].is_null() ? std::string() : std::string(rows[0][0].c_str());
 }
 
-/// True when it was applied here, false when another replica had done it meanwhile.
+/// Applies a migration; false if another replica has applied it meanwhile.
 bool apply(Connection& connection, const Migration& migration) {
   auto& session = connection.impl();
   Connection::Impl::Transaction transaction(session, kBeginLocked);
@@ -40,7 +40,7 @@ bool apply(Connection& connection, const Migration& migration) {
   if (missing) {
     session.exec(std::string(migration.sql));
     session.exec(kRevoke + record_of(migration));
-    // Another role may have made the schema since the check above.
+    // Another role may have created the schema since the check above.
     check_schema_owner(connection);
   }
   transaction.commit();
@@ -53,11 +53,11 @@ int latest_version() {
   return migrations().back().version;
 }
 
-// Asks the catalog's tables: to_regclass() answers from a cache that inside a transaction may not
-// yet know what another replica has just committed.
+// Reads the catalog's tables: inside a transaction the cache of to_regclass() may lack what another
+// replica has just committed.
 InstalledSchema installed_schema(Connection& connection) {
   auto& session = connection.impl();
-  // Before the versions are read: a replica commits the first tables together with their version.
+  // Read before the versions: a replica commits the first tables together with their version.
   const std::string tables = tables_of(session);
   const auto columns = session.exec(
       "select a.attname from pg_catalog.pg_class c"

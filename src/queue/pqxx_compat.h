@@ -1,5 +1,5 @@
 #pragma once
-// One interface to libpqxx 6.4 (Debian 12), 7.0 to 7.9, and 7.10 on (Debian 13).
+// Gives one interface to libpqxx 6.4 (Debian 12), 7.0 to 7.9, and 7.10 on (Debian 13).
 
 #include <pqxx/connection>
 #include <pqxx/errorhandler>
@@ -14,7 +14,7 @@
 
 namespace pgforeman::compat {
 
-/// libpqxx drops the SQLSTATE of some errors, which only their type shows then.
+/// Returns the SQLSTATE, or one for the type of the error if libpqxx dropped the SQLSTATE.
 inline std::string sqlstate_of(const pqxx::sql_error& error) {
   if (!error.sqlstate().empty()) return error.sqlstate();
   if (dynamic_cast<const pqxx::insufficient_privilege*>(&error) != nullptr) return "42501";
@@ -30,7 +30,7 @@ inline auto list_of(const std::vector<std::string>& params) {
   return pqxx::prepare::make_dynamic_params(params);
 }
 
-/// libpqxx 6 would open a new session by itself, without its settings, and mid-transaction.
+/// Keeps libpqxx 6 from opening a new session by itself, mid-transaction and without our settings.
 inline void forbid_silent_reconnect(pqxx::connection& connection) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -62,8 +62,8 @@ inline pqxx::result exec_prepared(pqxx::nontransaction& work, const std::string&
   return work.exec(pqxx::prepped{name}, list_of(params));
 }
 
-/// Drops the server's notices, which libpq would write to stderr as they are. Why a session ended
-/// is in its error.
+/// Drops the server's notices, which libpq would write to stderr unchanged. The reason why a
+/// session ended is in its error.
 class QuietNotices {
  public:
   explicit QuietNotices(pqxx::connection& connection) {
@@ -71,7 +71,7 @@ class QuietNotices {
   }
 };
 
-/// LISTENs from its construction on. Must go before its connection.
+/// LISTENs from its construction on. Destroy it before its connection.
 class Listener {
  public:
   Listener(pqxx::connection& connection, const std::string& channel) : connection_(connection) {

@@ -11,7 +11,7 @@ namespace {
 
 using Kind = DatabaseError::Kind;
 
-/// libpq's parameters end at a NUL: the rest of such a payload would be lost silently.
+/// Refuses a NUL: libpq ends a parameter there and would silently lose the rest of a payload.
 void refuse_nul(std::span<const std::string> payloads) {
   for (const std::string& payload : payloads) {
     if (payload.find('\0') != std::string::npos) {

@@ -1,6 +1,6 @@
 #pragma once
-// Sends messages: the client of pgforeman.send_batch. One call is one statement, one transaction:
-// all of its messages are enqueued or none. Fork: after.
+// Sends messages with pgforeman.send_batch. Each call is one statement in one transaction: it
+// enqueues all of its messages or none. Fork: after.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace pgforeman {
 
 struct SendOptions {
   int priority = 2;            ///< 0 urgent, 1 high, 2 normal, 3 low
-  Millis delay{0};             ///< claimable after that
+  Millis delay{0};             ///< time until the messages are claimable
   std::string headers = "{}";  ///< a JSON object, for every message of the call
 };
 
@@ -25,13 +25,13 @@ class Producer {
   Producer(Connection& connection, std::string queue)
       : connection_(connection), queue_(std::move(queue)) {}
 
-  /// JSON texts to ids, in their order. Throws DatabaseError; `rejected` for JSON that PostgreSQL
-  /// does not take, and then find_rejected() says which.
+  /// Sends JSON texts and returns their ids in the same order. Throws DatabaseError; `rejected` for
+  /// JSON that PostgreSQL does not accept: find_rejected() then says which.
   std::vector<std::int64_t> send_batch(std::span<const std::string> payloads,
                                        const SendOptions& options = {});
   std::int64_t send(const std::string& payload, const SendOptions& options = {});
 
-  /// The first payload that is not JSON to PostgreSQL, and why; nothing is sent.
+  /// The first payload that PostgreSQL does not accept as JSON, and why. Finding it sends nothing.
   struct Rejected {
     std::size_t index;
     std::string why;

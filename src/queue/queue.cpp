@@ -21,10 +21,10 @@ using Ids = std::vector<std::int64_t>;
 
 constexpr const char* kChannel = "pgforeman";
 
-/// How often the rows that a renewal found locked are tried again, waiting 1, 2, 4 ... ms between.
+/// Rounds of a renewal: rows that were locked are tried again after 1, 2, 4 and 8 ms.
 constexpr int kRenewRounds = 5;
 
-/// In the order of Outcome::Kind.
+/// SQL names, in the order of Outcome::Kind.
 constexpr const char* kOutcomes[] = {"done",    "retry", "crash", "dead", "max_claims_exceeded",
                                      "released"};
 static_assert(std::size(kOutcomes) == Outcome::kKinds);
@@ -37,15 +37,15 @@ Settled settled_of(std::string_view name) {
   return Settled::lost_lease;
 }
 
-/// What a database of any encoding can hold.
+/// Replaces characters that databases of some encodings cannot hold.
 std::string ascii(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) > 0x7e; }, '?');
   return text;
 }
 
-/// Whether the session may write and use what a fleet does: the functions that it calls and those
-/// that they call.
+/// Asks if the session can write and has the rights that a fleet needs: on the tables, and on the
+/// functions that it calls and those that they call.
 constexpr const char* kRights =
     "select not pg_catalog.pg_is_in_recovery()"
     " and pg_catalog.current_setting('transaction_read_only') operator(pg_catalog.=) 'off'::text"
@@ -71,7 +71,7 @@ const std::string kClaimed =
     " operator(pg_catalog.*) 1000000::float8)::bigint,"
     " payload, headers";
 
-/// What a claim returned, in the order in which messages run.
+/// Returns the messages of a claim, in the order in which they run.
 std::vector<ClaimedMessage> messages_of(const pqxx::result& rows) {
   std::vector<ClaimedMessage> messages;
   messages.reserve(static_cast<std::size_t>(rows.size()));
@@ -90,14 +90,14 @@ std::vector<ClaimedMessage> messages_of(const pqxx::result& rows) {
   const auto before = [](const ClaimedMessage& a, const ClaimedMessage& b) {
     return std::tie(a.lane, a.id) < std::tie(b.lane, b.id);
   };
-  // Most often they are in order already, and moving them costs more than the check.
+  // They are mostly in order already, and moving them costs more than the check.
   if (!std::is_sorted(messages.begin(), messages.end(), before)) {
     std::sort(messages.begin(), messages.end(), before);
   }
   return messages;
 }
 
-/// The six figures of pgforeman.counts, from column `first` on.
+/// Reads the six figures of pgforeman.counts, from column `first` on.
 template <typename Row>
 QueueCounts counts_of(const Row& row, int first) {
   QueueCounts counts;
@@ -122,7 +122,7 @@ void Queue::check_schema() {
     throw DatabaseError(Kind::schema, mismatch);
   }
   check_owner_for_superuser(connection_);
-  // Rows that a policy hides would look like an empty queue.
+  // Refuses a policy that hides rows: the queue would look empty.
   const pqxx::result hidden = connection_.impl().call("select pgforeman.row_security_problem()");
   if (!hidden[0][0].is_null()) throw DatabaseError(Kind::permission, hidden[0][0].c_str());
 }
@@ -167,8 +167,8 @@ std::vector<Settled> Queue::settle(std::span<const Settlement> settlements, cons
   } catch (const DatabaseError& error) {
     if (error.kind() != Kind::rejected) throw;
   }
-  // Nothing but the errors' texts came from outside: a database that is not in UTF8 may be unable
-  // to hold them, and a message must not stay unsettled for that.
+  // Only the texts of errors come from outside. A database that is not in UTF8 may be unable to
+  // hold them, but the message must not stay unsettled.
   std::vector<Settlement> plain(settlements.begin(), settlements.end());
   for (auto& settlement : plain) {
     settlement.outcome.error = ascii(settlement.outcome.error);
@@ -227,7 +227,7 @@ std::vector<std::int64_t> Queue::renew(std::span<const Lease> leases, Millis lea
     }
     left = std::move(skipped);
   }
-  // What is still locked is still held by its token: the next renewal meets it again.
+  // Leases on rows that are still locked are not lost: the next renewal tries them again.
   return lost;
 }
 

@@ -1,7 +1,6 @@
 #pragma once
-// The queue as the daemon and the commands see it: a thin, typed client of the SQL functions in
-// schema `pgforeman`, which are named here and nowhere else. Every call is one statement, one
-// transaction, and throws DatabaseError. Fork: after. See docs/queue.md for the functions.
+// Calls the SQL functions of schema `pgforeman` (docs/queue.md), for the daemon and the commands.
+// Each statement is one transaction; every call may throw DatabaseError. Fork: after.
 
 #include <cstdint>
 #include <optional>
@@ -18,11 +17,11 @@
 
 namespace pgforeman {
 
-/// What a settle does about a row that another transaction has locked: waits for 200 ms and throws
-/// DatabaseError::locked, or says Settled::locked for it.
+/// How a settle treats a row that another transaction has locked: waits for 200 ms and throws
+/// DatabaseError::locked, or returns Settled::locked for it.
 enum class RowLocks { wait, skip };
 
-/// How many a sweep moves at once, of each priority.
+/// The most messages of each priority that a sweep moves at once.
 inline constexpr std::int64_t kSweepMoves = 1000;
 
 class Queue {
@@ -33,69 +32,69 @@ class Queue {
   /// Throws DatabaseError::schema unless the installed schema is one this binary can work with.
   void check_schema();
 
-  /// Claims up to `limit` messages for `lease`, most urgent first. May return fewer than there are.
-  /// The caller chooses the token. Before, in the same transaction, settles as done the messages
-  /// `done`, which were claimed together. Throws DatabaseError::transient, and has done nothing,
-  /// when any of them was no longer held.
+  /// Claims up to `limit` messages for `lease` under the caller's token, most urgent first; may
+  /// return fewer than there are. First settles `done` as done, in the same transaction: messages
+  /// that were claimed together. If any of them was no longer held, throws DatabaseError::transient
+  /// and has done nothing.
   std::vector<ClaimedMessage> claim(int limit, const Claim& claim, Millis lease,
                                     std::span<const std::int64_t> done = {},
                                     Token done_token = Token::none);
 
-  /// Ends leases. One whose token moved on changes nothing and says lost_lease.
+  /// Settles messages, which ends their leases. An outdated token changes nothing: lost_lease.
   std::vector<Settled> settle(std::span<const Settlement> settlements, const RetryRule& rule,
                               RowLocks locks = RowLocks::wait);
 
-  /// Extends leases to `lease` from now; returns the ids that are no longer held by their token.
+  /// Extends leases to `lease` from now; returns the ids that their tokens no longer hold.
   std::vector<std::int64_t> renew(std::span<const Lease> leases, Millis lease);
 
-  /// Releases without counting an attempt what a claim with a lost answer holds; returns the number
-  /// of messages. With `crash` the claimer died of what may be the message's doing: one that was
-  /// claimed much more often than it ran counts a crash.
+  /// Releases the messages of a claim with a lost answer, without counting an attempt; returns how
+  /// many. With `crash` a message may have killed the claimer: a message that was claimed much more
+  /// often than it ran counts a crash.
   std::int64_t release_claim(const Claim& claim, const std::optional<Outcome>& crash = {},
                              const RetryRule& rule = {});
 
-  /// Moves due messages to ready, and counts if asked to (it is the costly part), but for fresh
+  /// Moves due messages to ready. Also counts if asked to, which is the costly part, but no fresh
   /// messages up to `passed`. One statement.
   Tick tick(bool with_counts = true, const Marks& passed = {});
 
-  /// How many messages, up to `most`, can be claimed above the marks.
+  /// Counts up to `most` claimable messages above the marks; changes nothing.
   Peek peek(const Marks& marks, int most);
 
-  /// Scans the fresh messages with ids above `after` up to `upto`, and moves those that can be
-  /// claimed to where claims find them.
+  /// Scans the fresh messages with ids above `after` up to `upto`, and moves claimable ones into
+  /// the redelivered lane, where claims find them.
   Sweep sweep(const Marks& after, const Marks& upto);
 
-  /// False through a pooler that swaps sessions between statements: LISTEN would be that of
-  /// another client.
+  /// False through a pooler that swaps sessions between statements: LISTEN would be in another
+  /// client's session.
   bool can_listen() const;
-  /// LISTENs, and sends itself a first notification; counts as a listener.
+  /// LISTENs, counts as a listener, and sends itself a test notification.
   void listen();
-  /// From now on senders notify, or no longer for this session's sake.
+  /// Counts, or no longer counts, this session as a listener: senders notify if there is one.
   void become_listener();
   void leave_listeners();
-  enum class Notification { test, now, later };  ///< listen() itself; there is work; there will be
-  /// What came for this queue since. Does not wait.
+  enum class Notification { test, now, later };  ///< from listen(); work now; work later
+  /// Returns the new notifications for this queue. Does not wait.
   std::vector<Notification> notifications();
-  /// Readable when there may be one. Belongs to the connection.
+  /// Returns a socket that is readable when there may be one. It belongs to the connection.
   int socket() const;
 
-  /// How long until the next vacuum, so that one is done every so often; nothing: this role
+  /// Returns how long until the next vacuum, so that there is one every `every`; nothing: this role
   /// may not.
   std::optional<Millis> vacuum_due(Millis every);
-  /// Of the table of messages; not at all while another session does. Takes no lock that any of the
-  /// other calls waits for.
+  /// Vacuums the table of messages; does nothing while another session vacuums it. Takes no lock
+  /// that another call waits for.
   void vacuum();
 
-  /// Only counts; changes nothing.
+  /// Counts the queue; changes nothing.
   QueueCounts counts();
 
-  /// Sets the sequence of ids forward, above all ids there are, never back: after a restore or a
-  /// failover: see Tick::ids_behind. Nothing if there is no need, or another session does it.
+  /// Sets the sequence of ids forward, above all existing ids, never back: after a restore or a
+  /// failover (see Tick::ids_behind). Nothing if there is no need or another session does it.
   std::optional<AdvancedIds> advance_ids();
 
  private:
-  /// As Connection's. A trigger or constraint on the tables may raise any error, also those by
-  /// which a missing schema or right is known: while both stand, such an error is `rejected`.
+  /// Runs a statement. A trigger or constraint on the tables may raise any error, also a missing
+  /// schema or right. While schema and rights are in order, such an error becomes `rejected`.
   pqxx::result call(const std::string& sql, const std::vector<std::string>& params);
   bool schema_and_rights_stand();
   std::vector<Settled> settle_as_given(std::span<const Settlement> settlements,

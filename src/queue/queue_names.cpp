@@ -24,7 +24,7 @@ std::string names_with_counts(std::span<const QueueSize> queues, std::int64_t Qu
     text += (text.empty() ? "" : ", ") + queue.name + " (" + std::to_string(number) +
             (number == QueueSize::kMostCounted ? "+)" : ")");
   }
-  // Cut where the caller asked for no more.
+  // The caller asked for no more names, so there may be others.
   if (!text.empty() && queues.size() >= kMostNamedQueues) text += ", and more";
   return text;
 }

@@ -1,5 +1,5 @@
 #pragma once
-// What the queue's functions take and return, as plain values.
+// The plain values that the queue's functions take and return.
 
 #include <cstddef>
 #include <cstdint>
@@ -33,7 +33,7 @@ struct Settlement {
   Run run{};
 };
 
-/// What a settlement came to.
+/// The result of a settlement.
 enum class Settled {
   done,
   retried,
@@ -41,7 +41,7 @@ enum class Settled {
   released,
   lost_lease,
   locked,     ///< not settled: another transaction has locked its row
-  failed,     ///< not settled: an error that passes (settle_each only)
+  failed,     ///< not settled: a temporary error (settle_each only)
   not_tried,  ///< not settled: settle_each ran out of time
   refused,    ///< not settled: the database refuses it, the lease will end (settle_each only)
 };
@@ -53,12 +53,12 @@ constexpr std::string_view to_string(Settled settled) {
   return kNames[static_cast<std::size_t>(settled)];
 }
 
-/// It is to be settled later.
+/// True if the message must be settled later.
 constexpr bool is_deferred(Settled settled) {
   return settled == Settled::locked || settled == Settled::failed || settled == Settled::not_tried;
 }
 
-/// What a settle of this kind comes to when it was done before and only its answer was lost.
+/// Returns the result of an earlier settle of this kind that worked, but with a lost answer.
 constexpr Settled as_settled_before(Outcome::Kind kind) {
   // In the order of Outcome::Kind.
   constexpr Settled kSettled[] = {Settled::done, Settled::retried, Settled::retried,
@@ -73,39 +73,39 @@ struct QueueCounts {
   std::int64_t running = 0;    ///< under a lease
   std::int64_t dead = 0;       ///< dead letters
   double oldest_seconds = 0;   ///< age of the oldest claimable message; 0 when none
-  bool capped = false;         ///< a count reached its bound: "at least"
+  bool capped = false;         ///< a count reached its bound: there may be more
 };
 
 struct Tick {
   std::int64_t promoted = 0;
   std::optional<Millis> next_due;  ///< until the next scheduled message is due
   QueueCounts counts;
-  bool ids_behind = false;  ///< ids that messages or dead letters have will be given out again
+  bool ids_behind = false;  ///< used ids may be given out again: see advance_ids()
 };
 
 /// How the sequence of ids was set forward.
 struct AdvancedIds {
   std::int64_t from = 0;  ///< the last id that was given out
-  std::int64_t to = 0;    ///< what counts as that from now on
-  bool moved = false;     ///< the database was restored, copied or taken over by a standby
+  std::int64_t to = 0;    ///< the last id from now on: the next one is above it
+  bool moved = false;     ///< the cause: the database was restored, copied or failed over
 };
 
 /// Result of a scan below the marks.
 struct Sweep {
-  std::int64_t moved = 0;      ///< claimable ones that went into the redelivered lane
-  std::int64_t claimable = 0;  ///< that were to go there; some may be locked, or too many for once
-  std::int64_t leased = 0;
-  Marks lowest{};                   ///< the lowest ids that were found; the largest number: none
-  Marks reached{};                  ///< how far it scanned
+  std::int64_t moved = 0;           ///< claimable messages that went into the redelivered lane
+  std::int64_t claimable = 0;       ///< all claimable ones; more than `moved` if too many or locked
+  std::int64_t leased = 0;          ///< messages under a lease
+  Marks lowest{};                   ///< the lowest ids found; the largest number: none
+  Marks reached{};                  ///< the ids up to which it scanned
   std::optional<Millis> lease_end;  ///< until the first of these leases ends
-  std::int64_t xid = 0;             ///< of its transaction
-  std::int64_t oldest_xid = 0;      ///< that was under way; all that wrote before it have ended
-  std::int64_t highest = 0;         ///< id that any message ever had
+  std::int64_t xid = 0;             ///< number of its transaction
+  std::int64_t oldest_xid = 0;      ///< of the oldest open transaction; all older ones have ended
+  std::int64_t highest = 0;         ///< the highest id that any message ever had
 };
 
-/// What is to be done at once, and when there will be more.
+/// The work that can be claimed now, and when there will be more.
 struct Peek {
-  std::int64_t ready = 0;  ///< claimable, up to as many as were asked for
+  std::int64_t ready = 0;  ///< claimable messages, at most as many as asked for
   std::optional<Millis> next_due;
 };
 

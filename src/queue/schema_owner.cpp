@@ -9,9 +9,9 @@ namespace pgforeman {
 
 namespace {
 
-/// The roles that this session's role is, or is a member of. pg_has_role() would call a superuser a
-/// member of all.
-constexpr const char* kMine =
+/// Selects `mine`, this session's role and those that it is a member of, and `trusted`, also
+/// superusers. pg_has_role() would call a superuser a member of all roles.
+constexpr const char* kTrustedRoles =
     "with recursive mine (oid) as ("
     " select r.oid from pg_catalog.pg_roles r where r.rolname = current_user"
     " union"
@@ -37,7 +37,7 @@ std::optional<int> migration_lock_holder(Connection& connection) {
 
 void check_schema_owner(Connection& connection) {
   const auto strange = connection.impl().exec(
-      std::string(kMine) +
+      std::string(kTrustedRoles) +
       "select o.what, pg_catalog.pg_get_userbyid(o.owner), current_user from ("
       " select 1, 'the schema pgforeman', n.nspowner from pg_catalog.pg_namespace n"
       " where n.nspname = 'pgforeman'"
@@ -88,7 +88,7 @@ void become_schema_owner(Connection& connection) {
   check_schema_owner(connection);
   auto& session = connection.impl();
   const auto owner =
-      session.exec(std::string(kMine) +
+      session.exec(std::string(kTrustedRoles) +
                    "select pg_catalog.pg_get_userbyid(n.nspowner) from pg_catalog.pg_namespace n"
                    " where n.nspname = 'pgforeman' and n.nspowner in (select oid from mine)"
                    " and pg_catalog.pg_get_userbyid(n.nspowner) <> current_user");

@@ -1,6 +1,6 @@
 #pragma once
-// The inside of Connection, for the sources of this directory: the one place that calls libpqxx
-// and turns what it throws into DatabaseError.
+// The implementation of Connection, for this directory only. Only this class calls libpqxx and
+// turns its exceptions into DatabaseError.
 
 #include <map>
 #include <memory>
@@ -15,7 +15,7 @@
 
 namespace pgforeman {
 
-/// Parameters as text, as PostgreSQL reads them; arrays through sql_text.h.
+/// Parameters as text that PostgreSQL reads; sql_text.h makes it for arrays.
 using SqlParams = std::vector<std::string>;
 
 class Connection::Impl {
@@ -23,21 +23,21 @@ class Connection::Impl {
   explicit Impl(const ConnectionSettings& settings);
   ~Impl();
 
-  /// One statement as one READ COMMITTED transaction.
+  /// Runs one statement as one READ COMMITTED transaction.
   pqxx::result call(const std::string& sql, const SqlParams& params = {});
 
-  /// One statement, or several without parameters, in whatever transaction is open.
+  /// Runs one statement, or several without parameters, in the open transaction if there is one.
   pqxx::result exec(const std::string& sql, const SqlParams& params = {});
 
-  /// The server process is the one of the connect: no pooler between swaps sessions.
+  /// True if the server process is still that of the connect: no pooler swaps sessions.
   bool direct() const { return direct_; }
   ReachedDatabase reached() const;
   int socket() const { return session_->sock(); }
-  /// What came on `channel` since it was listened to, in order. The first call listens.
+  /// Returns the payloads from `channel` since the last call, in order. The first call listens.
   std::vector<std::string> notifications(const std::string& channel);
 
-  /// Begins by the statement `begin`; rolls back at its end unless it was committed. Lives no
-  /// longer than the session.
+  /// Begins with the statement `begin`; its destructor rolls back unless it was committed. Must not
+  /// outlive the session.
   class Transaction {
    public:
     Transaction(Impl& session, const std::string& begin) : session_(session) {
@@ -60,7 +60,7 @@ class Connection::Impl {
   template <typename Call>
   auto guarded(Call&& call, bool is_prepared = false);
   const std::string& prepared(const std::string& sql);
-  void look_around(const ConnectionSettings& settings);
+  void detect_pooler(const ConnectionSettings& settings);
   bool answers();
   [[noreturn]] void lost(const std::string& text);
 
@@ -68,10 +68,10 @@ class Connection::Impl {
   Millis limit_;
   std::unique_ptr<pqxx::connection> session_;
   std::unique_ptr<compat::QuietNotices> quiet_;
-  bool wrap_ = false;  ///< the role's default is not READ COMMITTED and could not be set for good
+  bool wrap_ = false;  ///< call() begins a transaction: the role's default is another isolation
   bool direct_ = false;
   bool lost_ = false;
-  bool prepares_ = false;  ///< statements with parameters; not through a pooler
+  bool prepares_ = false;  ///< prepares statements with parameters; not through a pooler
   std::map<std::string, std::string> prepared_;  ///< names by statement
   std::unique_ptr<compat::Listener> listener_;
 };

@@ -1,5 +1,5 @@
 #pragma once
-// Values as the text that PostgreSQL reads them from. Pure.
+// Writes values as the text that PostgreSQL reads. Pure.
 
 #include <cstdint>
 #include <optional>
@@ -12,20 +12,20 @@
 
 namespace pgforeman {
 
-/// "{1,2,3}"
+/// Returns "{1,2,3}".
 std::string array_text(std::span<const std::int64_t> values);
 
-/// {"a","b",NULL}: every element quoted, so that none is mistaken for NULL or a nested array.
+/// Returns {"a","b",NULL}. Quotes every element, so that none is read as NULL or a nested array.
 std::string array_text(std::span<const std::optional<std::string>> values);
 std::string array_text(std::span<const std::string> values);
 
-/// PostgreSQL's text has no NUL, and neither has its jsonb.
+/// Removes NULs: PostgreSQL's text and jsonb cannot hold them.
 std::string without_nul(std::string text);
 
-/// A name as an identifier, whatever it holds: "a""b".
+/// Quotes a name as an identifier, with any characters in it: "a""b".
 std::string quoted_identifier(std::string_view name);
 
-/// An interval: "1500 milliseconds".
+/// Returns an interval: "1500 milliseconds".
 std::string interval_text(Millis value);
 
 }  // namespace pgforeman

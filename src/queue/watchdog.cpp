@@ -48,8 +48,8 @@ void Watchdog::make_timer() {
   sigaddset(&set, kWatchdogSignal);
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 
-  // To this thread and no other: then a signal cannot arrive after disarm() returned here, and
-  // never races with the descriptor being closed and its number used again.
+  // Signals this thread only: then no signal arrives after disarm() has returned. So the handler
+  // cannot shut down a descriptor that was closed and its number used again.
   struct sigevent event {};
   event.sigev_notify = SIGEV_THREAD_ID;
   event.sigev_signo = kWatchdogSignal;

@@ -1,10 +1,10 @@
 #pragma once
-// Ends a blocking call on a socket that stays silent: a POSIX timer signals this very thread, and
-// the handler calls shutdown() on the socket, so that the call returns with a lost connection.
+// Ends a blocking call on a silent socket. A POSIX timer signals the calling thread, and the
+// handler calls shutdown() on the socket, so that the call returns with a lost connection.
 //
-// TCP options do not see a stopped server, and nothing but this sees one at a unix socket.
-// Uses the real-time signal SIGRTMIN + 3, unblocked in the thread that arms it. Timers do not
-// survive fork or exec, and exec resets the handler. Fork: after.
+// TCP options do not notice a stopped server; on a unix socket only this watchdog does. Uses the
+// real-time signal SIGRTMIN + 3, unblocked in the thread that arms it. Timers do not survive fork
+// or exec, and exec resets the handler. Fork: after.
 
 #include <atomic>
 #include <csignal>
@@ -21,14 +21,14 @@ class Watchdog {
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
-  /// From now on `fd` has `limit` until it is shut down. Limit 0: nothing is watched. Throws
-  /// std::system_error when the system gives no timer.
+  /// Shuts `fd` down after `limit`, unless disarmed before. Limit 0: watches nothing. Throws
+  /// std::system_error if the system gives no timer.
   void arm(int fd, Millis limit);
 
-  /// Stops watching. After it returned the descriptor is not touched any more.
+  /// Stops watching. After it has returned, the descriptor is not touched any more.
   void disarm() noexcept;
 
-  /// True when the last watch ran out of time.
+  /// True if the last watch ran out of time.
   bool fired() const { return fired_.load(std::memory_order_relaxed); }
 
  private:
@@ -36,7 +36,7 @@ class Watchdog {
   void make_timer();
 
   timer_t timer_{};
-  pid_t thread_ = 0;  ///< whose signal the timer is; 0: no timer yet
+  pid_t thread_ = 0;  ///< the thread that the timer signals; 0: no timer yet
   std::atomic<int> fd_{-1};
   std::atomic<bool> fired_{false};
 };

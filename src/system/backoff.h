@@ -1,6 +1,6 @@
 #pragma once
-// Exponential backoff: base * 2^n, capped, with a jitter of +-20 % so that processes that failed
-// together do not come back together. Pure: `unit` is a random number in [0, 1).
+// Exponential backoff: base * 2^n, capped, with a jitter of +-20 %, so that processes that failed
+// together do not retry together. Pure: `unit` is a random number in [0, 1).
 
 #include <algorithm>
 #include <cmath>

@@ -26,7 +26,7 @@ bool contains(const std::vector<std::string_view>& words, std::string_view word)
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-/// mountinfo writes blanks, newlines and backslashes in paths as \040 and the like.
+/// Decodes octal escapes such as \040, as which mountinfo writes blanks, newlines and backslashes.
 std::string unescape(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -43,9 +43,9 @@ std::string unescape(std::string_view text) {
   return out;
 }
 
-/// Where under the mount this process's cgroup is seen: "" is the mount point itself. That is also
-/// the answer when the cgroup lies outside of what is mounted (a namespace, a bind mount): the
-/// mount point is then the nearest thing to it that can be seen.
+/// Returns the path of this process's cgroup below the mount point; "" is the mount point itself.
+/// Also returns "" if the cgroup is outside of the mount (a namespace, a bind mount), as the mount
+/// point is then the nearest visible cgroup.
 std::string path_below(const CgroupMount& mount, const std::string& own) {
   if (own.find("/..") != std::string::npos) return {};
   std::string below = own;
@@ -76,7 +76,7 @@ std::optional<std::int64_t> parse_cgroup_number(std::string_view text) {
 
 std::vector<CgroupMount> parse_cgroup_mounts(std::string_view mountinfo,
                                              std::string_view controller) {
-  // 36 35 98:0 /root /mount/point rw,noatime shared:1 - cgroup2 source rw,options
+  // Example line: 36 35 98:0 /root /mount/point rw,noatime shared:1 - cgroup2 source rw,options
   std::vector<CgroupMount> mounts;
   for (const std::string_view line : split(mountinfo, '\n')) {
     const std::vector<std::string_view> fields = split(line, ' ');
@@ -92,7 +92,7 @@ std::vector<CgroupMount> parse_cgroup_mounts(std::string_view mountinfo,
 
 std::optional<std::string> parse_own_cgroup(std::string_view proc_self_cgroup,
                                             std::string_view controller) {
-  // "0::/path" for v2, "4:cpu,cpuacct:/path" for v1. The path may hold colons.
+  // A line is "0::/path" for v2, "4:cpu,cpuacct:/path" for v1. The path may contain colons.
   for (const std::string_view line : split(proc_self_cgroup, '\n')) {
     const std::size_t first = line.find(':');
     const std::size_t second = first == std::string_view::npos ? first : line.find(':', first + 1);

@@ -17,11 +17,11 @@
 namespace pgforeman {
 namespace {
 
-// A descendant that forks as fast as it is killed, or that the kernel cannot end now, must not hold
-// its killer for ever. The caller itself is about to end, and nothing comes after it.
+// Bounds the last clean-up: a descendant may fork as fast as it is killed, or hang in the kernel.
+// It is not repeated, since the caller itself is about to end.
 constexpr Millis kLastCleanup{500};
 
-/// Parses a decimal pid; 0 when `text` is not one. Async-signal-safe.
+/// Returns the decimal pid `text`, or 0 for any other text. Async-signal-safe.
 pid_t parse_pid(const char* text) {
   pid_t pid = 0;
   if (*text == '\0') return 0;
@@ -32,7 +32,7 @@ pid_t parse_pid(const char* text) {
   return pid;
 }
 
-/// The parent of `pid` by /proc; 0 when it is gone. Async-signal-safe.
+/// Returns the parent of a process from /proc; 0 if the process is gone. Async-signal-safe.
 pid_t parent_of(const char* pid_name) {
   std::array<char, 64> path{};
   std::size_t n = 0;
@@ -45,7 +45,7 @@ pid_t parent_of(const char* pid_name) {
   const ssize_t size = ::read(fd, text.data(), text.size() - 1);
   ::close(fd);
   if (size <= 0) return 0;
-  // "pid (comm) state ppid ...": comm may hold anything, also ") ", so read from its last ')'.
+  // "pid (comm) state ppid ...": comm may contain ") ", so the last ')' in the text ends it.
   const char* close_paren = ::strrchr(text.data(), ')');
   if (close_paren == nullptr || close_paren + 4 > text.data() + size) return 0;
   pid_t ppid = 0;
@@ -53,17 +53,18 @@ pid_t parent_of(const char* pid_name) {
   return ppid;
 }
 
-/// Whether /proc can be believed: it may be that of another pid namespace, or hide processes.
+/// True if `pid` is this process's child. /proc alone cannot be trusted: it may be that of another
+/// pid namespace, or hide processes.
 bool is_child(pid_t pid) {
   siginfo_t info{};
   return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
-/// The list of this process's children (its thread's, and it has one), or -1. Open all the while: a
-/// process without a free descriptor must find them too.
+/// The kernel's list of the children of this process's only thread, or -1. It stays open, because a
+/// process without a free descriptor must find its children too.
 int child_list = -1;
 
-/// Visits each pid of the list. False when it cannot be read.
+/// Visits each pid of the list. Returns false if the list cannot be read.
 template <typename Visit>
 bool for_each_listed(Visit visit) {
   if (child_list < 0 || ::lseek(child_list, 0, SEEK_SET) != 0) return false;
@@ -84,8 +85,8 @@ bool for_each_listed(Visit visit) {
   return size == 0;
 }
 
-/// Visits every process there is, with its name in /proc. Async-signal-safe: getdents64 into a
-/// buffer on the stack, as opendir would allocate.
+/// Visits every process, with its name in /proc. Async-signal-safe: uses getdents64 and a buffer on
+/// the stack, because opendir allocates memory.
 template <typename Visit>
 void for_each_process(Visit visit) {
   const int dir = ::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -104,15 +105,14 @@ void for_each_process(Visit visit) {
   ::close(dir);
 }
 
-/// Visits every child, ended ones included. Async-signal-safe.
+/// Visits every child, also ended ones. Async-signal-safe.
 template <typename Visit>
 void for_each_child(Visit visit) {
   const auto checked = [&](pid_t pid) {
     if (is_child(pid)) visit(pid);
   };
-  // One small read where the kernel offers the list; nothing leaves it but by being reaped here, so
-  // none is missed. Otherwise a scan of all processes of the host's namespace, some microseconds
-  // each.
+  // The kernel's list needs one small read. A child leaves it only when this process reaps it, so
+  // none is missed. Without the list all processes in /proc are scanned, some microseconds each.
   if (for_each_listed(checked)) return;
   const pid_t self = ::getpid();
   for_each_process([&](pid_t pid, const char* name) {
@@ -120,15 +120,15 @@ void for_each_child(Visit visit) {
   });
 }
 
-/// Its whole group first (it may have forked meanwhile), then itself. Never the caller's own group.
-/// False when the caller may not signal it (it became another user's).
+/// Kills the whole group of `pid` first, as `pid` may have forked, then `pid`; never the caller's
+/// own group. Returns false if the kill failed, for example as `pid` became another user's.
 bool kill_with_group(pid_t pid) {
   const pid_t group = ::getpgid(pid);
   if (group > 0 && group == pid && group != ::getpgrp()) ::kill(-group, SIGKILL);
   return ::kill(pid, SIGKILL) == 0;
 }
 
-/// SIGKILL is delivered soon, not at once: gives up the processor between two checks, then waits.
+/// Waits a little for killed processes to end: yields the CPU in the first 16 rounds, then sleeps.
 void let_them_die(int round) {
   if (round < 16) {
     ::sched_yield();

@@ -44,7 +44,7 @@ std::optional<double> parse_cfs_quota(std::string_view quota_us, std::string_vie
 
 std::optional<double> cgroup_cpu_quota(const fs::path& root) {
   std::optional<double> least;
-  // A limit anywhere above counts: a pod's quota sits above its containers' cgroups.
+  // A quota of any parent cgroup counts too: a pod's quota is above its containers' cgroups.
   for (const CgroupPath& path : own_cgroups("cpu", root)) {
     for (const fs::path& folder : path.own_to_top) {
       const auto quota = quota_of(folder, path.v2);
@@ -55,7 +55,7 @@ std::optional<double> cgroup_cpu_quota(const fs::path& root) {
 }
 
 int affinity_cpus() {
-  // The kernel refuses a mask shorter than its own; its length is not known beforehand.
+  // The kernel refuses a mask that is shorter than its own, which has an unknown length.
   constexpr int kMostCpus = 1 << 16;
   for (int cpus = 1024; cpus <= kMostCpus; cpus *= 2) {
     struct Free {
@@ -73,7 +73,7 @@ int affinity_cpus() {
 
 int cpu_limit(int affinity, std::optional<double> quota, int most) {
   int cpus = affinity;
-  // A quota of 1.5 CPUs keeps two busy now and then; half a CPU still needs one.
+  // Rounds up: a quota of 1.5 CPUs can keep two busy at times, and half a CPU still needs one.
   if (quota && *quota < static_cast<double>(affinity)) cpus = static_cast<int>(std::ceil(*quota));
   return std::clamp(cpus, 1, most);
 }

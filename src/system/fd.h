@@ -1,5 +1,5 @@
 #pragma once
-// Owning file descriptor. Fork: either; the child closes by close_range what it does not keep.
+// An owning file descriptor. Fork: either; fork_child() closes those that the child does not keep.
 
 #include <unistd.h>
 

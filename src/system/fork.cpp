@@ -18,12 +18,12 @@
 namespace pgforeman {
 namespace {
 
-// Written in the child before the handler is armed, read by the handler alone.
+// Written in the child before the signal handler is set; only the signal handler reads them.
 volatile pid_t parent_pid = 0;
 volatile bool ends_fleet = false;
 
-/// PDEATHSIG is SIGCONT, so that it also wakes a stopped child. Any other SIGCONT finds the
-/// parent alive and does nothing. getppid() == 1 would prove nothing: the parent may be PID 1.
+/// Ends a child with a dead parent. PDEATHSIG is SIGCONT, so that it also wakes a stopped child.
+/// Any other SIGCONT does nothing. getppid() == 1 proves nothing: the parent may be PID 1.
 void on_parent_death(int) {
   const int saved = errno;
   if (::getppid() != parent_pid) {
@@ -37,7 +37,7 @@ void on_parent_death(int) {
 void close_range_portable(unsigned first, unsigned last) {
   if (first > last) return;
   if (::close_range(first, last, 0) == 0) return;
-  // Old kernels and some seccomp profiles refuse: fall back to the descriptor list.
+  // Old kernels and some seccomp profiles refuse close_range: use the descriptor list.
   DIR* dir = ::opendir("/proc/self/fd");
   if (dir == nullptr) return;
   const int own = ::dirfd(dir);
@@ -71,7 +71,7 @@ void arm_parent_death(pid_t parent) {
   ::sigfillset(&action.sa_mask);
   ::sigaction(SIGCONT, &action, nullptr);
   ::prctl(PR_SET_PDEATHSIG, SIGCONT);  // proves: P11
-  // It may have died before the line above.
+  // The parent may have died before prctl.
   if (::getppid() != parent) ::_exit(EXIT_SUCCESS);
 }
 
@@ -86,13 +86,13 @@ pid_t fork_child(ChildMain main, void* context, std::span<const int> keep,
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid != 0) return pid;
-  // A session of its own: a signal to the supervisor's process group (a SIGKILL, say) leaves it to
-  // clean up, its handlers have no terminal to be stopped by, and the session's id says which
-  // child they descend from.
+  // The child gets its own session, so a signal such as SIGKILL to the supervisor's process group
+  // does not end it before it can clean up. Its handlers have no terminal that could stop them, and
+  // the session's id tells from which child they descend.
   ::setsid();  // proves: P18 session
   reset_signal_dispositions();
-  // A handler that closes its stdin early must not kill the consumer that writes to it, nor a log
-  // file or a CPU time over its limit the child that has met it.
+  // A consumer must survive a handler that closes its stdin early, and a child a log file or a CPU
+  // time over its limit.
   for (const int number : {SIGPIPE, SIGXFSZ, SIGXCPU}) {
     struct sigaction ignore {};
     ignore.sa_handler = SIG_IGN;

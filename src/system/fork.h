@@ -1,5 +1,5 @@
 #pragma once
-// The only fork of the fleet's own processes, and what a child must undo before it is itself.
+// Forks the fleet's own processes; no other code does. The child first undoes inherited state.
 // Fork: the caller is single-threaded and keeps all signals blocked.
 
 #include <sys/types.h>
@@ -8,20 +8,20 @@
 
 namespace pgforeman {
 
-/// The child's whole life. It must leave by _exit: an exception that unwound into the parent's
-/// frames would destroy objects that the two processes share.
+/// The main function of a child. It must end by _exit: unwinding into the parent's frames would
+/// destroy objects that the two processes share.
 using ChildMain = void (*)(void* context) noexcept;
 
-/// Forks. The child gets a session of its own, and is a subreaper that a parent's death ends.
+/// Forks; returns the pid, or -1 with errno. The child gets its own session and is a subreaper.
 /// Signal dispositions are reset, and every descriptor but 0-2 and `keep` is closed. Only then
-/// signals are unmasked (but for `still_blocked`, which it reads from a signalfd) and
-/// `main(context)` is called. Returns the pid, or -1 with errno. When the parent is gone the child
-/// kills its descendants and ends, wherever it is.
+/// signals are unblocked and `main(context)` is called. Signals in `still_blocked` stay blocked:
+/// the child reads them from a signalfd. When the parent dies, the child kills its descendants and
+/// ends, whatever it does at that moment.
 [[nodiscard]] pid_t fork_child(ChildMain main, void* context, std::span<const int> keep,
                                std::span<const int> still_blocked);
 
-/// In a child: when the parent is gone, also kills what its siblings' handlers started and left,
-/// because a sibling was killed in the same instant.
+/// Call in a child: when the parent dies, the child also kills the processes of its siblings'
+/// handlers, because a sibling may have been killed at the same time.
 void end_fleet_with_parent() noexcept;
 
 }  // namespace pgforeman

@@ -1,6 +1,6 @@
 #pragma once
-// The variables that pgforeman sets for handlers, after "PGFOREMAN_". What a process was itself
-// started with (by another pgforeman, say) is neither a setting of its own nor its handlers'.
+// The variables that pgforeman sets for handlers, without the prefix "PGFOREMAN_". If its own
+// environment has one (from another pgforeman), that is no setting and is not passed to handlers.
 
 #include <array>
 #include <string_view>

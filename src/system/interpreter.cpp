@@ -9,8 +9,7 @@
 namespace pgforeman {
 namespace {
 
-/// A name (or the beginning of one, with a version after it) and its options of one letter that
-/// take no value.
+/// An interpreter's name, which a version may follow, and its one-letter options without a value.
 struct Interpreter {
   std::string_view name;
   std::string_view flags;
@@ -51,7 +50,7 @@ const Interpreter* find_interpreter(std::string_view program) {
   return found == kInterpreters.end() ? nullptr : found;
 }
 
-/// The index of the first word that is no option without a value; argv.size() when all are.
+/// Returns the index of the first word that is no option without a value; argv.size() if none.
 std::size_t after_flags(const Interpreter& interpreter, std::span<const std::string> argv) {
   const auto is_flag = [&](std::string_view word) {
     return word.size() > 1 && word.front() == '-' &&
@@ -73,11 +72,11 @@ std::string missing_script(std::span<const std::string> argv) {
     const bool found = std::any_of(kNodeSuffixes.begin(), kNodeSuffixes.end(), [&](auto suffix) {
       return exists(script + std::string(suffix));
     });
-    // A first word such as `inspect` is a command.
+    // A word without '/' or '.', such as `inspect`, is a command of node.
     const bool is_path = script.find_first_of("/.") != std::string::npos;
     return found || !is_path ? std::string() : script;
   }
-  // Shells search PATH too.
+  // A shell also searches PATH for a script without '/'.
   const bool shell = interpreter->name.ends_with("sh");
   if (shell && script.find('/') == std::string::npos) return {};
   return exists(script) ? std::string() : script;
@@ -99,7 +98,7 @@ std::string missing_argument(std::span<const std::string> argv) {
     const bool script =
         std::any_of(kScriptSuffixes.begin(), kScriptSuffixes.end(),
                     [&](std::string_view suffix) { return word.ends_with(suffix); });
-    if (!script) continue;  // another file may be one that the program is to make
+    if (!script) continue;  // any other file may be one that the program creates
     return exists(word) ? std::string() : word;
   }
   return {};

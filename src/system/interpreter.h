@@ -1,21 +1,21 @@
 #pragma once
-// What an interpreter is to run, as far as its command line says so plainly. Fork: either.
+// Finds the script of an interpreter, as far as its command line shows it clearly. Fork: either.
 
 #include <span>
 #include <string>
 
 namespace pgforeman {
 
-/// The script that argv[0], a known interpreter, would run and that is not there; empty when it is
-/// there, or when another form (`-c`, `-m`, an option that is not known here) leaves that open.
+/// Returns the script that argv[0], a known interpreter, would run, if the file is missing. Returns
+/// "" if it exists, or if the command line is unclear (`-c`, `-m`, an unknown option).
 std::string missing_script(std::span<const std::string> argv);
 
-/// True when argv[0] is a known interpreter that is given no script: it would run what it reads,
-/// the message, as a program.
+/// True if argv[0] is a known interpreter without a script: it would run its stdin, the message, as
+/// a program.
 bool runs_its_input(std::span<const std::string> argv);
 
-/// The same of any program: its first word that is named as a script is (".py", ".sh" ...), when
-/// there is no such file. For a program that ended with an error.
+/// Returns the missing script of any program that ended with an error: missing_script(), or the
+/// first argument with a script's suffix (".py", ".sh" ...) if there is no such file.
 std::string missing_argument(std::span<const std::string> argv);
 
 }  // namespace pgforeman

@@ -21,15 +21,15 @@
 namespace pgforeman::log {
 namespace {
 
-constexpr std::size_t kMaxValue = 2000;   // a value; the rest of the line must fit beside it
-constexpr std::size_t kLineReserve = 96;  // time, level and "truncated" around the fields
+constexpr std::size_t kMaxValue = 2000;   // bytes of one value; the line needs room for others
+constexpr std::size_t kLineReserve = 96;  // bytes for time, level and "truncated"
 
 struct Message {
   std::int64_t id;
   int attempt;
 };
 
-/// spdlog hands over formatted lines; drops are counted in memory shared with every child.
+/// Writes spdlog's lines; counts dropped lines in memory that is shared with every child.
 class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
   Sink(int fd, std::atomic<std::uint64_t>* dropped) : lines_(fd), dropped_(dropped) {}
@@ -75,22 +75,22 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return kLevels[static_cast<std::size_t>(level)];
 }
 
-/// A JSON string literal of about kMaxValue bytes at most; bytes that are no UTF-8 become U+FFFD.
+/// Returns a JSON string literal of kMaxValue + 2 bytes at most; invalid UTF-8 becomes U+FFFD.
 std::string quoted(std::string_view text) {
   using nlohmann::json;
   std::string literal;
   std::size_t limit = kMaxValue;
-  do {  // an escape may be six times its character
+  do {  // an escape may be six times as long as its character
     literal = terminal_json(
-        json(first_bytes(text, limit)).dump(-1, ' ', false, json::error_handler_t::replace));
+        json(utf8_prefix(text, limit)).dump(-1, ' ', false, json::error_handler_t::replace));
     limit /= 2;
   } while (literal.size() > kMaxValue + 2);
   return literal;
 }
 
-/// Text of a handler must not steer a terminal or fake a line.
+/// Escapes control characters: a handler's text must not control a terminal or fake a log line.
 std::string plain(std::string_view text) {
-  return std::string(first_bytes(terminal_text(first_bytes(text, kMaxValue)), kMaxValue));
+  return std::string(utf8_prefix(terminal_text(utf8_prefix(text, kMaxValue)), kMaxValue));
 }
 
 bool needs_quotes(std::string_view text) {
@@ -104,10 +104,10 @@ std::string value_text(const Field& field, Format format) {
   if (const auto* flag = std::get_if<bool>(&field.value)) return *flag ? "true" : "false";
   const auto text = std::get<std::string_view>(field.value);
   return format == Format::json || needs_quotes(text) ? quoted(text)
-                                                      : std::string(first_bytes(text, kMaxValue));
+                                                      : std::string(utf8_prefix(text, kMaxValue));
 }
 
-/// Appends one field unless the line would pass its bound; then says so once.
+/// Builds a line from fields. Leaves out fields that do not fit and then adds truncated=true.
 class LineBuilder {
  public:
   LineBuilder(Format format, std::string_view text) : format_(format) {
@@ -209,7 +209,7 @@ void write(Level level, std::string_view text, Fields fields) {
   if (!enabled(level)) return;
   const std::uint64_t missing = s.sink->unreported;
   emit(s, level, text, fields);
-  // The line above came through: the pipe is read again, so say what is missing before it.
+  // The line above was written, so the pipe is read again: now report the lines that were dropped.
   if (missing > 0 && s.sink->unreported == missing) {
     s.sink->unreported = 0;
     emit(s, Level::warn, "log lines were dropped: the log's reader was too slow",

@@ -1,11 +1,11 @@
 #pragma once
-// Structured log lines for people (text) and machines (one JSON object a line).
+// Writes structured log lines for people (text) or machines (one JSON object a line).
 //
-// One write a line, at most 4,096 bytes, so that lines of several processes never tear. Never
-// blocks: on a full pipe the line is dropped and counted, and the count is logged on recovery.
-// Fork: configure() before; identify() in the child right after. Single-threaded.
+// Each line is one write of at most 4,096 bytes, so that lines of several processes never mix. A
+// write never blocks: if the pipe is full the line is dropped and counted, and the count is logged
+// later. Fork: configure() before; identify() in the child right after. Single-threaded.
 //
-// Never pass a payload or a password.
+// Payloads and passwords must never be passed to these functions.
 
 #include <concepts>
 #include <cstdint>
@@ -18,7 +18,7 @@ namespace pgforeman::log {
 enum class Level { debug, info, warn, error };
 enum class Format { text, json };
 
-/// One key=value of a line. The views must live until the call returns.
+/// One key=value of a line. The views must live until the log call returns.
 struct Field {
   std::string_view key;
   std::variant<std::int64_t, double, bool, std::string_view> value;
@@ -32,22 +32,22 @@ struct Field {
 };
 using Fields = std::initializer_list<Field>;
 
-/// Sends lines to `fd` (not owned; reopened privately where the system allows it). Before the
-/// first call nothing is written.
+/// Makes log lines go to `fd` (not owned; reopened for this process if the system allows it).
+/// Before the first call nothing is written.
 void configure(Level level, Format format, int fd);
 void set_level(Level level, Format format);
 bool enabled(Level level);
 
-/// The private descriptor lines go to, which a forked child must keep open; -1: none.
+/// Returns the descriptor of the log, which a forked child must keep open; -1 if there is none.
 int descriptor();
 
-/// What process writes: every later line carries it. Slot -1: no slot.
+/// Sets the identity of this process, which every later line contains. Slot -1 means no slot.
 void identify(std::string_view role, int slot, std::uint32_t epoch);
 
-/// Lines dropped so far by this process and every one forked from it after configure().
+/// Returns the number of lines dropped by the process that called configure() and its later forks.
 std::uint64_t dropped_lines();
 
-/// While it lives, lines carry the message's id and attempt.
+/// Adds the message's id and attempt to every line while this object lives.
 class MessageScope {
  public:
   MessageScope(std::int64_t id, int attempt);

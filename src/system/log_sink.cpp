@@ -16,18 +16,18 @@ LineSink::LineSink(int fd) : fd_(fd) {
   if (S_ISSOCK(info.st_mode)) {
     kind_ = Kind::socket;
   } else if (S_ISFIFO(info.st_mode) || S_ISCHR(info.st_mode)) {
-    // A new open file description: its O_NONBLOCK is ours alone. Fails for a pipe of another user.
+    // Opens a new file description, to set O_NONBLOCK only here. Fails for another user's pipe.
     const std::string path = "/proc/self/fd/" + std::to_string(fd);
     own_ = UniqueFd(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
     kind_ = own_ ? Kind::nonblocking : Kind::poll_first;
   }
-  // A regular file keeps the inherited description: a new one would have an offset of its own.
+  // A regular file keeps the inherited description, because a new one would have its own offset.
 }
 
 bool LineSink::write(std::string_view line) {
   const int fd = descriptor();
   if (kind_ == Kind::poll_first) {
-    // Writable means PIPE_BUF bytes fit; only a neighbour that fills them first can make us wait.
+    // POLLOUT means that PIPE_BUF bytes fit. The write blocks only if another process fills them.
     struct pollfd ready = {fd, POLLOUT, 0};
     if (::poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return false;
   }

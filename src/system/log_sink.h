@@ -1,5 +1,5 @@
 #pragma once
-// Where log lines go: a descriptor that is written without ever blocking. Fork: either.
+// Writes log lines to a descriptor without blocking. Fork: either.
 
 #include <cstddef>
 #include <string_view>
@@ -10,14 +10,14 @@ namespace pgforeman::log {
 
 class LineSink {
  public:
-  /// Lines longer than this could tear on a pipe shared by several processes (PIPE_BUF).
+  /// PIPE_BUF: longer lines of several processes could mix on a shared pipe.
   static constexpr std::size_t kMaxLine = 4096;
 
-  /// Reopens `fd` privately and non-blocking where that is possible; O_NONBLOCK is never set on
-  /// the inherited description, which belongs to others, too.
+  /// Reopens `fd` as non-blocking if possible. Never sets O_NONBLOCK on the inherited file
+  /// description, because other processes use it, too.
   explicit LineSink(int fd);
 
-  /// Writes `line` (its newline included) whole or not at all. False: it was dropped.
+  /// Writes `line`, with its newline, whole or not at all. Returns false if the line was dropped.
   bool write(std::string_view line);
 
   int descriptor() const { return own_ ? own_.get() : fd_; }

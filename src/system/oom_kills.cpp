@@ -8,7 +8,7 @@
 namespace pgforeman {
 namespace {
 
-/// The number after "NAME " at a line's start.
+/// Returns the number after `name` and a blank at the start of a line.
 std::optional<std::int64_t> field(const std::string& text, const std::string& name) {
   const std::string lines = "\n" + text;
   const auto at = lines.find("\n" + name + " ");
@@ -24,7 +24,7 @@ std::optional<std::int64_t> cgroup_oom_kills(const std::filesystem::path& root) 
     const auto& own = path.own_to_top.front();
     const auto text = read_small_file(own / (path.v2 ? "memory.events" : "memory.oom_control"));
     const auto kills = text ? field(*text, "oom_kill") : std::nullopt;
-    // A hybrid host mounts a v2 hierarchy without the memory controller beside v1's.
+    // A hybrid host mounts a v2 hierarchy without a memory controller beside v1: try the next one.
     if (kills) return kills;
   }
   return std::nullopt;
@@ -32,21 +32,21 @@ std::optional<std::int64_t> cgroup_oom_kills(const std::filesystem::path& root) 
 
 OomWatch::OomWatch(std::filesystem::path root)
     : root_(std::move(root)),
-      known_(cgroup_oom_kills(root_).value_or(0)),
-      last_look_(known_),
-      looked_at_(Clock::now()) {}
+      used_kills_(cgroup_oom_kills(root_).value_or(0)),
+      last_count_(used_kills_),
+      read_at_(Clock::now()) {}
 
 void OomWatch::refresh(TimePoint now) {
-  if (now - looked_at_ < std::chrono::seconds(1)) return;
-  looked_at_ = now;
-  known_ = std::max(known_, last_look_);
-  last_look_ = cgroup_oom_kills(root_).value_or(last_look_);
+  if (now - read_at_ < std::chrono::seconds(1)) return;
+  read_at_ = now;
+  used_kills_ = std::max(used_kills_, last_count_);
+  last_count_ = cgroup_oom_kills(root_).value_or(last_count_);
 }
 
 bool OomWatch::explains_kill() {
   const auto kills = cgroup_oom_kills(root_);
-  if (!kills || *kills <= known_) return false;
-  ++known_;
+  if (!kills || *kills <= used_kills_) return false;
+  ++used_kills_;
   return true;
 }
 

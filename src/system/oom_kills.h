@@ -1,6 +1,6 @@
 #pragma once
-// Whether the kernel ended a process for lack of memory: its SIGKILL looks like any other, but the
-// cgroup counts. Reads files; fork: either (each process has its own).
+// Detects whether the kernel killed a process for lack of memory. This SIGKILL looks like any
+// other, but the cgroup counts it. Reads files; fork: either (each process has its own OomWatch).
 
 #include <cstdint>
 #include <filesystem>
@@ -10,27 +10,27 @@
 
 namespace pgforeman {
 
-/// Processes of this process's cgroup (and those below) that the kernel ended for lack of memory,
-/// so far: v2's memory.events, v1's memory.oom_control. Nothing where it cannot be read.
+/// Returns how many processes of this process's cgroup, and of cgroups below, the kernel has killed
+/// for lack of memory. Reads v2's memory.events or v1's memory.oom_control; nothing if unreadable.
 std::optional<std::int64_t> cgroup_oom_kills(const std::filesystem::path& root = "/");
 
-/// Separates new kills from old ones.
+/// Decides whether a kill for lack of memory explains a death.
 class OomWatch {
  public:
   explicit OomWatch(std::filesystem::path root = "/");
 
-  /// Forgets kills of more than a second or two ago, so that they explain no later death: a large
-  /// process takes its time to die after it was counted. Cheap: reads once a second at most.
+  /// Forgets kills that were counted over one or two seconds ago, so that they explain no later
+  /// death. Newer ones count: a large process dies some time later. Reads once a second at most.
   void refresh(TimePoint now);
-  /// A process was just killed by a SIGKILL that is not ours: was it for lack of memory? One kill
+  /// True if lack of memory explains a SIGKILL that just came from outside the fleet. One kill
   /// explains one death.
   bool explains_kill();
 
  private:
   std::filesystem::path root_;
-  std::int64_t known_ = 0;  ///< explained, or too long ago
-  std::int64_t last_look_ = 0;
-  TimePoint looked_at_;
+  std::int64_t used_kills_ = 0;  ///< number of kills that explained a death or are too old
+  std::int64_t last_count_ = 0;
+  TimePoint read_at_;
 };
 
 }  // namespace pgforeman

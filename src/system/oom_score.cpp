@@ -11,7 +11,7 @@ namespace pgforeman {
 namespace {
 
 constexpr char kOwnScore[] = "/proc/self/oom_score_adj";
-// In thousandths of the memory: a handler counts as if it held a tenth of it more.
+// Added to a handler's score, in thousandths of the memory: it counts as if it used a tenth more.
 constexpr int kRaise = 100;
 constexpr int kMostScore = 1000;
 

@@ -1,17 +1,17 @@
 #pragma once
-// How much rather than others a process is ended when memory runs out: /proc/self/oom_score_adj.
+// Sets /proc/self/oom_score_adj. If memory runs out, the kernel kills higher scores first.
 
 #include <array>
 
 namespace pgforeman {
 
-/// What handlers get: more than this process has, so that the kernel ends a handler rather than its
-/// consumer or the supervisor. Never less than what is inherited.
+/// The score for handlers. It is higher than this process's score, so that the kernel kills a
+/// handler rather than its consumer or the supervisor. It is never below the inherited score.
 class HandlerOomScore {
  public:
-  /// Reads this process's own; where it cannot be read nothing is written.
+  /// Reads this process's own score; if that fails, apply() does nothing.
   HandlerOomScore();
-  /// For the calling process. Async-signal-safe: between vfork and exec. A refusal is ignored.
+  /// Sets the calling process's score; ignores errors. Async-signal-safe: between vfork and exec.
   void apply() const noexcept;
 
  private:

@@ -14,12 +14,12 @@
 namespace pgforeman {
 namespace {
 
-// Above every limit in use, and no RLIM_INFINITY.
+// A value above every limit in use, but not RLIM_INFINITY.
 constexpr rlim_t kMarkBase = rlim_t{1} << 62U;
-// Variables may be large; no more than this is searched.
+// The most bytes of an environment that are searched, since variables may be large.
 constexpr std::size_t kMostEnvironment = std::size_t{4} * 1024 * 1024;
 
-// Set before the first fork; the mark is read by signal handlers and between vfork and exec.
+// Set before the first fork. Signal handlers and the child between vfork and exec read the mark.
 rlim_t fleet_mark = 0;
 std::string fleet_variable_text;
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kMostProcesses = 256;
 
-/// A process's threads each have a list of the children they forked.
+/// Returns the children of `pid`: each of its threads has a list of the children that it forked.
 std::vector<pid_t> children_of(pid_t pid) {
   std::vector<pid_t> children;
   std::error_code error;
@@ -28,10 +28,9 @@ std::vector<pid_t> children_of(pid_t pid) {
 
 }  // namespace
 
-// statm and not smaps_rollup: the kernel keeps the count that statm prints, which is read in
-// microseconds, while smaps_rollup walks every page table under the process's own lock, some
-// milliseconds a GiB. What that would add (pages shared with others by their share) does not matter
-// to a limit that is there for leaks.
+// Reads statm, a count that the kernel keeps, in microseconds. smaps_rollup walks every page table
+// under the process's own lock, which takes some milliseconds a GiB. It would divide shared pages
+// among their users, which a limit against leaks does not need.
 std::int64_t resident_bytes(pid_t pid) {
   static const std::int64_t page = ::sysconf(_SC_PAGESIZE);
   std::ifstream statm("/proc/" + std::to_string(pid) + "/statm");

@@ -1,5 +1,5 @@
 #pragma once
-// How much memory processes occupy now, from /proc. Fork: either.
+// Measures the present memory use of processes, from /proc. Fork: either.
 
 #include <sys/types.h>
 
@@ -7,11 +7,11 @@
 
 namespace pgforeman {
 
-/// Resident bytes of `pid`; 0 when it is gone.
+/// Returns the resident bytes of `pid`; 0 if the process is gone.
 std::int64_t resident_bytes(pid_t pid);
 
-/// The same with all that descend from it, as far as the kernel lists children: a handler is often
-/// a shell around the program that does the work. Bounded: the first 256.
+/// Returns the resident bytes of `pid` and its descendants, as far as the kernel lists them: a
+/// handler is often a shell around the program that works. Counts 256 processes at most.
 std::int64_t resident_bytes_of_tree(pid_t pid);
 
 }  // namespace pgforeman

@@ -1,6 +1,6 @@
 #pragma once
-// What libpq reads in a connection string, as values, and back. libpq's own parser and nothing else
-// of it: no connection is made here. Values may hold a password: never log them.
+// Converts a connection string to its values, and back, with libpq's own parser. Makes no
+// connection. Values may hold a password: never log them.
 
 #include <map>
 #include <optional>
@@ -10,16 +10,16 @@ namespace pgforeman {
 
 using ConninfoValues = std::map<std::string, std::string>;  ///< by keyword
 
-/// Nothing if libpq cannot read it. Gives no reason: libpq's message quotes what it could not read.
+/// Returns nothing if libpq cannot read it. Gives no reason, as libpq's message quotes the string.
 std::optional<ConninfoValues> parse_conninfo(const std::string& conninfo);
 
-/// True for a word that libpq knows: "host", "sslmode".
+/// True for a keyword of libpq: "host", "sslmode".
 bool is_conninfo_keyword(const std::string& word);
 
-/// What libpq takes where a string says nothing: its own variables, its defaults.
+/// Returns the values that libpq adds to a string: from its PG* variables and its defaults.
 ConninfoValues conninfo_defaults();
 
-/// A string of keyword='value' pairs.
+/// Returns a string of keyword='value' pairs.
 std::string conninfo_text(const ConninfoValues& values);
 
 }  // namespace pgforeman

@@ -6,7 +6,7 @@
 namespace pgforeman {
 namespace {
 
-// A name longer than this is not a slip of the finger, and the table below grows with its square.
+// A longer name is no typing mistake, and the cost table grows with the square of the length.
 constexpr std::size_t kMaxLength = 100;
 
 char fold(char c) {
@@ -37,12 +37,12 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string nearest(std::string_view name, std::span<const std::string> candidates) {
   if (name.empty() || name.size() > kMaxLength) return {};
-  // Two slips, or a third of the name where it is long.
+  // Allows two mistakes, or as many as a third of the characters of a long name.
   std::size_t best_distance = std::max<std::size_t>(2, name.size() / 3) + 1;
   std::string best;
   for (const std::string& candidate : candidates) {
     const std::size_t distance = edit_distance(name, candidate);
-    // A short name must not match whatever is as short: something has to be left of it.
+    // At least one character must be the same, so that a short name does not match every other one.
     if (distance < best_distance && distance < candidate.size() && distance < name.size()) {
       best_distance = distance;
       best = candidate;

@@ -1,5 +1,5 @@
 #pragma once
-// "Did you mean ...?" for a name that is not known.
+// Finds the known name that an unknown one resembles, for "did you mean ...?".
 
 #include <cstddef>
 #include <span>
@@ -8,14 +8,14 @@
 
 namespace pgforeman {
 
-/// How many letters must be added, dropped, changed or swapped with their neighbour to turn `a`
-/// into `b`; upper and lower case are alike, as are `-` and `_`.
+/// Number of letters to add, drop, change or swap with their neighbour to turn `a` into `b`.
+/// Ignores the difference between upper and lower case, and between `-` and `_`.
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
-/// The candidate closest to `name`; empty when none is close enough to be what was meant.
+/// Returns the candidate closest to `name`; empty if none is similar enough.
 std::string nearest(std::string_view name, std::span<const std::string> candidates);
 
-/// "; did you mean CANDIDATE?" or nothing.
+/// Returns "; did you mean CANDIDATE?" or an empty text.
 std::string did_you_mean(std::string_view name, std::span<const std::string> candidates);
 
 }  // namespace pgforeman

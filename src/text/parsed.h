@@ -1,6 +1,6 @@
 #pragma once
-// What a parser of text gives back: a value, or what is wrong with the text. Expected, so no
-// exception.
+// Result of a parser: a value, or the problem of the text. A bad text is expected, so parsers do
+// not throw.
 
 #include <optional>
 #include <string>
@@ -11,7 +11,7 @@ namespace pgforeman {
 template <typename T>
 struct Parsed {
   std::optional<T> value;
-  std::string problem;  ///< set when there is no value: "has no unit"; never quotes the text
+  std::string problem;  ///< set if there is no value: "has no unit"; never quotes the text
 
   static Parsed ok(T v) { return {std::move(v), {}}; }
   static Parsed wrong(std::string why) { return {std::nullopt, std::move(why)}; }

@@ -9,13 +9,13 @@ namespace pgforeman {
 namespace {
 
 struct Unit {
-  std::string_view name;  ///< "" is a bare number
+  std::string_view name;  ///< empty for a bare number
   std::int64_t factor;    ///< in the smallest unit
 };
 
-/// A kind of quantity, and the words of its mistakes.
+/// A kind of quantity, with the words for its error texts.
 struct Quantity {
-  std::span<const Unit> units;  ///< the largest first
+  std::span<const Unit> units;  ///< largest first
   std::string_view unit_names;
   std::string_view smallest;
   std::string_view too_much;
@@ -28,9 +28,9 @@ constexpr std::array<Unit, 4> kSizeUnits = {
     {{"GiB", std::int64_t{1} << 30U}, {"MiB", 1 << 20U}, {"KiB", 1 << 10U}, {"", 1}}};
 constexpr Quantity kByteSize = {kSizeUnits, "KiB, MiB or GiB", "bytes", "is too large"};
 
-// Beyond this a fraction of an hour cannot be a whole number of milliseconds anyway (1h = 36e5 ms
-// has five factors of ten), unless its tail is zeros; of a GiB more would not be read, and the
-// product must fit into 64 bits.
+// Zeros at the end do not count. A fraction of an hour with more digits is no whole number of
+// milliseconds, as 1h = 36e5 ms has five factors of ten. Longer fractions of a GiB are refused, as
+// the product must fit into 64 bits.
 constexpr std::size_t kMaxFractionDigits = 9;
 
 std::string_view take_digits(std::string_view& text) {
@@ -41,7 +41,7 @@ std::string_view take_digits(std::string_view& text) {
   return digits;
 }
 
-/// The smallest units in 0.`digits` times `factor`; -1 when that is no whole number of them.
+/// Returns 0.`digits` times `factor`, in smallest units; -1 if that is no whole number.
 std::int64_t fraction_of(std::string_view digits, std::int64_t factor) {
   while (!digits.empty() && digits.back() == '0') digits.remove_suffix(1);
   if (digits.size() > kMaxFractionDigits) return -1;
@@ -77,7 +77,7 @@ Parsed<T> parse_quantity(const Quantity& kind, std::string_view text) {
   }
   std::int64_t count = 0;
   const auto parsed = std::from_chars(whole.data(), whole.data() + whole.size(), count);
-  // One unit of room is left for the fraction.
+  // The limit is one unit below the maximum, so that adding the fraction cannot overflow.
   if (parsed.ec != std::errc() ||
       count >= std::numeric_limits<std::int64_t>::max() / unit->factor) {
     return Result::wrong(std::string(kind.too_much));

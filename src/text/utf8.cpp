@@ -13,7 +13,7 @@ Utf8Character utf8_character(std::string_view text) {
   return {static_cast<std::size_t>(at - text.data()), code};
 }
 
-std::string_view first_bytes(std::string_view text, std::size_t limit) {
+std::string_view utf8_prefix(std::string_view text, std::size_t limit) {
   if (text.size() <= limit) return text;
   while (limit > 0 && !starts_character(text[limit])) --limit;
   return text.substr(0, limit);

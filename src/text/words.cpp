@@ -7,7 +7,7 @@ bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-// Between double quotes a backslash only takes away the meaning of these; elsewhere it stays.
+// Inside double quotes a backslash escapes only these; before any other character it is kept.
 bool is_special_in_double_quotes(char c) {
   return c == '"' || c == '\\' || c == '$' || c == '`';
 }
@@ -18,7 +18,7 @@ Parsed<std::vector<std::string>> split_words(std::string_view text) {
   using Result = Parsed<std::vector<std::string>>;
   std::vector<std::string> words;
   std::string word;
-  bool in_word = false;  // also true for an empty quoted word
+  bool in_word = false;  // true also for an empty quoted word
   char quote = '\0';
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];

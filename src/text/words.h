@@ -1,7 +1,6 @@
 #pragma once
-// A command line in one string, split as a shell would: blanks separate words, single quotes,
-// double quotes and backslashes keep them together. Nothing is expanded: no variables, no globs,
-// no pipes, no comments.
+// Splits a command line as a shell would: blanks separate words, and quotes and backslashes keep
+// blanks inside a word. Expands nothing: variables, globs, pipes and comments stay as they are.
 
 #include <string>
 #include <string_view>
@@ -11,8 +10,8 @@
 
 namespace pgforeman {
 
-/// Splits `text`. An unfinished quote and a backslash at the very end are problems; no words at all
-/// are an empty list. Quotes may be empty ('' is an empty word) and touch ('a'b"c" is one word).
+/// Splits `text`. Refuses an unfinished quote and a backslash at the very end. Returns an empty
+/// list if there are no words. '' is an empty word; 'a'b"c" is one word.
 Parsed<std::vector<std::string>> split_words(std::string_view text);
 
 }  // namespace pgforeman

@@ -1,6 +1,6 @@
 #pragma once
-// Whether the books balance: what handlers wrote down, what senders got as an answer, and what the
-// database says in the end. Pure: books_test.cpp doctors them.
+// Checks that three records agree: the handlers' ledger, the answers that senders got, and the
+// final state of the database. Pure: books_test.cpp tests it with falsified records.
 
 #include <cstdint>
 #include <map>
@@ -12,45 +12,45 @@
 
 namespace pgforeman::test {
 
-/// What the database says of a message: where it ended, and what it knew then.
+/// The database's record of a message: where it ended, and its last known state.
 struct MessageEnd {
   enum class Where { done, dead, left };
-  /// A failed run, as the message's history has it.
+  /// A failed run in the message's history.
   struct Vain {
     std::int64_t fence = 0;
     std::string cause;
-    std::string signal = {};  ///< "SIGTERM", of a process that one ended; else ""
+    std::string signal = {};  ///< the signal that ended the process, like "SIGTERM"; else ""
   };
-  std::int64_t id = 0;      ///< as LedgerRun has it
+  std::int64_t id = 0;      ///< the sender's number, as in LedgerRun
   std::int64_t claims = 0;  ///< the fence of its last claim
   Where where = Where::done;
-  double at = 0;              ///< seconds of the monotonic clock; 0: it is left
-  std::string reason;         ///< of a dead letter
-  bool poison = false;        ///< sent to crash
+  double at = 0;              ///< seconds of the monotonic clock; 0: still in the queue
+  std::string reason;         ///< reason of a dead letter
+  bool poison = false;        ///< every run crashes
   std::vector<Vain> history;  ///< oldest first; at most 20
-  int crashes = 0;            ///< that it was charged with before it left the queue
+  int crashes = 0;            ///< crashes charged to it before it left the queue
 };
 
-/// When runs may have been lost without a trace in the database.
+/// A time in which runs may have been lost without a trace in the database.
 struct Incident {
-  std::string fleet;  ///< "": all
+  std::string fleet;  ///< "": all fleets
   std::string what;
   double from = 0, until = 0;       ///< seconds of the monotonic clock
   std::set<std::int64_t> ids = {};  ///< only these messages; empty: any
 };
 
-/// When a consumer or a handler may have been ended, so many of them.
+/// A time in which a fault may have ended up to `workers` consumers or handlers.
 struct Blow {
   std::string fleet;
   double from = 0, until = 0;  ///< seconds of the monotonic clock
   int workers = 1;
 };
 
-/// The queue was set back to what it had been before.
+/// A restore of the queue to an earlier state.
 struct Restore {
   double at = 0;                ///< seconds of the monotonic clock
-  std::set<std::int64_t> back;  ///< messages that were in the queue then, and so are again
-  std::set<std::int64_t> lost;  ///< in the queue or dead letters until now, and nowhere since
+  std::set<std::int64_t> back;  ///< messages in the restored queue
+  std::set<std::int64_t> lost;  ///< were in the queue or dead letters, now nowhere
 };
 
 struct Books {
@@ -59,18 +59,18 @@ struct Books {
   std::vector<MessageEnd> ends;
   std::vector<Incident> incidents;
   std::vector<Blow> blows;
-  std::vector<Blow> told = {};  ///< handlers got SIGTERM, and their fleet did not
+  std::vector<Blow> told = {};  ///< handlers got SIGTERM, their fleet did not
   std::vector<Restore> restores = {};
-  double longest_run = 5;  ///< seconds; a run without an end is over by then
+  double longest_run = 5;  ///< seconds; a run without a recorded end is over after this
 };
 
 struct Verdict {
   std::int64_t sent = 0, unacknowledged = 0, done = 0, dead = 0, left = 0;
-  std::int64_t after_the_dump = 0;  ///< lost with what was set back
+  std::int64_t after_the_dump = 0;  ///< acknowledged, then lost by a restore
   std::int64_t runs = 0, extra = 0;
   std::map<std::string, std::int64_t> explained;  ///< extra runs by their reason
-  std::map<std::string, std::int64_t> causes;     ///< what the histories say, by its cause
-  std::int64_t unbegun = 0;  ///< in a history, but killed before the handler's first act
+  std::map<std::string, std::int64_t> causes;     ///< failed runs in histories, by cause
+  std::int64_t unbegun = 0;  ///< runs in a history but not in the ledger: killed before it wrote
   std::vector<std::string> problems;
   std::string text() const;
 };

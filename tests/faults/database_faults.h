@@ -1,5 +1,5 @@
 #pragma once
-// Faults of PostgreSQL, and of the network to it.
+// Faults of PostgreSQL and of the network between it and the fleets.
 
 #include "faults/fault.h"
 

@@ -1,6 +1,6 @@
 #pragma once
-// What handlers wrote down themselves, each line on disk before they went on: when a run began, and
-// that it was done. Outside PostgreSQL, so that it can convict it. See handler.cpp.
+// A file in which handlers record the begin and end of each run; each line is on disk before the
+// handler continues. It is outside PostgreSQL, so it can prove a loss there. See handler.cpp.
 
 #include <cstdint>
 #include <string>
@@ -9,18 +9,18 @@
 namespace pgforeman::test {
 
 struct LedgerRun {
-  std::int64_t id = 0;  ///< that its sender gave the message: a restore reuses the queue's
+  std::int64_t id = 0;  ///< the sender's number: a restore reuses the queue's ids
   std::int64_t fence = 0;
   std::string fleet;
   double begun = 0;  ///< seconds of the monotonic clock
-  double ended = 0;  ///< 0: it was killed, or still runs
+  double ended = 0;  ///< 0: the run was killed or still runs
   bool done = false;
-  std::string process = {};  ///< the handler's, never one twice
-  std::string key = {};      ///< its idempotency key; "": the handler got none
+  std::string process = {};  ///< the handler's process; never used twice
+  std::string key = {};      ///< idempotency key; "": the handler got none
 };
 
-/// In order of their begin. Throws std::runtime_error for a line that is none, or an end without a
-/// begin. A last line without its newline does not count: its handler did not go on after it.
+/// Returns runs in the order of their begin. Throws std::runtime_error for a malformed line or an
+/// end without a begin. Ignores a last line without newline: its handler did not continue after it.
 std::vector<LedgerRun> read_ledger(const std::string& text);
 
 }  // namespace pgforeman::test

@@ -1,5 +1,5 @@
 #pragma once
-// Sends: a thread with a session of its own that writes down what the database acknowledged.
+// Sends messages from a thread with its own session, and records which were acknowledged.
 
 #include <atomic>
 #include <cstdint>
@@ -14,15 +14,15 @@ namespace pgforeman::test {
 
 class Load {
  public:
-  /// `rate`: messages a second; no more are sent while so many wait that the fleets cannot follow.
-  /// The session is opened anew whenever it is lost.
+  /// Sends `rate` messages a second, but pauses while so many wait that the fleets cannot keep up.
+  /// Opens a new session whenever the session is lost.
   Load(std::string conninfo, double rate, std::uint64_t seed);
   ~Load();
   Load(const Load&) = delete;
   Load& operator=(const Load&) = delete;
 
-  /// Sends no more; returns what was acknowledged, by the numbers ("n") in the payloads. What was
-  /// under way may have been committed too.
+  /// Stops sending. Returns the acknowledged messages by the number ("n") in their payloads. A send
+  /// without an answer may have been committed too.
   std::set<std::int64_t> finish();
   std::size_t sent() const;
 

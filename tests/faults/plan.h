@@ -1,5 +1,5 @@
 #pragma once
-// What will be broken, when and for how long: made from a seed, so that a run can be repeated.
+// The faults of a run, with time and duration: made from a seed, so that a run can be repeated.
 
 #include <cstdint>
 #include <string>
@@ -11,13 +11,13 @@ namespace pgforeman::test {
 
 struct Strike {
   double at = 0;     ///< seconds after the run's begin
-  double lasts = 0;  ///< seconds; 0: a moment
+  double lasts = 0;  ///< seconds; 0: an instant
   const Fault* fault = nullptr;
-  std::uint64_t seed = 0;  ///< of its own choices: which slot, which sessions
+  std::uint64_t seed = 0;  ///< for the fault's choices: which slot, which sessions
 };
 
-/// In order of time, none in the last part of the run, in which what is left is worked off. The
-/// same arguments give the same plan on every machine.
+/// Returns strikes in order of time. The last part of the run has none, so that the fleets can
+/// empty the queue. The same arguments give the same plan on every machine.
 std::vector<Strike> make_plan(std::uint64_t seed, double seconds,
                               const std::vector<const Fault*>& faults);
 

@@ -1,5 +1,5 @@
 #pragma once
-// What the database knows of every message it ever had.
+// Records the final state of every message that the database ever had.
 
 #include <vector>
 
@@ -8,11 +8,11 @@
 
 namespace pgforeman::test {
 
-/// From now on keeps of every row that leaves the queue what it knew in the end, in the table
-/// public.gone. A message is known by the number ("n") in its payload.
+/// Copies the last state of every row that leaves the queue into the table public.gone from now on.
+/// A message is identified by the number ("n") in its payload.
 void keep_records(Sql& sql);
 
-/// The queue should be at rest.
+/// Returns the end of every message. Call when no process changes the queue.
 std::vector<MessageEnd> message_ends(Sql& sql);
 
 }  // namespace pgforeman::test

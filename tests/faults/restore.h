@@ -1,5 +1,5 @@
 #pragma once
-// A database that is set back to a dump of the queue while fleets work on it.
+// Restores a dump of the queue while fleets work on it.
 
 #include <string>
 
@@ -13,9 +13,9 @@ class Backup {
   /// Dumps the queue's schema. Throws std::runtime_error when that fails.
   Backup(const ThrowawayPostgres& server, const std::string& database);
 
-  /// In one transaction, so that no session sees half of it. public.gone (see records.h) forgets
-  /// what is in the queue again. Throws std::runtime_error when it is not possible at the moment,
-  /// and again for a second without a try.
+  /// Restores the dump in one transaction, so that no session sees half of it. Deletes restored and
+  /// lost messages from public.gone (see records.h). Throws std::runtime_error if it fails, and
+  /// without a try if the last one began less than a second ago.
   Restore restore();
 
  private:

@@ -1,5 +1,5 @@
 #pragma once
-// A fault run: fleets, load, a plan of faults, and in the end the books.
+// A fault run: starts fleets and load, plays a plan of faults, then audits the books.
 
 #include <cstdint>
 #include <functional>
@@ -18,11 +18,11 @@ struct RunOptions {
   double rate = 100;  ///< messages sent a second
   std::vector<const Fault*> faults;
   bool pooled = false;  ///< one of the fleets is behind PgBouncer from the start
-  std::string keep;     ///< a folder for ledger and logs; "": only of a run that failed
+  std::string keep;     ///< folder for ledger and logs; "": kept only if the run fails
   std::function<void(const std::string&)> progress;  ///< gets a line every few seconds; may be null
 };
 
-/// What of a fleet that is watched all the while must stay flat.
+/// Measurements of the watched supervisor that must not grow.
 struct Flat {
   double at = 0;  ///< seconds after the run's begin
   double memory_mib = 0;
@@ -32,15 +32,15 @@ struct Flat {
 struct Report {
   Verdict verdict;
   std::map<std::string, int> struck, missed;  ///< by the fault's name
-  std::vector<Flat> supervisor;               ///< early, and at the end
-  std::string probes;                         ///< what the watch has seen
+  std::vector<Flat> supervisor;               ///< measured early, and at the end
+  std::string probes;                         ///< report of the Watch
   double seconds = 0;
-  std::string kept;  ///< the folder of ledger and logs; "": they are gone
+  std::string kept;  ///< folder of ledger and logs; "": deleted
   bool ok() const { return verdict.problems.empty(); }
   std::string text() const;
 };
 
-/// Throws std::runtime_error when the run itself cannot be played.
+/// Plays a run. Throws std::runtime_error if the run itself is not possible.
 Report play(const RunOptions& options);
 
 }  // namespace pgforeman::test

@@ -31,10 +31,10 @@ TEST_CASE("clean text replaces every byte that is not UTF-8", "[text]") {
 }
 
 TEST_CASE("first bytes never end in half a character", "[text]") {
-  CHECK(first_bytes("abc", 3) == "abc");
-  CHECK(first_bytes("abc", 2) == "ab");
-  CHECK(first_bytes("a\xE2\x82\xAC", 3) == "a");
-  CHECK(first_bytes("a\xE2\x82\xAC", 4) == "a\xE2\x82\xAC");
+  CHECK(utf8_prefix("abc", 3) == "abc");
+  CHECK(utf8_prefix("abc", 2) == "ab");
+  CHECK(utf8_prefix("a\xE2\x82\xAC", 3) == "a");
+  CHECK(utf8_prefix("a\xE2\x82\xAC", 4) == "a\xE2\x82\xAC");
 }
 
 TEST_CASE("last lines begin at a line where there is one", "[text]") {

@@ -140,9 +140,9 @@ TEST_CASE("A message with the id of a dead letter can die, and both letters are 
   const auto listed = letters.with_id(1);
   REQUIRE(listed.size() == 2);
   CHECK(listed[0].error == "second");
-  CHECK(letters.in_full(listed[0])->payload == "\"new\"");
-  CHECK(letters.in_full(listed[1])->payload == "\"old\"");
-  CHECK(letters.in_full(listed[1])->error == "first");
+  CHECK(letters.read_letter(listed[0])->payload == "\"new\"");
+  CHECK(letters.read_letter(listed[1])->payload == "\"old\"");
+  CHECK(letters.read_letter(listed[1])->error == "first");
   const std::int64_t id = 1;
   CHECK(letters.purge(std::span(&id, 1)) == std::vector<std::int64_t>{1, 1});
 }
@@ -195,7 +195,7 @@ TEST_CASE("A list of dead letters reads neither payloads nor headers nor histori
       " select jsonb_agg(md5(i::text)) as n from generate_series(1, 9000) i;"
       "update pgforeman.dead_message set payload = n, headers = jsonb_build_object('h', n),"
       " history = n from noise");
-  const auto blocks_read = [&](bool in_full) {
+  const auto blocks_read = [&](bool read_letter) {
     const auto blocks = [&] {
       return Sql(db.conninfo)
           .number(
@@ -209,10 +209,10 @@ TEST_CASE("A list of dead letters reads neither payloads nor headers nor histori
       const auto listed = letters.list(9);
       REQUIRE(listed.size() == 1);
       CHECK(listed[0].payload.empty());
-      if (in_full) CHECK(letters.in_full(listed[0])->payload.size() > 300'000);
+      if (read_letter) CHECK(letters.read_letter(listed[0])->payload.size() > 300'000);
     }
     // A session reports what it read at its end.
-    if (in_full) REQUIRE(eventually([&] { return blocks() > before + 100; }));
+    if (read_letter) REQUIRE(eventually([&] { return blocks() > before + 100; }));
     return blocks() - before;
   };
   CHECK(blocks_read(false) == 0);

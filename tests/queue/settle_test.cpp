@@ -106,7 +106,7 @@ TEST_CASE("A message dies after its last attempt, with the last error", "[settle
   }
   CHECK(db.left() == 0);
   DeadLetters letters(db.connection, {"q", "", ""});
-  const auto letter = letters.in_full(letters.with_id(id).at(0));
+  const auto letter = letters.read_letter(letters.with_id(id).at(0));
   REQUIRE(letter.has_value());
   CHECK(letter->reason == "max_attempts");
   CHECK(letter->error == "error 3");

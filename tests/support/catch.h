@@ -1,5 +1,5 @@
 #pragma once
-// One include for Catch2 2 (Debian 12) and 3 (Debian 13).
+// Includes Catch2, version 2 (Debian 12) or 3 (Debian 13).
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 using Catch::Approx;
@@ -11,7 +11,7 @@ using Catch::Approx;
 
 namespace pgforeman::test {
 
-/// The matcher "has this text in it" of Catch2 2 and 3.
+/// Returns a matcher for strings that contain `text`.
 inline auto contains(const std::string& text) {
 #if __has_include(<catch2/catch_all.hpp>)
   return Catch::Matchers::ContainsSubstring(text);

@@ -1,5 +1,5 @@
 #pragma once
-// A wall clock of its own for a program: to preload.
+// Finds a library that, if preloaded, gives a program its own wall clock.
 
 #include <filesystem>
 #include <stdexcept>
@@ -7,7 +7,7 @@
 
 namespace pgforeman::test {
 
-/// Debian's libfaketime, wherever this architecture has it. Throws std::runtime_error.
+/// Returns the path of Debian's libfaketime. Throws std::runtime_error if it is not installed.
 inline std::string faketime_library() {
   for (const auto& entry : std::filesystem::directory_iterator("/usr/lib")) {
     const auto library = entry.path() / "faketime/libfaketime.so.1";

@@ -1,6 +1,6 @@
 #pragma once
-// The real daemon under test: started with an environment of its own, watched through its endpoint,
-// its log and /proc, and gone with everything it started when this object goes, whatever happens.
+// Runs the real daemon in its own environment, and watches it through its endpoint, its log and
+// /proc. The destructor kills it and every process that it started, in every case.
 
 #include <sys/types.h>
 
@@ -19,13 +19,13 @@ namespace pgforeman::test {
 
 using namespace std::chrono_literals;
 
-/// Options without their prefix: {"QUEUE", "q"}. A lower-case name is set as it is.
+/// Options without prefix: {"QUEUE", "q"}. Names in lower case or with PG are set unchanged.
 using Settings = std::map<std::string, std::string>;
 
-/// What a test wants of /status; parsed strictly, every field must be there.
+/// The fields of /status that tests use; parsed strictly: every field must exist.
 struct SlotStatus {
   int slot = 0;
-  pid_t pid = 0;  ///< 0: none
+  pid_t pid = 0;  ///< 0: no process
   int epoch = 0;
   std::string phase;
   double deadline_in_seconds = 0;
@@ -35,7 +35,7 @@ struct SlotStatus {
   int restarts = 0;
   bool crash_looping = false;
   double restart_in_seconds = 0;
-  std::string last_cause, last_explain;  ///< "" when no child has ended here
+  std::string last_cause, last_explain;  ///< "" if no child has ended in this slot
   std::int64_t done = 0;
 };
 
@@ -48,7 +48,7 @@ struct Status {
   SlotStatus maintenance;
 };
 
-/// One JSON line of the log. Values are text as JSON has them, strings without quotes.
+/// One JSON line of the log. Values are JSON text, but strings without quotes.
 struct LogLine {
   double time = 0;  ///< seconds since the epoch
   std::string level, message;
@@ -59,16 +59,17 @@ struct LogLine {
   }
 };
 
-/// Throws std::runtime_error for what is no JSON or lacks a field.
+/// Throws std::exception if the text is not JSON or lacks a field.
 Status parse_status(const std::string& text);
+/// Throws std::runtime_error in the same cases.
 LogLine parse_log_line(const std::string& text);
 
 class Fleet {
  public:
   enum class Wait { nothing, port, ready };
 
-  /// Fills in: QUEUE=q, HEALTH_ADDRESS=127.0.0.1, HEALTH_PORT=0, LOG_FORMAT=json. Throws
-  /// std::runtime_error with what the daemon said when it does not come as far as `wait`.
+  /// Adds QUEUE=q, HEALTH_ADDRESS=127.0.0.1, HEALTH_PORT=0, LOG_FORMAT=json. Throws
+  /// std::runtime_error with the daemon's output if it does not get as far as `wait`.
   explicit Fleet(const Settings& settings, Wait wait = Wait::ready,
                  const std::function<void(Launch&)>& adjust = {});
   ~Fleet();
@@ -85,16 +86,15 @@ class Fleet {
   Status status() const;
   std::string metrics() const { return get("/metrics").body; }
 
-  /// Lines so far; with `message`, those that say just that.
+  /// Returns the lines so far; with `message`, only those with exactly this message.
   std::vector<LogLine> log(const std::string& message = "") const;
   std::string log_text() const { return read_file(out_); }
   std::string errors() const { return read_file(err_); }
-  /// The same without warnings of the daemon, and without what libpq itself writes there: what the
-  /// server says to a session at its end, while that is being opened. What is left is the C
-  /// library's or a sanitizer's.
+  /// Returns errors() without the daemon's warnings and without libpq's own lines: messages of a
+  /// server that ends a session while it is opened. The rest is from the C library or a sanitizer.
   std::string last_words() const;
 
-  /// Waits for a line of the log; nothing when it does not come in time.
+  /// Waits for a line of the log; nothing if it does not come in time.
   std::optional<LogLine> wait_for_log(const std::string& message,
                                       const std::function<bool(const LogLine&)>& that = {},
                                       std::chrono::milliseconds limit = 10s) const;
@@ -103,12 +103,12 @@ class Fleet {
   bool wait_ready(std::chrono::milliseconds limit = 20s) const;
 
   void signal(int number) const { ::kill(pid_, number); }
-  /// Its end, if it ends in time. Reaps; ask once.
+  /// Waits for the daemon's end and reaps it; nothing if it does not end in time. Call only once.
   std::optional<Ended> wait_end(std::chrono::milliseconds limit = 15s);
-  /// TERM, then its end; -1 when it does not end with an exit code in time.
+  /// Sends TERM and waits. Returns the exit code; -1 if it ends by a signal or not in time.
   int stop(std::chrono::milliseconds limit = 30s);
 
-  /// Everything of it that runs, the supervisor included.
+  /// Returns all running processes of the fleet, including the supervisor.
   std::vector<pid_t> processes() const { return marked_processes(mark_); }
 
  private:
@@ -121,16 +121,16 @@ class Fleet {
   bool ended_ = false;
 };
 
-/// Runs the binary with `words` to its end.
+/// The result of run_command(), which runs the binary with arguments `words` to its end.
 struct CommandResult {
-  int code = -1;  ///< -1: a signal, or not in time
+  int code = -1;  ///< -1: ended by a signal, or not in time
   std::string out, err;
   std::chrono::milliseconds took{0};
 };
 CommandResult run_command(const std::vector<std::string>& words, const Settings& settings = {},
                           const std::string& input = "", std::chrono::milliseconds limit = 20s);
 
-/// The binary under test.
+/// Returns the path of the binary under test.
 std::string binary_path();
 
 }  // namespace pgforeman::test

@@ -1,12 +1,12 @@
 #pragma once
-// How the handlers of tests read what they are given, without a JSON library.
+// Helps handlers of tests to read their input without a JSON library.
 
 #include <cstdlib>
 #include <string>
 
 namespace pgforeman::test {
 
-/// The value of the first `"key":` in `text`, without quotes; "" when absent.
+/// Returns the value of the first `"key":` in `text`, without quotes; "" if absent.
 inline std::string value_of(const std::string& text, const std::string& key) {
   auto at = text.find("\"" + key + "\":");
   if (at == std::string::npos) return "";
@@ -14,7 +14,7 @@ inline std::string value_of(const std::string& text, const std::string& key) {
   return text.substr(at, text.find_first_of(",\"}", at) - at);
 }
 
-/// Of the environment; "?" when it is not set.
+/// Returns an environment variable; "?" if it is not set.
 inline std::string variable(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr ? value : "?";

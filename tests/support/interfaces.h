@@ -1,5 +1,5 @@
 #pragma once
-// The lists of docs/interfaces.md, to compare with what the program really has.
+// Reads the lists of docs/interfaces.md and compares them with the program's real interfaces.
 
 #include <fstream>
 #include <set>
@@ -8,7 +8,7 @@
 
 namespace pgforeman::test {
 
-/// The lines of the code block under "## `heading`"; empty when there is none.
+/// Returns the lines of the code block under "## `heading`"; empty if there is none.
 inline std::set<std::string> listed(const std::string& page, const std::string& heading) {
   std::ifstream file(page);
   std::set<std::string> found;
@@ -24,7 +24,7 @@ inline std::set<std::string> listed(const std::string& page, const std::string& 
   return found;
 }
 
-/// What only one of both has, a line each; "" when they are the same.
+/// Returns a line for each entry that is in only one of both sets; "" if they are equal.
 inline std::string difference(const std::set<std::string>& listed,
                               const std::set<std::string>& real) {
   std::ostringstream text;

@@ -1,6 +1,6 @@
 #pragma once
-// A memory cgroup of the test's own, below that of the test itself: what is started in it and takes
-// too much is killed by the kernel, as in a container.
+// A memory cgroup below the cgroup of the test process. The kernel kills a process in it that takes
+// too much memory, as in a container.
 
 #include <string>
 #include <vector>
@@ -14,9 +14,9 @@ class MemoryCgroup {
   MemoryCgroup(const MemoryCgroup&) = delete;
   MemoryCgroup& operator=(const MemoryCgroup&) = delete;
 
-  /// False where this user may make none: not root, or a v2 hierarchy that is not delegated.
+  /// False if this user may not create a cgroup: not root, or a v2 hierarchy without delegation.
   bool works() const { return !folder_.empty(); }
-  /// `argv`, started inside.
+  /// Returns a command that runs `argv` inside the cgroup.
   std::vector<std::string> inside(const std::vector<std::string>& argv) const;
 
  private:

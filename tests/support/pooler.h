@@ -1,6 +1,6 @@
 #pragma once
-// A private PgBouncer in front of a throw-away server; gone with this object,
-// or with this process.
+// A private PgBouncer in front of a throw-away server; it ends with this object, or with this
+// process.
 
 #include "support/postgres.h"
 
@@ -8,11 +8,11 @@ namespace pgforeman::test {
 
 class Pooler {
  public:
-  /// A role that it lets in besides "postgres", if the server has it.
+  /// A role that may log in besides "postgres", if it exists on the server.
   static constexpr const char* kOtherUser = "worker";
 
-  /// `mode`: PgBouncer's pool_mode. Throws std::runtime_error with its log when it does not come
-  /// up.
+  /// Starts PgBouncer with `mode` as its pool_mode. Throws std::runtime_error with its log if it
+  /// does not start.
   explicit Pooler(const ThrowawayPostgres& server, const std::string& mode = "transaction");
   ~Pooler();
   Pooler(const Pooler&) = delete;
@@ -20,7 +20,7 @@ class Pooler {
 
   int port() const { return port_; }
   std::string conninfo(const std::string& database) const;
-  /// SIGKILL, and another one on the same port.
+  /// Kills PgBouncer with SIGKILL and starts a new one on the same port.
   void restart();
 
  private:

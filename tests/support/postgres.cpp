@@ -71,36 +71,45 @@ fs::path servers_folder() {
   return plenty && std::getenv("TMPDIR") == nullptr ? memory : fs::temp_directory_path();
 }
 
-/// initdb once a process; every server gets a copy.
+void run_initdb(const std::string& folder) {
+  if (const passwd* user = server_user()) {
+    if (::chown(folder.c_str(), user->pw_uid, user->pw_gid) != 0) {
+      throw std::system_error(errno, std::generic_category(), "chown");
+    }
+  }
+  const std::string log = folder + "/initdb.log";
+  const pid_t pid = spawn_server({binary("initdb"), "-D", folder + "/data", "-U", "postgres", "-A",
+                                  "trust", "-E", "UTF8", "--locale=C", "--no-sync"},
+                                 log);
+  if (wait_for(pid) != 0) {
+    throw std::runtime_error(binary("initdb") + " failed:\n" + read_file(log));
+  }
+}
+
+/// A new server's files, made once a build folder, as initdb takes 0.6 s of a processor and more
+/// than a hundred test programs need them. Every server gets a copy.
 const std::string& template_files() {
-  struct Template {
-    std::string folder;
-    Template() {
-      std::string pattern = (servers_folder() / "pgforeman-template-XXXXXX").string();
-      if (::mkdtemp(pattern.data()) == nullptr) {
-        throw std::system_error(errno, std::generic_category(), "mkdtemp");
-      }
-      folder = pattern;
-      if (const passwd* user = server_user()) {
-        if (::chown(folder.c_str(), user->pw_uid, user->pw_gid) != 0) {
-          throw std::system_error(errno, std::generic_category(), "chown");
-        }
-      }
-      const std::string log = folder + "/initdb.log";
-      const pid_t pid = spawn_server({binary("initdb"), "-D", folder + "/data", "-U", "postgres",
-                                      "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"},
-                                     log);
-      if (wait_for(pid) != 0) {
-        throw std::runtime_error(binary("initdb") + " failed:\n" + read_file(log));
-      }
+  static const std::string made = [] {
+    std::string name = binary("initdb");  // of another version: other files
+    std::replace(name.begin(), name.end(), '/', '-');
+    const fs::path kept = fs::path(PGFOREMAN_TEST_FILES) / ("files-of" + name);
+    if (fs::exists(kept)) return kept.string();
+    std::string fresh = (servers_folder() / "pgforeman-template-XXXXXX").string();
+    if (::mkdtemp(fresh.data()) == nullptr) {
+      throw std::system_error(errno, std::generic_category(), "mkdtemp");
     }
-    ~Template() {
-      std::error_code none;
-      fs::remove_all(folder, none);
-    }
-  };
-  static const Template made;
-  return made.folder;
+    run_initdb(fresh);
+    // Complete under its final name, or not there: other test programs do the same meanwhile.
+    const fs::path copy = kept.string() + "." + std::to_string(::getpid());
+    fs::create_directories(kept.parent_path());
+    fs::copy(fresh, copy, fs::copy_options::recursive);
+    std::error_code other_was_first;
+    fs::rename(copy, kept, other_was_first);
+    if (other_was_first) fs::remove_all(copy);
+    fs::remove_all(fresh);
+    return kept.string();
+  }();
+  return made;
 }
 
 void give_to_server_user(const std::string& folder) {

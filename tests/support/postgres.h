@@ -1,9 +1,9 @@
 #pragma once
 // A private PostgreSQL server for tests: in a temporary folder, on a unix socket there and on a
-// free loopback port; gone with this object, or with this process. Also a way to ask it things that
-// needs no database headers.
+// free loopback port. It ends with this object, or with this process. Class Sql queries it without
+// database headers.
 //
-// Run by root, the server runs as another user, since PostgreSQL refuses root.
+// If the test runs as root, the server runs as another user, since PostgreSQL refuses root.
 
 #include <sys/types.h>
 
@@ -26,7 +26,7 @@ class Sql {
   Sql(const Sql&) = delete;
   Sql& operator=(const Sql&) = delete;
 
-  /// The first column of the first row of the last statement; "" when there is none.
+  /// Returns the first column of the first row of the last statement; "" if there is none.
   std::string query(const std::string& sql);
   std::int64_t number(const std::string& sql);
   std::vector<Row> rows(const std::string& sql);
@@ -37,41 +37,41 @@ class Sql {
 
 class ThrowawayPostgres {
  public:
-  /// Makes the server's files and starts it; `settings` are further lines of postgresql.conf.
-  /// Throws std::runtime_error with the server's log when it does not come up.
+  /// Creates the server's files and starts it; `settings` are further lines of postgresql.conf.
+  /// Throws std::runtime_error with the server's log if it does not start.
   explicit ThrowawayPostgres(const std::string& settings = "");
   ~ThrowawayPostgres();
   ThrowawayPostgres(const ThrowawayPostgres&) = delete;
   ThrowawayPostgres& operator=(const ThrowawayPostgres&) = delete;
 
-  /// A streaming standby of `primary`, in step with it when this returns; read-only until
+  /// Returns a streaming standby that has caught up with `primary`. The standby is read-only until
   /// promote().
   static std::unique_ptr<ThrowawayPostgres> standby_of(const ThrowawayPostgres& primary);
-  void promote();  ///< returns when it takes writes
+  void promote();  ///< returns when the server accepts writes
 
-  /// For superuser "postgres", without a password. Over the unix socket, or over TCP.
+  /// Return the address for superuser "postgres", without password: by unix socket, or by TCP.
   std::string conninfo(const std::string& database = "postgres") const;
   std::string tcp_url(const std::string& database = "postgres") const;
   int port() const { return port_; }
   const std::string& folder() const { return folder_; }
 
-  /// A new database's conninfo; `name` must be new on this server.
+  /// Creates a database and returns its conninfo; `name` must be new on this server.
   std::string create_database(const std::string& name, const std::string& like = "template1");
 
-  /// Runs one of PostgreSQL's programs (psql, pg_dump) as the server's user, in whose folder it may
-  /// write; returns what it said. Throws std::runtime_error with that when it fails.
+  /// Runs one of PostgreSQL's programs (psql, pg_dump) as the server's user, so it may write in the
+  /// server's folder. Returns its output. Throws std::runtime_error with the output if it fails.
   std::string run_program(const std::vector<std::string>& words) const;
 
-  void start();             ///< returns when it accepts connections
+  void start();             ///< returns when the server accepts connections
   void stop_fast();         ///< like `pg_ctl stop -m fast`: sessions are ended
-  void stop_immediately();  ///< like `-m immediate`: the next start recovers as after a crash
-  void kill9();             ///< SIGKILL to it and all its processes, waits until they are gone
-  void pause();             ///< SIGSTOP to it and all its processes
+  void stop_immediately();  ///< like `-m immediate`: the next start does crash recovery
+  void kill9();             ///< SIGKILL to all server processes; waits for their end
+  void pause();             ///< SIGSTOP to all server processes
   void resume();
   bool running() const { return pid_ > 0; }
   pid_t pid() const { return pid_; }
 
-  /// One server for all tests of this process, started on first use and stopped at its end.
+  /// Returns a server for all tests of this process, started on first use, stopped at exit.
   static ThrowawayPostgres& shared();
 
  private:
@@ -89,7 +89,7 @@ class ThrowawayPostgres {
   pid_t pid_ = -1;
 };
 
-/// Polls until `condition` holds; false when it does not within `limit`. For tests only.
+/// Polls until `condition` is true; false if that takes longer than `limit`.
 bool eventually(const std::function<bool()>& condition,
                 std::chrono::milliseconds limit = std::chrono::seconds(10));
 

@@ -1,5 +1,5 @@
 #pragma once
-// A strict reader of the Prometheus text format 0.0.4: whatever a scraper might refuse is an error.
+// A strict reader of the Prometheus text format 0.0.4: all that a scraper may refuse is an error.
 
 #include <map>
 #include <string>
@@ -20,19 +20,19 @@ struct Family {
   std::vector<Sample> samples;
 };
 
-/// Families by name. Throws std::runtime_error naming the line and what is wrong with it. Beyond
-/// the grammar it wants: HELP and TYPE before the samples, once; each family in one piece; no
-/// series twice; valid UTF-8; finite values; counters named _total and not negative; histograms
-/// whose buckets grow, end with +Inf and agree with _count.
+/// Returns families by name. Throws std::runtime_error with the line and its error. Beyond the
+/// grammar it demands: HELP and TYPE once, before the samples; each family in one piece; no series
+/// twice; valid UTF-8; finite values; counters named _total and not negative; histogram buckets
+/// that grow, end with +Inf and agree with _count.
 std::map<std::string, Family> parse_prometheus(std::string_view text);
 
-/// What is wrong with `text`; "" when nothing is.
+/// Returns the first error in `text`; "" if there is none.
 std::string prometheus_problem(const std::string& text);
 
-/// The sample of a series as it is written, such as `a_total{cause="signal"}`; 0 when absent.
+/// Returns the value of a series written like `a_total{cause="signal"}`; 0 if absent.
 double sample(const std::string& text, const std::string& series);
 
-/// The value of one series; throws when it is not there.
+/// Returns the value of one series; throws if it is absent.
 double value_of(const std::map<std::string, Family>& families, const std::string& name,
                 const std::map<std::string, std::string>& labels = {});
 

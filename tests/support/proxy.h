@@ -1,5 +1,5 @@
 #pragma once
-// A network that can break: a TCP proxy on loopback in front of a server, in a thread of its own.
+// Simulates a network that breaks: a TCP proxy on loopback before a server, in its own thread.
 
 #include <atomic>
 #include <chrono>
@@ -9,21 +9,21 @@ namespace pgforeman::test {
 
 class Proxy {
  public:
-  /// In front of 127.0.0.1:`server_port`. Throws std::system_error.
+  /// Forwards connections to 127.0.0.1:`server_port`. Throws std::system_error.
   explicit Proxy(int server_port);
   ~Proxy();
   Proxy(const Proxy&) = delete;
   Proxy& operator=(const Proxy&) = delete;
 
   int port() const { return port_; }
-  /// As if packets were dropped: nothing is passed on, connections stay open; a new one is made, as
-  /// its packets would be sent again and again, but never answered.
+  /// Forwards nothing, as if packets were dropped; connections stay open. New connections succeed,
+  /// because the kernel accepts them, but get no answer.
   void silence(bool on);
-  /// Each piece of data is on its way for that long, in both directions. 0: at once.
+  /// Delays data by `time`, in both directions; 0: no delay.
   void delay(std::chrono::milliseconds time) { delay_ms_ = time.count(); }
-  /// Ends all connections with a reset.
+  /// Closes all connections with a reset.
   void reset();
-  /// Where new connections go from now on.
+  /// Forwards new connections to another port from now on.
   void redirect(int server_port) { server_port_ = server_port; }
 
  private:

@@ -1,5 +1,5 @@
 #pragma once
-// How tests start a server that refuses to be root: PostgreSQL, PgBouncer.
+// Starts servers that refuse to run as root: PostgreSQL, PgBouncer.
 
 #include <pwd.h>
 #include <sys/types.h>
@@ -9,15 +9,15 @@
 
 namespace pgforeman::test {
 
-/// The user that runs servers: this one (null), or for root another one. Throws std::runtime_error
-/// when there is none.
+/// Returns the user to run servers as: null for the current user; for root, another user. Throws
+/// std::runtime_error if root finds no other user.
 const passwd* server_user();
 
-/// Forks and runs `words` as that user, output into `log`. Dies with this process; the caller
-/// reaps.
+/// Forks and runs `words` as server_user(), with its output in `log`. The server dies with this
+/// process; the caller reaps it.
 pid_t spawn_server(const std::vector<std::string>& words, const std::string& log);
 
-/// A port of loopback that was free a moment ago.
+/// Returns a loopback port that was free a moment ago.
 int free_port();
 
 }  // namespace pgforeman::test

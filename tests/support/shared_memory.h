@@ -1,5 +1,5 @@
 #pragma once
-// The memory that the processes of a fleet share, from outside: to write garbage over it.
+// Finds the shared memory of a fleet from another process, to overwrite it with garbage.
 
 #include <sys/types.h>
 
@@ -13,11 +13,11 @@ struct Mapping {
   std::uint64_t from = 0, to = 0;
 };
 
-/// The anonymous memory that `pid` shares with its relatives, largest first.
+/// Returns the anonymous shared mappings of `pid`, largest first.
 std::vector<Mapping> shared_memory(pid_t pid);
 
-/// Writes words over all of it. False when the process ended meanwhile, or this one has not the
-/// right.
+/// Fills the mapping with values from `word`. False if `pid` ended meanwhile or if this process may
+/// not write there.
 bool overwrite(pid_t pid, const Mapping& mapping, const std::function<std::uint32_t()>& word);
 
 }  // namespace pgforeman::test

@@ -1,6 +1,6 @@
 #pragma once
-// Watches a fleet's endpoint from a thread of its own while a test does something to the fleet:
-// probes /livez and /readyz, scrapes /status and /metrics and checks each answer's form.
+// Watches a fleet's endpoint from its own thread while a test disturbs the fleet: probes /livez and
+// /readyz, scrapes /status and /metrics, and checks the format of each answer.
 
 #include <atomic>
 #include <chrono>
@@ -16,25 +16,25 @@ class Watch {
  public:
   struct Report {
     std::size_t probes = 0, scrapes = 0;
-    std::vector<std::string> problems;  ///< anything that was no answer, or not of its form
-    std::vector<double> latencies_ms;   ///< of every request, sorted
-    std::vector<int> livez, readyz;     ///< statuses as they changed
+    std::vector<std::string> problems;  ///< missing or malformed answers
+    std::vector<double> latencies_ms;   ///< of all requests, sorted
+    std::vector<int> livez, readyz;     ///< HTTP statuses, one entry per change
     double worst_ms() const { return latencies_ms.empty() ? 0 : latencies_ms.back(); }
     double percentile_ms(double part) const;
     std::string text() const;
   };
 
-  /// Probes every `every`; scrapes at each second one.
+  /// Probes at intervals of `every`, and scrapes at each second probe.
   explicit Watch(int port, std::chrono::milliseconds every = std::chrono::milliseconds(20));
   ~Watch();
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
-  /// So far; goes on.
+  /// Returns the report so far, and continues.
   Report report() const;
-  /// Ends before the fleet's stop signal, or a closed port would count as a problem.
+  /// Stops the watch. Call before the fleet's stop signal: a closed port counts as a problem.
   Report finish();
-  /// Waits until so many scrapes were made.
+  /// Waits until `count` scrapes were made.
   bool wait_for_scrapes(std::size_t count) const;
 
  private:

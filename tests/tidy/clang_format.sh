@@ -5,7 +5,7 @@ cd "$1" || exit 1
 for program in clang-format-14 clang-format; do
   case $($program --version 2>/dev/null) in
     *"version 14."*)
-      exec find src include tests bench \( -name '*.h' -o -name '*.cpp' \) \
+      exec find src include tests bench tools \( -name '*.h' -o -name '*.cpp' \) \
         -exec "$program" --dry-run --Werror --ferror-limit=1 {} + ;;
   esac
 done

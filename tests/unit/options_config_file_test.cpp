@@ -51,10 +51,10 @@ TEST_CASE("Every malformed line is reported with its number, and never quoted", 
       "PGFOREMAN_QUEUE=b\n");
   CHECK(parse("\xef\xbb\xbfQUEUE=q\r\n").lines.at(0).key == "QUEUE");
   CHECK(parse("export QUEUE=q").errors ==
-        Texts{"f.conf:1: is of a shell: KEY=value without export is wanted"});
+        Texts{"f.conf:1: is shell syntax: write KEY=value without export"});
   CHECK(parse("\xff\xfeQ").errors == Texts{"f.conf:1: the file is in UTF-16: save it as UTF-8"});
   CHECK(file.errors == Texts{"f.conf:1: " + form, "f.conf:2: " + form, "f.conf:3: " + form,
-                             "f.conf:4: is of a shell: KEY=value without export is wanted",
+                             "f.conf:4: is shell syntax: write KEY=value without export",
                              "f.conf:6: QUEUE: is set on line 5 already"});
   CHECK(parse(std::string_view("A=b\0c\n", 6)).errors ==
         Texts{"f.conf:1: A: its value holds a NUL byte"});

@@ -1,10 +1,11 @@
-#include "options/render.h"
+#include "render.h"
 
 #include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 
+#include "options/help.h"
 #include "options/table.h"
 #include "options_support.h"
 #include "support/catch.h"

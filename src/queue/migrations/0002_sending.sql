@@ -1,14 +1,14 @@
--- For producers, in their own transactions.
+-- Functions for producers, which call them in their own transactions.
 --
--- send and send_batch run as their owner: a producer has no right on the tables, and can do nothing
--- but send. The json versions do the work; the others convert. An untyped literal is taken as text.
+-- send and send_batch run as their owner: a producer has no right on the tables and can only send.
+-- The json versions do the work; the others convert. PostgreSQL takes an untyped literal as text.
 
--- What is stored must fit into one row that a claim returns, in every client encoding (limit: 1 GB).
+-- A message must fit into one row that a claim returns, in every client encoding (limit: 1 GB).
 create function pgforeman.max_payload_bytes() returns int language sql immutable return 268435456;
 create function pgforeman.max_headers_bytes() returns int language sql immutable return 1048576;
 
--- Raises an error (22P05) for what a claim could not return in UTF-8: some encodings have bytes
--- without a character. (SQL_ASCII converts nothing.)
+-- Raises an error (22P05) for text that a claim could not return in UTF-8: some encodings have
+-- bytes without a character. (SQL_ASCII converts nothing.)
 create function pgforeman.check_encoding(text text)
 returns void
 language plpgsql stable
@@ -21,7 +21,7 @@ begin
 end
 $$;
 
--- Raises an error for what cannot be sent; names the argument, its value and what is allowed.
+-- Raises an error for arguments that are not valid; names one, its value and what is allowed.
 create function pgforeman.check_send(queue text, priority int, delay interval, headers jsonb)
 returns void
 language plpgsql stable
@@ -52,7 +52,7 @@ begin
 end
 $$;
 
--- The same for a payload. `place`: its number in a batch.
+-- Raises an error for a payload that is not valid. `place`: its number in a batch.
 create function pgforeman.check_payload(payload json, place bigint default null)
 returns void
 language plpgsql stable
@@ -72,17 +72,17 @@ begin
 end
 $$;
 
--- Notifies the fleets of a queue, at commit, of work 'now' or 'later'. Notifying costs each
--- committer a turn at one lock of the server, so none is sent without a listener: listeners share an
--- advisory lock, and a sender that can have it alone is alone.
+-- Notifies the fleets of a queue, at commit, of work 'now' or 'later'. A notification costs each
+-- committer a turn at one lock of the server, so none is sent without a listener. Listeners share
+-- an advisory lock: a sender that can have it alone knows that there is no listener.
 create function pgforeman.announce(queue text, word text)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- One expression, no statement: each send asks this. A lock that cannot even be shared is held by
-  -- another sender, which asks just now.
+  -- One expression, no statement: each send evaluates it. If the lock cannot even be shared,
+  -- another sender holds it for the same check.
   if not (pg_try_advisory_lock(1885824614, hashtext(announce.queue))
           and pg_advisory_unlock(1885824614, hashtext(announce.queue)))
      and pg_try_advisory_lock_shared(1885824614, hashtext(announce.queue))
@@ -92,13 +92,13 @@ begin
 end
 $$;
 
--- Makes this session count as a listener of the queue until it leaves or ends; LISTEN is up to the
--- caller. `test`: also sends it a notification, by which it knows that they come through.
+-- Makes this session count as a listener of the queue until it leaves or ends; the caller must
+-- LISTEN. `test`: also sends it a notification, which shows that they arrive.
 create function pgforeman.become_listener(queue text, test boolean default false)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-set lock_timeout = '200ms'  -- every role may hold an advisory lock
+set lock_timeout = '200ms'  -- any role can hold an advisory lock
 as $$
 begin
   perform pg_advisory_lock_shared(1885824614, hashtext(become_listener.queue));
@@ -126,7 +126,7 @@ declare
   later   boolean := send.delay > interval '0';
   sent_id bigint;
 begin
-  -- One expression for nearly all calls. Sizes are as stored: small ones need no closer check.
+  -- One expression is enough for nearly all calls. Small stored sizes need no closer check.
   if (send.queue ~ '^[A-Za-z0-9_.:-]{1,63}$' and send.priority between 0 and 3
       and send.delay >= interval '0' and send.delay <= interval '1000 years'
       and jsonb_typeof(send.headers) = 'object' and pg_column_size(send.headers) <= 100
@@ -139,7 +139,7 @@ begin
   values (send.queue, 2 * send.priority + 1, later::int,
           case when later then clock_timestamp() + send.delay end, send.payload, send.headers)
   returning id into sent_id;
-  -- As announce does.
+  -- Makes the first check of announce here, which saves the call without a listener.
   if not (pg_try_advisory_lock(1885824614, hashtext(send.queue))
           and pg_advisory_unlock(1885824614, hashtext(send.queue))) then
     perform pgforeman.announce(send.queue, case when later then 'later' else 'now' end);
@@ -162,7 +162,7 @@ returns bigint
 language sql volatile
 return pgforeman.send(send.queue, send.payload::json, send.priority, send.delay, send.headers);
 
--- Enqueues many messages alike; returns their ids in the order of `payloads`.
+-- Enqueues many messages with the same options; returns their ids in the order of `payloads`.
 create function pgforeman.send_batch(
   queue text, payloads json[], priority int default 2, delay interval default '0',
   headers jsonb default '{}')
@@ -217,7 +217,7 @@ begin atomic
                               send_batch.delay, send_batch.headers);
 end;
 
--- For drivers that pass arrays untyped: an array of PostgreSQL ({...}) or of JSON ([...]).
+-- For drivers that pass arrays as untyped text: an array of PostgreSQL ({...}) or of JSON ([...]).
 create function pgforeman.send_batch(
   queue text, payloads text, priority int default 2, delay interval default '0',
   headers jsonb default '{}')

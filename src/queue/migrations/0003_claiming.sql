@@ -1,19 +1,19 @@
--- For consumers: claim.
+-- The claim function, for consumers.
 --
--- Why the functions carry SETs: plans are made once per session, often while the table is empty.
--- Without them an idle queue that suddenly fills is scanned from end to end on every claim.
--- A function's plans are kept per session without prepared statements, so all of this works behind
--- a transaction pooler too.
+-- The functions carry SETs because plans are made once a session, often while the table is empty.
+-- Without SETs each claim scans an idle queue from end to end when it suddenly fills. A function's
+-- plans are kept per session without prepared statements, so all of this works behind a transaction
+-- pooler too.
 
--- Where to begin in a lane: after the mark of its priority if it is a fresh one (marks[1] is the most
--- urgent's), else at its beginning. Without a SET, so that it becomes a part of the caller's plan.
+-- Returns the id after which a scan of a lane begins: a fresh lane's is the mark of its priority
+-- (marks[1] is the most urgent one's). Has no SET, so that it becomes a part of the caller's plan.
 create function pgforeman.mark_of(lane int, marks bigint[])
 returns bigint
 language sql immutable
 return case when mark_of.lane % 2 = 1 and mark_of.marks[(mark_of.lane + 1) / 2] > 0
             then mark_of.marks[(mark_of.lane + 1) / 2] else -9223372036854775808 end;
 
--- The last lane that one scan from `lane` can reach: at each mark a new scan is needed.
+-- Returns the last lane that one scan from `lane` can reach: each mark needs a new scan.
 create function pgforeman.last_lane(lane int, marks bigint[])
 returns int
 language sql immutable
@@ -23,13 +23,13 @@ return case when last_lane.lane < 1 and last_lane.marks[1] > 0 then 0
             when last_lane.lane < 7 and last_lane.marks[4] > 0 then 6
             else 7 end;
 
--- Deletes messages that are done and were claimed together. Returns whether all were still held under
--- `token`; if not the caller has to roll back. No RETURNING: it would double the cost of a delete. A
--- part of claim, whose SETs it has.
+-- Deletes messages that are done and were claimed together. Returns whether all were still held
+-- under `token`; if not, the caller must roll back. No RETURNING: it would double the cost of a
+-- delete. claim calls it, so the SETs of claim apply.
 create function pgforeman.end_done(ids bigint[], token bigint)
 returns boolean
 language plpgsql volatile
-set lock_timeout = '200ms'  -- a lock on one row is no reason to let all others wait
+set lock_timeout = '200ms'  -- one locked row must not make all others wait
 as $$
 declare
   given int    := cardinality(end_done.ids);
@@ -42,7 +42,7 @@ begin
   elsif given = 1 then
     -- proves: P21 alone
     delete from pgforeman.message m where m.id = first and m.token = end_done.token;
-  -- Sent together, as most are: one range scan, instead of a search for each of them.
+  -- Consecutive ids, as most are: one range scan instead of a search for each id.
   elsif first > 0 and last > 0 and last - first = given - 1
         and end_done.ids = array(select generate_series(first, last)) then
     delete from pgforeman.message m
@@ -58,10 +58,10 @@ begin
 end
 $$;
 
--- Locks up to `most` claimable messages and returns where they are, the most urgent first.
--- `marks`: of each priority, up to which id fresh messages are skipped (see sweep). Scans a lane
--- only when the more urgent ones did not give enough, and in such a form that no other index than
--- message_ready can serve it. A part of claim, whose SETs it has.
+-- Locks up to `most` claimable messages and returns their ctids, the most urgent first. `marks`: of
+-- each priority, the id up to which fresh messages are skipped (see sweep). Scans a lane only if
+-- the more urgent ones did not give enough. Only index message_ready can serve the form of the
+-- query. claim calls it, so the SETs of claim apply.
 create function pgforeman.lock_claimable(
   queue text, most int, moment timestamptz, marks bigint[])
 returns tid[]
@@ -86,8 +86,8 @@ begin
 end
 $$;
 
--- Raises an error if row level security hides messages from the caller: to a claim the queue would
--- seem empty.
+-- Raises an error if row level security hides messages from the caller: a claim would see an empty
+-- queue.
 create function pgforeman.refuse_row_security()
 returns void
 language plpgsql stable
@@ -102,12 +102,12 @@ begin
 end
 $$;
 
--- Takes up to `max_messages` claimable messages for `lease` under `token`, the most urgent ones, in
--- no order. Before, ends the leases of `done`, messages of an earlier claim that are done: one round
--- trip and one commit for both. When one of them was no longer held under `done_token` it fails with
--- SQLSTATE PF001 (drivers do not retry that by themselves) and has done nothing: settle says which.
+-- Takes up to `max_messages` claimable messages for `lease` under `token`, the most urgent, in no
+-- order. First ends the leases of `done`, messages of an earlier claim that are done: one round
+-- trip and one commit for both. If one was no longer held under `done_token`, fails with SQLSTATE
+-- PF001 (drivers do not retry it by themselves) and has done nothing: settle says which one.
 -- `unfinished_claims`: earlier claims that ended without a result (hosts lost, fleets stopped).
--- Rows are addressed by ctid: the lock was just taken on that very row version.
+-- Rows are addressed by ctid, as the lock was just taken on that very row version.
 create function pgforeman.claim(
   queue text, max_messages int, token bigint, lease interval, marks bigint[] default '{}',
   done bigint[] default '{}', done_token bigint default 0)
@@ -118,7 +118,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
-set lock_timeout = '8s'  -- for a lock on the whole table: a consumer releases it again after 13 s
+set lock_timeout = '8s'  -- for a locked table; a claim in doubt must end before its release at 13 s
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -135,14 +135,14 @@ begin
     raise exception 'lease % is not valid: an interval greater than 0',
       coalesce(claim.lease::text, 'NULL') using errcode = '22023';
   end if;
-  -- First, so that two sessions that do both never wait for each other.
+  -- Settles before it claims, so that two sessions that do both never wait for each other.
   if cardinality(claim.done) > 0
      and not pgforeman.end_done(claim.done, claim.done_token) then
     raise exception 'not all of what is done was still held: settle it by itself'
       using errcode = 'PF001';
   end if;
-  -- If the head moves between scan and lock, a scan may find nothing though there is work: scan
-  -- twice before the queue counts as empty.
+  -- If the head of the queue moves between scan and lock, a scan may find nothing though there is
+  -- work: only after two such scans the queue counts as empty.
   for look in 1..2 loop
     moment := clock_timestamp();
     locked := pgforeman.lock_claimable(claim.queue, claim.max_messages, moment, claim.marks);

@@ -1,6 +1,6 @@
--- For consumers: renew, settle (see 0003_claiming.sql for why functions carry SETs).
+-- Functions for consumers: renew and settle. 0003_claiming.sql says why functions carry SETs.
 
--- How long to wait after the given failed run (1 = the first): doubles, is capped, +-20 %.
+-- Returns the wait after a failed run (`failures` 1: the first): doubles, is capped, +-20 %.
 create function pgforeman.retry_delay(failures int, backoff interval, backoff_max interval)
 returns interval
 language sql volatile
@@ -10,7 +10,7 @@ return make_interval(secs =>
         extract(epoch from backoff)::double precision * power(2, least(greatest(failures, 1) - 1, 60)))
   * (0.8 + 0.4 * random()));
 
--- A message's history with one run more (null: none) under its fence; the oldest of 20 goes.
+-- Returns a history with one more run (null: none) and its fence; the oldest of 20 is dropped.
 create function pgforeman.with_run(history jsonb, run jsonb, fence bigint)
 returns jsonb
 language sql immutable
@@ -18,17 +18,17 @@ return case when run is null then history
             else case when jsonb_array_length(history) >= 20 then history - 0 else history end
                  || jsonb_build_array(run || jsonb_build_object('fence', fence)) end;
 
--- Ends leases. Each is named by id and token, so one that moved on changes nothing (lost_lease).
--- The redundant `id = any` keeps the plan on the primary key. What each outcome does:
---   done      the row goes away
---   retry     counts an attempt: again after its delay, or dead after the last attempt
---   crash     counts a crash: again after its delay, or dead after the last crash
---   dead      dead at once
---   max_claims_exceeded  dead at once, without a run: it was claimed too often without a result
---   released  as before, claimable at once or after its delay
--- A run's evidence (a JSON object, or null) joins the message's history.
--- A row that another transaction has locked ends the call with lock_timeout, unless `skip_locked`: then
--- it stays as it is ('locked'). Not by default, as it locks each row before it is changed.
+-- Ends leases. Each is named by id and token, so an outdated token changes nothing (lost_lease).
+-- The redundant `id = any` keeps the plan on the primary key. The outcomes:
+--   done      deletes the row
+--   retry     counts an attempt: runs again after its delay, or is dead after the last attempt
+--   crash     counts a crash: runs again after its delay, or is dead after the last crash
+--   dead      makes it a dead letter at once
+--   max_claims_exceeded  the same without a run: it was claimed too often without a result
+--   released  counts nothing: claimable at once or after its delay
+-- A run's evidence (a JSON object, or null) is added to the message's history. If another
+-- transaction has locked a row, the call fails after lock_timeout. With `skip_locked` that row
+-- stays unchanged ('locked'); not the default, as it locks each row before the change.
 create function pgforeman.settle(
   ids bigint[], tokens bigint[], outcomes text[], delays interval[], errors text[],
   evidence jsonb[], max_attempts int, max_crashes int, backoff interval, backoff_max interval,
@@ -51,8 +51,8 @@ declare
   done      bigint[] := '{}';
   retried   bigint[] := '{}';
   dead      bigint[] := '{}';
-  released  bigint[] := '{}';  -- without a run: that claim does not count as unfinished_claims
-  ready_queue text;  -- of what can be claimed at once
+  released  bigint[] := '{}';  -- without evidence: that claim is not in unfinished_claims
+  ready_queue text;  -- of messages that can be claimed at once
 begin
   if cardinality(settle.tokens) <> given or cardinality(settle.outcomes) <> given
      or cardinality(settle.delays) <> given or cardinality(settle.errors) <> given
@@ -134,7 +134,7 @@ begin
     into retried, ready_queue from again a;
   end if;
 
-  -- Whatever of 'retry' and 'crash' still holds its token has used up its budget.
+  -- A 'retry' or 'crash' that still holds its token has used up its attempts or crashes.
   if settle.outcomes && array['retry', 'crash', 'dead', 'max_claims_exceeded'] then
     select array_agg(i) into wanted
     from unnest(settle.ids, settle.outcomes) l (i, o) where o not in ('done', 'released');
@@ -179,12 +179,12 @@ begin
            coalesce(min(f.queue) filter (where f.state = 0), ready_queue)
     into released, ready_queue from freed f;
   end if;
-  -- A row that a policy hides is not lost: nothing was changed, and it can be settled later.
+  -- A row that a policy hides is not a lost lease: fails, so that it can be settled later.
   if cardinality(done) + cardinality(retried) + cardinality(dead) + cardinality(released) < given
      and row_security_active('pgforeman.message') then
     perform pgforeman.refuse_row_security();
   end if;
-  -- This consumer may be about to end, or have more to do: another one takes over at once.
+  -- Notifies, as this consumer may be about to end, or busy: another one can claim at once.
   if ready_queue is not null then perform pgforeman.announce(ready_queue, 'now'); end if;
 
   return query
@@ -200,8 +200,8 @@ begin
 end
 $$;
 
--- Extends leases to `lease` from now. 'skipped': still held, but the row was locked by
--- another transaction; try those again. 'lost': the token is no longer the row's.
+-- Extends leases to `lease` from now. 'skipped': the lease is held, but another transaction has
+-- locked the row; try again. 'lost': the row has another token, or is gone.
 create function pgforeman.renew(ids bigint[], tokens bigint[], lease interval)
 returns table (id bigint, renewal text)
 language plpgsql volatile

@@ -1,7 +1,7 @@
--- For maintenance: promote, count, sweep, release what a lost claim holds.
+-- Functions for maintenance: promote, count, sweep, release the messages of a lost claim.
 
--- How much there is in each state. Every count is bounded; `capped` says that one is "at least".
--- `passed`: of each priority, up to which id fresh messages are not counted; a sweep counts those.
+-- Counts the messages in each state. Every count is bounded; `capped`: one has reached its bound.
+-- `passed`: of each priority, the id up to which fresh messages are not counted; sweep counts them.
 create function pgforeman.counts(queue text, passed bigint[] default '{}')
 returns table (
   ready bigint, scheduled bigint, running bigint, dead bigint, oldest_seconds double precision,
@@ -19,7 +19,7 @@ declare
   moment timestamptz := clock_timestamp();
   oldest timestamptz;
 begin
-  -- One bounded pass in claim order: leases are at the head, where claims take them.
+  -- Scans once, bounded, in claim order: leased messages are at the head, where claims took them.
   select count(*) filter (where w.visible_at <= moment),
          count(*) filter (where w.visible_at > moment)
   into ready, running
@@ -41,7 +41,7 @@ begin
         order by d.queue, d.died_at limit most + 1) w;
   capped := ready + running > most or scheduled > most or dead > most;
 
-  -- The first claimable row of each lane: its oldest, but for the few that came back.
+  -- The first claimable row of each lane is its oldest, except for the few redelivered ones.
   select min(greatest(w.enqueued_at, w.due_at)) into oldest
   from generate_series(0, 7) l (lane)
   cross join lateral (
@@ -50,7 +50,7 @@ begin
       and (m.lane, m.id) > (l.lane, pgforeman.mark_of(l.lane, counts.passed))
       and m.lane <= l.lane
     order by m.queue, m.lane, m.id limit 1) w;
-  -- Bounded: a row by another hand may have an infinite time.
+  -- Bounds the age: a row that was written by hand may have an infinite time.
   oldest_seconds := case when oldest is null then 0 else greatest(
     0, extract(epoch from moment - greatest(oldest, moment - interval '100 years'))) end;
   ready := least(ready, most);
@@ -61,8 +61,8 @@ begin
 end
 $$;
 
--- Whether there is work: how many of up to `most` messages can be claimed, and when the next will be
--- due. Changes nothing, so that it may be asked often.
+-- Returns how many of up to `most` messages can be claimed, and when the next one will be due.
+-- Changes nothing, so that it may be called often.
 create function pgforeman.peek(queue text, marks bigint[] default '{}', most int default 1)
 returns table (ready bigint, next_due_ms bigint)
 language plpgsql stable
@@ -97,7 +97,7 @@ end
 $$;
 
 -- Makes due messages claimable, returns when the next will be due, and counts if asked to (else the
--- counts are null). What was due goes into the redelivered lane, as claims have passed its id.
+-- counts are null). Due messages go into the redelivered lane, as claims have passed their ids.
 create function pgforeman.tick(
   queue text, with_counts boolean default true, max_promoted int default 10000,
   passed bigint[] default '{}')
@@ -125,7 +125,7 @@ begin
     limit tick.max_promoted
     for update skip locked));
   get diagnostics promoted = row_count;
-  -- Of several fleets one gets the rows, and only it knows. (A fleet that listens alone notifies none.)
+  -- Other fleets do not know of these rows. (A fleet that is the only listener notifies none.)
   if promoted > 0 then perform pgforeman.announce(tick.queue, 'now'); end if;
 
   next_due_ms := (select l.next_due_ms from pgforeman.peek(tick.queue, most => 0) l);
@@ -139,19 +139,19 @@ begin
 end
 $$;
 
--- Scans the fresh lanes below the marks of claims: of each priority the ids above `after` up to
--- `upto`. Moves what is claimable there (committed late, its lease ran out) into the redelivered
--- lane, at most `max_moved` of a priority. Changes nothing else: its holder may still settle it.
---   moved, claimable  what went there, and what was to (more than were moved, or locked)
---   leased            those under a lease
---   lowest            of each priority: the lowest id that was found alive
+-- Scans the fresh lanes below the low-water marks: of each priority the ids above `after` up to
+-- `upto`. Moves claimable messages (committed late, lease expired) into the redelivered lane, at
+-- most `max_moved` of a priority. Changes nothing else: a holder may still settle its message.
+--   moved, claimable  messages moved, and all that were claimable (others: too many, or locked)
+--   leased            messages under a lease
+--   lowest            of each priority: the lowest id that was found
 --   reached           of each priority: how far it scanned (not to `upto` after 10,000 messages)
 --   lease_end_ms      until the first of these leases ends
---   xid, oldest_xid   of this transaction, and of the oldest that was under way when it began: once
---                     the latter is above the former, all that wrote by then have ended
+--   xid, oldest_xid   numbers of this transaction, and of the oldest one open when it began. Once
+--                     a later sweep's oldest_xid is above xid, all writers of that time have ended
 --   highest           the highest id that any message ever had
--- Pages are made to cost nothing: then the plan is the one that leaves the fewest conditions to be
--- checked row by row, message_ready, and never the primary key, in which all that waits stands too.
+-- With SETs that make pages cost nothing, the plan uses the index that leaves fewest conditions per
+-- row, message_ready, and never the primary key, which has all waiting messages too.
 create function pgforeman.sweep(
   queue text, after bigint[], upto bigint[], max_moved int default 1000)
 returns table (
@@ -193,7 +193,7 @@ begin
   for priority in 1..4 loop
     continue when sweep.after[priority] >= sweep.upto[priority];
     fresh := 2 * priority - 1;
-    -- Not as rows, (lane, id) <= (...): such a condition ends no scan of an index.
+    -- Compares columns, as a row condition, (lane, id) <= (...), ends no scan of an index.
     select count(*), count(*) filter (where w.visible_at > moment), min(w.id), max(w.id),
            min(w.visible_at) filter (where w.visible_at > moment),
            array_agg(w.ctid) filter (where w.visible_at <= moment)
@@ -209,8 +209,8 @@ begin
     first_end := least(first_end, ends);
     continue when picked is null;
     claimable := claimable + cardinality(picked);
-    -- By ctid alone, so that no index is walked once more: these row versions can change hands, but
-    -- during this call none can become another row's.
+    -- Finds rows by ctid alone, which scans no index again. Another transaction may change these
+    -- row versions, but during this call no other row can take their place.
     update pgforeman.message m
     set lane = m.lane / 2 * 2 -- proves: P27
     where m.ctid = any (array(
@@ -230,9 +230,9 @@ begin
 end
 $$;
 
--- In how many milliseconds to VACUUM the queue's table, so that autovacuum or a fleet does so every
--- so many; 0: now; null: never, as this role may not. Autovacuum alone, which runs once a minute,
--- lets a busy table grow to many times its size. (A future time: a clock was set back since.)
+-- Returns in how many milliseconds to VACUUM the queue's table, so that autovacuum or a fleet does
+-- so every `every_ms`; 0: now; null: never, as this role may not. Autovacuum runs once a minute:
+-- alone it lets a busy table grow many times. (Ignores a future time: a clock was set back.)
 create function pgforeman.vacuum_due_ms(every_ms bigint)
 returns bigint
 language sql volatile
@@ -248,10 +248,10 @@ return (
                         where t <= clock_timestamp())))), 0) end
   from pg_class c where c.oid = 'pgforeman.message'::regclass);
 
--- Releases what is held under a token, for a claim whose answer was lost. Tokens are in no index:
--- it scans the first 20,000 of each lane above the claim's `marks`; the rest waits for its lease.
--- With `error` the claimer died of what may be the message's doing: a message waits for a second from
--- the second such claim on, and counts a crash when claimed more than ten times oftener than it ran.
+-- Releases the messages held under a token, for a claim with a lost answer. No index has tokens:
+-- scans the first 20,000 of each lane above the claim's `marks`; others wait for the end of their
+-- lease. With `error` a message may have killed the claimer. With a second claim without a run it
+-- waits for a second; with more than ten it counts a crash.
 create function pgforeman.release_token(
   queue text, token bigint, error text default null, evidence jsonb default null,
   max_crashes int default null, backoff interval default null, backoff_max interval default null,

@@ -1,7 +1,7 @@
--- For operators: list, retry and purge dead letters.
+-- Functions for operators: list, retry and purge dead letters.
 
--- Whether a call is about this dead letter: by queue, ids, reason and a part of its error, where null
--- is any. Without a SET, so that it becomes a part of the caller's plan.
+-- True if a call selects this dead letter: by queue, ids, reason and a part of its error; null
+-- selects all. Has no SET, so that it becomes a part of the caller's plan.
 create function pgforeman.dead_is_meant(
   d pgforeman.dead_message, queue text, ids bigint[], reason text, error_part text)
 returns boolean
@@ -11,7 +11,7 @@ return (dead_is_meant.queue is null or d.queue = dead_is_meant.queue)
    and (dead_is_meant.reason is null or d.reason = dead_is_meant.reason)
    and (dead_is_meant.error_part is null or strpos(d.error, dead_is_meant.error_part) > 0);
 
--- Dead letters, newest first; see dead_is_meant. Only the columns that the caller reads are unpacked.
+-- Returns dead letters, newest first; see dead_is_meant. Unpacks only columns that are read.
 create function pgforeman.dead_list(
   queue text default null, ids bigint[] default null, reason text default null,
   error_part text default null, max_rows int default 50)
@@ -25,8 +25,8 @@ begin atomic
   limit dead_list.max_rows;
 end;
 
--- Locks the dead letters that a call is about, and returns where they are (two may have one id),
--- oldest first. Only those that died before `died_before`: a loop over all ends, though some die anew.
+-- Locks the dead letters that a call selects, and returns their ctids (two may have one id), oldest
+-- first. `died_before` ends a loop over all, even if some messages die again meanwhile.
 create function pgforeman.dead_select(
   queue text, ids bigint[], reason text, error_part text, died_before timestamptz, max_rows int)
 returns setof tid
@@ -41,9 +41,9 @@ begin atomic
   for update skip locked;
 end;
 
--- Back into the queue as new ones, but for id, fence and history; see dead_select. Into the
--- redelivered lane, as claims have passed their ids. One whose id another message has by now (after a
--- restore, say) gets a new one. Returns the ids they had, and those they have.
+-- Puts dead letters back into the queue as new messages with their id, fence and history; see
+-- dead_select. They go into the redelivered lane, as claims have passed their ids. A letter gets a
+-- new id if another message has its id by now (after a restore, say). Returns old and new ids.
 create function pgforeman.dead_retry(
   queue text default null, ids bigint[] default null, reason text default null,
   error_part text default null, died_before timestamptz default 'infinity',
@@ -57,7 +57,7 @@ declare
   letter pgforeman.dead_message;
   queues text[] := '{}';
 begin
-  -- The new ids must not be taken as well.
+  -- Sets the ids forward first, so that new ids are not in use either.
   perform pgforeman.advance_ids();
   for letter in
     delete from pgforeman.dead_message d
@@ -94,7 +94,7 @@ begin
 end
 $$;
 
--- Deletes dead letters for good, and returns their ids; see dead_select.
+-- Deletes dead letters for good and returns their ids; see dead_select.
 create function pgforeman.dead_purge(
   queue text default null, ids bigint[] default null, reason text default null,
   error_part text default null, died_before timestamptz default 'infinity',

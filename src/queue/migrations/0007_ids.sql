@@ -1,17 +1,17 @@
--- Message ids are never reused: after a restore, a switch to a replica or a promotion the sequence
--- goes forward. Asked by maintenance with each count.
+-- Functions that keep message ids from being reused: the sequence goes forward after a restore, a
+-- switch to a replica or a promotion. Maintenance checks this with each count.
 
--- The highest id that the sequence has given out. With its owner's rights, as a sequence may not be
--- read by every role that works with the queue.
+-- Returns the highest id that the sequence has given out. Has its owner's rights, as not every role
+-- that works with the queue may read a sequence.
 create function pgforeman.highest_id()
 returns bigint
 language sql volatile security definer
 set search_path = pg_catalog, pg_temp
 return (select last_value - (not is_called)::int from pgforeman.message_id_seq);
 
--- Which table, server and timeline this is: one of them changes with a restored dump, a copy on a
--- new server, a restored base backup, a standby that took over. (Some platforms let no role ask for
--- the latter two.) With its owner's rights, so that every role gets the same answer.
+-- Identifies table, server and timeline: one of them changes with a restored dump, a copy on a new
+-- server, a restored base backup, or a standby that took over. (Some platforms let no role read the
+-- latter two.) Has its owner's rights, so that every role gets the same answer.
 create function pgforeman.current_home()
 returns text
 language plpgsql stable security definer
@@ -24,8 +24,8 @@ begin
   if has_function_privilege('pg_control_system()', 'execute') then
     server := (select s.system_identifier from pg_control_system() s);
   end if;
-  -- Not from pg_control_checkpoint(): that has the new timeline only after a checkpoint, minutes
-  -- after a promotion.
+  -- pg_control_checkpoint() has the new timeline only after a checkpoint, minutes after a
+  -- promotion.
   begin
     timeline := left(pg_walfile_name(pg_current_wal_lsn()), 8);
   exception when others then
@@ -37,8 +37,8 @@ $$;
 
 insert into pgforeman.home (identity) values (pgforeman.current_home());
 
--- Whether this is another place than the one that gave out the last ids. The sequence may then be
--- older than ids that were given out and whose messages are gone.
+-- True if another place than this one gave out the last ids. The sequence may then be older than
+-- ids that were given out to messages that are gone.
 create function pgforeman.has_moved()
 returns boolean
 language sql stable security definer
@@ -46,11 +46,11 @@ set search_path = pg_catalog, pg_temp
 return not pg_is_in_recovery()
        and exists (select from pgforeman.home h where h.identity <> pgforeman.current_home());
 
--- Whether messages or dead letters have ids that the sequence will give out again, as after a restore
--- that left the sequence out. Reads only above the sequence, where there should be none, so its
--- cost does not grow with the queue. A send meanwhile is not taken for one: the snapshot is older
--- than the sequence that is read. Ids from 2^62 on do not count, as the sequence must not be moved
--- to its end. A part of tick and advance_ids, whose SETs it has.
+-- True if the sequence will give out ids that messages or dead letters have, as after a restore
+-- without the sequence, or if has_moved(). Reads only above the sequence, where no ids should be,
+-- so its cost does not grow with the queue. Messages sent meanwhile do not count: the snapshot is
+-- older than the sequence's value. Ids from 2^62 on do not count, as the sequence must not be moved
+-- to its end. tick and advance_ids call it, so their SETs apply.
 create function pgforeman.ids_are_behind()
 returns boolean
 language plpgsql volatile
@@ -66,17 +66,17 @@ begin
 end
 $$;
 
--- Sets the sequence of ids forward where it is behind, and returns from and to which id, and whether
--- the database has moved; no row if there is no need, or another session does it. Never back: it
--- goes a million ids further than needed, more than senders are given between check and step.
--- Where the database has moved, a hundred billion: the ids of two months at 20,000 messages a second.
--- (A double holds enough ids for 90,000 such steps.) With its owner's rights, as it writes the
--- sequence.
+-- Sets the sequence of ids forward if it is behind. Returns the old and the new last id, and
+-- whether the database has moved; no row if there is no need, or another session does it. Never
+-- sets it back: goes a million ids further than needed, more than senders get between check and
+-- step. If the database has moved: a hundred billion, the ids of two months at 20,000 messages a
+-- second. (A double holds enough ids for 90,000 such steps.) Has its owner's rights, as it writes
+-- the sequence.
 create function pgforeman.advance_ids()
 returns table (was bigint, now_at bigint, moved boolean)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
-set lock_timeout = '200ms'  -- no other duty waits for a lock on one of the tables
+set lock_timeout = '200ms'  -- other duties must not wait for a table's lock
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
@@ -86,7 +86,7 @@ declare
   step constant bigint := 1000000;
 begin
   if not pgforeman.ids_are_behind() then return; end if;
-  -- Not an advisory lock, which every role may hold.
+  -- Locks a row, as any role can hold an advisory lock.
   perform from pgforeman.schema_version v where v.version = 1 for update skip locked;
   if not found or not pgforeman.ids_are_behind() then return; end if;
   was := pgforeman.highest_id();

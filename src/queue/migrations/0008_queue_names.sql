@@ -1,5 +1,5 @@
--- The queues that have messages or dead letters, by name, with how many of each (at most 1,000 are
--- counted). Steps from name to name in the indexes: its cost does not grow with the queues.
+-- Returns the queues that have messages or dead letters, by name, with how many of each (1,000 at
+-- most). Steps from name to name in the indexes: the cost does not grow with the size of queues.
 create function pgforeman.queues(max_queues int default 20)
 returns table (queue text, messages bigint, dead bigint)
 language plpgsql stable

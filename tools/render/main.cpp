@@ -1,10 +1,10 @@
-// render_options NAME: one of the generated files, or the part of it, on standard output.
+// Prints a generated file, or the generated part of one: render_options NAME.
 
 #include <cstdio>
 #include <string>
 #include <string_view>
 
-#include "options/render.h"
+#include "render.h"
 
 int main(int argc, char** argv) {
   const std::string_view name = argc == 2 ? argv[1] : "";
