@@ -1,5 +1,5 @@
 #pragma once
-// Reads JSON from outside, perhaps from another version of pgforeman, and prints JSON for a
+// Reads JSON from outside, perhaps from another version of pgforeman, and makes JSON safe for a
 // terminal. A missing member, or a member of another type, reads as an empty value. Pure.
 
 #include <nlohmann/json.hpp>

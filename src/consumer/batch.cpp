@@ -8,7 +8,7 @@
 namespace pgforeman {
 namespace {
 
-// How long a message waits if another transaction has locked its row.
+// How long a message waits after a settle that did not settle it.
 constexpr Millis kDeferredFor{1000};
 constexpr Millis kDeferredForMost{10'000};
 

@@ -75,10 +75,12 @@ class Batch {
   void begin_settle(Indexes indexes);
   void unanswered(Indexes indexes);
   void not_settled(Indexes indexes);
-  /// The message's row is locked: waits 1, 2, 4 ... 10 s before the next settle of it.
+  /// The message is not settled yet (a locked row, a temporary error, no time): it waits 1, 2, 4
+  /// ... 10 s before its next settle.
   void defer(std::size_t index, TimePoint now);
   void settled(std::size_t index);
-  /// Forgets settled and lost messages. False if a message waits or runs: then it forgets none.
+  /// Forgets settled and lost messages. False if a message waits or runs: then it
+  /// forgets no message.
   bool forget_settled();
 
  private:

@@ -6,11 +6,11 @@
 namespace pgforeman {
 namespace {
 
-// A claim is worth so much work: it amortizes a round trip of less than a millisecond, and a batch
-// that takes longer would keep its last messages from idle consumers.
+// Work that one claim takes: it amortizes a round trip of less than a millisecond. A batch that
+// takes longer would keep its last messages from idle consumers.
 constexpr double kWorthUs = 50'000;
-// While the queue is short a claim takes so much work: brief messages share a transaction, which
-// costs the server about 100 us for one as for many. A message waits at most that long for others.
+// Work that a claim takes while the queue is short: brief messages share a transaction, which costs
+// the server about 100 us for one as for many. A message waits at most that long for others.
 constexpr double kShortUs = 2'000;
 constexpr double kMostWhenShort = 32;
 // Above some hundreds a claim costs by the row, and leaves less to other consumers.

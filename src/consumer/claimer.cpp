@@ -84,7 +84,8 @@ void Claimer::record_found(const Beginning& beginning, std::span<const ClaimedMe
   if (!beginning.reserved) cursors.advance_past(messages);
   const bool all = static_cast<int>(messages.size()) == wanted;
   const int lane = all ? messages.front().lane : 0;
-  // True if all are of one fresh lane. Claims of other lanes come before the cursor.
+  // True if all are of one fresh lane: they come in the order of lanes, so the first and the last
+  // show it. Messages left in that lane below the reserved ids are below a mark, where sweeps look.
   const bool of_one = all && lane % 2 == 1 && lane == messages.back().lane;
   const auto priority = static_cast<std::size_t>(lane / 2);
   // A claim of one message may have taken the only one.

@@ -18,9 +18,9 @@ namespace pgforeman {
 enum class Claimed {
   all,    ///< as many as it wanted: there may be more
   some,   ///< fewer
-  none,   ///< the queue is empty
-  again,  ///< not known: a drain began, a settle has to come first, or others took the ids that it
-          ///< had reserved
+  none,   ///< the queue is empty, or (Consumer) the batch is full
+  again,  ///< not known, so repeat the step: a drain began, a settle has to come first, other
+          ///< claims took the reserved ids, or (Consumer) the handler does not start or must wait
 };
 
 class Claimer {

@@ -70,7 +70,7 @@ void Consumer::work() {
     work_off_batch();
   } else {
     watch_.idle();
-    wait();
+    if (open_handler()) wait();  // it may have ended with its last message
   }
 }
 
@@ -81,14 +81,14 @@ void Consumer::vacuum() {
   vacuum_.run(session_.queue());
 }
 
-/// Then done messages do not wait for it to settle them.
+/// True if the next claim may have to wait: then done messages are settled before it, not by it.
 bool Consumer::claim_may_wait() const {
   return runner_.is_failing() || watch_.may_wait();
 }
 
 Claimed Consumer::claim() {
-  // A batch full of messages with locked rows, or a handler that does not start here, need not be
-  // the same in another consumer: it gets the wake-up.
+  // Another consumer gets the wake-up if this batch is full (of messages with locked rows), or if
+  // the handler does not start here: elsewhere it may work.
   if (batch_.room() == 0) {
     idle_.pass_on_wakeup();
     return Claimed::none;
@@ -132,7 +132,8 @@ void Consumer::work_off_batch() {
       return;
     }
     if (!exceeds_max_claims(i)) runner_.run(i);
-    // Lost during the run: run() opens the next session and settles then, or hand_back() does.
+    // The session was lost during the run: run() opens the next one and settles then; in a drain
+    // hand_back() does.
     if (!session_.connected()) return;
     // The last message may be settled by the next claim.
     const TimePoint ran_until = Clock::now();

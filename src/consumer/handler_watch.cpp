@@ -86,12 +86,13 @@ bool HandlerWatch::checks_queue_first() const {
 }
 
 bool HandlerWatch::may_discard() {
-  std::uint32_t look = 0;
+  std::uint32_t unchecked = 0;
   if (board_.noop_check.load() == 0) {
     const QueueCounts counts = session_.queue().counts();
     session_.worked();
     const auto waiting = counts.ready + counts.scheduled + counts.running;
-    if (board_.noop_check.compare_exchange_strong(look, waiting == 0 ? kNoopEmpty : kNoopRefused) &&
+    if (board_.noop_check.compare_exchange_strong(unchecked,
+                                                  waiting == 0 ? kNoopEmpty : kNoopRefused) &&
         waiting > 0) {
       log::error("the queue has messages, and HANDLER_MODE=noop would delete them unread",
                  {{"queue", context_.options->queue},

@@ -30,7 +30,7 @@ void LeaseKeeper::check_running(std::size_t running) {
   try_at_ = Clock::now() + kReconnectToRenew;
 }
 
-/// True if half of the lease's time is over: maintenance has not renewed it.
+/// True if half of the lease's time is over without a renewal; maintenance renews at a third.
 bool LeaseKeeper::is_old(TimePoint now) {
   if (const auto renewed = ledger_.renewed(leased_at_, now)) leased_at_ = *renewed;
   return now - leased_at_ > tools_.options.visibility_timeout / 2;

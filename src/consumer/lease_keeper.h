@@ -21,8 +21,8 @@ class LeaseKeeper {
   /// Call before a message's run: it may have waited long, also through an outage. Marks it as lost
   /// if its lease is. Throws DatabaseError.
   void check(std::size_t index, TimePoint now);
-  /// Call while a message runs. The same, but an outage does not end the run: the lease is checked
-  /// again with the next session.
+  /// As check(), while a message runs. An outage does not end the run: the lease is checked again
+  /// with the next session.
   void check_running(std::size_t running);
 
  private:

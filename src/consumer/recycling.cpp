@@ -10,7 +10,8 @@
 namespace pgforeman {
 namespace {
 
-// A measurement costs tens of microseconds, more than some handlers take for a message.
+// A measurement costs tens of microseconds, more than some handlers take for a message. Once a
+// second is enough: no leak is faster than a child can be replaced.
 constexpr std::chrono::seconds kBetweenMeasurements{1};
 
 }  // namespace

@@ -182,8 +182,8 @@ Outcome Runner::handle(std::size_t index, TimePoint started_at) {
   return unless_signalled(std::move(*outcome), started_at);
 }
 
-/// The outcome, or a release of the message if a signal from outside may have ended its process:
-/// see run_end.h.
+/// The outcome. If a signal from outside may have ended the process: a release in a drain, else a
+/// failed run (see run_end.h). May wait up to half a second for that signal or drain.
 Outcome Runner::unless_signalled(Outcome outcome, TimePoint started_at) {
   if (!is_by_exit(outcome)) return outcome;
   ChildLoop& loop = tools_.loop;

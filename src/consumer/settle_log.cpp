@@ -20,7 +20,8 @@ std::string cost_of(const Message& message, const Outcome& outcome, const RetryR
   return "attempt " + std::to_string(message.attempt) + " of " + std::to_string(rule.max_attempts);
 }
 
-/// An estimate: the database adds jitter of 20 %, and waits longer after crashes.
+/// An estimate: the database adds jitter of +-20 %, and waits longer after crashes, which only it
+/// has counted.
 std::string wait_of(const Message& message, const Outcome& outcome, const RetryRule& rule) {
   if (outcome.after) return format_duration(*outcome.after);
   const int doublings = std::min(message.attempt - 1, 40);

@@ -11,11 +11,11 @@
 
 namespace pgforeman {
 
-/// `outcome`: the settled one; nothing for a lease that was lost during the run. Logs no payload.
+/// `outcome`: the settled one; nothing if the lease was lost before there was one. Logs no payload.
 void log_settled(const Message& message, const std::optional<Outcome>& outcome, Settled settled,
                  const RetryRule& rule);
 
-/// Logs once a fleet how long its first done message took from start to settle: a sign that
+/// Logs once per fleet how long its first done message took from start to settle: a sign that
 /// everything works. `started_ms`: wall clock.
 void log_first_done(FleetBoard& board, const Message& message, std::int64_t started_ms);
 

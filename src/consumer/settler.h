@@ -23,7 +23,8 @@ class Settler {
   /// Settles every outcome that the queue does not know, except deferred ones that are not due.
   /// Throws DatabaseError; a later call settles the rest.
   void settle();
-  /// As settle(), while a message runs. Connects if necessary; a failure is repeated after 5 s.
+  /// As settle(), while a message runs. Connects if necessary; after a failure the next
+  /// try is 5 s later.
   void settle_while_running();
   /// When to settle before the batch has ended.
   TimePoint due() const;
@@ -36,10 +37,12 @@ class Settler {
     std::vector<std::int64_t> ids;
     Token token = Token::none;
   };
-  /// Those of the claim that is about to be sent. It is followed by settled() or claim_failed().
+  /// Begins the settle of the done messages that the next claim settles. Followed by settled() or
+  /// claim_failed().
   [[nodiscard]] WithClaim begin_with_claim();
   void settled(const WithClaim& done);
-  /// True if settle() has to come before the next claim: it handles locked rows and lost leases.
+  /// True if the claim changed nothing and had done messages: settle() must come at once, as it
+  /// handles locked rows and lost leases. In any case the next settle is made alone.
   [[nodiscard]] bool claim_failed(const WithClaim& done, const DatabaseError& error);
 
  private:

@@ -6,7 +6,8 @@ namespace pgforeman {
 namespace {
 
 constexpr Millis kLongest{60'000};
-// Limit if a run of the program has succeeded: bad messages may only stand before good ones.
+// The longest interval once a run of the program has succeeded: the failing messages may be bad
+// ones that stand before good ones.
 constexpr Millis kLongestIfWorked{2'000};
 constexpr std::int64_t kTimesInterval = 16;
 // 10 min if RETRY_BACKOFF is 1 s.
@@ -67,7 +68,8 @@ void Brake::started() {
 }
 
 /// True if runs of several messages failed in a row; one failing message says nothing about others.
-/// If a run has succeeded before, more must fail, for 5 s: bad messages may follow each other.
+/// If a run has succeeded before, at least 10 runs must fail over at least 5 s: bad messages may
+/// follow each other.
 bool Brake::every_run_fails(TimePoint now) const {
   const auto runs = board_.failed_runs.load();
   const auto messages = std::count_if(board_.failed_ids.begin(), board_.failed_ids.end(),

@@ -183,7 +183,7 @@ std::vector<Lease> leases_to_renew(const Ledger& ledger, TimePoint fresh_since, 
     const LedgerEntry& entry = ledger.entries[i];
     const auto state = entry.state.load();
     if (!names_message(state) || state == MessageState::running_lost) continue;
-    // Released messages need no longer lease.
+    // Released messages need no renewal: they are about to be given back.
     if (is_unsettled(state) && entry.outcome.load() == Outcome::Kind::released) continue;
     leases.push_back({entry.id.load(), entry.token.load()});
   }

@@ -90,7 +90,7 @@ class LedgerWriter {
       std::span<const ClaimedMessage> messages);  ///< added after the messages still held
   /// Call after the state's data is written: a reader of the state then sees the data too.
   void set_state(std::size_t index, MessageState state);
-  /// Records the begin of a run. No lease of the ledger is renewed after `deadline`.
+  /// Records the beginning of a run. No lease of the ledger is renewed after `deadline`.
   void start(std::size_t index, std::int64_t wall_ms, TimePoint deadline);
   void set_handler(std::int32_t pid) { ledger_.handler_pid.store(pid); }
   void add_stderr(std::string_view chunk);
@@ -131,7 +131,8 @@ LedgerReading read_ledger(const Ledger& ledger);
 /// Returns the leases to renew of an owned ledger: none if they are fresh (claimed after
 /// `fresh_since`), or if the handler is past its deadline. Bounded, whatever the ledger contains.
 std::vector<Lease> leases_to_renew(const Ledger& ledger, TimePoint fresh_since, TimePoint now);
-/// Maintenance: records a renewal sent at `asked_at`; marks those `lost` leases still held.
+/// Maintenance: records a renewal that was sent at `asked_at`, and marks entries that still have
+/// one of the `lost` leases; skips entries with a newer lease.
 void record_renewal(Ledger& ledger, TimePoint asked_at, std::span<const Lease> lost);
 
 /// Supervisor: empties a ledger before it is given to a new child.

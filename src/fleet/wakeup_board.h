@@ -17,7 +17,7 @@ namespace pgforeman {
 class WakeupBoard {
  public:
   // All processes (compare-and-swap).
-  /// Takes a wake-up. False if there is none.
+  /// Consumer: takes a wake-up, after it wrote phase `waiting`. False if there is none.
   [[nodiscard]] bool take();
   void add_one() { pending_.fetch_add(1); }
   /// Afterwards at least `needed` are there.
@@ -25,15 +25,15 @@ class WakeupBoard {
   std::uint32_t pending() const { return pending_.load(); }
 
   // Maintenance writes.
-  /// It gets notifications of new messages, or polls for the fleet.
+  /// Maintenance gets notifications of new messages, or polls for the fleet.
   void record_listening(TimePoint now) { listening_at_ms_.store(to_ms(now)); }
-  /// True if it did so in the last 3 s.
+  /// True if maintenance recorded that in the last 3 s.
   bool listens(TimePoint now) const;
   /// Whether a consumer that becomes idle wakes maintenance.
-  void call_when_idle(bool calls) { calls_when_idle_.store(calls ? 1 : 0); }
+  void set_calls_when_idle(bool calls) { calls_when_idle_.store(calls ? 1 : 0); }
   bool calls_when_idle() const { return calls_when_idle_.load() != 0; }
-  /// Whether it polls for messages each 2 to 6 ms.
-  void set_polls(bool polls) { polls_.store(polls ? 1 : 0); }
+  /// Whether maintenance polls for messages each 2 to 6 ms.
+  void set_maintenance_polls(bool polls) { polls_.store(polls ? 1 : 0); }
   bool maintenance_polls() const { return polls_.load() != 0; }
 
   // Consumers write.

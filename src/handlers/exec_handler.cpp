@@ -82,7 +82,7 @@ class ExecHandler final : public ProcessHandler {
  public:
   ExecHandler(asio::io_context& io, HandlerSettings settings)
       : io_(io), settings_(std::move(settings)), delivery_(io) {
-    // Drops such variables of this process's own environment, for example from another pgforeman.
+    // Drops handler variables that this process was itself started with, by another pgforeman say.
     std::erase_if(settings_.environment, is_handler_variable);
   }
 
@@ -207,10 +207,10 @@ class ExecHandler final : public ProcessHandler {
       run_->ending.verdict = {Cause::timeout, timed_out(settings_.timeout)};
       run_->ender.begin(run_->pid, settings_.stop_signal, settings_.kill_grace);
     });
-    if (settings_.start_reports.started) {
+    if (settings_.start_reports.alive) {
       // A program that fails slowly must run longer than its failed starts to count as started.
       run_->start_check.start(std::max(kLivesAfter, 2 * longest_failed_),
-                              [this] { settings_.start_reports.started(); });
+                              [this] { settings_.start_reports.alive(); });
     }
     run_->input = message.payload;
     join_json_lines(run_->input);  // one line, so that a shell's `read` gets all of it

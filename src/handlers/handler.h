@@ -32,7 +32,7 @@ enum class StopReason {
 struct StartReports {
   std::function<bool()> has_worked;  ///< true if a run has succeeded since the fleet's start
   std::function<void(std::string_view why)> failed;
-  std::function<void()> started;  ///< the program reads, or has not ended for a while; only a hint
+  std::function<void()> alive;  ///< the program reads, or has not ended for a while; only a hint
 };
 
 struct HandlerSettings {

@@ -19,7 +19,8 @@ using Json = nlohmann::ordered_json;
 
 // The deepest nesting of an answer, far below what exhausts the stack when a result is printed.
 constexpr int kMaxDepth = 100;
-// The largest integer that is exact as a double, as which JavaScript, jq and others read numbers.
+// The largest integer that a double holds exactly: JavaScript, jq and others read numbers as
+// doubles.
 constexpr std::int64_t kLargestExact = std::int64_t{1} << 53U;
 
 std::string bounded(std::string_view text, std::size_t limit) {

@@ -270,7 +270,7 @@ class JsonlHandler final : public ProcessHandler {
   /// Kills a process that prints when no message runs; the next open() starts another.
   void retire_unasked() {
     if (!process_->exited) {
-      log::warn("unexpected output of the handler, it is killed", {{"handler_pid", process_->pid}});
+      log::warn("unexpected handler output, killing handler", {{"handler_pid", process_->pid}});
       kill_group(process_->pid);
     }
     starts_.failed(*process_, "the handler wrote to its stdout without being asked");

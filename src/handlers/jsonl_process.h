@@ -44,7 +44,7 @@ struct JsonlProcess : HandlerProcess {
   bool answered_while_ending = false;  ///< answered while it was being ended
   std::size_t request_bytes = 0;       ///< bytes of all requests to it
   LineSplitter lines{kAnswerBytes};
-  bool reported_started = false;  ///< StartReports::started was called for it
+  bool reported_alive = false;  ///< StartReports::alive was called for it
 };
 
 /// The running message.

@@ -24,8 +24,8 @@ struct Spawned {
 ///
 /// The program gets default signal dispositions and an empty signal mask. Its only descriptors are
 /// 0, 1 and 2, blocking pipes. It dies (SIGKILL) with the calling process. It has the fleet's mark
-/// (system/origin.h) and a higher oom_score_adj than the caller. Working
-/// directory, umask and all other limits are inherited. Blocks until exec has succeeded or failed.
+/// (system/origin.h) and a higher oom_score_adj than the caller. Working directory, umask and all
+/// other limits are inherited. Blocks until exec has succeeded or failed.
 ///
 /// Throws std::system_error that names the step and the program, also if exec fails. The caller's
 /// reaper must then reap the process that failed to exec, like every other child.

@@ -26,17 +26,17 @@ void unbuffer_python(std::vector<std::string>& environment) {
 
 void StartWatch::mended(const JsonlProcess& process, const std::string& what) {
   if (!mended_.allow(Clock::now())) return;
-  log::warn("an answer of the handler was mended", {{"what", what}, {"handler_pid", process.pid}});
+  log::warn("handler's answer repaired", {{"what", what}, {"handler_pid", process.pid}});
 }
 
 void StartWatch::look(JsonlProcess& process, const JsonlRun* run) {
   const TimePoint now = Clock::now();
   const bool reads = run != nullptr && !process.read_nothing_from(run->begin);
   const Millis waits_after = std::max(kWaitsAfter, 2 * longest_failed_);
-  if (!process.reported_started &&
+  if (!process.reported_alive &&
       (reads || (run == nullptr && now - process.started_at >= waits_after))) {
-    process.reported_started = true;
-    if (news_.started) news_.started();
+    process.reported_alive = true;
+    if (news_.alive) news_.alive();
   }
   if (run != nullptr && !ever_answered_ && !hinted_ && now - run->begun_at >= hint_after_) {
     hinted_ = true;
@@ -64,7 +64,7 @@ void StartWatch::cannot_spawn(const std::string& why) {
 }
 
 void StartWatch::ended_idle(JsonlProcess& process, const ChildExit& exit) {
-  if (process.reported_started && exit.signal == 0 && exit.exit_code == 0) return;
+  if (process.reported_alive && exit.signal == 0 && exit.exit_code == 0) return;
   failed(process, not_started_outcome("the handler " + ended(exit), process.tail.text()).error);
 }
 

@@ -82,7 +82,8 @@ HttpAnswer http_get(const std::vector<std::string>& addresses, std::uint16_t por
     place = address_and_port(addresses[i], port);
     beast::error_code error;
     const net::ip::tcp::endpoint to(net::ip::make_address(addresses[i], error), port);
-    // The first address gets half of the time: a firewall may drop all packets to one family.
+    // The first address gets half of the time, so that the other one is tried: a firewall may drop
+    // all packets of one family.
     const TimePoint until = i + 1 < addresses.size() ? start + timeout / 2 : end;
     if (error) fail(error.message());
     stream.close();  // of the previous address

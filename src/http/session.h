@@ -2,9 +2,10 @@
 // One connection of the server: reads a request, answers it, reads the next. Only for src/http, as
 // it includes Beast. Fork: before; a child closes the descriptor and never runs the session.
 //
-// The stream's expiry closes a connection that idles or does not take its answer. A late request
-// has its own timer, because it is answered (408). After the last answer the session waits for the
-// peer to close: to close with unread bytes would reset the connection and could lose the answer.
+// The stream's expiry closes a connection that idles or does not take its answer. A request has
+// its own timer, because a late one is answered (408). After the last answer the session waits for
+// the peer to close: to close with unread bytes would reset the connection and could lose the
+// answer.
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>

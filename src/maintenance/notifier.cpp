@@ -7,18 +7,18 @@ namespace {
 
 using Mode = NotifyThrottle::Mode;
 
-// A poll counts up to so many messages at least.
+// The least limit of a poll's count.
 constexpr int kCounted = 24;
 
 }  // namespace
 
 void Notifier::session_opened() {
-  tools_.queue().wakeups.call_when_idle(false);
+  tools_.queue().wakeups.set_calls_when_idle(false);
   let_notify();
 }
 
 void Notifier::let_notify() {
-  tools_.queue().wakeups.set_polls(false);
+  tools_.queue().wakeups.set_maintenance_polls(false);
   throttle_.notify(Clock::now());
 }
 
@@ -32,14 +32,14 @@ void Notifier::received(std::int64_t messages) {
   if (idle) tools_.wakeups.wake(messages);
   if (!throttle_.received(messages, idle, Clock::now())) return;
   change_lock([](Queue& queue) { queue.leave_listeners(); });
-  tools_.queue().wakeups.set_polls(true);
+  tools_.queue().wakeups.set_maintenance_polls(true);
   throttle_.poll(Clock::now());
 }
 
 Notifier::Found Notifier::run_once() {
   if (!listener_.works()) return {};
   if (throttle_.mode() == Mode::off && tools_.wakeups.waiting() > 0) {
-    tools_.queue().wakeups.call_when_idle(false);
+    tools_.queue().wakeups.set_calls_when_idle(false);
     throttle_.turn_on();
   }
   if (Clock::now() < throttle_.next_poll()) return {};
@@ -54,9 +54,9 @@ Notifier::Found Notifier::run_once() {
 bool Notifier::no_consumer_is_idle() {
   if (tools_.wakeups.waiting() > 0) return false;
   WakeupBoard& board = tools_.queue().wakeups;
-  board.call_when_idle(true);
+  board.set_calls_when_idle(true);
   if (tools_.wakeups.waiting() == 0) return true;
-  board.call_when_idle(false);
+  board.set_calls_when_idle(false);
   return false;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 // Decides whether senders notify. A notification costs each sender a turn at one lock of the whole
-// server, so senders notify only while that costs less than polls:
+// server, so senders notify only while it is worth that:
 //
 //   notify  a consumer is idle: senders notify
 //   poll    a consumer is idle, but so much is sent that a poll each 2 to 6 ms costs less
@@ -32,7 +32,8 @@ class NotifyThrottle {
   /// Call when a consumer is idle again.
   void turn_on();
 
-  /// Records `messages` notifications. `idle`: a consumer was. True: stop them and call poll().
+  /// Records `messages` notifications. `idle`: a consumer was idle. True: the caller must stop the
+  /// notifications and call poll().
   bool received(std::int64_t messages, bool idle, TimePoint now);
   /// Records a poll from `began` to `now`. `ready`: how many messages it found; nothing: no poll
   /// was made, as no consumer is idle. `fresh`: messages were claimed since the poll before. True:

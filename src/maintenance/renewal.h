@@ -1,6 +1,6 @@
 #pragma once
 // The duty that renews leases: one statement extends those of all living children, every third of
-// the visibility timeout. A handler or child past its deadline gets none, so hung processes lose
+// the visibility timeout. A handler or child past its deadline is left out, so hung processes lose
 // their leases. Consumers renew their own leases only when maintenance does not. Fork: after.
 
 #include "maintenance/tools.h"

@@ -14,10 +14,10 @@ namespace {
 // is later than the server's statement timeout, when the claim must have ended.
 constexpr Millis kFirstSearchWait{5};
 constexpr Millis kLastSearchWait{20000};
-// The wait of a deferred rescue; each wait is longer.
+// While rows are locked their rescue is deferred, each time for longer.
 constexpr Millis kDeferFor{1000}, kDeferForMost{4000};
 // The longest run: signals and other duties do not wait for longer, however much there is to rescue
-// (or damaged shared memory claims there is).
+// (or however much damaged shared memory shows).
 constexpr Millis kTurnTime{100};
 
 template <typename Job>
@@ -209,7 +209,7 @@ bool Rescue::search_claim(Jobs::iterator job) {
   job->wait *= 2;
   if (messages > 0) {
     tools_.loop.slot().released.fetch_add(static_cast<std::uint64_t>(messages));
-    log::info("claim without an answer released", {{"messages", messages}});
+    log::info("claim in doubt released", {{"messages", messages}});
     tools_.wakeups.wake(messages);
   }
   // A claim commits once: these were all of its messages.

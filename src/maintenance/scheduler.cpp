@@ -60,7 +60,7 @@ void Scheduler::run_once() {
 void Scheduler::advance_ids() {
   try {
     if (const auto advanced = tools_.session.queue().advance_ids()) {
-      log::warn("message ids were about to come again, the sequence is set forward",
+      log::warn("message ids would repeat, the sequence is set forward",
                 {{"from", advanced->from},
                  {"to", advanced->to},
                  {"because",
@@ -70,7 +70,7 @@ void Scheduler::advance_ids() {
     if (error.kind() == DatabaseError::Kind::connection) throw;
     if (error.may_work_later()) return;  // the next count tries again
     if (!tools_.fleet().should_log(error.what(), Clock::now())) return;
-    log::warn("message ids come again, the sequence could not be set forward",
+    log::warn("message ids repeat, the sequence could not be set forward",
               {{"reason", error.what()}});
   }
 }
@@ -81,7 +81,7 @@ void Scheduler::name_other_queues(const QueueCounts& counts) {
   const auto is_empty = [](const QueueCounts& c) {
     return c.ready + c.scheduled + c.running + c.dead == 0;
   };
-  // `counts` lacks messages below the marks, such as all that are running: counts without marks.
+  // `counts` lacks messages below the marks, such as all that run, so this counts without marks.
   if (!is_empty(counts) || !is_empty(tools_.session.queue().counts())) return;
   const auto queues = queues_in_use(tools_.session.connection(), kMostNamedQueues);
   const std::string others = names_with_counts(queues, &QueueSize::messages);

@@ -9,21 +9,22 @@
 namespace pgforeman {
 namespace {
 
-constexpr Millis kNearEvery{50};
-constexpr Millis kNearIdle{1000};  // while the marks stand still, but a sender may still commit
-constexpr Millis kNearSoonest{20};
+constexpr Millis kRecentEvery{50};
+constexpr Millis kRecentIdle{1000};  // while the marks stand still, but a sender may still commit
+constexpr Millis kRecentSoonest{20};
 constexpr Millis kUnconditionalEvery{10'000};
-constexpr Millis kNearTime{15};
-constexpr int kNearRest = 8;  // recent scans take a ninth of the time at most
-// Limits that rest: a busy machine makes scans long, not costly, and messages wait meanwhile.
-constexpr Millis kNearRestMost{200};
+constexpr Millis kRecentTime{15};
+constexpr int kRecentRest = 8;  // recent scans take a ninth of the time at most
+// Limits the rest after a recent scan: a busy machine makes scans long, not costly, and messages
+// wait meanwhile.
+constexpr Millis kRecentRestMost{200};
 // A recent scan reads dead index entries too, at 0.15 microseconds each.
-constexpr std::int64_t kNearSpan = 100'000, kNearSpanMost = 400'000;
+constexpr std::int64_t kRecentSpan = 100'000, kRecentSpanMost = 400'000;
 constexpr std::int64_t kCountedSpan = 10'000;
 constexpr std::size_t kSamples = 512;
 
-constexpr Millis kPassEvery{1000};
-constexpr Millis kPassSoonest{250};
+constexpr Millis kFullEvery{1000};
+constexpr Millis kFullSoonest{250};
 constexpr Millis kFromStart{600'000};
 constexpr Millis kSliceTime{10};
 constexpr int kRest = 9;           // full scans take a tenth of the time, a ninth for late commits
@@ -48,8 +49,8 @@ void Sweeper::start_over() {
   leased_below_ = 0;
   full_ = FullScan{};
   next_recent_ = next_full_ = unconditional_scan_at_ = TimePoint{};
-  recent_wait_ = kNearEvery;
-  recent_span_ = kNearSpan;
+  recent_wait_ = kRecentEvery;
+  recent_span_ = kRecentSpan;
   slice_ids_ = kSliceIds;
   from_start_at_.reset();
 }
@@ -64,8 +65,8 @@ void Sweeper::run_once() {
   if (marks != seen_) {
     seen_ = marks;
     record_alive();
-    recent_wait_ = kNearEvery;
-    next_recent_ = std::min(next_recent_, std::max(recent_soonest_, now + kNearEvery));
+    recent_wait_ = kRecentEvery;
+    next_recent_ = std::min(next_recent_, std::max(recent_soonest_, now + kRecentEvery));
   }
   if (recent_needed(marks) && now >= next_recent_) try_recent(marks);
   if ((full_.under_way || full_needed(marks)) && now >= next_full_) try_full(marks);
@@ -82,7 +83,7 @@ void Sweeper::try_recent(const Marks& marks) {
   try {
     scan_recent(marks);
   } catch (const DatabaseError&) {
-    recent_span_ = kNearSpan;
+    recent_span_ = kRecentSpan;
     rest_recent(Clock::now() + kFailedRest);
     if (full_failing_) next_full_ = std::max(next_full_, Clock::now() + kFailedRest / 2);
     tools_.wakeups.wake(1);
@@ -156,15 +157,16 @@ void Sweeper::scan_recent(const Marks& marks) {
   Sweep found = sweep(after, marks);
   // A statement reads 10,000 messages; the first one has the transaction numbers for
   // record_sample().
-  while (found.reached != marks && found.moved < kSweepMoves && Clock::now() - began < kNearTime) {
+  while (found.reached != marks && found.moved < kSweepMoves &&
+         Clock::now() - began < kRecentTime) {
     const Sweep further = sweep(found.reached, marks);
     found.reached = further.reached;
     found.moved += further.moved;
   }
   const auto took = Clock::now() - began;
-  const auto rest = rest_after(took, kNearRest, kNearRestMost);
-  if (took > 2 * kNearTime) recent_span_ = std::max(recent_span_ / 2, kNearSpan);
-  if (took < kNearTime) recent_span_ = std::min(recent_span_ * 2, kNearSpanMost);
+  const auto rest = rest_after(took, kRecentRest, kRecentRestMost);
+  if (took > 2 * kRecentTime) recent_span_ = std::max(recent_span_ / 2, kRecentSpan);
+  if (took < kRecentTime) recent_span_ = std::min(recent_span_ * 2, kRecentSpanMost);
   if (!trusts(found, marks)) return;
   // Records only complete scans; ids that were not reached are left to the full scan.
   if (found.reached == marks) record_sample(found, marks);
@@ -172,9 +174,9 @@ void Sweeper::scan_recent(const Marks& marks) {
     next_recent_ = Clock::now();
     return;
   }
-  recent_soonest_ = Clock::now() + std::max<Clock::duration>(kNearSoonest, rest);
+  recent_soonest_ = Clock::now() + std::max<Clock::duration>(kRecentSoonest, rest);
   next_recent_ = Clock::now() + std::max<Clock::duration>(recent_wait_, rest);
-  recent_wait_ = found.moved > 0 ? kNearEvery : std::min(2 * recent_wait_, kNearIdle);
+  recent_wait_ = found.moved > 0 ? kRecentEvery : std::min(2 * recent_wait_, kRecentIdle);
 }
 
 /// A sender of an id up to a sample's marks got a transaction number below the next sample's. (It
@@ -200,7 +202,7 @@ void Sweeper::full_scan(const Marks& marks) {
   bool more = true;
   while (more && Clock::now() - began < kSliceTime) more = scan_slice();
   const auto rest =
-      rest_after(Clock::now() - began, beyond_recent() ? kNearRest : kRest, kRestMost);
+      rest_after(Clock::now() - began, beyond_recent() ? kRecentRest : kRest, kRestMost);
   next_full_ = Clock::now() + rest;
   if (!more) end_full(rest);
 }
@@ -274,9 +276,9 @@ void Sweeper::end_full(Clock::duration rest) {
   fully_scanned_ = full_.target;
   leased_below_ = full_.leased;
   const TimePoint now = Clock::now();
-  TimePoint wanted = now + (full_.again || beyond_recent() ? kPassSoonest : kPassEvery);
+  TimePoint wanted = now + (full_.again || beyond_recent() ? kFullSoonest : kFullEvery);
   // Scans when the lease of a lost host ends. Living leases are renewed long before their end.
-  if (full_.lease_end) wanted = std::min(wanted, *full_.lease_end + kNearSoonest);
+  if (full_.lease_end) wanted = std::min(wanted, *full_.lease_end + kRecentSoonest);
   next_full_ = std::max<TimePoint>(wanted, now + rest);
 }
 

@@ -3,9 +3,8 @@
 // commit, a lost host or a rolled-back claim. Moves them into the redelivered lane. Two scans:
 //   recent scan  often, for late commits: the ids with open writers, but at most 100,000 to 400,000
 //                ids below the marks, which takes some milliseconds
-//   full scan    takes at most a tenth of the time: in slices, from the lowest live id, with at
-//   most
-//                a second's rest between slices
+//   full scan    at most a tenth of the time: in slices, from the lowest live id, with a rest of at
+//                most a second between slices
 // With no live message below the marks and no sender that may commit there, only one recent scan is
 // made each ten seconds. Fork: after.
 

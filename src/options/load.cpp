@@ -56,7 +56,8 @@ class Loader {
   }
 
  private:
-  /// Keeps a value from a stronger source. `where`: "--queue", "PGFOREMAN_QUEUE", "FILE:3: QUEUE".
+  /// Adds a value unless a stronger source gave one. `where`: "--queue", "PGFOREMAN_QUEUE",
+  /// "FILE:3: QUEUE".
   void add(const std::string& name, const std::string& where, const std::string& value) {
     if (values_.emplace(name, value).second) result_.given.emplace(name, where);
   }

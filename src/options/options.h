@@ -56,10 +56,10 @@ struct Options {
   log::Format log_format = log::Format::text;
   log::Level log_level = log::Level::info;
 
-  // Derived values, computed before the first fork so that their mistakes are reported there.
+  // Derived values, computed before the first fork so that their mistakes are reported then.
   std::vector<std::string> handler_argv;  ///< argv[0] is the path of an executable
-  std::vector<std::string>
-      handler_environment;  ///< inherited by the handler; no secret of pgforeman
+  /// Inherited by the handler; has no secret of pgforeman.
+  std::vector<std::string> handler_environment;
 };
 
 /// Returns the current database address, with its password; reads database_url_file again. Throws

@@ -21,7 +21,7 @@ constexpr Commands kRun = commands_of(Command::run);
 constexpr Commands kMigrate = commands_of(Command::migrate);
 constexpr Commands kStatus = commands_of(Command::status);
 constexpr Commands kHealth = commands_of(Command::health);
-// Commands about one queue, that connect to the database, and that use the health endpoint.
+// Commands about one queue; commands that connect to the database; commands that use the endpoint.
 constexpr Commands kQueue =
     kRun | commands_of(Command::send) | kStatus | commands_of(Command::dead);
 constexpr Commands kDatabase = kQueue | kMigrate;

@@ -26,7 +26,7 @@ std::string shown(std::string_view text);
 /// Removes blanks, line ends and byte order marks, left by editors and pipes, around `text`.
 std::string_view trimmed(std::string_view text);
 
-/// Returns HANDLER for a log; only the program if it may hold a password; empty for noop.
+/// Returns HANDLER for a log; only the program if the command may hold a password; empty for noop.
 std::string shown_handler(const Options& options);
 
 std::string_view to_string(HandlerMode mode);

@@ -103,7 +103,7 @@ void ChildLoop::run_until(const std::function<bool()>& done, TimePoint deadline)
   });
   while (!over() && !expired) io_.run_one();
   timer_.cancel();
-  while (!delivered) io_.run_one();  // its callback writes to our locals
+  while (!delivered) io_.run_one();  // the callback writes to locals of this function
 }
 
 void ChildLoop::pause(Clock::duration time) {

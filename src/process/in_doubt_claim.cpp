@@ -10,7 +10,7 @@ std::int64_t release_in_doubt_claim(Queue& queue, const Claim& claim,
     return queue.release_claim(claim, crash, rule);
   } catch (const DatabaseError& error) {
     if (!error.may_work_later() && error.kind() != DatabaseError::Kind::rejected) throw;
-    log::warn("claim without an answer not released, its messages wait for VISIBILITY_TIMEOUT",
+    log::warn("claim in doubt not released, its messages wait for VISIBILITY_TIMEOUT",
               {{"reason", error.what()}});
     return 0;
   }

@@ -26,7 +26,7 @@ class Session {
   /// One try, without a wait. Leaves the phase alone.
   [[nodiscard]] bool try_connect();
   /// Connects if necessary, one try; true if connected. Enters `phase` anew before the try, so that
-  /// its time does not count against the message.
+  /// the time of the try does not count against the deadline of the phase.
   [[nodiscard]] bool reconnect_in(Phase phase);
   /// Only while connected.
   Queue& queue() { return *queue_; }

@@ -15,7 +15,7 @@ namespace {
 
 using Kind = DatabaseError::Kind;
 
-// Enough for two locked rows: each costs a call 200 ms, settle's lock_timeout.
+// More than twice settle's lock_timeout: a call that waits for a lock fails after 200 ms.
 constexpr Millis kPatience{500};
 
 /// True if one of several messages may be the reason. (A trigger can raise any error.)

@@ -144,8 +144,7 @@ void check_nothing_else(Connection& connection, const std::string& role, Part pa
   const std::string name = quoted_identifier(role);
   refuse(role,
          "it has rights that this part does not need, maybe of an earlier grant. Take them away "
-         "(revoke "
-         "all on all tables in schema pgforeman from " +
+         "(revoke all on all tables in schema pgforeman from " +
              name + "; revoke all on all functions in schema pgforeman from " + name +
              ") and grant again");
 }

@@ -15,7 +15,7 @@ enum class Part {
   producer,  ///< sends: may execute the send functions, and has no right on any table
   worker,    ///< runs a fleet; also sends and works on dead letters
   operate,   ///< sends, reads messages, works on dead letters; cannot claim
-  monitor,   ///< counts; reads no tokens, payloads, headers, errors and histories
+  monitor,   ///< counts; reads all but tokens, payloads, headers, errors and histories
 };
 
 struct PartName {
@@ -32,8 +32,8 @@ std::optional<Part> part_of(std::string_view name);
 std::string grants_script(Connection& connection, const std::string& role, Part part);
 
 /// Grants the rights, all or nothing; every replica may do so at once. Throws DatabaseError if the
-/// role does not exist, has rights of another part, or would not see all rows for row level
-/// security. Also throws if the connection's role may not grant all of it.
+/// role does not exist, has rights of another part, or would not see all rows because of row
+/// level security. Also throws if the connection's role may not grant all of it.
 void grant(Connection& connection, const std::string& role, Part part);
 
 }  // namespace pgforeman

@@ -11,8 +11,8 @@ namespace {
 
 using Kind = DatabaseError::Kind;
 
-/// By default every role may execute a function: this takes that away. The next grant gives a role
-/// the rights that it needs.
+/// By default every role may execute a function: these statements revoke that. The next grant gives
+/// a role the rights that it needs.
 constexpr const char* kRevoke =
     "revoke all on all functions in schema pgforeman from public;\n"  // proves: P36 rights
     "revoke create on schema pgforeman from public;\n";

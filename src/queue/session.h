@@ -68,7 +68,9 @@ class Connection::Impl {
   Millis limit_;
   std::unique_ptr<pqxx::connection> session_;
   std::unique_ptr<compat::QuietNotices> quiet_;
-  bool wrap_ = false;  ///< call() begins a transaction: the role's default is another isolation
+  /// call() begins a transaction: the role's default is not READ COMMITTED, and behind a pooler it
+  /// cannot be set for the session.
+  bool wrap_ = false;
   bool direct_ = false;
   bool lost_ = false;
   bool prepares_ = false;  ///< prepares statements with parameters; not through a pooler

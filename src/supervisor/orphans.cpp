@@ -42,7 +42,7 @@ CleanUp Orphans::end(const std::function<bool(pid_t)>& is_own, std::span<const p
         }
         if (has_ended(pid)) return true;  // a zombie: needs only to be reaped
         spared_.push_back(pid);
-        log::info("orphan left alone, it does not come from a handler",
+        log::info("orphan left alone, no handler started it",
                   {{"orphan_pid", pid}, {"program", program_of(pid)}});
         return false;  // proves: P18 spared
       },

@@ -327,7 +327,7 @@ void Supervisor::hand_over_ledgers(bool gone) {
   const TimePoint now = Clock::now();
   std::erase_if(late_ledgers_, [&](const LateLedger& late) {
     if (!gone && now < late.until && late_ledgers_.size() < kMostLateLedgers) return false;
-    if (!gone) log::warn("a handler's process does not die, its message may run beside it");
+    if (!gone) log::warn("a handler's process does not end, its message may run twice at once");
     ledgers_.orphan(late.ledger, late.death);
     ::eventfd_write(maintenance_fd_.get(), 1);  // proves: P2
     return true;

@@ -26,7 +26,7 @@ bool contains(const std::vector<std::string_view>& words, std::string_view word)
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-/// Decodes octal escapes such as \040, as which mountinfo writes blanks, newlines and backslashes.
+/// Decodes octal escapes such as \040: mountinfo writes blanks, newlines and backslashes like this.
 std::string unescape(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {

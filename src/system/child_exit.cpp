@@ -120,7 +120,7 @@ void for_each_child(Visit visit) {
   });
 }
 
-/// Kills the whole group of `pid` first, as `pid` may have forked, then `pid`; never the caller's
+/// Kills first the group that `pid` leads, as `pid` may have forked, then `pid`; never the caller's
 /// own group. Returns false if the kill failed, for example as `pid` became another user's.
 bool kill_with_group(pid_t pid) {
   const pid_t group = ::getpgid(pid);

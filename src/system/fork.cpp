@@ -91,8 +91,8 @@ pid_t fork_child(ChildMain main, void* context, std::span<const int> keep,
   // the session's id tells from which child they descend.
   ::setsid();  // proves: P18 session
   reset_signal_dispositions();
-  // A consumer must survive a handler that closes its stdin early, and a child a log file or a CPU
-  // time over its limit.
+  // A consumer must survive a handler that closes its stdin early (SIGPIPE). A child must survive a
+  // log file or a CPU time over its limit (SIGXFSZ, SIGXCPU).
   for (const int number : {SIGPIPE, SIGXFSZ, SIGXCPU}) {
     struct sigaction ignore {};
     ignore.sa_handler = SIG_IGN;

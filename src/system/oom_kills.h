@@ -19,8 +19,9 @@ class OomWatch {
  public:
   explicit OomWatch(std::filesystem::path root = "/");
 
-  /// Forgets kills that were counted over one or two seconds ago, so that they explain no later
-  /// death. Newer ones count: a large process dies some time later. Reads once a second at most.
+  /// Forgets kills that were counted more than one to two seconds ago, so that they explain no
+  /// later death. Newer ones count: a large process dies some time after it was counted. Reads once
+  /// a second at most.
   void refresh(TimePoint now);
   /// True if lack of memory explains a SIGKILL that just came from outside the fleet. One kill
   /// explains one death.

@@ -1,5 +1,5 @@
 #pragma once
-// Prints wall-clock time. Callable from any thread, before and after fork.
+// Prints wall-clock time. Callable from any thread. Fork: either.
 
 #include <chrono>
 #include <string>

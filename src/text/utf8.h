@@ -1,5 +1,5 @@
 #pragma once
-// Checks and repairs text that must be valid UTF-8. Callable before and after fork.
+// Checks and repairs text that must be valid UTF-8. Fork: either.
 
 #include <cstddef>
 #include <cstdint>

@@ -65,8 +65,7 @@ TEST_CASE("A standby is promoted under a fleet, and nothing acknowledged is lost
   const auto sent = load.sent();
   REQUIRE(eventually([&] { return load.sent() >= sent + 300; }, 20s));
   // The new primary may lack ids that the old one gave out last: they are not reused.
-  const auto moved =
-      fleet.wait_for_log("message ids were about to come again, the sequence is set forward");
+  const auto moved = fleet.wait_for_log("message ids would repeat, the sequence is set forward");
   REQUIRE(moved);
   CHECK((*moved)["because"] == "restored, copied or failed over");
 

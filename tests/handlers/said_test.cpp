@@ -205,7 +205,7 @@ TEST_CASE("An answer that had to be mended is in the log", "[said]") {
   const Outcome outcome = loop.handle(message(1));
   CHECK(outcome.kind == Kind::dead);
   CHECK(outcome.error == "caf\xEF\xBF\xBD");
-  CHECK(log.has("an answer of the handler was mended"));
+  CHECK(log.has("handler's answer repaired"));
 }
 
 TEST_CASE("126, 127 and a missing script are failed starts until a run has succeeded", "[said]") {

@@ -51,7 +51,7 @@ TEST_CASE(
       CHECK(all_gone(before));
     }
     CHECK(alive(sidecar));
-    const auto lines = fleet.log("orphan left alone, it does not come from a handler");
+    const auto lines = fleet.log("orphan left alone, no handler started it");
     REQUIRE(lines.size() == 1);
     CHECK(lines[0]["orphan_pid"] == std::to_string(sidecar));
     CHECK(lines[0]["program"] == "sleep");

@@ -130,8 +130,7 @@ TEST_CASE("A fleet sets a sequence of ids that is behind forward, and sends go o
   REQUIRE(bed.wait_for_runs(4));
   bed.sql.query("select setval('pgforeman.message_id_seq', 1, false)");
   bed.send(3, R"({"do": "fail", "code": 65})");  // with the ids of dead letters
-  const auto line =
-      fleet.wait_for_log("message ids were about to come again, the sequence is set forward");
+  const auto line = fleet.wait_for_log("message ids would repeat, the sequence is set forward");
   REQUIRE(line);
   CHECK(std::stoll((*line)["to"]) > 4);
   bed.send(3);

@@ -114,7 +114,7 @@ TEST_CASE("A sweep moves a limited number, counts the rest, and waits for no loc
   CHECK(third.lowest[2] == 1001);
 }
 
-TEST_CASE("release_claim finds a claim without an answer above its marks", "[sweep]") {
+TEST_CASE("release_claim finds a claim in doubt above its marks", "[sweep]") {
   Database db;
   for (int i = 0; i < 6; ++i) db.send();
   const Marks marks{0, 0, 3, 0};

@@ -90,7 +90,7 @@ TEST_CASE("The parent reads what a child wrote before it died", "[scoreboard]") 
   CHECK(reading.stderr_tail == std::string(1024 - 8, 'a') + "the end\n");
 }
 
-TEST_CASE("A claim without an answer leaves its token in the ledger", "[scoreboard]") {
+TEST_CASE("A claim in doubt leaves its token in the ledger", "[scoreboard]") {
   Scoreboard board;
   LedgerWriter ledger(board.ledger(LedgerId{0}));
   ledger.begin_claim({Token{99}});

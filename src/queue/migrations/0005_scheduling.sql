@@ -250,8 +250,8 @@ return (
 
 -- Releases the messages held under a token, for a claim with a lost answer. No index has tokens:
 -- scans the first 20,000 of each lane above the claim's `marks`; others wait for the end of their
--- lease. With `error` a message may have killed the claimer. With a second claim without a run it
--- waits for a second; with more than ten it counts a crash.
+-- lease. With `error` a message may have killed the claimer. From the second claim without a
+-- run on it waits for a second; after more than ten it counts a crash.
 create function pgforeman.release_token(
   queue text, token bigint, error text default null, evidence jsonb default null,
   max_crashes int default null, backoff interval default null, backoff_max interval default null,
