@@ -201,8 +201,12 @@ class ExecHandler final : public ProcessHandler {
   }
 
   void start(const Message& message, const Done& done) {
-    run_ = std::make_unique<Run>(io_, spawn(settings_.argv, environment_for(message)), settings_,
-                                 budget_, done);
+    std::string input = message.payload;
+    join_json_lines(input);  // one line, so that a shell's `read` gets all of it
+    input += '\n';
+    Spawned spawned = spawn(settings_.argv, environment_for(message), input);
+    const std::size_t sent = spawned.input_sent;
+    run_ = std::make_unique<Run>(io_, std::move(spawned), settings_, budget_, done);
     run_->deadline.start(settings_.timeout, [this] {
       run_->ending.verdict = {Cause::timeout, timed_out(settings_.timeout)};
       run_->ender.begin(run_->pid, settings_.stop_signal, settings_.kill_grace);
@@ -212,10 +216,8 @@ class ExecHandler final : public ProcessHandler {
       run_->start_check.start(std::max(kLivesAfter, 2 * longest_failed_),
                               [this] { settings_.start_reports.alive(); });
     }
-    run_->input = message.payload;
-    join_json_lines(run_->input);  // one line, so that a shell's `read` gets all of it
-    run_->input += '\n';
-    run_->in.write(run_->input);
+    run_->input = std::move(input);
+    run_->in.write(std::string_view(run_->input).substr(sent));
     run_->in.close_when_written();
   }
 

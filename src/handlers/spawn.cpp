@@ -92,7 +92,8 @@ std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
 
 }  // namespace
 
-Spawned spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment) {
+Spawned spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
+              std::string_view input) {
   if (argv.empty()) {
     throw std::system_error(EINVAL, std::generic_category(), "cannot start an empty command");
   }
@@ -103,6 +104,9 @@ Spawned spawn(const std::vector<std::string>& argv, const std::vector<std::strin
   spawned.in = std::move(in.write);
   spawned.out = std::move(out.read);
   spawned.err = std::move(err.read);
+  ::fcntl(spawned.in.get(), F_SETFL, O_NONBLOCK);
+  const ssize_t sent = ::write(spawned.in.get(), input.data(), input.size());
+  spawned.input_sent = sent > 0 ? static_cast<std::size_t>(sent) : 0;
 
   const std::vector<char*> argv_pointers = pointers_to(argv);
   const std::vector<char*> env_pointers = pointers_to(environment);

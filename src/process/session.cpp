@@ -10,7 +10,7 @@ namespace {
 
 constexpr Millis kFirstRetry{50};
 // How often a child that backs off checks whether maintenance has reached the database again.
-constexpr Millis kBetweenChecks{100};
+constexpr Millis kDatabaseCheck{100};
 
 }  // namespace
 
@@ -97,7 +97,7 @@ void Session::wait_before_retry() {
   while (Clock::now() < until && up.load() == before && !loop_.draining()) {
     const auto left = std::chrono::duration_cast<Millis>(until - Clock::now());
     // The jitter keeps a fleet from coming back in the same instant.
-    const double check = static_cast<double>(kBetweenChecks.count()) * (0.5 + loop_.random());
+    const double check = static_cast<double>(kDatabaseCheck.count()) * (0.5 + loop_.random());
     loop_.pause(std::clamp(left, Millis{1}, Millis{static_cast<Millis::rep>(check)}));
   }
 }

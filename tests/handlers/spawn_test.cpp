@@ -56,6 +56,21 @@ TEST_CASE("the program gets exactly the environment it is given", "[spawn]") {
   CHECK(output_of(spawned) == "A=1\nB=two words\nEMPTY=\n");
 }
 
+TEST_CASE("the program's input is in its stdin before it starts", "[spawn]") {
+  // As when a consumer is killed right after the start: output_of() closes the pipe at once.
+  for (const std::size_t size : {std::size_t{1}, std::size_t{4097}, std::size_t{65536}}) {
+    const std::string input(size, 'x');
+    Spawned spawned = spawn({"/bin/cat"}, {}, input);
+    CHECK(spawned.input_sent == size);
+    CHECK(output_of(spawned) == input);
+  }
+  const std::string more(1'000'000, 'x');
+  Spawned spawned = spawn({"/bin/cat"}, {}, more);
+  CHECK(spawned.input_sent >= 65536);
+  CHECK(spawned.input_sent < more.size());
+  CHECK(output_of(spawned) == more.substr(0, spawned.input_sent));
+}
+
 TEST_CASE("the program gets exactly the arguments it is given", "[spawn]") {
   Spawned spawned = spawn({"/bin/sh", "-c", R"(printf '<%s>' "$@")", "sh", "a b", "", "c'd"}, {});
   CHECK(output_of(spawned) == "<a b><><c'd>");
