@@ -23,7 +23,7 @@ bool Claimer::just_emptied() {
 
 Claimed Claimer::claim() {
   tools_.loop.enter(Phase::claiming);
-  // Messages that the claim settles leave their room to it.
+  // If the claim settles the messages held, it may fill the whole batch.
   const int room =
       settler_.can_settle_with_claim() ? static_cast<int>(kMaxBatch) : tools_.batch.room();
   const int wanted = watch_.at_most(std::min(tools_.batch_size.next(), room));
@@ -85,7 +85,7 @@ void Claimer::record_found(const Beginning& beginning, std::span<const ClaimedMe
   const bool all = static_cast<int>(messages.size()) == wanted;
   const int lane = all ? messages.front().lane : 0;
   // True if all are of one fresh lane: they come in the order of lanes, so the first and the last
-  // show it. Messages left in that lane below the reserved ids are below a mark, where sweeps look.
+  // show it. What is left in that lane below the reserved ids is below a mark: a sweep finds it.
   const bool of_one = all && lane % 2 == 1 && lane == messages.back().lane;
   const auto priority = static_cast<std::size_t>(lane / 2);
   // A claim of one message may have taken the only one.
@@ -114,8 +114,8 @@ void Claimer::release_claims_in_doubt(TimePoint now) {
   if (late_ && now >= late_->at) release_again();
 }
 
-/// Releases its messages. A lost answer counts against no message. An answer that cannot be read,
-/// for lack of memory say, counts as a crash: a message that causes it must not come back for ever.
+/// Releases the open claim's messages. A lost answer counts against no message. An unreadable one
+/// (no memory, say) counts as a crash: a message that causes it must not come back for ever.
 void Claimer::release_open_claim() {
   tools_.loop.enter(Phase::settling);
   std::optional<Outcome> crash;
@@ -138,6 +138,7 @@ void Claimer::release_again() {
 }
 
 void Claimer::leave_to_maintenance() {
+  if (open_) return;  // the ledger still has the open claim
   tools_.batch.end_claim();
   if (late_) tools_.batch.begin_claim(late_->claim);
 }

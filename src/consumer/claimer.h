@@ -19,8 +19,8 @@ enum class Claimed {
   all,    ///< as many as it wanted: there may be more
   some,   ///< fewer
   none,   ///< the queue is empty, or (Consumer) the batch is full
-  again,  ///< not known, so repeat the step: a drain began, a settle has to come first, other
-          ///< claims took the reserved ids, or (Consumer) the handler does not start or must wait
+  again,  ///< not known, so repeat the step: a drain began, a settle has to come first, the claim
+          ///< began above reserved ids and found nothing, or (Consumer) no message may run now
 };
 
 class Claimer {
@@ -31,24 +31,29 @@ class Claimer {
 
   /// Claims into the batch. After a DatabaseError the claim may be open.
   [[nodiscard]] Claimed claim();
-  /// A claim was sent and not answered.
+  /// True if a claim was sent and not answered.
   bool has_open_claim() const { return open_.has_value(); }
-  /// Releases the messages of claims in doubt: of the open one at once, and again after 13 s, as
-  /// the server may still have been executing it. Throws DatabaseError if a new session may
-  /// succeed.
+  /// Releases the messages of claims in doubt: the open claim's at once, and once more 13 s later,
+  /// as the server may have executed it after the first release. Throws DatabaseError if a new
+  /// session may succeed.
   void release_claims_in_doubt(TimePoint now);
   /// When the second release is due; max if none is.
   TimePoint second_release_at() const { return late_ ? late_->at : TimePoint::max(); }
   /// At the end of a drain: maintenance makes the second release.
   void leave_to_maintenance();
-  /// True, once, if the last claim emptied the queue less than 2 ms ago and maintenance polls: a
-  /// claim now would find next to nothing.
+  /// True if the last claim emptied the queue less than 2 ms ago and maintenance polls: a claim now
+  /// would find next to nothing. True once a claim; further calls return false.
   [[nodiscard]] bool just_emptied();
 
  private:
   struct OpenClaim {
     Claim claim;
     std::string refused;  ///< the error, if the answer came and could not be read
+  };
+
+  struct LateClaim {
+    Claim claim;
+    TimePoint at;
   };
 
   /// Where a claim begins.
@@ -70,11 +75,6 @@ class Claimer {
   Settler& settler_;
   LeaseKeeper& leases_;
   const HandlerWatch& watch_;
-  struct LateClaim {
-    Claim claim;
-    TimePoint at;
-  };
-
   std::optional<OpenClaim> open_;
   std::optional<LateClaim> late_;  ///< to release a second time
   std::uint64_t claims_ = 0;

@@ -64,7 +64,8 @@ void Consumer::work() {
   claimer_.release_claims_in_doubt(Clock::now());
   vacuum();
   const bool claims = !batch_.any_waits() && !claimer_.just_emptied();
-  if (!claims || claim_may_wait() || !settler_.can_settle_with_claim()) settler_.settle();
+  const bool by_claim = claims && !claim_may_wait() && settler_.can_settle_with_claim();
+  if (!by_claim) settler_.settle();
   if (claims && claim() == Claimed::again) return;
   if (batch_.any_waits()) {
     work_off_batch();
@@ -155,7 +156,7 @@ bool Consumer::exceeds_max_claims(std::size_t index) {
 }
 
 /// The end of a drain. Messages that cannot be settled in time stay in the ledger for maintenance.
-/// Waits longer for a lost database if there are results: unsettled, their messages run again.
+/// Waits longer for a lost database if a run has ended: unsettled, its message may run again.
 void Consumer::hand_back() {
   settler_.release_waiting();
   const TimePoint begun = Clock::now();
@@ -173,13 +174,13 @@ void Consumer::hand_back() {
         settler_.settle();
         if (batch_.empty()) break;
         // Maintenance waits for locked rows.
-        if (Clock::now() >= begun + kHandBackPatience) return;
+        if (Clock::now() >= begun + kHandBackPatience) break;
       }
     } catch (const DatabaseError& error) {
       session_.drop(error);
     }
     const auto left = std::chrono::duration_cast<Millis>(patience - Clock::now());
-    if (left <= Millis{0}) return;
+    if (left <= Millis{0}) break;
     loop_.pause(
         std::min(left, backoff_delay(failures, kHandBackRetry, kHandBackRetryMax, loop_.random())));
   }

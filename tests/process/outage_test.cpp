@@ -353,8 +353,45 @@ TEST_CASE("Messages that an abandoned claim gets later are released", "[long]") 
     return bed.sql.number("select count(*) from pgforeman.message where token <> 0") == 2;
   }));
   bed.go();
-  CHECK(bed.wait_until_empty(20s));  // by late_look()
+  CHECK(bed.wait_until_empty(20s));  // by the second release
   CHECK(bed.runs().size() == 2);
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("Messages that an abandoned claim gets after its consumer has drained are released",
+          "[long]") {
+  Bed bed;
+  bed.send(1, R"({"do": "hold"})");
+  Fleet fleet(bed.settings({{"CONCURRENCY", "1"}, {"BATCH", "1"}, {"SHUTDOWN_GRACE", "1s"}}));
+  REQUIRE(bed.wait_for_runs(1));
+  fleet.signal(SIGTTIN);
+  REQUIRE(eventually([&] {
+    const auto status = fleet.status();
+    return status.slots.size() == 2 && status.slots[1].phase == "waiting";
+  }));
+  const auto server_process = static_cast<pid_t>(bed.sql.number(
+      "select pid from pg_stat_activity where application_name like 'pgforeman consumer 1 %'"));
+  ::kill(server_process, SIGSTOP);
+  bed.send(1, R"({"do": "hold"})");
+  const bool ran = bed.wait_for_runs(2, 30s);  // in another session
+  // Its row is locked, so the consumer gives up at the end of its drain.
+  Sql other(bed.conninfo);
+  other.query("begin; select 1 from pgforeman.message where id = 2 for update");
+  fleet.signal(SIGTTOU);
+  const bool ended = fleet.wait_for_log("child ended", {}, 10s).has_value();
+  bed.send(1);
+  ::kill(server_process, SIGCONT);
+  REQUIRE(ran);
+  REQUIRE(ended);
+  const auto claimed = [&](int count) {
+    return bed.sql.number("select count(*) from pgforeman.message where id = 3 and token <> 0") ==
+           count;
+  };
+  CHECK(eventually([&] { return claimed(1); }));
+  CHECK(eventually([&] { return claimed(0); }, 15s));  // by maintenance
+  other.query("commit");
+  bed.go();
+  CHECK(bed.wait_until_empty(20s));
   stop_cleanly(fleet);
 }
 
