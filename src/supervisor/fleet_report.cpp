@@ -69,7 +69,7 @@ SlotView FleetReport::slot_view(int index, const SlotState& state, TimePoint now
     if (view.last_exit) view.last_exit->seconds_ago = seconds(now - child.exited_at);
   }
   if (state.life() == SlotState::Life::due) {
-    view.restart_in_seconds = std::max(0.0, seconds(state.due_at - now));
+    view.restart_in_seconds = std::max(0.0, seconds(state.due_at() - now));
   }
   if (view.pid == 0) return view;
   const Beat beat{shared.beat.load()};

@@ -105,7 +105,7 @@ void Policy::step_slot(int index, SlotState& slot, TimePoint now, const Observat
     }
     heal(slot, now);
     enforce_deadline(index, slot, now, actions);
-  } else if (slot.life() == SlotState::Life::due && slot.due_at <= now &&
+  } else if (slot.life() == SlotState::Life::due && slot.due_at() <= now &&
              actions.size() < kActionsPerTick && may_fork(index, now)) {
     actions.push_back({Action::Kind::fork, index, 0, ""});
   }
@@ -125,7 +125,7 @@ TimePoint Policy::next_tick(TimePoint now) const {
   TimePoint next = now + kTick;
   if (stopping()) return next;
   for (const auto& [index, slot] : slots_) {
-    if (slot.life() == SlotState::Life::due) next = std::min(next, slot.due_at);
+    if (slot.life() == SlotState::Life::due) next = std::min(next, slot.due_at());
   }
   return std::max(next, now);
 }
@@ -182,7 +182,7 @@ void Policy::on_forked(int index, TimePoint now) {
 
 void Policy::on_fork_failed(int index, TimePoint now) {
   SlotState& slot = slots_[index];
-  slot.due_at = now + backoff(slot.fork_failures);  // proves: P7 retry
+  slot.delay(now + backoff(slot.fork_failures));  // proves: P7 retry
   slot.fork_failures++;
 }
 
@@ -218,10 +218,10 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
     record_boot_failure(slot, now, verdict);
   } else if (failed_boot) {
     // A kill while reaching for the database is an outage, not a crash; still, no hurry.
-    slot.due_at = now + backoff(slot.boot_failures);
+    slot.delay(now + backoff(slot.boot_failures));
   }
   if (slot.life() == SlotState::Life::due && !stopping()) {
-    verdict.restart_in = std::chrono::duration_cast<Millis>(slot.due_at - now);
+    verdict.restart_in = std::chrono::duration_cast<Millis>(slot.due_at() - now);
   }
   // A fleet that recycles all the time must still get rid of a crash-loop verdict.
   if (verdict.cause != ExitCause::recycled) slot.healthy_since.reset();
@@ -229,7 +229,7 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
 }
 
 void Policy::record_boot_failure(SlotState& slot, TimePoint now, ExitVerdict& verdict) {
-  slot.due_at = now + backoff(slot.boot_failures);
+  slot.delay(now + backoff(slot.boot_failures));
   slot.boot_failures++;  // proves: P5 count
   auto& times = slot.boot_failure_times;
   times.push_back(now);

@@ -1,6 +1,6 @@
 #include "supervisor/slot_state.h"
 
-#include <cassert>
+#include <stdexcept>
 
 namespace pgforeman {
 
@@ -8,7 +8,7 @@ void SlotState::want(TimePoint now) {
   wanted_ = true;
   if (life_ != Life::absent) return;
   life_ = Life::due;
-  due_at = now;
+  due_at_ = now;
 }
 
 void SlotState::unwant() {
@@ -17,7 +17,7 @@ void SlotState::unwant() {
 }
 
 void SlotState::forked(const PhaseLimits& its_limits, TimePoint now) {
-  assert(life_ == Life::due);
+  if (life_ != Life::due) throw std::logic_error("a child was forked into a slot that was not due");
   life_ = Life::alive;
   forked_at = now;
   limits = its_limits;
@@ -30,9 +30,9 @@ void SlotState::forked(const PhaseLimits& its_limits, TimePoint now) {
 }
 
 void SlotState::ended(TimePoint now) {
-  assert(life_ == Life::alive);
+  if (life_ != Life::alive) throw std::logic_error("a child ended in a slot that had none");
   life_ = wanted_ ? Life::due : Life::absent;
-  due_at = now;  // proves: P1
+  due_at_ = now;  // proves: P1
 }
 
 }  // namespace pgforeman

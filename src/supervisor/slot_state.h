@@ -1,14 +1,14 @@
 #pragma once
 // What the policy knows of a slot and of the child in it. Pure.
 //
-// A slot's life and its events; nothing else changes it:
+// A slot's life and its events; nothing else changes it. delay() moves due_at(), for a backoff.
 //
-//            want              forked            ended
-//   absent --------> due -----------------> alive -----> due (wanted) | absent (not wanted)
-//   absent <-------- due       `due_at` may be in the future (backoff)
+//            want           forked            ended
+//   absent --------> due ------------> alive -------> due, if it is still wanted; else absent
+//          <--------
 //           unwant
 //
-// want() and unwant() of a slot that is alive say what ended() makes of it.
+// want() and unwant() of a slot that is alive decide what ended() makes of it.
 
 #include <deque>
 #include <map>
@@ -46,8 +46,13 @@ class SlotState {
   /// A child was forked with options that give it these limits: forgets the last child.
   void forked(const PhaseLimits& its_limits, TimePoint now);
   void ended(TimePoint now);
+  /// Postpones the fork of a slot that is due; no effect otherwise.
+  void delay(TimePoint until) {
+    if (life_ == Life::due) due_at_ = until;
+  }
+  /// When to fork; only while due.
+  TimePoint due_at() const { return due_at_; }
 
-  TimePoint due_at;  ///< due: when to fork
   TimePoint forked_at;
   std::optional<PhaseLimits> limits;  ///< of the options of its child; none: never forked
   Beat beat;                          ///< the last new reading
@@ -68,6 +73,7 @@ class SlotState {
 
  private:
   Life life_ = Life::absent;
+  TimePoint due_at_;
   bool wanted_ = false;
 };
 

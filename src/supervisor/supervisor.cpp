@@ -29,7 +29,7 @@ constexpr std::array<int, 9> kBlockedInChildren = {
 
 // A killed process may hang in a system call; after this long its message runs again all the same.
 constexpr Millis kOrphanPatience{5000};
-// Half of the ledgers that no living child can have.
+// Half of the ledgers that are left when every slot has one.
 constexpr std::size_t kMostLateLedgers = (kLedgers - kMaxConsumers) / 2;
 
 std::uint64_t random_id() {
@@ -262,16 +262,20 @@ void Supervisor::reap() {
   };
   while (const auto exit = reap_one()) take(*exit);
   for (const LateLedger& late : late_ledgers_) sessions.push_back(late.consumer);
-  // What a dead consumer left comes to us; it must be gone before its message runs again.
-  bool look = !ended.empty() || !late_ledgers_.empty();
-  for (std::size_t done = 0; look; look = done < ended.size()) {
+  if (ended.empty() && late_ledgers_.empty()) return;
+  // A dead consumer's processes become our children. They must be gone before its message runs
+  // again.
+  std::size_t handled = 0;
+  do {
     const std::size_t known = ended.size();
     const CleanUp clean_up = orphans_.end([this](pid_t pid) { return slot_of(pid) >= 0; }, sessions,
-                                          done < known ? kCleanUpPatience : Millis{0});
+                                          handled < known ? kCleanUpPatience : Millis{0});
     for (const auto& exit : clean_up.exits) take(exit);
-    for (; done < known; ++done) on_exit(ended[done].first, ended[done].second, from_handlers);
+    for (; handled < known; ++handled) {
+      on_exit(ended[handled].first, ended[handled].second, from_handlers);
+    }
     hand_over_ledgers(!clean_up.left && !clean_up.refused);
-  }
+  } while (handled < ended.size());  // the clean-up has reaped more of our children
 }
 
 void Supervisor::on_exit(int slot, ChildExit exit, std::span<const ChildExit> from_handlers) {
@@ -321,8 +325,8 @@ void Supervisor::sign_off_ledger(Child& child, const ChildExit& exit, const Exit
   child.ledger = LedgerId::none;
 }
 
-/// To maintenance, when what the handlers of dead consumers started is gone, so that no message
-/// meets its last run. What hangs in the kernel may be late.
+/// Hands dead consumers' ledgers to maintenance once their handlers' processes are gone, so that no
+/// message runs beside its last run. After kOrphanPatience it no longer waits for them.
 void Supervisor::hand_over_ledgers(bool gone) {
   const TimePoint now = Clock::now();
   std::erase_if(late_ledgers_, [&](const LateLedger& late) {

@@ -1,8 +1,8 @@
 #pragma once
 // The parent of the fleet: forks, watches, reaps, replaces, drains; answers probes from memory.
 //
-// One thread, one loop; never a database connection, never a blocking call. It decides nothing
-// itself: Policy does, and the supervisor carries out its actions. Start reading at run().
+// One thread, one loop, no database connection. It blocks only to end the processes of a dead
+// child, 50 ms at a time. Policy decides; the supervisor carries out its actions. Start at run().
 // Fork: it is the one that forks; children never touch it.
 
 #include <array>

@@ -84,7 +84,7 @@ TEST_CASE("The crash-loop verdict comes after the count within the window and no
     CHECK_FALSE(slot(fleet, 0).crash_looping);
     const auto verdict = fleet.end(0, exited(1));
     CHECK(verdict.new_crash_loop == (n == 4));
-    fleet.now = slot(fleet, 0).due_at;
+    fleet.now = slot(fleet, 0).due_at();
     fleet.tick();
   }
   CHECK(slot(fleet, 0).crash_looping);
@@ -94,7 +94,7 @@ TEST_CASE("The crash-loop verdict comes after the count within the window and no
   slow.tick();
   for (int n = 0; n < 10; ++n) {
     slow.end(0, exited(1));
-    slow.now = std::max(slot(slow, 0).due_at, slow.now + 20s);
+    slow.now = std::max(slot(slow, 0).due_at(), slow.now + 20s);
     slow.tick();
   }
   CHECK_FALSE(slot(slow, 0).crash_looping);
@@ -105,7 +105,7 @@ TEST_CASE("The verdict clears after 60 s of health while the child is alive", "[
   fleet.tick();
   for (int n = 0; n < 5; ++n) {
     fleet.end(0, exited(1));
-    fleet.now = slot(fleet, 0).due_at;
+    fleet.now = slot(fleet, 0).due_at();
     fleet.tick();
   }
   REQUIRE(slot(fleet, 0).crash_looping);
@@ -126,7 +126,7 @@ TEST_CASE("One healthy slot keeps the fleet live", "[policy]") {
   fleet.tick();
   for (int n = 0; n < 8; ++n) {
     fleet.end(0, exited(1));
-    fleet.now = slot(fleet, 0).due_at;
+    fleet.now = slot(fleet, 0).due_at();
     fleet.report(1, Phase::waiting, 1h);
     fleet.tick();
   }
@@ -215,7 +215,7 @@ TEST_CASE("A kill while connecting is no step towards the crash-loop verdict", "
     fleet.tick();
     const auto verdict = fleet.end(0, killed(SIGKILL));
     CHECK_FALSE(verdict.new_crash_loop);
-    fleet.now = slot(fleet, 0).due_at;
+    fleet.now = slot(fleet, 0).due_at();
     fleet.tick();
   }
   CHECK_FALSE(slot(fleet, 0).crash_looping);

@@ -123,7 +123,7 @@ TEST_CASE("A crash-loop verdict clears although the slot is recycled all the tim
   fleet.tick();
   for (int n = 0; n < 5; ++n) {
     fleet.end(0, exited(1));
-    fleet.now = slot(fleet, 0).due_at;
+    fleet.now = slot(fleet, 0).due_at();
     fleet.tick();
   }
   REQUIRE(slot(fleet, 0).crash_looping);
@@ -148,7 +148,7 @@ TEST_CASE("A recycled child's successor that does not start counts towards the c
     const auto verdict = fleet.end(0, exited(1));
     CHECK(verdict.cause == ExitCause::exit_code);
     CHECK(verdict.new_crash_loop == (n == 4));
-    fleet.now = slot(fleet, 0).due_at;
+    fleet.now = slot(fleet, 0).due_at();
     fleet.tick();
   }
 }

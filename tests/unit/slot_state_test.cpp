@@ -1,6 +1,7 @@
 #include "supervisor/slot_state.h"
 
 #include <chrono>
+#include <stdexcept>
 
 #include "support/catch.h"
 
@@ -30,7 +31,7 @@ TEST_CASE("A slot is absent until it is wanted, and due at once then", "[slot_st
   CHECK(slot.life() == SlotLife::absent);
   slot.want(kSlotNow);
   CHECK(slot.life() == SlotLife::due);
-  CHECK(slot.due_at == kSlotNow);
+  CHECK(slot.due_at() == kSlotNow);
   slot.unwant();
   CHECK(slot.life() == SlotLife::absent);
 }
@@ -42,7 +43,7 @@ TEST_CASE("A wanted slot is due again when its child has ended", "[slot_state]")
   CHECK(slot.life() == SlotLife::alive);
   slot.ended(kSlotNow + 2s);
   CHECK(slot.life() == SlotLife::due);
-  CHECK(slot.due_at == kSlotNow + 2s);
+  CHECK(slot.due_at() == kSlotNow + 2s);
 }
 
 TEST_CASE("An unwanted slot keeps its child and is absent when that has ended", "[slot_state]") {
@@ -64,9 +65,24 @@ TEST_CASE("A slot that is wanted again before its child has ended is due then", 
 TEST_CASE("A wish for a slot that waits for its backoff does not shorten it", "[slot_state]") {
   SlotState slot = alive_slot();
   slot.ended(kSlotNow);
-  slot.due_at = kSlotNow + 5s;
+  slot.delay(kSlotNow + 5s);
   slot.want(kSlotNow + 1s);
-  CHECK(slot.due_at == kSlotNow + 5s);
+  CHECK(slot.due_at() == kSlotNow + 5s);
+}
+
+TEST_CASE("Only a slot that is due can be delayed", "[slot_state]") {
+  SlotState slot = alive_slot();
+  slot.delay(kSlotNow + 5s);
+  slot.ended(kSlotNow + 1s);
+  CHECK(slot.due_at() == kSlotNow + 1s);
+}
+
+TEST_CASE("A slot refuses an event that its life does not allow", "[slot_state]") {
+  SlotState slot;
+  CHECK_THROWS_AS(slot.forked(kSlotLimits, kSlotNow), std::logic_error);
+  CHECK_THROWS_AS(slot.ended(kSlotNow), std::logic_error);
+  slot = alive_slot();
+  CHECK_THROWS_AS(slot.forked(kSlotLimits, kSlotNow), std::logic_error);
 }
 
 TEST_CASE("A new child inherits its slot's health but not its last child's end", "[slot_state]") {
