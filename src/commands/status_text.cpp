@@ -68,7 +68,7 @@ std::string verdict(const Json& status, const char* key, const char* reason_key)
   return reason.empty() ? "NO" : "NO: " + reason;
 }
 
-/// Returns "1 exit_code, 4 signal", without causes that never happened; or "none".
+/// Returns for example "1 exit_code, 4 signal"; "none" if every count is 0.
 std::string causes_text(const Json& status, const char* key) {
   std::string text;
   const Json causes = member(status, key);

@@ -15,18 +15,18 @@ class HandlerWatch {
  public:
   HandlerWatch(const ChildContext& context, ChildLoop& loop, Session& session);
 
-  /// For the handler; refers to this.
+  /// Returns callbacks for the handler; they refer to this object.
   StartReports start_reports();
-  /// True if the consumer may have to wait, so that it settles first: every run of the fleet fails,
-  /// or noop checks that the queue is empty.
+  /// True if may_claim() may have to wait: every run of the fleet fails, or noop first checks that
+  /// the queue is empty. The consumer then settles before it claims.
   bool may_wait() const { return brake_.is_on() || checks_queue_first(); }
-  /// False: nothing may be claimed. Has then waited for half a second at most.
+  /// False if nothing may be claimed now; it has then waited, for half a second at most.
   [[nodiscard]] bool may_claim();
-  /// True if the rest of the batch must be released: others wait for it.
+  /// True if the rest of the batch must be released: the brake is on, this consumer has no probe.
   bool holds() const { return brake_.is_on() && !probing_; }
-  /// A claim's size.
+  /// Returns how many messages a claim may ask for: one while the brake is on.
   int at_most(int wanted) const { return brake_.is_on() ? 1 : wanted; }
-  /// There was nothing to run.
+  /// Call when there was nothing to run: gives back a probe that was not used.
   void idle();
   /// A run has ended. While every run fails, sets a longer delay in `outcome`.
   void record_run(const Message& message, Outcome& outcome, bool failed_start);

@@ -17,11 +17,11 @@ class Idle {
   /// `can_claim` false: takes no wake-up. `look` is called at least every 2 s.
   void wait(bool can_claim, TimePoint due, const std::function<bool()>& stop,
             const std::function<void(TimePoint now)>& look);
-  /// The last wait ended by a wake-up or a poll for the whole fleet, and no claim followed yet.
+  /// True if the last wait ended by a wake-up or a poll for the whole fleet, and no claim followed.
   bool is_woken() const { return woken_; }
-  /// A claim followed.
+  /// Call after a claim.
   void claim_followed() { woken_ = false; }
-  /// No claim follows: wakes another idle consumer.
+  /// If is_woken(): wakes another idle consumer, and is_woken() becomes false.
   void pass_on_wakeup();
 
  private:

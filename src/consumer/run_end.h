@@ -1,7 +1,7 @@
 #pragma once
 // Decides whether a process's exit counts, or was caused by a stop signal sent to all processes
-// (systemd's KillMode=control-group). After one a handler may end in any way, also with exit code
-// 0. Pure.
+// (systemd's KillMode=control-group). After such a signal a handler may end in any way, also with
+// exit code 0. Pure.
 
 #include <optional>
 
@@ -12,7 +12,7 @@ namespace pgforeman {
 
 /// A signal and a drain within this time belong to the same stop.
 inline constexpr Millis kSameStop{500};
-/// A signal to all processes reaches the last one within this time after the supervisor.
+/// A signal to all processes reaches the last of them at most this long after the supervisor.
 inline constexpr Millis kKillSpread{200};
 
 struct RunEnd {
@@ -26,7 +26,7 @@ struct RunEnd {
 struct Ruling {
   enum class Kind {
     stands,    ///< the outcome counts
-    wait,      ///< until `until`, or until a signal or a drain comes: then ask again
+    wait,      ///< not known yet: ask again at `until`, or at a signal or drain before that
     released,  ///< the run was ended by a shutdown
     failed     ///< it was ended by a signal from outside: counts as an attempt, not as a crash
   };

@@ -146,9 +146,7 @@ Outcome Runner::handle(std::size_t index, TimePoint started_at) {
   const std::int64_t most_memory = tools_.options.handler_max_memory.bytes;
   const Millis between_checks =
       std::min(most_memory > 0 ? kMemoryCheck : kLeaseCheck, tools_.options.visibility_timeout / 6);
-  bool stopped = false;
-  bool hurried = false;
-  bool lost = false;
+  Stops sent;
   bool released_rest = false;
   const TimePoint hold_rest_until = tools_.batch_size.is_auto()
                                         ? started_at + (BatchSize::kHoldFor - handled_for_)
@@ -162,24 +160,29 @@ Outcome Runner::handle(std::size_t index, TimePoint started_at) {
     if (begin >= settler_.due()) settler_.settle_while_running();
     TimePoint next = std::min(begin + between_checks, settler_.due());
     if (!released_rest) next = std::min(next, hold_rest_until);
-    if (loop.draining() && !stopped) next = std::min(next, loop.drain_deadline());
+    if (loop.draining() && !sent.shutdown) next = std::min(next, loop.drain_deadline());
     loop.run_until(finished, next);
     if (outcome) break;
-    const TimePoint now = Clock::now();
-    const bool hurries = loop.hurried() && !hurried;
-    if (loop.draining() && (!stopped || hurries) && now >= loop.drain_deadline()) {
-      handler_->stop(StopReason::shutdown, loop.stop_grace());
-      stopped = true;
-      hurried = loop.hurried();
-    }
+    stop_for_drain(sent);
     if (most_memory > 0) check_memory(most_memory);
     leases_.check_running(index);
-    if (tools_.batch[index].is_lost() && !lost) {
-      lost = true;
+    if (tools_.batch[index].is_lost() && !sent.lease_lost) {
+      sent.lease_lost = true;
       handler_->stop(StopReason::lease_lost, tools_.options.handler_stop_grace);
     }
   }
   return unless_signalled(std::move(*outcome), started_at);
+}
+
+/// Stops the handler at the drain's deadline; once more if the drain is hurried later.
+void Runner::stop_for_drain(Stops& sent) {
+  const ChildLoop& loop = tools_.loop;
+  const bool hurries = loop.hurried() && !sent.hurried;
+  if (!loop.draining() || (sent.shutdown && !hurries)) return;
+  if (Clock::now() < loop.drain_deadline()) return;
+  handler_->stop(StopReason::shutdown, loop.stop_grace());
+  sent.shutdown = true;
+  sent.hurried = loop.hurried();
 }
 
 /// The outcome. If a signal from outside may have ended the process: a release in a drain, else a

@@ -3,6 +3,7 @@
 // one runs. Owns the handler. Fork: after.
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -22,18 +23,19 @@ class Runner {
   Runner(const ConsumerTools& tools, LedgerWriter& ledger, Settler& settler, LeaseKeeper& leases,
          HandlerWatch& watch);
 
-  /// Starts a long-lived handler unless it runs. False if it does not start: try again later. Waits
-  /// with a backoff before if its last start failed, and calls `before_wait` before that wait.
+  /// Starts a long-lived handler unless it runs. False if it does not start: call again later. If a
+  /// start failed since the last call, first waits with a backoff. Calls `before_wait` before that
+  /// wait, and also if the start fails.
   bool open(const std::function<void()>& before_wait);
-  /// A start of the handler failed since the last open().
+  /// True if a start of the handler failed since the last open().
   bool fails_to_start() const { return handler_->failed_starts() > failed_starts_; }
-  /// Its last start failed.
+  /// True if the handler's last start failed, also before the last open().
   bool is_failing() const { return handler_->failed_starts() > 0; }
   /// Runs the message until it has an outcome.
   void run(std::size_t index);
-  /// BATCH=auto: the handler has worked on the batch for so long that its rest is to be released.
+  /// True if the rest of the batch must be released: under BATCH=auto, after 250 ms of handling.
   bool held_long_enough() const;
-  /// A new batch was claimed.
+  /// Call when a new batch was claimed.
   void begin_batch() { handled_for_ = {}; }
   /// Call between messages. Begins a drain if this child holds more than MAX_MEMORY.
   void check_limits(TimePoint now) { recycling_.measure(now, pids()); }
@@ -41,8 +43,14 @@ class Runner {
   void close();
 
  private:
+  /// The stops that the running handler was sent.
+  struct Stops {
+    bool shutdown = false, hurried = false, lease_lost = false;
+  };
+
   Outcome handle(std::size_t index, TimePoint started_at);
   Outcome unless_signalled(Outcome outcome, TimePoint started_at);
+  void stop_for_drain(Stops& sent);
   void check_memory(std::int64_t most);
   std::vector<pid_t> pids() const;
   void end_orphans();

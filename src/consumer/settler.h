@@ -20,13 +20,13 @@ class Settler {
   /// Ends unstarted messages as released, without counting an attempt; the next settle sends that.
   void release_waiting();
 
-  /// Settles every outcome that the queue does not know, except deferred ones that are not due.
-  /// Throws DatabaseError; a later call settles the rest.
+  /// Settles every outcome that the queue does not know. Deferred ones go only once one is due or a
+  /// drain began, then all of them. Throws DatabaseError; a later call settles the rest.
   void settle();
   /// As settle(), while a message runs. Connects if necessary; after a failure the next
   /// try is 5 s later.
   void settle_while_running();
-  /// When to settle before the batch has ended.
+  /// Returns when to call settle() although the batch has not ended.
   TimePoint due() const;
 
   /// False: settle() has to come before the next claim.
@@ -41,8 +41,9 @@ class Settler {
   /// claim_failed().
   [[nodiscard]] WithClaim begin_with_claim();
   void settled(const WithClaim& done);
-  /// True if the claim changed nothing and had done messages: settle() must come at once, as it
-  /// handles locked rows and lost leases. In any case the next settle is made alone.
+  /// Call when the claim failed. True if it changed nothing and had done messages: settle() must
+  /// come at once, as it handles locked rows and lost leases. In any case settle() comes before the
+  /// next claim that settles.
   [[nodiscard]] bool claim_failed(const WithClaim& done, const DatabaseError& error);
 
  private:

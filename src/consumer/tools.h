@@ -1,5 +1,5 @@
 #pragma once
-// What the parts of a consumer work with. Each reference outlives them. Fork: after.
+// What the parts of a consumer work with. Each reference outlives the parts. Fork: after.
 
 #include "consumer/batch.h"
 #include "consumer/batch_size.h"

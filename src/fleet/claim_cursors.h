@@ -1,12 +1,12 @@
 #pragma once
 // Decides where each claim of a fleet begins. Simultaneous claims that all begin at the marks try
-// for the same rows. They scan rows that other claims have locked, and leave own locks on them, for
-// which the settle of another consumer has to wait. So while a lane has plenty of messages, each
+// for the same rows. They scan rows that others have locked, and leave locks on the new versions of
+// these rows: the winner's settle waits for them. So while a lane has plenty of messages, each
 // claim reserves the next ids and begins above the ids that are already reserved.
 //
-// No message is skipped: the first n messages above an id M have at least n ids, so a claim that
-// takes n messages takes all up to M + n. If a claim fails, its messages are below a mark, where
-// maintenance finds them.
+// No message is skipped: the n-th message above an id M has at least the id M + n, so a claim of
+// the first n messages above M takes every message up to M + n. If a claim fails, its messages are
+// below a mark, where maintenance finds them.
 //
 // In shared memory, written by consumers (compare-and-swap); may hold any value. Fork: after.
 

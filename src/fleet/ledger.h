@@ -86,8 +86,8 @@ class LedgerWriter {
   explicit LedgerWriter(Ledger& ledger) : ledger_(ledger) {}
 
   void begin_claim(const Claim& claim);
-  void end_claim(
-      std::span<const ClaimedMessage> messages);  ///< added after the messages still held
+  /// Ends the open claim: adds its messages after those that are still held.
+  void end_claim(std::span<const ClaimedMessage> messages);
   /// Call after the state's data is written: a reader of the state then sees the data too.
   void set_state(std::size_t index, MessageState state);
   /// Records the beginning of a run. No lease of the ledger is renewed after `deadline`.

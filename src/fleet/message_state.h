@@ -4,8 +4,8 @@
 // maintenance reads it once the consumer is dead.
 //
 //   waiting ──start──> running ──end──> ended ──settle_sent──> settling ──settled──> settled
-//      │ └──────────────end───────────────┘ ^──not_settled──┘ │
-//      │                  │                     unanswered────┴──> in_doubt ──settled──> settled
+//      │ └──────────────end───────────────┘ ^───not_settled────┘ │
+//      │                  │                        unanswered────┴──> in_doubt ──settled──> settled
 //      └──lose──> lost    └──lose──> running_lost ──end──> lost
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 #pragma once
 // What the processes of a fleet share about its queue. Shared memory: every reader bounds what it
 // reads, as anything may stand there. Times are monotonic milliseconds; 0: never. Words are
-// sequentially consistent unless said otherwise. Fork: after.
+// sequentially consistent unless said otherwise. Fork: after; the supervisor reads `counted`.
 
 #include <atomic>
 #include <cstdint>

@@ -14,15 +14,15 @@ class Wakeups {
  public:
   explicit Wakeups(const ChildContext& context) : context_(context) {}
 
-  /// Wakes idle consumers for `messages`, counting each one's last batch size. Wake-ups not yet
-  /// taken count. If too few are idle, leaves one for the next to become idle.
+  /// Wakes idle consumers until their last batch sizes add up to `messages`. Wake-ups that are not
+  /// taken yet count. If too few are idle, leaves one more for the next to become idle.
   void wake(std::int64_t messages);
   /// Wakes one idle consumer, or the next to become idle.
   void wake_one();
   /// Number of idle consumers, including those that wait for their handler to start.
   int waiting() const;
 
-  /// Maintenance: notifies others if the notified consumers take no wake-up: they may be stopped.
+  /// Maintenance: notifies others while a wake-up is left, as the notified ones may be stopped.
   void run_once();
   TimePoint next() const { return next_; }
 

@@ -16,9 +16,9 @@ namespace {
 constexpr Millis kReconnectCap{500};
 constexpr Millis kLastRescueRetry{10};
 // Without notifications only a sweep finds messages below the marks, and each sweep costs.
-constexpr Millis kSweepWhileLooking{250};
+constexpr Millis kSweepWhilePolling{250};
 // How long a fleet that stops searches for claims in doubt: a claim takes milliseconds.
-constexpr Millis kLastLooks{500};
+constexpr Millis kLastSearches{500};
 
 }  // namespace
 
@@ -61,9 +61,9 @@ void Maintenance::run() {
   last_rescue();
 }
 
-/// Leases that are still in ledgers when the fleet's time is over end by the visibility timeout.
+/// Messages that are still in ledgers when the fleet's time is over wait for their leases to end.
 void Maintenance::last_rescue() {
-  const TimePoint last_look = Clock::now() + kLastLooks;
+  const TimePoint last_search = Clock::now() + kLastSearches;
   rescue_.make_due();
   for (int failures = 0;; ++failures) {
     loop_.enter(Phase::draining);
@@ -75,8 +75,8 @@ void Maintenance::last_rescue() {
     // If only this process is replaced, its successor does the rest.
     const bool fleet_stops = tools_.fleet().is_stopping();
     const TimePoint now = Clock::now();
-    const bool looking = rescue_.next() != TimePoint::max() && now < last_look;
-    const bool left = rescue_.unsettled() || looking;
+    const bool searching = rescue_.next() != TimePoint::max() && now < last_search;
+    const bool left = rescue_.unsettled() || searching;
     if (!fleet_stops || !left || now >= loop_.drain_deadline()) return;
     if (session_.connected() && rescue_.out_of_time()) {
       failures = -1;
@@ -91,20 +91,20 @@ void Maintenance::last_rescue() {
 void Maintenance::work() {
   // First, as messages wait for their rescue.
   if (rescue_.run_once()) scheduler_.soon();
-  hear();
+  take_notifications();
   if (Clock::now() >= renewal_.next()) renewal_.run_once();
   sweeper_.run_once();
   if (Clock::now() >= scheduler_.next()) scheduler_.run_once();
   wakeups_.run_once();
   // Notifications that came with an answer no longer make the socket readable.
-  hear();
+  take_notifications();
   // Last: consumers rely on wake-ups for messages that any duty finds.
   if (listener_.works()) {
     tools_.queue().wakeups.record_listening(Clock::now());
   }
 }
 
-void Maintenance::hear() {
+void Maintenance::take_notifications() {
   const auto received = listener_.run_once();
   notifier_.received(received.now);
   const auto found = notifier_.run_once();
@@ -112,7 +112,7 @@ void Maintenance::hear() {
   if (found.due) scheduler_.due_in(*found.due);
   if (received.now > 0) sweeper_.soon();
   if (found.messages && Clock::now() >= may_sweep_at_) {
-    may_sweep_at_ = Clock::now() + kSweepWhileLooking;
+    may_sweep_at_ = Clock::now() + kSweepWhilePolling;
     sweeper_.soon();
   }
 }

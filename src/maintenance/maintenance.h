@@ -1,8 +1,8 @@
 #pragma once
-// The maintenance child, for work that is needed once a fleet. Its duties are small services, each
-// with its own time and a run_once(): the members of Maintenance. Without it the fleet works on,
-// more slowly: consumers renew and poll by themselves, and messages of dead consumers come back by
-// the visibility timeout. Fork: after.
+// The maintenance child, for work that is needed once a fleet. Its duties are members of
+// Maintenance: small services, each with a time of its own and a run_once(). Without this child the
+// fleet works on, more slowly: consumers renew and poll by themselves, and a dead consumer's
+// messages are claimable again when their leases end. Fork: after.
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
@@ -29,7 +29,7 @@ class Maintenance {
 
  private:
   void work();
-  void hear();
+  void take_notifications();
   void wait_for_work();
   void last_rescue();
 

@@ -36,7 +36,7 @@ class Rescue {
   struct Job {
     LedgerId ledger;
     TimePoint due{};  ///< the default: at once, before older jobs
-    Millis wait{0};   ///< the last wait; of a search the next one
+    Millis wait{0};   ///< the last wait; for a search the next one
     /// A claim of a consumer that died before the answer came. The server may still execute it, so
     /// its rows may appear after the first search. Nothing: settle the ledger's entries.
     std::optional<Claim> search{};

@@ -1,6 +1,6 @@
 #pragma once
-// Finds claimable messages below the low-water marks, where claims do not scan: after a late
-// commit, a lost host or a rolled-back claim. Moves them into the redelivered lane. Two scans:
+// Finds claimable messages below the low-water marks, where claims do not scan, and moves them into
+// the redelivered lane. A late commit, a lost host or a rolled-back claim leaves them there. Scans:
 //   recent scan  often, for late commits: the ids with open writers, but at most 100,000 to 400,000
 //                ids below the marks, which takes some milliseconds
 //   full scan    at most a tenth of the time: in slices, from the lowest live id, with a rest of at

@@ -24,7 +24,7 @@ std::optional<std::int64_t> cgroup_oom_kills(const std::filesystem::path& root) 
     const auto& own = path.own_to_top.front();
     const auto text = read_small_file(own / (path.v2 ? "memory.events" : "memory.oom_control"));
     const auto kills = text ? field(*text, "oom_kill") : std::nullopt;
-    // A hybrid host mounts a v2 hierarchy without a memory controller beside v1: try the next one.
+    // A hybrid host also mounts a v2 hierarchy, without a memory controller: tries the next one.
     if (kills) return kills;
   }
   return std::nullopt;
