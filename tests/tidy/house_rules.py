@@ -263,6 +263,8 @@ def proofs(tree):
     tests = "".join(p.read_text(encoding="utf-8") for p in tree.cpp("tests"))
     tests = re.sub(r'"\s*\n\s*"', "", tests)
     places, seen = prove.markers(tree.root), set()
+    sources = tree.files("src/**/*.cpp", "src/**/*.h", "src/**/*.sql", "include/**/*.h")
+    words = set().union(*(re.findall(r"\w+", p.read_text(encoding="utf-8")) for p in sources))
     for entry in json.loads(data.read_text(encoding="utf-8")):
         marker = entry["marker"]
         found = places.get(marker, [])
@@ -275,6 +277,9 @@ def proofs(tree):
             yield f"{name}: {marker}: breaks nothing: {entry['broken']}"
         elif not "".join(prove.marked(entry, found[0])).strip():
             yield f"{name}: {marker}: marks no code"
+        # It would not compile, which proves nothing: a name that was changed since.
+        for word in sorted(set(re.findall(r"[A-Za-z_]\w*", entry["broken"])) - words):
+            yield f"{name}: {marker}: the sources have no '{word}'"
         if f'"{entry["test"]}"' not in tests:
             yield f"{name}: {marker}: no such test: {entry['test']}"
         if prove.row(entry, prove.places_of(entry, tree.root)) not in listed:
@@ -351,8 +356,9 @@ BROKEN = {
                           'log::write(x ? log::Level::info : log::Level::warn, "is newer", {});\n'
                           "log::error(text);\n",
     }),
-    # No marker, test or line of docs; the same text; a blank line; twice, no line of docs; not listed.
-    "proofs": (8, {
+    # No marker, test or line of docs; the same text; a blank line; an unknown word; twice, no line of
+    # docs; not listed.
+    "proofs": (9, {
         "tests/broken_lines.json": json.dumps([
             {"marker": marker, "broken_so": "x", "broken": broken, "suite": "a_tests", "test": test}
             for marker, broken, test in (("P1", "", "gone"), ("P2 a", "b();", "is there"),
