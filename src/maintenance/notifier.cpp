@@ -82,7 +82,7 @@ Notifier::Found Notifier::poll() {
   return found;
 }
 
-/// A session that may hold the lock twice, or whose lock is in doubt, must be closed.
+/// An error must close the session, which may hold the lock twice, or not at all.
 template <typename Call>
 void Notifier::change_lock(Call&& call) {
   try {

@@ -1,6 +1,6 @@
 #pragma once
-// Releases the messages of a claim whose answer never came. Called by its consumer, or by
-// maintenance after the consumer's death. Fork: after.
+// Releases the messages of a claim in doubt, as its answer never came. Called by its consumer, or
+// by maintenance after the consumer's death. Fork: after.
 
 #include <cstdint>
 #include <optional>

@@ -14,7 +14,7 @@ class LedgerPool {
   explicit LedgerPool(Scoreboard& scoreboard) : board_(scoreboard), used_(kLedgers, false) {}
 
   /// Returns a cleared ledger for a new child. If all are in use (the database is gone and children
-  /// keep dying), it takes the oldest orphaned one, whose leases then end by visibility timeout.
+  /// keep dying), it takes the oldest orphaned one: its leases end by the visibility timeout.
   [[nodiscard]] LedgerId take(int slot) {
     reclaim();
     for (int i = 0; i < kLedgers; ++i) {
