@@ -57,7 +57,7 @@ void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop
   loop.slot().awaits_wakeup.store(can_claim ? 1 : 0);
   const double jitter = 0.8 + 0.4 * loop.random();
   const TimePoint since = Clock::now();
-  // When maintenance got a new session this one may be dead: a claim finds out.
+  // A new session of maintenance hints at an outage: stops waiting, as a claim tests this session.
   const auto up_before = tools_.fleet().database_up.load();
   bool polls = false;
   for (TimePoint now = since;
@@ -68,7 +68,8 @@ void Idle::wait(bool can_claim, TimePoint due, const std::function<bool()>& stop
     if (polls && can_claim) wakeups.record_poll(now);
     if (polls || now >= due) break;
     loop.enter(Phase::waiting);
-    // After the phase was written: maintenance rests, or counts wake-ups, and then reads phases.
+    // Must follow the write of the phase: maintenance first writes its own words (rest, wake-ups),
+    // then reads phases. So one side always sees the other.
     if (wakeups.calls_when_idle()) ::eventfd_write(tools_.context.maintenance_fd, 1);
     woken = woken || (can_claim && wakeups.take());
     look(now);

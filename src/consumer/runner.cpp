@@ -100,8 +100,7 @@ bool Runner::open(const std::function<void()>& before_wait) {
 }
 
 bool Runner::held_long_enough() const {
-  // Only the handler's time counts: with a busy database or busy processors other consumers would
-  // be no faster.
+  // The database's time does not count: while it is busy other consumers would be no faster.
   return tools_.batch_size.is_auto() && handled_for_ >= BatchSize::kHoldFor;
 }
 
@@ -123,8 +122,8 @@ void Runner::run(std::size_t index) {
   tools_.batch_size.handled(took);
   const bool released = outcome.kind == Outcome::Kind::released;
   const bool not_started = released && outcome.evidence.cause == Cause::none;
-  // The delay grows with the message's claims: other messages run before it, as it may be what
-  // keeps the handler from starting.
+  // The delay grows with the message's claims, so that others run first: the message itself may
+  // keep the handler from starting.
   if (not_started) {
     const auto claims = static_cast<int>(std::clamp<std::int64_t>(m.message.fence, 1, 60));
     outcome.after = backoff_delay(claims - 1, options.retry_backoff, options.retry_backoff_max,
@@ -185,8 +184,8 @@ void Runner::stop_for_drain(Stops& sent) {
   sent.hurried = loop.hurried();
 }
 
-/// The outcome. If a signal from outside may have ended the process: a release in a drain, else a
-/// failed run (see run_end.h). May wait up to half a second for that signal or drain.
+/// Returns `outcome`. If a signal from outside may have ended the process, returns a release in a
+/// drain, else a failed run (see run_end.h). May wait half a second for that signal or drain.
 Outcome Runner::unless_signalled(Outcome outcome, TimePoint started_at) {
   if (!is_by_exit(outcome)) return outcome;
   ChildLoop& loop = tools_.loop;
@@ -210,7 +209,7 @@ void Runner::close() {
   const TimePoint now = Clock::now();
   const TimePoint patience = now + tools_.options.handler_stop_grace;
   while (!gone() && Clock::now() < patience) {
-    // Shorter only if the fleet's grace ends earlier; a QUIT may shorten it while this waits.
+    // Waits less only if the fleet's grace ends earlier. A QUIT may shorten that meanwhile.
     const TimePoint until = std::max(tools_.loop.drain_deadline(), now) + tools_.loop.stop_grace();
     if (Clock::now() >= until) break;
     tools_.loop.run_until(gone, std::min(until, patience));

@@ -13,7 +13,8 @@
 namespace pgforeman {
 namespace {
 
-// A connect without an answer blocks this long, and the handler's pipes are not read.
+// Time between tries to connect while a message runs: a try may block for as long, and the
+// handler's pipes are not read meanwhile.
 constexpr Millis kReconnectToSettle{5000};
 
 }  // namespace
@@ -22,7 +23,7 @@ void Settler::end(std::size_t index, Outcome outcome, TimePoint now) {
   const auto kind = outcome.kind;
   tools_.batch.end(index, std::move(outcome));
   if (tools_.batch[index].is_lost()) return;  // nothing to settle
-  // Rows that are locked make each call slow.
+  // While rows are locked each call is slow, so messages share one.
   const bool may_wait = tools_.batch_size.are_brief() || tools_.batch.any_deferred();
   timing_.ended(kind, may_wait, now);
 }

@@ -24,7 +24,7 @@ Outcome finished(const LedgerReading::Entry& entry, const Death& death) {
   if (outcome.kind == Kind::done) return outcome;
   outcome.evidence = entry.evidence;  // also if released: it may have run until the fleet stopped
   if (outcome.kind == Kind::released) return outcome;
-  outcome.error = death.explain + " before it could say why";
+  outcome.error = "the run failed, its error is lost: " + death.explain;
   if (entry.after_ms >= 0) outcome.after = Millis{entry.after_ms};
   return outcome;
 }

@@ -115,7 +115,7 @@ std::vector<Settled> settle_each(Queue& queue, std::span<const Settlement> settl
 }
 
 void count_settled(Slot& slot, Settled settled) {
-  // In the order of Settled.
+  static_assert(static_cast<int>(Settled::lost_lease) == 4, "in the order of Settled");
   constexpr std::atomic<std::uint64_t> Slot::*kCounters[] = {&Slot::done, &Slot::retry, &Slot::dead,
                                                              &Slot::released, &Slot::lost_lease};
   const auto i = static_cast<std::size_t>(settled);

@@ -47,7 +47,7 @@ TEST_CASE("A rescued message is settled by its ledger", "[rescue_outcome]") {
 TEST_CASE("A rescued failure keeps its evidence and its handler's delay", "[rescue_outcome]") {
   const auto outcome = outcome_of(entry_in(MessageState::ended, Outcome::Kind::retry),
                                   ledger_of(Cause::consumer_crash));
-  CHECK(outcome.error == "consumer killed by SIGSEGV before it could say why");
+  CHECK(outcome.error == "the run failed, its error is lost: consumer killed by SIGSEGV");
   CHECK(outcome.evidence.exit_code == 3);
   CHECK(outcome.after == 250ms);
 }
