@@ -41,9 +41,9 @@ constexpr auto kEnd = "delete from pgforeman.message where id = any($1) and toke
 constexpr auto kFirst =
     "where ctid = any(array(select ctid from pgforeman.message "
     "where queue = 'bench' and state = 0 and visible_at <= now() ";
-constexpr auto kMarked = "and lane <= 5 and (lane, id) > (5, $2) ";
+constexpr auto kMarked = "and place > (5::bigint << 56) + $2 and place < 6::bigint << 56 ";
 constexpr auto kTail =
-    "order by queue, lane, id limit $1 for update skip locked)) returning id, payload";
+    "order by queue, place limit $1 for update skip locked)) returning id, payload";
 constexpr useconds_t kEmptyPause = 2000;
 // An unmarked look walks every dead entry: seldom, and only when there seems to be nothing.
 constexpr int kUnmarkedEvery = 50;

@@ -67,6 +67,8 @@ class Contestant:
         psql("analyze")
         return Filler(psql)
 
+    passes_returned = False  # see drain.pass_returned
+
     def delete_all(self, psql):
         psql(f"delete from {self.table}")
 
@@ -191,6 +193,7 @@ class Fleet:
 
 class Pgforeman(Contestant):
     table = sends_into = "pgforeman.message"
+    passes_returned = True
 
     def install(self, database):
         with open(self.bench.scratch("migrate.log"), "wb") as out:
@@ -229,6 +232,33 @@ class Pgforeman(Contestant):
         kind = "jsonb" if self.payload_type(psql) == "jsonb" else "text"
         return (f"do $do$ declare p {kind} := $bench${payload.text}$bench$; sent bigint; "
                 f"begin for i in 1..{count} loop {body}; end loop; end $do$")
+
+    def pass_returned(self, psql, count):
+        """Retries so many messages once, delays as many for a moment, and handles all of them, in
+        the server itself: the workers would take long to fail so often."""
+        def handle(outcome, most):
+            psql(f"""do $do$ declare ids bigint[]; t bigint; left_over int := {most}; begin loop
+                 t := (random() * 1e15)::bigint + 1;
+                 select array_agg(id) into ids
+                 from pgforeman.claim('{QUEUE}', least(left_over, 10000), t, '1 hour');
+                 exit when ids is null;
+                 left_over := left_over - cardinality(ids);
+                 perform pgforeman.settle(ids, array_fill(t, array[cardinality(ids)]),
+                   array_fill('{outcome}'::text, array[cardinality(ids)]),
+                   array_fill(interval '0', array[cardinality(ids)]),
+                   array_fill('again'::text, array[cardinality(ids)]),
+                   array_fill(null::jsonb, array[cardinality(ids)]), 9, 9, '1 s', '1 s');
+                 exit when left_over = 0; end loop; end $do$""")
+
+        send = f"select count(*) from pgforeman.send_batch('{QUEUE}', array_fill('1'::json, array[{count}])"
+        if count > 0:
+            psql(f"{send})")
+            handle("retry", count)
+            handle("done", count)
+            psql(f"{send}, delay => '1 millisecond')")
+            while int(psql.value(f"select promoted from pgforeman.tick('{QUEUE}', false)")) > 0:
+                pass
+            handle("done", count)
 
     def claim_sql(self, count):
         """Claims so many and shows them, under a token that is never used again."""
@@ -285,7 +315,7 @@ class RawInsert(Pgforeman):
                              "where oid = 'pgforeman.message'::regclass")
         psql("create table if not exists bench_raw (like pgforeman.message including all) "
              f"with ({storage})")
-        psql(f"alter table bench_raw alter queue set default '{QUEUE}', alter lane set default 5")
+        psql(f"alter table bench_raw alter queue set default '{QUEUE}', alter place set default 5::bigint << 56")
 
     def send_sql(self):
         return "insert into bench_raw (payload) values ($1::json) returning id"
@@ -299,8 +329,8 @@ class RawInsert(Pgforeman):
     def send_loop(self, psql, count, payload):
         self.prepare(psql)
         cast = f"p::{self.payload_type(psql)}"
-        return self._loop(psql, count, payload, "insert into bench_raw (queue, lane, state, payload, "
-                          f"headers) values ('{QUEUE}', 5, 0, {cast}, '{{}}') returning id into sent")
+        return self._loop(psql, count, payload, "insert into bench_raw (queue, place, state, payload, "
+                          f"headers) values ('{QUEUE}', 5::bigint << 56, 0, {cast}, '{{}}') returning id into sent")
 
 
 class SpawnLoop(Contestant):

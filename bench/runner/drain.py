@@ -79,6 +79,15 @@ def fill_behind(contestant, psql, count, payload):
     contestant.delete_all(psql)
 
 
+def pass_returned(contestant, psql, count, payload):
+    """So many messages that were delayed, and as many that were retried, are handled: what a held
+    snapshot keeps of them lies where messages come back. For a peer: rows that are gone."""
+    if contestant.passes_returned:
+        contestant.pass_returned(psql, count)
+    else:
+        fill_behind(contestant, psql, 2 * count, payload)
+
+
 def run(bench, contestant, parameters, jobs):
     """One drain in a fresh database: seconds, CPU seconds, and what else is to be known of it."""
     payload = bench.payload(parameters["payload"])
@@ -93,15 +102,17 @@ def run(bench, contestant, parameters, jobs):
                 filler.commit()
                 if hasattr(filler, "close"):
                     filler.close()
-            if parameters.get("dead") is not None:
+            behind = parameters.get("dead", parameters.get("returned"))
+            if behind is not None:
                 holder = Psql(bench.server, "bench")
                 holder("begin isolation level repeatable read; select count(*) from pg_class")
-                fill_behind(contestant, psql, parameters["dead"], payload)
+                passes = pass_returned if "returned" in parameters else fill_behind
+                passes(contestant, psql, behind, payload)
             with away(bench, parameters.get("round_trip_ms")) as figures:
                 workers = contestant.start("bench", parameters["children"], parameters["batch"],
                                            **more)
                 try:
-                    if parameters.get("dead") is not None:
+                    if behind is not None:
                         # Whoever remembers where the head is has a chance to learn it, unmeasured.
                         drain(bench, contestant, psql, workers, parameters.get("warm_up", WARM_UP),
                               payload)

@@ -56,7 +56,7 @@ Claimed Claimer::claim() {
   tools_.batch_size.claimed(wanted, got);
   got_less_ = got > 0 && got < wanted;
   if (got > 0) return got == wanted ? Claimed::all : Claimed::some;
-  // There may be messages below the ids it reserved.
+  // There may be messages below the numbers it reserved.
   return beginning.reserved ? Claimed::again : Claimed::none;
 }
 
@@ -83,14 +83,17 @@ void Claimer::record_found(const Beginning& beginning, std::span<const ClaimedMe
   ClaimCursors& cursors = tools_.queue().cursors;
   if (!beginning.reserved) cursors.advance_past(messages);
   const bool all = static_cast<int>(messages.size()) == wanted;
-  const int lane = all ? messages.front().lane : 0;
-  // True if all are of one fresh lane: they come in the order of lanes, so the first and the last
-  // show it. What is left in that lane below the reserved ids is below a mark: a sweep finds it.
-  const bool of_one = all && lane % 2 == 1 && lane == messages.back().lane;
-  const auto priority = static_cast<std::size_t>(lane / 2);
+  // Set if all are of one lane: they are in the order of places, so the first and the last show it.
+  // What is left in that lane below the reserved numbers is below a mark: a sweep finds it.
+  std::optional<std::size_t> lane;
+  if (all && lane_of(messages.front().place) == lane_of(messages.back().place)) {
+    lane = lane_of(messages.front().place);
+  }
   // A claim of one message may have taken the only one.
-  if (of_one && (found_all_ || wanted > 1)) cursors.record_full(priority, Clock::now());
-  if (beginning.reserved && (!of_one || *beginning.reserved != priority)) {
+  if (lane && *lane < kLanes && (found_all_ || wanted > 1)) {
+    cursors.record_plenty(*lane, Clock::now());
+  }
+  if (beginning.reserved && lane != beginning.reserved) {
     cursors.record_exhausted(*beginning.reserved);
   }
   found_all_ = all;

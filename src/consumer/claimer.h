@@ -20,7 +20,7 @@ enum class Claimed {
   some,   ///< fewer
   none,   ///< the queue is empty, or (Consumer) the batch is full
   again,  ///< not known, so repeat the step: a drain began, a settle has to come first, the claim
-          ///< began above reserved ids and found nothing, or (Consumer) no message may run now
+          ///< began above reserved numbers and found nothing, or (Consumer) no message may run now
 };
 
 class Claimer {
@@ -59,7 +59,7 @@ class Claimer {
   /// Where a claim begins.
   struct Beginning {
     Marks marks{};
-    std::optional<std::size_t> reserved;  ///< the priority in which it reserved ids
+    std::optional<std::size_t> reserved;  ///< the lane in which it reserved numbers
     bool has_turn = false;                ///< it has the turn at the marks
   };
 

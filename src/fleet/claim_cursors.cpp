@@ -6,7 +6,7 @@
 namespace pgforeman {
 namespace {
 
-/// Open claims reserve at most this many ids above a mark; a cursor farther away is garbage.
+/// Open claims reserve at most this many numbers above a mark; a cursor farther away is garbage.
 constexpr std::int64_t kFarthest = 1'000'000;
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() - 2 * kFarthest;
 /// With hundreds of children on few processors a claim takes tens of milliseconds. After a shorter
@@ -24,13 +24,13 @@ std::optional<std::size_t> ClaimCursors::reserve(Marks& marks, int wanted, TimeP
     if (marks[i] <= 0 || marks[i] > kMost || plenty_at > now_ms ||
         plenty_at <= now_ms - kPlentyFor.count())
       continue;
-    auto seen = cursor.next_id.load();
+    auto seen = cursor.upto.load();
     std::int64_t begin = 0;
     bool goes_on = false;
     do {
       goes_on = seen > marks[i] && seen - marks[i] < kFarthest;
       begin = goes_on ? seen : marks[i];
-    } while (!cursor.next_id.compare_exchange_weak(seen, begin + wanted));
+    } while (!cursor.upto.compare_exchange_weak(seen, begin + wanted));
     if (!goes_on) cursor.from.store(begin);
     marks[i] = begin;
     return i;
@@ -38,27 +38,27 @@ std::optional<std::size_t> ClaimCursors::reserve(Marks& marks, int wanted, TimeP
   return std::nullopt;
 }
 
-void ClaimCursors::record_full(std::size_t priority, TimePoint now) {
-  const auto before = cursors_[priority].plenty_at_ms.exchange(to_ms(now));
+void ClaimCursors::record_plenty(std::size_t lane, TimePoint now) {
+  const auto before = cursors_[lane].plenty_at_ms.exchange(to_ms(now));
   // All claims with reservations from that time have ended.
-  if (before <= to_ms(now) - kPlentyFor.count()) cursors_[priority].next_id.store(0);
+  if (before <= to_ms(now) - kPlentyFor.count()) cursors_[lane].upto.store(0);
 }
 
 void ClaimCursors::advance_past(std::span<const ClaimedMessage> messages) {
   for (std::size_t i = 0; i < cursors_.size(); ++i) {
-    if (cursors_[i].next_id.load() == 0) continue;
+    if (cursors_[i].upto.load() == 0) continue;
     const auto from = cursors_[i].from.load();
     const auto beside =
         std::count_if(messages.begin(), messages.end(), [&](const ClaimedMessage& message) {
-          return message.lane == 2 * static_cast<int>(i) + 1 && message.id > from;
+          return lane_of(message.place) == i && number_of(message.place) > from;
         });
-    if (beside > 0) cursors_[i].next_id.fetch_add(beside);
+    if (beside > 0) cursors_[i].upto.fetch_add(beside);
   }
 }
 
-void ClaimCursors::record_exhausted(std::size_t priority) {
-  cursors_[priority].plenty_at_ms.store(0);
-  cursors_[priority].next_id.store(0);
+void ClaimCursors::record_exhausted(std::size_t lane) {
+  cursors_[lane].plenty_at_ms.store(0);
+  cursors_[lane].upto.store(0);
 }
 
 bool ClaimCursors::take_turn(TimePoint now) {

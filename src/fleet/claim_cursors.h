@@ -2,9 +2,9 @@
 // Decides where each claim of a fleet begins. Simultaneous claims that all begin at the marks try
 // for the same rows. They scan rows that others have locked, and leave locks on the new versions of
 // these rows: the winner's settle waits for them. So while a lane has plenty of messages, each
-// claim reserves the next ids and begins above the ids that are already reserved.
+// claim reserves the next numbers and begins above those that are already reserved.
 //
-// No message is skipped: the n-th message above an id M has at least the id M + n, so a claim of
+// No message is skipped: the n-th message above a number M has at least M + n, so a claim of
 // the first n messages above M takes every message up to M + n. If a claim fails, its messages are
 // below a mark, where maintenance finds them.
 //
@@ -15,7 +15,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <tuple>
 
 #include "fleet/claimed_message.h"
 #include "system/clock.h"
@@ -24,16 +23,16 @@ namespace pgforeman {
 
 class ClaimCursors {
  public:
-  /// Reserves ids for a claim of `wanted` messages if a lane has plenty. Returns the lane's
-  /// priority, and raises its mark in `marks` to the last id that was already reserved.
+  /// Reserves numbers for a claim of `wanted` messages if a lane has plenty. Returns the lane's
+  /// number, and raises its mark in `marks` to the last number that was already reserved.
   [[nodiscard]] std::optional<std::size_t> reserve(Marks& marks, int wanted, TimePoint now);
   /// Records that a claim found all it wanted in this lane alone: the lane has plenty.
-  void record_full(std::size_t priority, TimePoint now);
-  /// Moves cursors up by the number of reserved ids that a claim from the marks took. Otherwise
-  /// each claim would take ids reserved by the next one until the backlog ends.
+  void record_plenty(std::size_t lane, TimePoint now);
+  /// Moves cursors up by as many reserved numbers as a claim from the marks took. Otherwise each
+  /// claim would take those reserved by the next one until the backlog ends.
   void advance_past(std::span<const ClaimedMessage> messages);
   /// Records that a claim found too little in its lane: later claims begin at the marks.
-  void record_exhausted(std::size_t priority);
+  void record_exhausted(std::size_t lane);
 
   /// True if the caller's claim may begin at the marks now. Claims of many messages do so one at a
   /// time: the second then knows if there is plenty. A turn that is not ended expires after 5 ms.
@@ -43,11 +42,11 @@ class ClaimCursors {
  private:
   friend struct ClaimCursorsTest;
   struct Cursor {
-    std::atomic<std::int64_t> from;          ///< reserved ids are above this
-    std::atomic<std::int64_t> next_id;       ///< ids up to here are reserved; 0: none
+    std::atomic<std::int64_t> from;          ///< reserved numbers are above this
+    std::atomic<std::int64_t> upto;          ///< numbers up to here are reserved; 0: none
     std::atomic<std::int64_t> plenty_at_ms;  ///< a claim found all it wanted; monotonic
   };
-  std::array<Cursor, std::tuple_size_v<Marks>> cursors_;
+  std::array<Cursor, kLanes> cursors_;
   std::atomic<std::int64_t> turn_until_ms_;  ///< monotonic
 };
 

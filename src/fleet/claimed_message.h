@@ -1,9 +1,9 @@
 #pragma once
 // A claimed message with the values needed to settle it. Plain values; not thread-safe.
 
-#include <array>
 #include <cstdint>
 
+#include "fleet/place.h"
 #include "pgforeman/message.h"
 
 namespace pgforeman {
@@ -18,10 +18,6 @@ struct Lease {
   Token token = Token::none;
 };
 
-/// Low-water marks, one per priority, the most urgent first: claims skip fresh ids up to the mark.
-/// A hint: sweeps move messages that become claimable below it to the redelivered lane.
-using Marks = std::array<std::int64_t, 4>;
-
 /// A claim as it is sent. If the answer is lost, its rows are found by the token, above the marks.
 struct Claim {
   Token token = Token::none;
@@ -31,7 +27,7 @@ struct Claim {
 /// One claimed row. Owned by the consumer until it is settled.
 struct ClaimedMessage : Message {
   Token token = Token::none;
-  int lane = 0;  ///< 2*priority + 1 fresh, 2*priority redelivered; claims take the lowest first
+  std::int64_t place = 0;
   std::int64_t unfinished_claims = 0;  ///< earlier claims that ended without a result
 
   Lease lease() const { return {id, token}; }

@@ -19,24 +19,27 @@ Marks LowWaterMarks::for_claim(TimePoint now) const {
 Marks LowWaterMarks::read() const {
   Marks marks;
   for (std::size_t i = 0; i < marks.size(); ++i) {
-    marks[i] = std::max<std::int64_t>(0, ids_[i].load());
+    marks[i] = std::clamp<std::int64_t>(numbers_[i].load(), 0, kMaxNumber);
   }
   return marks;
 }
 
 void LowWaterMarks::raise(std::span<const ClaimedMessage> messages) {
   for (const ClaimedMessage& message : messages) {
-    const auto priority = static_cast<std::size_t>(message.lane / 2);
-    if (message.lane % 2 == 0 || priority >= ids_.size()) continue;
-    auto& mark = ids_[priority];
-    auto seen = mark.load();
-    while (seen < message.id && !mark.compare_exchange_weak(seen, message.id)) {
-    }
+    const std::size_t lane = lane_of(message.place);
+    if (lane < kLanes) raise(lane, number_of(message.place));
   }
 }
 
-void LowWaterMarks::forget(std::size_t priority, std::int64_t mark) {
-  ids_[priority].compare_exchange_strong(mark, 0);
+void LowWaterMarks::raise(std::size_t lane, std::int64_t number) {
+  auto& mark = numbers_[lane];
+  auto seen = mark.load();
+  while (seen < number && !mark.compare_exchange_weak(seen, number)) {
+  }
+}
+
+void LowWaterMarks::forget(std::size_t lane, std::int64_t mark) {
+  numbers_[lane].compare_exchange_strong(mark, 0);
 }
 
 }  // namespace pgforeman

@@ -37,8 +37,8 @@ Maintenance::Maintenance(const ChildContext& context)
       rescue_(tools_),
       renewal_(tools_),
       listener_(tools_),
-      notifier_(tools_, listener_),
       sweeper_(tools_),
+      notifier_(tools_, listener_, sweeper_),
       scheduler_(tools_, sweeper_),
       calls_(loop_.io(), ::fcntl(context.maintenance_fd, F_DUPFD_CLOEXEC, 0)) {}
 
@@ -110,7 +110,7 @@ void Maintenance::take_notifications() {
   const auto found = notifier_.run_once();
   if (received.later) scheduler_.soon();
   if (found.due) scheduler_.due_in(*found.due);
-  if (received.now > 0) sweeper_.soon();
+  if (received.now > 0 || received.later) sweeper_.soon();
   if (found.messages && Clock::now() >= may_sweep_at_) {
     may_sweep_at_ = Clock::now() + kSweepWhilePolling;
     sweeper_.soon();

@@ -41,8 +41,8 @@ class Maintenance {
   Rescue rescue_;
   Renewal renewal_;
   Listener listener_;
-  Notifier notifier_;
   Sweeper sweeper_;
+  Notifier notifier_;
   Scheduler scheduler_;
   boost::asio::posix::stream_descriptor calls_;
   TimePoint may_sweep_at_;

@@ -7,14 +7,15 @@
 #include "fleet/claimed_message.h"
 #include "maintenance/listener.h"
 #include "maintenance/notify_throttle.h"
+#include "maintenance/sweeper.h"
 #include "maintenance/tools.h"
 
 namespace pgforeman {
 
 class Notifier {
  public:
-  Notifier(const MaintenanceTools& tools, const Listener& listener)
-      : tools_(tools), listener_(listener) {}
+  Notifier(const MaintenanceTools& tools, const Listener& listener, Sweeper& sweeper)
+      : tools_(tools), listener_(listener), sweeper_(sweeper) {}
 
   /// Call for a new session, in which the listener listens or will.
   void session_opened();
@@ -22,7 +23,7 @@ class Notifier {
   void received(std::int64_t messages);
 
   struct Found {
-    bool messages = false;      ///< fresh messages were claimed since the last poll
+    bool messages = false;      ///< messages were claimed since the last poll
     std::optional<Millis> due;  ///< until the next scheduled message is due
   };
   /// Polls if a poll is due, and changes the mode if needed. Throws DatabaseError.
@@ -38,6 +39,7 @@ class Notifier {
 
   const MaintenanceTools& tools_;
   const Listener& listener_;
+  Sweeper& sweeper_;
   NotifyThrottle throttle_;
   Marks seen_{};
 };

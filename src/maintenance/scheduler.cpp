@@ -11,6 +11,7 @@ namespace {
 // With the recent scan each ten seconds an idle fleet then runs less than one statement a second.
 constexpr Millis kTick{1200};  // proves: P34
 constexpr Millis kSoonest{20};
+constexpr Millis kSlow{50};
 constexpr std::int64_t kMostCounted = 10'000;  // as pgforeman.counts does
 
 }  // namespace
@@ -38,8 +39,9 @@ void Scheduler::run_once() {
                                               (0.9 + 0.2 * tools_.loop.random()))};
   // Retries may need fifty ticks a second, but only for the promotion.
   const bool counting = ran_at_ >= next_count_;
-  const Tick tick = tools_.session.queue().tick(counting, sweeper_.count_from());
+  const Tick tick = tools_.session.queue().tick(counting, sweeper_.count_from(), sweeper_.due_from_us());
   tools_.session.worked();
+  sweeper_.searched(tick.times, ran_at_);
   if (counting) {
     next_count_ = ran_at_ + every;
     publish(tick.counts);
@@ -51,7 +53,7 @@ void Scheduler::run_once() {
     tools_.fleet().database_up.fetch_add(1);
   }
   // Runs again when the next message is due: it would wait for the regular tick.
-  next_ = Clock::now() + std::clamp(tick.next_due.value_or(every), kSoonest, every);
+  next_ = Clock::now() + std::clamp(tick.times.next_due().value_or(every), kSoonest, every);
   if (!counting && tick.promoted == 0) return;
   tools_.wakeups.wake(counting ? tick.counts.ready : tick.promoted);
 }
@@ -78,6 +80,8 @@ void Scheduler::advance_ids() {
 /// Logs which queues are in use if this one is empty at the start: its name may be mistyped.
 void Scheduler::name_other_queues(const QueueCounts& counts) {
   knows_queue_ = true;
+  // Other duties would wait while it walks over many deleted messages.
+  if (Clock::now() - ran_at_ > kSlow) return;
   const auto is_empty = [](const QueueCounts& c) {
     return c.ready + c.scheduled + c.running + c.dead == 0;
   };
@@ -94,7 +98,7 @@ void Scheduler::publish(const QueueCounts& counts) {
   QueueCounted& board = tools_.queue().counted;
   board.ready.store(counts.ready);
   board.scheduled.store(counts.scheduled);
-  // Most leased fresh messages are below the marks, where the sweeper counts them.
+  // Most leased messages are below the marks, where the sweeper counts them.
   const auto running = counts.running + sweeper_.leased_below();
   board.running.store(std::min(running, kMostCounted));
   board.dead.store(counts.dead);

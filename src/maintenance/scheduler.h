@@ -10,7 +10,7 @@ namespace pgforeman {
 
 class Scheduler {
  public:
-  Scheduler(const MaintenanceTools& tools, const Sweeper& sweeper)
+  Scheduler(const MaintenanceTools& tools, Sweeper& sweeper)
       : tools_(tools), sweeper_(sweeper) {}
 
   /// Throws DatabaseError.
@@ -29,7 +29,7 @@ class Scheduler {
   void name_other_queues(const QueueCounts& counts);
 
   const MaintenanceTools& tools_;
-  const Sweeper& sweeper_;
+  Sweeper& sweeper_;
   TimePoint next_, ran_at_, next_count_;
   bool announced_ = false;
   bool knows_queue_ = false;  ///< name_other_queues() was called

@@ -23,7 +23,7 @@ std::string utc(const char* column) {
 
 /// The columns that summary_of() reads; all are small.
 const std::string kSummary =
-    "id, queue, lane / 2, attempt, crashes, claims, reason,"
+    "id, queue, priority, attempt, crashes, claims, reason,"
     " coalesce(pg_catalog.\"left\"(error, 300), ''), " +
     utc("enqueued_at") + ", " + utc("died_at");
 constexpr int kSummaryColumns = 10;

@@ -22,17 +22,17 @@ struct Right {
 /// The functions that each part may execute, by name; a worker may execute all.
 constexpr const char* kSendFunctions = "'send', 'send_batch'";
 constexpr const char* kMonitorFunctions =
-    "'counts', 'peek', 'mark_of', 'last_lane', 'queues', 'row_security_problem'";
+    "'counts', 'peek', 'queues', 'row_security_problem', 'from_us', 'to_us'";
 constexpr const char* kOperatorFunctions =
     "'advance_ids', 'announce', 'dead_count', 'dead_is_meant', 'dead_list', 'dead_purge',"
-    " 'dead_retry', 'dead_select'";
+    " 'dead_retry', 'dead_select', 'next_place'";
 
 /// The columns that a monitor may read: none that a message carries or that may quote it.
 constexpr const char* kMessageColumns =
-    "id, claims, visible_at, enqueued_at, claims_base, attempt, crashes, lane, state, queue, "
+    "id, claims, visible_at, enqueued_at, claims_base, place, attempt, crashes, state, queue, "
     "due_at";
 constexpr const char* kDeadColumns =
-    "id, claims, enqueued_at, died_at, attempt, crashes, lane, queue, reason";
+    "id, claims, enqueued_at, died_at, attempt, crashes, priority, queue, reason";
 
 Right table_right(const std::string& privilege, const std::string& table) {
   return {privilege + " on pgforeman." + table,
@@ -66,6 +66,8 @@ void add_table_rights(std::vector<Right>& rights, Part part, bool has_maintain) 
     rights.push_back(column_right(kDeadColumns, "dead_message"));
     return;
   }
+  rights.push_back({"usage on sequence pgforeman.message_id_seq",
+                    "pg_catalog.has_sequence_privilege($1, 'pgforeman.message_id_seq', 'usage')"});
   for (const char* privilege : {"select", "insert", "update", "delete"}) {
     rights.push_back(table_right(privilege, "dead_message"));
     const std::string word = privilege;

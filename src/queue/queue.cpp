@@ -1,10 +1,8 @@
 #include "queue/queue.h"
 
 #include <algorithm>
-#include <limits>
 #include <pqxx/result>
 #include <thread>
-#include <tuple>
 
 #include "queue/history.h"
 #include "queue/migrate.h"
@@ -53,10 +51,11 @@ constexpr const char* kRights =
     "  t.name::pg_catalog.regclass, r.name))"
     "  from (values ('pgforeman.message'), ('pgforeman.dead_message')) t (name),"
     "  (values ('select'), ('insert'), ('update'), ('delete')) r (name))"
+    " and pg_catalog.has_sequence_privilege('pgforeman.message_id_seq', 'usage')"
     " and not exists ("
     "  select from pg_catalog.unnest('{announce,become_listener,claim,counts,"
-    "end_done,ids_are_behind,last_lane,leave_listeners,lock_claimable,peek,mark_of,"
-    "release_token,renew,retry_delay,settle,sweep,tick,with_run}'::pg_catalog.name[]) f (name)"
+    "end_done,from_us,ids_are_behind,leave_listeners,lock_claimable,next_place,open_writers,"
+    "peek,release_token,renew,retry_delay,settle,sweep,tick,to_us,with_run}'::pg_catalog.name[]) f (name)"
     "  where not exists ("
     "   select from pg_catalog.pg_proc p"
     "   where p.pronamespace operator(pg_catalog.=) 'pgforeman'::pg_catalog.regnamespace::oid"
@@ -65,7 +64,7 @@ constexpr const char* kRights =
 
 /// The columns that messages_of() reads.
 const std::string kClaimed =
-    "select id, lane, attempt, fence, unfinished_claims,"
+    "select id, place, attempt, fence, unfinished_claims,"
     " (pg_catalog.date_part('epoch',"
     " greatest(least(enqueued_at, '9999-12-31 UTC'), '0001-01-01 UTC'))"
     " operator(pg_catalog.*) 1000000::float8)::bigint,"
@@ -78,7 +77,7 @@ std::vector<ClaimedMessage> messages_of(const pqxx::result& rows) {
   for (const auto& row : rows) {
     ClaimedMessage& message = messages.emplace_back();
     message.id = row[0].as<std::int64_t>();
-    message.lane = row[1].as<int>();
+    message.place = row[1].as<std::int64_t>();
     message.attempt = row[2].as<int>();
     message.fence = row[3].as<std::int64_t>();
     message.unfinished_claims = row[4].as<std::int64_t>();
@@ -88,7 +87,7 @@ std::vector<ClaimedMessage> messages_of(const pqxx::result& rows) {
     message.headers.assign(row[7].c_str(), row[7].size());
   }
   const auto before = [](const ClaimedMessage& a, const ClaimedMessage& b) {
-    return std::tie(a.lane, a.id) < std::tie(b.lane, b.id);
+    return a.place < b.place;
   };
   // They are mostly in order already, and moving them costs more than the check.
   if (!std::is_sorted(messages.begin(), messages.end(), before)) {
@@ -108,6 +107,28 @@ QueueCounts counts_of(const Row& row, int first) {
   counts.oldest_seconds = row[first + 4].template as<double>();
   counts.capped = row[first + 5].template as<bool>();
   return counts;
+}
+
+/// Ranges of places as two arrays.
+struct Ranges {
+  explicit Ranges(std::span<const PlaceRange> ranges) {
+    Ids lower, upper;
+    for (const PlaceRange& range : ranges) {
+      lower.push_back(range.above);
+      upper.push_back(range.upto);
+    }
+    above = array_text(lower);
+    upto = array_text(upper);
+  }
+  std::string above, upto;
+};
+
+/// Reads next_due_us and at_us, the first two columns.
+template <typename Row>
+ServerTimes times_of(const Row& row) {
+  ServerTimes times{row[1].template as<std::int64_t>(), std::nullopt};
+  if (!row[0].is_null()) times.next_due_us = row[0].template as<std::int64_t>();
+  return times;
 }
 
 std::string text_of(Token token) {
@@ -150,11 +171,12 @@ bool Queue::schema_and_rights_stand() {
 
 std::vector<ClaimedMessage> Queue::claim(int limit, const Claim& claim, Millis lease,
                                          std::span<const std::int64_t> done, Token done_token) {
-  auto messages =
-      messages_of(call(kClaimed + " from pgforeman.claim($1, $2::int, $3::bigint, $4::interval,"
-                                  " $5::bigint[], $6::bigint[], $7::bigint)",
-                       {name_, std::to_string(limit), text_of(claim.token), interval_text(lease),
-                        array_text(claim.marks), array_text(done), text_of(done_token)}));
+  const Ranges ranges(ranges_above(claim.marks));
+  auto messages = messages_of(
+      call(kClaimed + " from pgforeman.claim($1, $2::int, $3::bigint, $4::interval, $5::bigint[],"
+                      " $6::bigint, $7::bigint[], $8::bigint[])",
+           {name_, std::to_string(limit), text_of(claim.token), interval_text(lease),
+            array_text(done), text_of(done_token), ranges.above, ranges.upto}));
   for (ClaimedMessage& message : messages) message.token = claim.token;
   return messages;
 }
@@ -235,65 +257,72 @@ std::int64_t Queue::release_claim(const Claim& claim, const std::optional<Outcom
                                   const RetryRule& rule) {
   const std::string error = crash ? ascii(crash->error) : "";
   const std::string evidence = crash ? history_entry({{}, *crash}).value_or("null") : "null";
+  const Ranges lanes(lanes_above(claim.marks));
   return call(
              "select pgforeman.release_token($1, $2::bigint, nullif($3, ''), $4::jsonb, $5::int,"
-             " $6::interval, $7::interval, $8::bigint[])",
+             " $6::interval, $7::interval, $8::bigint[], $9::bigint[])",
              {name_, text_of(claim.token), error, evidence, std::to_string(rule.max_crashes),
-              interval_text(rule.backoff), interval_text(rule.backoff_max),
-              array_text(claim.marks)})[0][0]
+              interval_text(rule.backoff), interval_text(rule.backoff_max), lanes.above,
+              lanes.upto})[0][0]
       .as<std::int64_t>();
 }
 
-Tick Queue::tick(bool with_counts, const Marks& passed) {
-  const pqxx::result rows = call(
-      "select promoted, coalesce(next_due_ms, -1), ready, scheduled, running, dead,"
-      " oldest_seconds, capped, behind from pgforeman.tick($1, $2::boolean, passed => "
-      "$3::bigint[])",
-      {name_, with_counts ? "true" : "false", array_text(passed)});
-  const auto row = rows[0];
+Tick Queue::tick(bool with_counts, const Marks& passed, std::int64_t due_from_us) {
+  const Ranges lanes(lanes_above(passed));
+  const auto row = call(
+      "select next_due_us, at_us, promoted, ready, scheduled, running, dead, oldest_seconds, capped,"
+      " behind from pgforeman.tick($1, $2::boolean, above => $3::bigint[], upto => $4::bigint[],"
+      " due_from_us => $5::bigint)",
+      {name_, with_counts ? "true" : "false", lanes.above, lanes.upto,
+       std::to_string(due_from_us)})[0];
   Tick tick;
-  tick.promoted = row[0].as<std::int64_t>();
-  if (const auto due = row[1].as<std::int64_t>(); due >= 0) tick.next_due = Millis{due};
+  tick.times = times_of(row);
+  tick.promoted = row[2].as<std::int64_t>();
   if (with_counts) {
-    tick.counts = counts_of(row, 2);
-    tick.ids_behind = row[8].as<bool>();
+    tick.counts = counts_of(row, 3);
+    tick.ids_behind = row[9].as<bool>();
   }
   return tick;
 }
 
-Peek Queue::peek(const Marks& marks, int most) {
-  const pqxx::result rows =
-      call("select ready, coalesce(next_due_ms, -1) from pgforeman.peek($1, $2::bigint[], $3::int)",
-           {name_, array_text(marks), std::to_string(most)});
-  Peek peek;
-  peek.ready = rows[0][0].as<std::int64_t>();
-  if (const auto due = rows[0][1].as<std::int64_t>(); due >= 0) peek.next_due = Millis{due};
-  return peek;
+Peek Queue::peek(const Marks& marks, int most, std::int64_t due_from_us) {
+  const Ranges lanes(lanes_above(marks));
+  const auto row = call(
+      "select next_due_us, at_us, ready from pgforeman.peek($1, $2::bigint[], $3::bigint[],"
+      " $4::int, $5::bigint)",
+      {name_, lanes.above, lanes.upto, std::to_string(most), std::to_string(due_from_us)})[0];
+  return {row[2].as<std::int64_t>(), times_of(row)};
 }
 
-Sweep Queue::sweep(const Marks& after, const Marks& upto) {
-  const pqxx::result rows = call(
-      "select moved, claimable, leased, lease_end_ms, xid, oldest_xid, highest,"
-      " lowest[1], lowest[2], lowest[3], lowest[4],"
-      " reached[1], reached[2], reached[3], reached[4]"
+OpenWriters Queue::open_writers(const std::optional<Marks>& marks) {
+  Ids passed;
+  for (std::size_t lane = 0; marks && lane < kLanes; ++lane) {
+    passed.push_back(place_of(lane, (*marks)[lane]));
+  }
+  const auto row = call(
+      "select highest, at_us, open, first from pgforeman.open_writers($1, $2::bigint[])",
+      {name_, array_text(passed)})[0];
+  OpenWriters writers{row[0].as<std::int64_t>(), row[1].as<std::int64_t>(),
+                      numbers_of(row[2].c_str()), {}};
+  const Ids first = numbers_of(row[3].c_str());
+  for (std::size_t lane = 0; lane < first.size(); ++lane) {
+    writers.first.at(lane) = number_of(first[lane]);
+  }
+  return writers;
+}
+
+Sweep Queue::sweep(std::span<const PlaceRange> ranges, int bucket_bits) {
+  const Ranges given(ranges);
+  const auto row = call(
+      "select moved, reached, bucket, leased, look_ms"
       " from pgforeman.sweep($1, $2::bigint[], $3::bigint[], $4::int)",
-      {name_, array_text(after), array_text(upto), std::to_string(kSweepMoves)});
-  const auto row = rows[0];
-  const auto number = [&row](std::size_t column) {
-    return row[static_cast<pqxx::row::size_type>(column)].as<std::int64_t>(
-        std::numeric_limits<std::int64_t>::max());
-  };
-  Sweep sweep;
-  sweep.moved = number(0);
-  sweep.claimable = number(1);
-  sweep.leased = number(2);
-  if (!row[3].is_null()) sweep.lease_end = Millis{number(3)};
-  sweep.xid = number(4);
-  sweep.oldest_xid = number(5);
-  sweep.highest = number(6);
-  for (std::size_t i = 0; i < upto.size(); ++i) {
-    sweep.lowest[i] = number(7 + i);
-    sweep.reached[i] = number(11 + i);
+      {name_, given.above, given.upto, std::to_string(bucket_bits)})[0];
+  Sweep sweep{row[0].as<std::int64_t>(), numbers_of(row[1].c_str()), {}};
+  const Ids buckets = numbers_of(row[2].c_str());
+  const Ids leased = numbers_of(row[3].c_str());
+  const Ids look_ms = numbers_of(row[4].c_str());
+  for (std::size_t i = 0; i < buckets.size(); ++i) {
+    sweep.buckets.push_back({buckets[i], leased.at(i), Millis{look_ms.at(i)}});
   }
   return sweep;
 }
@@ -349,7 +378,7 @@ QueueCounts Queue::counts() {
 
 std::optional<AdvancedIds> Queue::advance_ids() {
   const pqxx::result rows =
-      connection_.impl().call("select was, now_at, moved from pgforeman.advance_ids()");
+      connection_.impl().call("select was, now_at, moved from pgforeman.advance_ids($1)", {name_});
   if (rows.empty()) return std::nullopt;
   return AdvancedIds{rows[0][0].as<std::int64_t>(), rows[0][1].as<std::int64_t>(),
                      rows[0][2].as<bool>()};

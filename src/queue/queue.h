@@ -21,9 +21,6 @@ namespace pgforeman {
 /// DatabaseError::locked, or returns Settled::locked for it.
 enum class RowLocks { wait, skip };
 
-/// The most messages of each priority that a sweep moves at once.
-inline constexpr std::int64_t kSweepMoves = 1000;
-
 class Queue {
  public:
   Queue(Connection& connection, std::string name)
@@ -53,16 +50,19 @@ class Queue {
   std::int64_t release_claim(const Claim& claim, const std::optional<Outcome>& crash = {},
                              const RetryRule& rule = {});
 
-  /// Moves due messages to ready. Also counts if asked to, which is the costly part, but no fresh
-  /// messages up to `passed`. One statement.
-  Tick tick(bool with_counts = true, const Marks& passed = {});
+  /// Moves due messages to ready, of those due at `due_from_us` or later (microseconds since the
+  /// epoch). Also counts if asked to, which is the costly part, but no message up to `passed`.
+  Tick tick(bool with_counts = true, const Marks& passed = {}, std::int64_t due_from_us = 0);
 
   /// Counts up to `most` claimable messages above the marks; changes nothing.
-  Peek peek(const Marks& marks, int most);
+  Peek peek(const Marks& marks, int most, std::int64_t due_from_us = 0);
 
-  /// Scans the fresh messages with ids above `after` up to `upto`, and moves claimable ones into
-  /// the redelivered lane, where claims find them.
-  Sweep sweep(const Marks& after, const Marks& upto);
+  /// Without marks `first` is left out, which may be slow.
+  OpenWriters open_writers(const std::optional<Marks>& marks = {});
+
+  /// Scans ranges that claims have passed, and gives what is claimable there a new place, where
+  /// claims find it. `bucket_bits`: how many bits of a place are left out in a bucket's number.
+  Sweep sweep(std::span<const PlaceRange> ranges, int bucket_bits);
 
   /// False through a pooler that swaps sessions between statements: LISTEN would be in another
   /// client's session.

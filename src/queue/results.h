@@ -1,11 +1,13 @@
 #pragma once
 // The plain values that the queue's functions take and return.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "fleet/claimed_message.h"
 #include "pgforeman/outcome.h"
@@ -76,9 +78,20 @@ struct QueueCounts {
   bool capped = false;         ///< a count reached its bound: there may be more
 };
 
+/// Times of the server, in microseconds since the epoch.
+struct ServerTimes {
+  std::int64_t at_us = 0;
+  std::optional<std::int64_t> next_due_us;  ///< when the next scheduled message is due
+
+  std::optional<Millis> next_due() const {
+    if (!next_due_us) return std::nullopt;
+    return Millis{std::max<std::int64_t>(0, (*next_due_us - at_us + 999) / 1000)};
+  }
+};
+
 struct Tick {
   std::int64_t promoted = 0;
-  std::optional<Millis> next_due;  ///< until the next scheduled message is due
+  ServerTimes times;
   QueueCounts counts;
   bool ids_behind = false;  ///< used ids may be given out again: see advance_ids()
 };
@@ -90,23 +103,32 @@ struct AdvancedIds {
   bool moved = false;     ///< the cause: the database was restored, copied or failed over
 };
 
+/// The transactions that may still commit messages; see pgforeman.open_writers.
+struct OpenWriters {
+  std::int64_t highest = 0;        ///< the last number that was drawn for a place
+  std::int64_t at_us = 0;          ///< the server's time, in microseconds since the epoch
+  std::vector<std::int64_t> open;  ///< transactions
+  /// Of each lane, the lowest number above its mark that a visible message has; 0: none.
+  Marks first{};
+};
+
 /// Result of a scan below the marks.
 struct Sweep {
-  std::int64_t moved = 0;           ///< claimable messages that went into the redelivered lane
-  std::int64_t claimable = 0;       ///< all claimable ones; more than `moved` if too many or locked
-  std::int64_t leased = 0;          ///< messages under a lease
-  Marks lowest{};                   ///< the lowest ids found; the largest number: none
-  Marks reached{};                  ///< the ids up to which it scanned
-  std::optional<Millis> lease_end;  ///< until the first of these leases ends
-  std::int64_t xid = 0;             ///< number of its transaction
-  std::int64_t oldest_xid = 0;      ///< of the oldest open transaction; all older ones have ended
-  std::int64_t highest = 0;         ///< the highest id that any message ever had
+  std::int64_t moved = 0;             ///< claimable messages that got a new place
+  std::vector<std::int64_t> reached;  ///< of each range: the place up to which it was scanned
+  /// A bucket (a place without its lowest bits) that still has messages.
+  struct Bucket {
+    std::int64_t number = 0;
+    std::int64_t leased = 0;
+    Millis look_in{0};  ///< until the first lease ends; 0: a message was claimable
+  };
+  std::vector<Bucket> buckets;  ///< in the order of their numbers
 };
 
 /// The work that can be claimed now, and when there will be more.
 struct Peek {
   std::int64_t ready = 0;  ///< claimable messages, at most as many as asked for
-  std::optional<Millis> next_due;
+  ServerTimes times;
 };
 
 }  // namespace pgforeman

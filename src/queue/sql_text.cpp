@@ -1,6 +1,8 @@
 #include "queue/sql_text.h"
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
 
 namespace pgforeman {
 
@@ -25,6 +27,18 @@ std::string array_text(std::span<const std::int64_t> values) {
     out += std::to_string(value);
   }
   return out + '}';
+}
+
+std::vector<std::int64_t> numbers_of(std::string_view array) {
+  std::vector<std::int64_t> numbers;
+  const char* const end = array.data() + array.size();
+  for (const char* at = array.data(); at != end;) {
+    std::int64_t number = 0;
+    const auto [next, error] = std::from_chars(at, end, number);
+    if (error == std::errc{}) numbers.push_back(number);
+    at = error == std::errc{} ? next : at + 1;
+  }
+  return numbers;
 }
 
 std::string array_text(std::span<const std::optional<std::string>> values) {

@@ -1,5 +1,5 @@
 #pragma once
-// Writes values as the text that PostgreSQL reads. Pure.
+// Values as the text that PostgreSQL reads and writes. Pure.
 
 #include <cstdint>
 #include <optional>
@@ -14,6 +14,9 @@ namespace pgforeman {
 
 /// Returns "{1,2,3}".
 std::string array_text(std::span<const std::int64_t> values);
+
+/// Reads "{1,2,3}", an array of numbers without nulls.
+std::vector<std::int64_t> numbers_of(std::string_view array);
 
 /// Returns {"a","b",NULL}. Quotes every element, so that none is read as NULL or a nested array.
 std::string array_text(std::span<const std::optional<std::string>> values);

@@ -119,7 +119,7 @@ TEST_CASE("A role with the rights of migrate --grant runs a fleet, sends and ret
   for (const char* forbidden : {"drop table pgforeman.message", "truncate pgforeman.message",
                                 "insert into pgforeman.schema_version values (99, 'mine')",
                                 "create table pgforeman.mine ()",
-                                "alter function pgforeman.mark_of owner to current_user"}) {
+                                "alter function pgforeman.to_us owner to current_user"}) {
     INFO(forbidden);
     CHECK_THROWS(session.query(forbidden));
   }

@@ -58,11 +58,13 @@ std::vector<double> waits(const Marked& marked, const std::map<std::int64_t, dou
   return all;
 }
 
-/// A fleet that claims one, above the id `from`, and hands it back, as a drain does.
+/// A fleet that claims one, above the number `from` of the fresh lane, and hands it back, as a drain
+/// does.
 void hand_back_one(Bed& bed, int token, std::int64_t from, Marked& marked) {
   const auto t = std::to_string(token);
   const auto held = bed.sql.rows("select id from pgforeman.claim('q', 1, " + t +
-                                 ", '1 minute', array[0, 0, " + std::to_string(from) + ", 0])");
+                                 ", '1 minute', above => array[(5::bigint << 56) + " +
+                                 std::to_string(from) + "])");
   if (held.empty()) return;
   bed.sql.query("select pgforeman.settle(array[" + held[0][0] + "], array[" + t +
                 "], array['released'], array[null::interval], array[null::text],"
@@ -97,8 +99,8 @@ class DeadRows {
     holder_.query("begin isolation level repeatable read; select count(*) from pg_class");
     Sql sql(conninfo);
     sql.query(
-        "insert into pgforeman.message (queue, lane, payload) select 'q', 5, '1' "
-        "from generate_series(1, " +
+        "insert into pgforeman.message (queue, place, payload) select 'q', (5::bigint << 56) + "
+        "nextval('pgforeman.message_id_seq'), '1' from generate_series(1, " +
         std::to_string(count) + ")");
     sql.query("delete from pgforeman.message");
   }
@@ -168,7 +170,7 @@ TEST_CASE("Urgent, late and redelivered messages do not wait behind newer ones",
   const double rate = (flood.sent() - sent_before) / (monotonic_now() - start);
   REQUIRE(eventually(
       [&] {
-        return bed.sql.number(std::string("select count(*) from pgforeman.message where lane < 5") +
+        return bed.sql.number(std::string("select count(*) from pgforeman.message where place >> 56 < 5") +
                               (keeps_up ? " or payload::text = '2'" : "")) == 0;
       },
       20s));
@@ -214,11 +216,11 @@ TEST_CASE("A million dead rows under a held snapshot delay no message", "[flood]
     if (trial < 20) late.begin(5);
     // The first that waits: those before it were claimed.
     const auto first = bed.sql.rows(
-        "select id from pgforeman.message where queue = 'q' and state = 0 and lane <= 5 and"
-        " (lane, id) > (5, " +
+        "select id from pgforeman.message where queue = 'q' and state = 0 and"
+        " place > (5::bigint << 56) + " +
         std::to_string(head) +
-        ") and visible_at < clock_timestamp()"
-        " order by queue, lane, id limit 1");
+        " and place < 6::bigint << 56 and visible_at < clock_timestamp()"
+        " order by queue, place limit 1");
     if (!first.empty()) head = std::stoll(first[0][0]) - 1;
     if (trial >= 20) waiting = late.commit_passed(head);
     hand_back_one(bed, 1000 + trial, head, redelivered);
@@ -322,7 +324,7 @@ TEST_CASE("A message that cannot be moved delays no sweep or promotion of others
   Bed bed;
   bed.sql.query(
       "create function refuse() returns trigger language plpgsql as $$ begin"
-      " if new.lane <> old.lane and old.payload::jsonb ? 'stuck' then raise 'not this one'; end if;"
+      " if new.place <> old.place and old.payload::jsonb ? 'stuck' then raise 'not this one'; end if;"
       " return new; end $$;"
       "create trigger refuse before update on pgforeman.message"
       " for each row execute function refuse()");

@@ -208,7 +208,7 @@ TEST_CASE("release_claim makes all its messages claimable at once, first, withou
   REQUIRE(again.size() == 2);
   CHECK(again[0].attempt == 1);
   CHECK(again[0].fence == 2);
-  CHECK(again[0].lane == 4);
+  CHECK(lane_of(again[0].place) == 4);
   CHECK(db.settle(others[0].lease(), done()) == Settled::done);
 }
 
@@ -223,12 +223,12 @@ TEST_CASE("Messages of a claim that killed its consumer wait by their own count 
   const RetryRule rule{5, Millis{60000}, Millis{60000}, 3};
   CHECK(db.queue.release_claim({held[0].token}, test::crash("killed while it claimed"), rule) == 3);
   const auto id = [](std::int64_t number) { return std::to_string(number); };
-  CHECK(db.sql.rows("select id, state, crashes, token, lane, case when state = 0 then ''"
+  CHECK(db.sql.rows("select id, state, crashes, token, place >> 57, case when state = 0 then ''"
                     " when due_at < clock_timestamp() + interval '2 seconds' then 'soon'"
                     " else 'later' end from pgforeman.message order by id") ==
-        std::vector<Row>{{id(once), "0", "0", "0", "4", ""},
-                         {id(twice), "1", "0", "0", "4", "soon"},
-                         {id(often), "1", "1", "0", "4", "later"}});
+        std::vector<Row>{{id(once), "0", "0", "0", "2", ""},
+                         {id(twice), "1", "0", "0", "2", "soon"},
+                         {id(often), "1", "1", "0", "2", "later"}});
 }
 
 TEST_CASE("A message that kills each claim is dead after MAX_CRASHES", "[claim]") {

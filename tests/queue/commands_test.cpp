@@ -112,8 +112,8 @@ TEST_CASE("send takes its arguments as JSON, all or none, and prints the ids", "
   const Ended json = run(db.conninfo, {"send", "q", "5", "--json", "--priority", "urgent",
                                        "--headers", "{\"h\": 1}", "--delay=1h"});
   CHECK(json.out == "{\"queue\":\"q\",\"sent\":1,\"ids\":[4]}\n");
-  CHECK(db.sql.rows("select lane, state, headers from pgforeman.message where id = 4") ==
-        std::vector<Row>{{"1", "1", "{\"h\": 1}"}});
+  CHECK(db.sql.rows("select place >> 57, state, headers from pgforeman.message where id = 4") ==
+        std::vector<Row>{{"0", "1", "{\"h\": 1}"}});
   CHECK(run(db.conninfo, {"send", "q", "6", "--quiet"}).out.empty());
 }
 

@@ -65,6 +65,18 @@ struct Database {
   std::int64_t left() { return sql.number("select count(*) from pgforeman.message"); }
 };
 
+/// A mark in the fresh lane of the usual priority.
+inline Marks fresh_mark(std::int64_t number) {
+  Marks marks{};
+  marks[5] = number;
+  return marks;
+}
+
+/// All places of a lane up to this number.
+inline std::vector<PlaceRange> lane_upto(std::size_t lane, std::int64_t number) {
+  return {{place_of(lane, 0), place_of(lane, number)}};
+}
+
 inline Outcome done() {
   return {};
 }

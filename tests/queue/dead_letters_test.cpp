@@ -65,7 +65,7 @@ TEST_CASE("A retried dead letter starts over with its id, and its fence goes on 
   CHECK(claimed[0].id == id);
   CHECK(claimed[0].attempt == 1);
   CHECK(claimed[0].fence == 2);
-  CHECK(claimed[0].lane == 4);
+  CHECK(lane_of(claimed[0].place) == 4);
   CHECK(claimed[0].payload == "{\"x\":1}");
   CHECK(db.queue.tick().counts.oldest_seconds == 0);
 }

@@ -36,7 +36,8 @@ Counters cost_of(Database& db, const std::string& prepare, Work&& work) {
     queue.settle(std::span(&settlement, 1), RetryRule{});
     queue.renew(std::span(&none, 1), Millis{1000});
     queue.tick();
-    queue.sweep({}, {1, 1, 1, 1});
+    queue.sweep(std::vector<PlaceRange>{{0, 1}}, 12);
+    queue.open_writers({});
     queue.release_claim({Token{1}});
     queue.peek({}, 1);
   }
@@ -55,11 +56,11 @@ Counters cost_of(Database& db, const std::string& prepare, Work&& work) {
 }
 
 const std::string kScheduled =
-    "insert into pgforeman.message (queue, lane, state, due_at, payload) select 'q', 5, 1, "
-    "clock_timestamp() + '1 hour', '1' from generate_series(1, 100000); ";
+    "insert into pgforeman.message (queue, place, state, due_at, payload) "
+    "select 'q', 2::bigint << 57, 1, clock_timestamp() + '1 hour', '1' from generate_series(1, 100000); ";
 const std::string kReady =
-    "insert into pgforeman.message (queue, lane, payload) select 'q', 5, '{\"n\": 1}' "
-    "from generate_series(1, 5000)";
+    "insert into pgforeman.message (queue, place, payload) select 'q', (5::bigint << 56) + i, "
+    "'{\"n\": 1}' from generate_series(1, 5000) i";
 
 }  // namespace
 
@@ -112,8 +113,8 @@ TEST_CASE("A tick over a long queue reads a bounded part of it", "[plan]") {
   Database db;
   const Counters cost =
       cost_of(db,
-              "insert into pgforeman.message (queue, lane, payload) select 'q', 5, '1' "
-              "from generate_series(1, 100000); " +
+              "insert into pgforeman.message (queue, place, payload) "
+              "select 'q', (5::bigint << 56) + i, '1' from generate_series(1, 100000) i; " +
                   kScheduled,
               [&](Queue& queue) {
                 CHECK(queue.tick().counts.capped);
@@ -126,15 +127,16 @@ TEST_CASE("A tick over a long queue reads a bounded part of it", "[plan]") {
 TEST_CASE("A sweep reads only its own range, claim and look nothing below the marks", "[plan]") {
   Database db;
   const Counters cost = cost_of(db, kScheduled + kReady, [&](Queue& queue) {
-    const auto first = 100'000 + 1;
     for (int i = 1; i <= 20; ++i) {
-      // Nothing is there of these priorities, and 4 of this one.
-      CHECK(queue.sweep({}, {first + 5000, first + 5000, 0, first + 5000}).claimable == 0);
-      CHECK(queue.sweep({0, 0, first + 10, 0}, {0, 0, first + 14, 0}).claimable < 5);
-      CHECK(queue.peek({0, 0, first + 4000, 0}, 3).ready == 3);
-      CHECK(
-          queue.claim(2, {Token{100 + i}, {0, 0, first + 2000 + 2 * i, 0}}, Millis{60000}).size() ==
-          2);
+      // Nothing is there in other lanes, and 4 in this one at first.
+      const std::vector<PlaceRange> ranges{{0, place_of(4, 0)},
+                                           {place_of(5, 10), place_of(5, 14)},
+                                           {place_of(6, 0), place_of(8, 0)}};
+      CHECK(queue.sweep(ranges, 12).moved <= 4);
+      CHECK(queue.open_writers(fresh_mark(4000)).first[5] == 4001);
+      CHECK(queue.peek(fresh_mark(4000), 3).ready == 3);
+      const Claim claim{Token{100 + i}, fresh_mark(2000 + 2 * i)};
+      CHECK(queue.claim(2, claim, Millis{60000}).size() == 2);
     }
     return 40 + 4;
   });

@@ -96,7 +96,8 @@ TEST_CASE("No function of the schema depends on an object of another role", "[ri
   CHECK(queue.settle(std::span(&failed, 1), {}).at(0) == Settled::retried);
   queue.tick(true);
   queue.peek({}, 1);
-  queue.sweep({}, {1000, 1000, 1000, 1000});
+  queue.open_writers({});
+  queue.sweep(std::vector<PlaceRange>{{0, place_of(kLanes, 0)}}, 12);
   queue.vacuum_due(Millis{1000});
   queue.counts();
   CHECK(sql.query("select string_agg(distinct operator, ', ') from public.trapped") == "NULL");
@@ -173,7 +174,7 @@ TEST_CASE("A producer may send and nothing else", "[rights]") {
   CHECK(producer.number("select pgforeman.send('q', '1')") > 0);
   CHECK(producer.number("select count(*) from pgforeman.send_batch('q', '[1, 2]')") == 2);
   for (const std::string statement :
-       {"insert into pgforeman.message (queue, lane, payload) values ('q', 5, '1')",
+       {"insert into pgforeman.message (queue, place, payload) values ('q', 5, '1')",
         "select id from pgforeman.message", "select nextval('pgforeman.message_id_seq')",
         "select * from pgforeman.claim('q', 1, 1, '1s')", "select pgforeman.announce('q', 'now')",
         "select pgforeman.become_listener('q')", "select pgforeman.dead_purge()",

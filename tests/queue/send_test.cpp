@@ -28,7 +28,7 @@ TEST_CASE("A claim returns what was sent", "[send]") {
   CHECK(m.token == db.last_token);
   CHECK(m.attempt == 1);
   CHECK(m.fence == 1);
-  CHECK(m.lane == 5);
+  CHECK(m.place == place_of(5, id));
   CHECK(m.payload == R"({"b": [1, "zwei \"x\" \\ ü"], "a": null})");
   CHECK(m.headers == R"({"h": 1})");
   CHECK(m.enqueued_at.time_since_epoch().count() ==
@@ -198,7 +198,7 @@ TEST_CASE("A delayed message is not claimable before its time, and is after", "[
   }));
   REQUIRE(claimed.size() == 1);
   CHECK(claimed[0].payload == "1");
-  CHECK(claimed[0].lane == 4);
+  CHECK(lane_of(claimed[0].place) == 4);
   CHECK(
       db.sql.query(
           "select clock_timestamp() >= due_at from pgforeman.message where payload::text = '1'") ==

@@ -21,11 +21,11 @@ TEST_CASE("One settle call carries out each outcome and returns them in order", 
   CHECK(settled == std::vector{Settled::released, Settled::done, Settled::retried,
                                Settled::lost_lease, Settled::dead, Settled::lost_lease,
                                Settled::done});
-  CHECK(db.sql.rows("select payload, state, attempt, lane, token <> 0, last_error from "
+  CHECK(db.sql.rows("select payload, state, attempt, place >> 57, token <> 0, last_error from "
                     "pgforeman.message order by payload::text") ==
-        std::vector<Row>{{"1", "1", "1", "4", "f", "r"},
-                         {"3", "0", "0", "4", "f", "NULL"},
-                         {"4", "0", "0", "5", "t", "NULL"}});
+        std::vector<Row>{{"1", "1", "1", "2", "f", "r"},
+                         {"3", "0", "0", "2", "f", "NULL"},
+                         {"4", "0", "0", "2", "t", "NULL"}});
   CHECK(db.sql.rows("select payload, attempt, reason, error from pgforeman.dead_message") ==
         std::vector<Row>{{"2", "1", "handler", "bad"}});
   CHECK(db.queue.settle({}, RetryRule{}).empty());
@@ -167,7 +167,7 @@ TEST_CASE("Attempts and crashes have budgets of their own", "[settle]") {
   const auto held = db.claim();
   REQUIRE(held.size() == 1);
   CHECK(held[0].attempt == 2);
-  CHECK(held[0].lane == 4);
+  CHECK(lane_of(held[0].place) == 4);
   CHECK(db.settle(held[0].lease(), retry("three"), rule) == Settled::retried);
   CHECK(db.settle(again().lease(), crash("four"), rule) == Settled::dead);
   CHECK(db.sql.rows("select attempt, crashes, reason, error, claims from pgforeman.dead_message") ==

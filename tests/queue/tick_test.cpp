@@ -8,7 +8,7 @@ using namespace pgforeman::test;
 
 TEST_CASE("A tick promotes due messages and returns when the next one is due", "[tick]") {
   Database db;
-  CHECK_FALSE(db.queue.tick().next_due.has_value());
+  CHECK_FALSE(db.queue.tick().times.next_due().has_value());
   db.sql.query("select pgforeman.send('q', '1', delay => '1 hour')");
   db.sql.query("select pgforeman.send('other', '1', delay => '1 ms')");
   for (int i = 0; i < 5; ++i) db.send("2", {2, Millis{1}, "{}"});
@@ -20,9 +20,9 @@ TEST_CASE("A tick promotes due messages and returns when the next one is due", "
     return promoted >= 5;
   }));
   CHECK(promoted == 5);
-  REQUIRE(tick.next_due.has_value());
-  CHECK(*tick.next_due > Millis{3500000});
-  CHECK(*tick.next_due <= Millis{3600000});
+  REQUIRE(tick.times.next_due().has_value());
+  CHECK(*tick.times.next_due() > Millis{3500000});
+  CHECK(*tick.times.next_due() <= Millis{3600000});
   CHECK(tick.counts.ready == 5);
   CHECK(tick.counts.scheduled == 1);
 }
@@ -48,7 +48,7 @@ TEST_CASE("A tick counts each state of its own queue, and the oldest claimable a
 TEST_CASE("look counts what is claimable above the marks, and when the next one is due", "[tick]") {
   Database db;
   CHECK(db.queue.peek({}, 9).ready == 0);
-  CHECK_FALSE(db.queue.peek({}, 9).next_due);
+  CHECK_FALSE(db.queue.peek({}, 9).times.next_due());
   const auto first = db.send();
   db.send();
   db.send("1", {0, {}, "{}"});
@@ -56,8 +56,8 @@ TEST_CASE("look counts what is claimable above the marks, and when the next one 
   db.sql.query("select pgforeman.send('other', '1')");
   CHECK(db.queue.peek({}, 9).ready == 3);
   CHECK(db.queue.peek({}, 2).ready == 2);
-  CHECK(db.queue.peek({0, 0, first, 0}, 9).ready == 2);
-  const auto due = db.queue.peek({}, 9).next_due;
+  CHECK(db.queue.peek(fresh_mark(first), 9).ready == 2);
+  const auto due = db.queue.peek({}, 9).times.next_due();
   REQUIRE(due);
   CHECK(*due > Millis{3'500'000});
   db.claim(9);
@@ -119,10 +119,10 @@ TEST_CASE("Other fleets are notified of messages that become claimable", "[tick]
   CHECK(told());
   const auto late = db.send();
   REQUIRE(told());
-  CHECK(db.queue.sweep({}, {0, 0, late, 0}).moved == 1);
+  CHECK(db.queue.sweep(lane_upto(5, late), 12).moved == 1);
   CHECK(told());
   CHECK(db.queue.tick().promoted == 0);
-  CHECK(db.queue.sweep({}, {0, 0, late, 0}).moved == 0);
+  CHECK(db.queue.sweep(lane_upto(5, late), 12).moved == 0);
   CHECK_FALSE(told());
   db.settle(db.claim(1).at(0).lease(), dead("x"));
   CHECK(db.sql.query("select pgforeman.dead_retry()") != "");
@@ -147,7 +147,7 @@ TEST_CASE("One tick promotes a limited number", "[tick]") {
       "from generate_series(1, 10050)");
   const auto first = db.queue.tick();
   CHECK(first.promoted == 10000);
-  CHECK(first.next_due == Millis{0});
+  CHECK(first.times.next_due() == Millis{0});
   CHECK(db.queue.tick().promoted == 50);
 }
 
@@ -207,17 +207,18 @@ TEST_CASE("In a restored or copied database ids begin far above the former ones"
 TEST_CASE("Infinite times in rows stop neither tick nor look", "[tick]") {
   Database db;
   db.sql.query(
-      "insert into pgforeman.message (queue, lane, state, due_at, payload)"
-      " values ('q', 5, 1, 'infinity', '1')");
+      "insert into pgforeman.message (queue, place, state, due_at, payload)"
+      " values ('q', 2::bigint << 57, 1, 'infinity', '1')");
   db.sql.query(
-      "insert into pgforeman.message (queue, lane, enqueued_at, visible_at, payload)"
-      " values ('q', 5, '-infinity', '-infinity', '1'),"
-      " ('q', 5, now(), 'infinity', '2')");
+      "insert into pgforeman.message (queue, place, enqueued_at, visible_at, payload)"
+      " values ('q', (5::bigint << 56) + 1, '-infinity', '-infinity', '1'),"
+      " ('q', (5::bigint << 56) + 2, now(), 'infinity', '2')");
   const Tick tick = db.queue.tick(true);
   CHECK(tick.counts.ready == 1);
-  CHECK(tick.next_due > Millis{0});
+  CHECK(tick.times.next_due() > Millis{0});
   CHECK(db.queue.peek({}, 1).ready == 1);
-  db.queue.sweep({}, {1000, 1000, 1000, 1000});
+  const std::vector<PlaceRange> all{{0, place_of(kLanes, 0)}};
+  CHECK(db.queue.sweep(all, 12).moved == 1);
 }
 
 TEST_CASE("Of several sessions one sets the sequence forward, and none to its end", "[tick]") {
@@ -230,8 +231,8 @@ TEST_CASE("Of several sessions one sets the sequence forward, and none to its en
   other.query("commit");
   CHECK_FALSE(db.queue.tick().ids_behind);
   db.sql.query(
-      "insert into pgforeman.message (id, lane, queue, payload)"
-      " values (9223372036854775807, 5, 'q', '1')");
+      "insert into pgforeman.message (id, place, queue, payload)"
+      " values (9223372036854775807, (6::bigint << 56) - 1, 'q', '1')");
   CHECK_FALSE(db.queue.tick().ids_behind);
   CHECK(db.send() < 10'000'000);
 }

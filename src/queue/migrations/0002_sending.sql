@@ -113,6 +113,19 @@ begin atomic
   select pg_advisory_unlock_shared(1885824614, hashtext(leave_listeners.queue));
 end;
 
+-- Returns a new place for a message that comes back: behind all others of its priority that came
+-- back. A place is lane * 2^56 + a number, and claims take the lowest first. Lane 2 * priority is for
+-- messages that came back, 2 * priority + 1 for fresh ones. Numbers and ids are one sequence.
+-- The transaction gets its own number first, as it must before each due time: maintenance sees which
+-- transactions are open, and knows so where messages may still appear (see open_writers).
+-- Has no SET, so that it becomes a part of the caller's plan.
+create function pgforeman.next_place(place bigint)
+returns bigint
+language sql volatile
+return (next_place.place >> 57 << 57)
+       + case when pg_current_xact_id() is not null -- proves: P38 order
+              then nextval('pgforeman.message_id_seq') end;
+
 -- Enqueues one message in the caller's own transaction; returns its id.
 create function pgforeman.send(
   queue text, payload json, priority int default 2, delay interval default '0',
@@ -135,10 +148,15 @@ begin
     perform pgforeman.check_send(send.queue, send.priority, send.delay, send.headers);
     perform pgforeman.check_payload(send.payload);
   end if;
-  insert into pgforeman.message (queue, lane, state, due_at, payload, headers)
-  values (send.queue, 2 * send.priority + 1, later::int,
-          case when later then clock_timestamp() + send.delay end, send.payload, send.headers)
-  returning id into sent_id;
+  -- See next_place. A scheduled message gets its number when it is due.
+  sent_id := case when pg_current_xact_id() is not null
+                  then nextval('pgforeman.message_id_seq') end;
+  insert into pgforeman.message (id, queue, place, state, due_at, payload, headers)
+  values (sent_id, send.queue,
+          (send.priority::bigint << 57)
+            + case when later then 0 else 72057594037927936 + sent_id end,
+          later::int, case when later then clock_timestamp() + send.delay end, send.payload,
+          send.headers);
   -- Makes the first check of announce here, which saves the call without a listener.
   if not (pg_try_advisory_lock(1885824614, hashtext(send.queue))
           and pg_advisory_unlock(1885824614, hashtext(send.queue))) then
@@ -171,6 +189,8 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
+declare
+  later boolean := send_batch.delay > interval '0';
 begin
   perform pgforeman.check_send(
     send_batch.queue, send_batch.priority, send_batch.delay, send_batch.headers);
@@ -181,18 +201,19 @@ begin
     from unnest(send_batch.payloads) with ordinality p (payload, place);
   end if;
   return query
-    insert into pgforeman.message (queue, lane, state, due_at, payload, headers)
+    insert into pgforeman.message (id, queue, place, state, due_at, payload, headers)
     select
-      send_batch.queue, 2 * send_batch.priority + 1,
-      case when send_batch.delay > interval '0' then 1 else 0 end,
-      case when send_batch.delay > interval '0' then clock_timestamp() + send_batch.delay end,
-      p.payload, send_batch.headers
-    from unnest(send_batch.payloads) with ordinality p (payload, place)
-    order by p.place
+      p.id, send_batch.queue,
+      (send_batch.priority::bigint << 57)
+        + case when later then 0 else 72057594037927936 + p.id end,
+      later::int, case when later then clock_timestamp() + send_batch.delay end, p.payload,
+      send_batch.headers
+    from (select case when pg_current_xact_id() is not null
+                      then nextval('pgforeman.message_id_seq') end as id, u.payload
+          from unnest(send_batch.payloads) u (payload)) p
     returning id;
   if found then
-    perform pgforeman.announce(
-      send_batch.queue, case when send_batch.delay > interval '0' then 'later' else 'now' end);
+    perform pgforeman.announce(send_batch.queue, case when later then 'later' else 'now' end);
   end if;
 end
 $$;

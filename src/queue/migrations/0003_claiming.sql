@@ -5,24 +5,6 @@
 -- plans are kept per session without prepared statements, so all of this works behind a transaction
 -- pooler too.
 
--- Returns the id after which a scan of a lane begins: a fresh lane's is the mark of its priority
--- (marks[1] is the most urgent one's). Has no SET, so that it becomes a part of the caller's plan.
-create function pgforeman.mark_of(lane int, marks bigint[])
-returns bigint
-language sql immutable
-return case when mark_of.lane % 2 = 1 and mark_of.marks[(mark_of.lane + 1) / 2] > 0
-            then mark_of.marks[(mark_of.lane + 1) / 2] else -9223372036854775808 end;
-
--- Returns the last lane that one scan from `lane` can reach: each mark needs a new scan.
-create function pgforeman.last_lane(lane int, marks bigint[])
-returns int
-language sql immutable
-return case when last_lane.lane < 1 and last_lane.marks[1] > 0 then 0
-            when last_lane.lane < 3 and last_lane.marks[2] > 0 then 2
-            when last_lane.lane < 5 and last_lane.marks[3] > 0 then 4
-            when last_lane.lane < 7 and last_lane.marks[4] > 0 then 6
-            else 7 end;
-
 -- Deletes messages that are done and were claimed together. Returns whether all were still held
 -- under `token`; if not, the caller must roll back. No RETURNING: it would double the cost of a
 -- delete. claim calls it, so the SETs of claim apply.
@@ -58,30 +40,27 @@ begin
 end
 $$;
 
--- Locks up to `most` claimable messages and returns their ctids, the most urgent first. `marks`: of
--- each priority, the id up to which fresh messages are skipped (see sweep). Scans a lane only if
--- the more urgent ones did not give enough. Only index message_ready can serve the form of the
--- query. claim calls it, so the SETs of claim apply.
+-- Locks up to `most` claimable messages and returns their ctids, the most urgent first. Scans the
+-- places above above[i] up to upto[i], a range only if those before it did not give enough. Only
+-- index message_ready can serve the form of the query. claim calls it, so the SETs of claim apply.
 create function pgforeman.lock_claimable(
-  queue text, most int, moment timestamptz, marks bigint[])
+  queue text, most int, moment timestamptz, above bigint[], upto bigint[])
 returns tid[]
 language plpgsql volatile
 as $$
 begin
   return array(
     select w.ctid
-    from (values (0), (1), (3), (5), (7)) l (lane)
+    from unnest(lock_claimable.above, lock_claimable.upto) l (above, upto)
     cross join lateral (
       select r.ctid
       from pgforeman.message r
       where r.queue = lock_claimable.queue and r.state = 0
         and r.visible_at <= lock_claimable.moment
-        and (r.lane, r.id) > (l.lane, pgforeman.mark_of(l.lane, lock_claimable.marks))
-        and r.lane <= pgforeman.last_lane(l.lane, lock_claimable.marks)
-      order by r.queue, r.lane, r.id
+        and r.place > l.above and r.place <= l.upto
+      order by r.queue, r.place
       limit lock_claimable.most
       for update skip locked) w
-    where l.lane = 0 or lock_claimable.marks[(l.lane + 1) / 2] > 0
     limit lock_claimable.most);
 end
 $$;
@@ -107,12 +86,14 @@ $$;
 -- trip and one commit for both. If one was no longer held under `done_token`, fails with SQLSTATE
 -- PF001 (drivers do not retry it by themselves) and has done nothing: settle says which one.
 -- `unfinished_claims`: earlier claims that ended without a result (hosts lost, fleets stopped).
+-- `above`, `upto`: the ranges of places to claim from (see lock_claimable).
 -- Rows are addressed by ctid, as the lock was just taken on that very row version.
 create function pgforeman.claim(
-  queue text, max_messages int, token bigint, lease interval, marks bigint[] default '{}',
-  done bigint[] default '{}', done_token bigint default 0)
+  queue text, max_messages int, token bigint, lease interval, done bigint[] default '{}',
+  done_token bigint default 0, above bigint[] default '{0}',
+  upto bigint[] default '{9223372036854775807}')
 returns table (
-  id bigint, lane smallint, attempt int, fence bigint, unfinished_claims bigint, enqueued_at timestamptz,
+  id bigint, place bigint, attempt int, fence bigint, unfinished_claims bigint, enqueued_at timestamptz,
   payload json, headers jsonb)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -145,13 +126,14 @@ begin
   -- work: only after two such scans the queue counts as empty.
   for look in 1..2 loop
     moment := clock_timestamp();
-    locked := pgforeman.lock_claimable(claim.queue, claim.max_messages, moment, claim.marks);
+    locked := pgforeman.lock_claimable(
+      claim.queue, claim.max_messages, moment, claim.above, claim.upto);
     continue when cardinality(locked) = 0;
     return query
       update pgforeman.message m
       set visible_at = moment + claim.lease, token = claim.token, claims = m.claims + 1
       where m.ctid = any (locked)
-      returning m.id, m.lane, m.attempt + 1, m.claims,
+      returning m.id, m.place, m.attempt + 1, m.claims,
                 m.claims - m.claims_base - 1 - m.attempt - m.crashes,
                 m.enqueued_at, m.payload, m.headers;
     exit;

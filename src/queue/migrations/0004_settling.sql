@@ -53,6 +53,7 @@ declare
   dead      bigint[] := '{}';
   released  bigint[] := '{}';  -- without evidence: that claim is not in unfinished_claims
   ready_queue text;  -- of messages that can be claimed at once
+  xid       xid8 := pg_current_xact_id();  -- before the first place or due time: see next_place
 begin
   if cardinality(settle.tokens) <> given or cardinality(settle.outcomes) <> given
      or cardinality(settle.delays) <> given or cardinality(settle.errors) <> given
@@ -120,7 +121,7 @@ begin
           due_at = clock_timestamp() + greatest(interval '0', coalesce(
             l.d, pgforeman.retry_delay(m.attempt + m.crashes + 1, settle.backoff,
                                        settle.backoff_max))),
-          lane = m.lane / 2 * 2,
+          place = case when l.d <= interval '0' then pgforeman.next_place(m.place) else m.place end,
           attempt = m.attempt + (l.o = 'retry')::int, crashes = m.crashes + (l.o = 'crash')::int,
           token = 0, visible_at = '-infinity', last_error = l.e,
           history = pgforeman.with_run(m.history, l.v, m.claims)
@@ -147,10 +148,10 @@ begin
       returning m.*, l.o, l.e, l.v),
     buried as (
       insert into pgforeman.dead_message
-        (id, claims, enqueued_at, attempt, crashes, lane, queue, reason, error, payload, headers,
-         history)
+        (id, claims, enqueued_at, attempt, crashes, priority, queue, reason, error, payload,
+         headers, history)
       select g.id, g.claims, g.enqueued_at, g.attempt + (g.o in ('retry', 'dead'))::int,
-             g.crashes + (g.o = 'crash')::int, g.lane, g.queue,
+             g.crashes + (g.o = 'crash')::int, g.place >> 57, g.queue,
              case g.o when 'dead' then 'handler' when 'max_claims_exceeded' then 'max_claims'
                       when 'crash' then 'max_crashes' else 'max_attempts' end,
              coalesce(g.e, g.last_error), g.payload, g.headers,
@@ -165,7 +166,8 @@ begin
     from unnest(settle.ids, settle.outcomes) l (i, o) where o = 'released';
     with freed as (
       update pgforeman.message m
-      set lane = m.lane / 2 * 2, token = 0, visible_at = '-infinity', -- proves: P24
+      set token = 0, visible_at = '-infinity', -- proves: P24
+          place = case when l.d > interval '0' then m.place else pgforeman.next_place(m.place) end,
           state = (coalesce(l.d, interval '0') > interval '0')::int,
           due_at = case when l.d > interval '0' then clock_timestamp() + l.d else m.due_at end,
           claims_base = m.claims_base + (l.v is null)::int,

@@ -1,8 +1,25 @@
 -- Functions for maintenance: promote, count, sweep, release the messages of a lost claim.
 
+-- Return a time in microseconds since the epoch, and such a time (0 or less: the first of all).
+-- Without a SET they become a part of the caller's plan.
+create function pgforeman.to_us(moment timestamptz)
+returns bigint
+language sql immutable
+return (extract(epoch from greatest(to_us.moment, 'epoch')) * 1000000)::bigint;
+
+create function pgforeman.from_us(us bigint)
+returns timestamptz
+language sql immutable
+return case when from_us.us <= 0 then '-infinity'
+            else timestamptz 'epoch' + from_us.us * interval '1 microsecond' end;
+
 -- Counts the messages in each state. Every count is bounded; `capped`: one has reached its bound.
--- `passed`: of each priority, the id up to which fresh messages are not counted; sweep counts them.
-create function pgforeman.counts(queue text, passed bigint[] default '{}')
+-- Counts what has a place in the ranges (above[i], upto[i]] and what is due at `due_from_us` or later;
+-- sweep counts the messages below the marks. Give each lane a range of its own: the first claimable
+-- message of a range counts as its oldest.
+create function pgforeman.counts(
+  queue text, above bigint[] default '{0}', upto bigint[] default '{9223372036854775807}',
+  due_from_us bigint default 0)
 returns table (
   ready bigint, scheduled bigint, running bigint, dead bigint, oldest_seconds double precision,
   capped boolean)
@@ -24,32 +41,31 @@ begin
          count(*) filter (where w.visible_at > moment)
   into ready, running
   from (select v.visible_at
-        from generate_series(0, 7) l (lane)
+        from unnest(counts.above, counts.upto) l (above, upto)
         cross join lateral (
           select m.visible_at from pgforeman.message m
-          where m.queue = counts.queue and m.state = 0
-            and (m.lane, m.id) > (l.lane, pgforeman.mark_of(l.lane, counts.passed))
-            and m.lane <= l.lane
-          order by m.queue, m.lane, m.id limit most + 1) v
+          where m.queue = counts.queue and m.state = 0 and m.place > l.above and m.place <= l.upto
+          order by m.queue, m.place limit most + 1) v
         limit most + 1) w;
   select count(*) into scheduled
   from (select from pgforeman.message m
-        where m.queue = counts.queue and m.state = 1
+        where m.queue = counts.queue and m.state = 1 and m.due_at >= pgforeman.from_us(counts.due_from_us)
         order by m.queue, m.due_at limit most + 1) w;
   select count(*) into dead
   from (select from pgforeman.dead_message d where d.queue = counts.queue
         order by d.queue, d.died_at limit most + 1) w;
   capped := ready + running > most or scheduled > most or dead > most;
 
-  -- The first claimable row of each lane is its oldest, except for the few redelivered ones.
-  select min(greatest(w.enqueued_at, w.due_at)) into oldest
-  from generate_series(0, 7) l (lane)
-  cross join lateral (
-    select m.enqueued_at, m.due_at from pgforeman.message m
-    where m.queue = counts.queue and m.state = 0 and m.visible_at <= moment
-      and (m.lane, m.id) > (l.lane, pgforeman.mark_of(l.lane, counts.passed))
-      and m.lane <= l.lane
-    order by m.queue, m.lane, m.id limit 1) w;
+  -- In the order of claims the first one is the oldest, but for a few that came back.
+  if ready > 0 then
+    select min(greatest(w.enqueued_at, w.due_at)) into oldest
+    from unnest(counts.above, counts.upto) l (above, upto)
+    cross join lateral (
+      select m.enqueued_at, m.due_at from pgforeman.message m
+      where m.queue = counts.queue and m.state = 0 and m.visible_at <= moment
+        and m.place > l.above and m.place <= l.upto
+      order by m.queue, m.place limit 1) w;
+  end if;
   -- Bounds the age: a row that was written by hand may have an infinite time.
   oldest_seconds := case when oldest is null then 0 else greatest(
     0, extract(epoch from moment - greatest(oldest, moment - interval '100 years'))) end;
@@ -61,10 +77,13 @@ begin
 end
 $$;
 
--- Returns how many of up to `most` messages can be claimed, and when the next one will be due.
--- Changes nothing, so that it may be called often.
-create function pgforeman.peek(queue text, marks bigint[] default '{}', most int default 1)
-returns table (ready bigint, next_due_ms bigint)
+-- Returns how many of up to `most` messages can be claimed in these ranges of places, when the next
+-- scheduled one of those due at `due_from_us` or later will be due, and the server's time, in
+-- microseconds since the epoch. Changes nothing, so that it may be called often.
+create function pgforeman.peek(
+  queue text, above bigint[] default '{0}', upto bigint[] default '{9223372036854775807}',
+  most int default 1, due_from_us bigint default 0)
+returns table (ready bigint, next_due_us bigint, at_us bigint)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -76,34 +95,33 @@ as $$
 declare
   moment timestamptz := clock_timestamp();
 begin
+  at_us := pgforeman.to_us(moment);
   select count(*) into ready
-  from (select from (values (0), (1), (2), (3), (4), (5), (6), (7)) l (lane)
+  from (select from unnest(peek.above, peek.upto) l (above, upto)
         cross join lateral (
           select from pgforeman.message m
           where m.queue = peek.queue and m.state = 0 and m.visible_at <= moment
-            and (m.lane, m.id) > (l.lane, pgforeman.mark_of(l.lane, peek.marks))
-            and m.lane <= l.lane
-          order by m.queue, m.lane, m.id limit peek.most) v
+            and m.place > l.above and m.place <= l.upto
+          order by m.queue, m.place limit peek.most) v
         limit peek.most) w;
-  select greatest(0, ceil(1000 * extract(
-           epoch from least(s.due_at, moment + interval '100 years') - moment)))::bigint
-  into next_due_ms
+  select pgforeman.to_us(least(s.due_at, moment + interval '100 years')) into next_due_us
   from pgforeman.message s
-  where s.queue = peek.queue and s.state = 1
+  where s.queue = peek.queue and s.state = 1 and s.due_at >= pgforeman.from_us(peek.due_from_us)
   order by s.queue, s.due_at
   limit 1;
   return next;
 end
 $$;
 
--- Makes due messages claimable, returns when the next will be due, and counts if asked to (else the
--- counts are null). Due messages go into the redelivered lane, as claims have passed their ids.
+-- Makes due messages claimable, at most `max_promoted` of those due at `due_from_us` or later; then
+-- peeks, and counts if asked to (else the counts are null; see counts for the ranges).
 create function pgforeman.tick(
   queue text, with_counts boolean default true, max_promoted int default 10000,
-  passed bigint[] default '{}')
+  above bigint[] default '{0}', upto bigint[] default '{9223372036854775807}',
+  due_from_us bigint default 0)
 returns table (
-  promoted bigint, next_due_ms bigint, ready bigint, scheduled bigint, running bigint, dead bigint,
-  oldest_seconds double precision, capped boolean, behind boolean)
+  promoted bigint, next_due_us bigint, at_us bigint, ready bigint, scheduled bigint,
+  running bigint, dead bigint, oldest_seconds double precision, capped boolean, behind boolean)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -116,11 +134,12 @@ declare
   moment timestamptz := clock_timestamp();
 begin
   update pgforeman.message m
-  set state = 0, lane = m.lane / 2 * 2
+  set state = 0, place = pgforeman.next_place(m.place)
   where m.ctid = any (array(
     select s.ctid
     from pgforeman.message s
-    where s.queue = tick.queue and s.state = 1 and s.due_at <= moment
+    where s.queue = tick.queue and s.state = 1
+      and s.due_at >= pgforeman.from_us(tick.due_from_us) and s.due_at <= moment
     order by s.queue, s.due_at
     limit tick.max_promoted
     for update skip locked));
@@ -128,103 +147,119 @@ begin
   -- Other fleets do not know of these rows. (A fleet that is the only listener notifies none.)
   if promoted > 0 then perform pgforeman.announce(tick.queue, 'now'); end if;
 
-  next_due_ms := (select l.next_due_ms from pgforeman.peek(tick.queue, most => 0) l);
+  select p.next_due_us, p.at_us into next_due_us, at_us
+  from pgforeman.peek(tick.queue, most => 0, due_from_us => tick.due_from_us) p;
   if tick.with_counts then
     select c.ready, c.scheduled, c.running, c.dead, c.oldest_seconds, c.capped
     into ready, scheduled, running, dead, oldest_seconds, capped
-    from pgforeman.counts(tick.queue, tick.passed) c;
-    behind := pgforeman.ids_are_behind();  -- proves: P29 sequence
+    from pgforeman.counts(
+      tick.queue, tick.above, tick.upto, coalesce(next_due_us, 9000000000000000)) c;
+    behind := pgforeman.ids_are_behind(tick.queue);  -- proves: P29 sequence
   end if;
   return next;
 end
 $$;
 
--- Scans the fresh lanes below the low-water marks: of each priority the ids above `after` up to
--- `upto`. Moves claimable messages (committed late, lease expired) into the redelivered lane, at
--- most `max_moved` of a priority. Changes nothing else: a holder may still settle its message.
---   moved, claimable  messages moved, and all that were claimable (others: too many, or locked)
---   leased            messages under a lease
---   lowest            of each priority: the lowest id that was found
---   reached           of each priority: how far it scanned (not to `upto` after 10,000 messages)
---   lease_end_ms      until the first of these leases ends
---   xid, oldest_xid   numbers of this transaction, and of the oldest one open when it began. Once
---                     a later sweep's oldest_xid is above xid, all writers of that time have ended
---   highest           the highest id that any message ever had
--- With SETs that make pages cost nothing, the plan uses the index that leaves fewest conditions per
--- row, message_ready, and never the primary key, which has all waiting messages too.
-create function pgforeman.sweep(
-  queue text, after bigint[], upto bigint[], max_moved int default 1000)
-returns table (
-  moved bigint, claimable bigint, leased bigint, lowest bigint[], reached bigint[],
-  lease_end_ms bigint, xid bigint, oldest_xid bigint, highest bigint)
+-- Returns what maintenance has to know to look below the marks for late commits. In this order:
+--   highest  the last number that was given out for a place
+--   at_us    the server's time, in microseconds since the epoch
+--   open     the transactions that are open and have a number; this one got its own before that
+--   first    of each place in `passed`: the lowest visible place above it in its lane; 0: none
+-- A transaction that sends gets its number before it draws a place (see next_place). So one that is
+-- in `open` for the first time, or ended without having been in it, draws places above the `highest`
+-- of the call before the last one. The last one's is not enough: its `open` lacks the transactions
+-- with a number above all that had ended by then. By the next call, its own transaction has ended.
+create function pgforeman.open_writers(queue text, passed bigint[])
+returns table (highest bigint, at_us bigint, open bigint[], first bigint[])
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
-set seq_page_cost = 0
-set random_page_cost = 0
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
-  most      constant int := 10000;
-  moment    timestamptz;
-  fresh     int;
-  seen      bigint;
-  held      bigint;
-  lowest_id bigint;
-  last_id   bigint;
-  first_end timestamptz;
-  ends      timestamptz;
-  picked    tid[];
-  went      bigint;
+  xid xid8;
 begin
-  -- The snapshots of the scans below are newer than this one.
-  oldest_xid := pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
-  xid := pg_current_xact_id()::text::bigint;
   highest := pgforeman.highest_id();
-  moment := clock_timestamp();
+  at_us := pgforeman.to_us(clock_timestamp());
+  xid := pg_current_xact_id();
+  open := array(select x::text::bigint from pg_snapshot_xip(pg_current_snapshot()) x);
+  first := array(
+    select coalesce((
+      select m.place from pgforeman.message m
+      where m.queue = open_writers.queue and m.state = 0
+        and m.place > p.place and m.place < ((p.place >> 56) + 1) << 56
+      order by m.queue, m.place limit 1), 0)
+    from unnest(open_writers.passed) with ordinality p (place, i) order by p.i);
+  return next;
+end
+$$;
+
+-- Scans the places above above[i] up to upto[i], which claims have passed. Gives what is claimable
+-- there (committed late, lease expired) a new place, where claims find it: at most `max_moved`
+-- messages. Changes nothing else: a holder may still settle its message. Returns
+--   moved    how many got a new place
+--   reached  of each range: the place up to which it was scanned (below `upto` after 10,000 rows)
+--   bucket, leased, look_ms
+--            the buckets (place >> bucket_bits) that still have messages: how many are leased, and
+--            when to look again: at the end of the first lease; at once, if one was claimable
+create function pgforeman.sweep(
+  queue text, above bigint[], upto bigint[], bucket_bits int default 13,
+  max_moved int default 1000)
+returns table (
+  moved bigint, reached bigint[], bucket bigint[], leased bigint[], look_ms bigint[])
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  most   constant int := 10000;
+  moment timestamptz := clock_timestamp();
+  picked tid[];
+begin
+  with found as materialized (
+    select l.i, r.place, r.ctid, r.visible_at
+    from unnest(sweep.above, sweep.upto) with ordinality l (above, upto, i)
+    cross join lateral (
+      select m.place, m.ctid, m.visible_at from pgforeman.message m
+      where m.queue = sweep.queue and m.state = 0 and m.place > l.above and m.place <= l.upto
+      order by m.queue, m.place limit most) r),
+  buckets as (
+    select f.place >> sweep.bucket_bits as number,
+           count(*) filter (where f.visible_at > moment) as leased,
+           min(greatest(f.visible_at, moment)) as look_at
+    from found f group by 1)
+  select array(select f.ctid from found f where f.visible_at <= moment),
+         array(select coalesce(s.last, l.upto)
+               from unnest(sweep.upto) with ordinality l (upto, i)
+               left join (select f.i, max(f.place) as last from found f
+                          group by f.i having count(*) >= most) s on s.i = l.i
+               order by l.i),
+         array(select b.number from buckets b order by b.number),
+         array(select b.leased from buckets b order by b.number),
+         array(select ceil(1000 * extract(epoch from
+                        least(b.look_at, moment + interval '100 years') - moment))::bigint
+               from buckets b order by b.number)
+  into picked, reached, bucket, leased, look_ms;
   moved := 0;
-  claimable := 0;
-  leased := 0;
-  lowest := array_fill(null::bigint, array[4]);
-  reached := sweep.upto;
-  for priority in 1..4 loop
-    continue when sweep.after[priority] >= sweep.upto[priority];
-    fresh := 2 * priority - 1;
-    -- Compares columns, as a row condition, (lane, id) <= (...), ends no scan of an index.
-    select count(*), count(*) filter (where w.visible_at > moment), min(w.id), max(w.id),
-           min(w.visible_at) filter (where w.visible_at > moment),
-           array_agg(w.ctid) filter (where w.visible_at <= moment)
-    into seen, held, lowest_id, last_id, ends, picked
-    from (select r.ctid, r.id, r.visible_at
-          from pgforeman.message r
-          where r.queue = sweep.queue and r.state = 0 and r.lane = fresh
-            and r.id > sweep.after[priority] and r.id <= sweep.upto[priority]
-          order by r.queue, r.lane, r.id limit most) w;
-    leased := leased + held;
-    lowest[priority] := lowest_id;
-    if seen >= most then reached[priority] := last_id; end if;
-    first_end := least(first_end, ends);
-    continue when picked is null;
-    claimable := claimable + cardinality(picked);
+  if cardinality(picked) > 0 then
     -- Finds rows by ctid alone, which scans no index again. Another transaction may change these
     -- row versions, but during this call no other row can take their place.
     update pgforeman.message m
-    set lane = m.lane / 2 * 2 -- proves: P27
+    set place = pgforeman.next_place(m.place) -- proves: P27
     where m.ctid = any (array(
       select r.ctid from pgforeman.message r
       where r.ctid = any (picked) and r.visible_at <= moment
       limit sweep.max_moved
       for update skip locked));
-    get diagnostics went = row_count;
-    moved := moved + went;
-  end loop;
-  if moved > 0 then perform pgforeman.announce(sweep.queue, 'now'); end if;
-  if first_end is not null then
-    lease_end_ms := ceil(1000 * extract(
-      epoch from least(first_end, moment + interval '100 years') - moment))::bigint;
+    get diagnostics moved = row_count;
+    if moved > 0 then perform pgforeman.announce(sweep.queue, 'now'); end if;
   end if;
   return next;
 end
@@ -249,13 +284,13 @@ return (
   from pg_class c where c.oid = 'pgforeman.message'::regclass);
 
 -- Releases the messages held under a token, for a claim with a lost answer. No index has tokens:
--- scans the first 20,000 of each lane above the claim's `marks`; others wait for the end of their
--- lease. With `error` a message may have killed the claimer. From the second claim without a
--- run on it waits for a second; after more than ten it counts a crash.
+-- scans the first 20,000 of each range of places; others wait for the end of their lease. With
+-- `error` a message may have killed the claimer. From the second claim without a run on it waits for
+-- a second; after more than ten it counts a crash.
 create function pgforeman.release_token(
   queue text, token bigint, error text default null, evidence jsonb default null,
   max_crashes int default null, backoff interval default null, backoff_max interval default null,
-  marks bigint[] default '{}')
+  above bigint[] default '{0}', upto bigint[] default '{9223372036854775807}')
 returns bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -272,19 +307,19 @@ declare
   waiting  boolean[];
   suspects bigint[];
   released bigint;
+  xid      xid8 := pg_current_xact_id();  -- before the first place or due time: see next_place
 begin
   if release_token.token = 0 then return 0; end if;
   select array_agg(w.id), array_agg(release_token.error is not null and w.unfinished_claims > 1),
          array_agg(w.id) filter (where w.unfinished_claims > 10 and release_token.error is not null)
   into held, waiting, suspects
-  from generate_series(0, 7) l (lane)
+  from unnest(release_token.above, release_token.upto) l (above, upto)
   cross join lateral (
     select m.id, m.token, m.claims - m.claims_base - m.attempt - m.crashes as unfinished_claims
     from pgforeman.message m
     where m.queue = release_token.queue and m.state = 0
-      and (m.lane, m.id) > (l.lane, pgforeman.mark_of(l.lane, release_token.marks))
-      and m.lane <= l.lane
-    order by m.queue, m.lane, m.id limit most) w
+      and m.place > l.above and m.place <= l.upto
+    order by m.queue, m.place limit most) w
   where w.token = release_token.token;
   if held is null then
     if row_security_active('pgforeman.message') then perform pgforeman.refuse_row_security(); end if;
@@ -296,7 +331,8 @@ begin
     0, release_token.max_crashes, release_token.backoff, release_token.backoff_max)
   from unnest(suspects) having count(*) > 0;
   update pgforeman.message m
-  set token = 0, visible_at = '-infinity', lane = m.lane / 2 * 2, state = w.waits::int,
+  set token = 0, visible_at = '-infinity', state = w.waits::int,
+      place = case when w.waits then m.place else pgforeman.next_place(m.place) end,
       due_at = case when w.waits then clock_timestamp() + interval '1 second' else m.due_at end,
       claims_base = m.claims_base + (release_token.error is null)::int
   from unnest(held, waiting) w (id, waits)

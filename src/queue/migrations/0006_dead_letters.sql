@@ -42,8 +42,8 @@ begin atomic
 end;
 
 -- Puts dead letters back into the queue as new messages with their id, fence and history; see
--- dead_select. They go into the redelivered lane, as claims have passed their ids. A letter gets a
--- new id if another message has its id by now (after a restore, say). Returns old and new ids.
+-- dead_select. A letter gets a new id if another message has its id by now (after a restore, say).
+-- Returns old and new ids.
 create function pgforeman.dead_retry(
   queue text default null, ids bigint[] default null, reason text default null,
   error_part text default null, died_before timestamptz default 'infinity',
@@ -69,22 +69,22 @@ begin
   loop
     id := letter.id;
     insert into pgforeman.message as m
-      (id, claims, claims_base, enqueued_at, due_at, lane, queue, payload, headers, last_error,
+      (id, claims, claims_base, enqueued_at, due_at, place, queue, payload, headers, last_error,
        history)
     values
       (letter.id, letter.claims, letter.claims, letter.enqueued_at, clock_timestamp(),
-       letter.lane / 2 * 2, letter.queue, letter.payload, letter.headers, letter.error,
-       letter.history)
+       pgforeman.next_place(letter.priority::bigint << 57), letter.queue, letter.payload,
+       letter.headers, letter.error, letter.history)
     on conflict do nothing
     returning m.id into new_id;
     if new_id is null then
       insert into pgforeman.message as m
-        (claims, claims_base, enqueued_at, due_at, lane, queue, payload, headers, last_error,
+        (claims, claims_base, enqueued_at, due_at, place, queue, payload, headers, last_error,
          history)
       values
         (letter.claims, letter.claims, letter.enqueued_at, clock_timestamp(),
-         letter.lane / 2 * 2, letter.queue, letter.payload, letter.headers, letter.error,
-         letter.history)
+         pgforeman.next_place(letter.priority::bigint << 57), letter.queue, letter.payload,
+         letter.headers, letter.error, letter.history)
       returning m.id into new_id;
     end if;
     if letter.queue <> all (queues) then queues := queues || letter.queue; end if;

@@ -19,7 +19,7 @@ begin
       union all
       select least(
         (select m.queue from pgforeman.message m where m.queue > n.name and m.state = 0
-         order by m.queue, m.lane, m.id limit 1),
+         order by m.queue, m.place limit 1),
         (select m.queue from pgforeman.message m where m.queue > n.name and m.state = 1
          order by m.queue, m.due_at limit 1),
         (select d.queue from pgforeman.dead_message d where d.queue > n.name
@@ -30,7 +30,7 @@ begin
     from (select name from named where name <> '' limit queues.max_queues) n
     cross join lateral (
       select count(*) from (select from pgforeman.message m where m.queue = n.name and m.state = 0
-                            order by m.queue, m.lane, m.id limit most) w) ready
+                            order by m.queue, m.place limit most) w) ready
     cross join lateral (
       select count(*) from (select from pgforeman.message m where m.queue = n.name and m.state = 1
                             order by m.queue, m.due_at limit most) w) scheduled
