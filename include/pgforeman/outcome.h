@@ -26,8 +26,9 @@ enum class Cause : std::uint8_t {
   lease_lost,           ///< another consumer got the message during the run
   shutdown,             ///< the fleet stopped before the handler was done
   max_claims_exceeded,  ///< not run: claimed too often without a result
+  unreadable,           ///< not run: the database cannot hand out its payload
 };
-inline constexpr int kCauseCount = 13;
+inline constexpr int kCauseCount = 14;
 
 constexpr std::string_view to_string(Cause cause) {
   constexpr std::string_view names[kCauseCount] = {"none",
@@ -42,7 +43,8 @@ constexpr std::string_view to_string(Cause cause) {
                                                    "consumer_deadline",
                                                    "lease_lost",
                                                    "shutdown",
-                                                   "max_claims_exceeded"};
+                                                   "max_claims_exceeded",
+                                                   "unreadable"};
   const auto i = static_cast<std::uint8_t>(cause);
   return i < kCauseCount ? names[i] : std::string_view("none");
 }

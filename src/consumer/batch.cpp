@@ -59,6 +59,13 @@ void Batch::start(std::size_t index, std::int64_t wall_ms, TimePoint deadline) {
   change(index, MessageEvent::start).started_ms = wall_ms;
 }
 
+void Batch::set_payload(std::size_t index, std::string payload, std::string headers) {
+  ClaimedMessage& message = messages_[index].message;
+  message.payload = std::move(payload);
+  message.headers = std::move(headers);
+  message.has_payload = true;
+}
+
 void Batch::end(std::size_t index, Outcome outcome) {
   ledger_.finish(index, outcome);
   change(index, MessageEvent::end).outcome = std::move(outcome);

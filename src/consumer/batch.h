@@ -68,6 +68,8 @@ class Batch {
   void add(std::vector<ClaimedMessage> messages);
   /// `deadline`: the leases are renewed until then at most.
   void start(std::size_t index, std::int64_t wall_ms, TimePoint deadline);
+  /// Adds what a claim without payloads left out.
+  void set_payload(std::size_t index, std::string payload, std::string headers);
   void end(std::size_t index, Outcome outcome);
   void lose(std::size_t index);
   /// A settle of these is about to be sent. It is followed by settled(), defer(), not_settled() or

@@ -16,6 +16,8 @@ constexpr double kMostWhenShort = 32;
 // Above some hundreds the cost grows with the rows: a larger claim saves nothing, and takes
 // messages from other consumers.
 constexpr int kMost = 250;
+// An answer that takes as long as half of the database's silence that a consumer bears.
+constexpr Millis kSlowAnswer{5000};
 constexpr double kBriefLog = 6.908;  // of 1,000 us
 // The weight of the latest message in the geometric mean: one slow message counts at once, and is
 // forgotten after some tens. The mean is geometric because with many processes on few processors
@@ -27,16 +29,23 @@ constexpr double kWeight = 0.2;
 }  // namespace
 
 int BatchSize::next() const {
-  if (!is_auto()) return fixed_;
+  if (!is_auto()) return std::min(fixed_, limit_);
   if (!mean_log_) return 1;
   // A little less, so that 50 ms / 1 ms is not rounded down to 49 messages.
   const double mean_us = std::exp(*mean_log_) * (1 - 1e-9);
   const auto worth = static_cast<int>(std::clamp(kWorthUs / mean_us, 1.0, double{kMost}));
   const auto at_least = static_cast<int>(std::clamp(kShortUs / mean_us, 1.0, kMostWhenShort));
-  return std::min(std::max(ramp_, at_least), worth);
+  return std::min({std::max(ramp_, at_least), worth, limit_});
 }
 
-void BatchSize::claimed(int asked, int got) {
+void BatchSize::claimed(int asked, int got, Clock::duration took) {
+  if (took > kSlowAnswer) {
+    limit_ = ceiling_ = std::max(1, got / 2);
+  } else if (got >= asked && 2 * limit_ <= ceiling_) {
+    limit_ *= 2;
+  } else if (got >= asked) {
+    limit_ = ceiling_ = std::min(ceiling_ + 1, kMaxLimit);
+  }
   if (!is_auto()) return;
   ramp_ = got < asked ? 1 : std::min(kMost, std::max(ramp_, asked) * 2);
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "process/settle_each.h"
+#include "system/log.h"
 
 namespace pgforeman {
 namespace {
@@ -13,6 +14,9 @@ constexpr Millis kTurnPatience{3};
 constexpr std::chrono::microseconds kTurnPoll{300};
 // Longer than a statement may take.
 constexpr Millis kSecondRelease{13'000};
+// After a claim that failed: for 1, 2, 4, 8 and 16 messages.
+constexpr int kCarefulClaims = 5;
+constexpr Millis kLongestCare{10'000};
 
 }  // namespace
 
@@ -34,16 +38,17 @@ Claimed Claimer::claim() {
   }
   open_ = OpenClaim{{next_token(), beginning.marks}, {}};
   tools_.batch.begin_claim(open_->claim);
-  const auto done = settler_.begin_with_claim();
-  leases_.claimed(Clock::now());
+  const bool careful = is_careful();
+  const auto done = careful ? Settler::WithClaim{} : settler_.begin_with_claim();
+  const TimePoint asked_at = Clock::now();
+  leases_.claimed(asked_at);
   tools_.loop.slot().batch.store(static_cast<std::uint32_t>(wanted));
   std::vector<ClaimedMessage> messages;
   try {
-    messages = tools_.session.queue().claim(wanted, open_->claim, tools_.options.visibility_timeout,
-                                            done.ids, done.token);
+    messages = ask(wanted, careful, done);
   } catch (const DatabaseError& error) {
     if (beginning.has_turn) tools_.queue().cursors.end_turn();
-    if (must_settle_first(done, error)) return Claimed::again;
+    if (must_settle_first(done, error, wanted)) return Claimed::again;
     throw;
   }
   tools_.session.worked();
@@ -53,7 +58,7 @@ Claimed Claimer::claim() {
   const auto got = static_cast<int>(messages.size());
   tools_.batch.add(std::move(messages));
   open_.reset();
-  tools_.batch_size.claimed(wanted, got);
+  tools_.batch_size.claimed(wanted, got, Clock::now() - asked_at);
   got_less_ = got > 0 && got < wanted;
   if (got > 0) return got == wanted ? Claimed::all : Claimed::some;
   // There may be messages below the numbers it reserved.
@@ -102,14 +107,46 @@ void Claimer::record_found(const Beginning& beginning, std::span<const ClaimedMe
 
 /// Records that the claim failed. True if it changed nothing, and its done messages are to be
 /// settled by Settler::settle() before the next claim.
-bool Claimer::must_settle_first(const Settler::WithClaim& done, const DatabaseError& error) {
+bool Claimer::must_settle_first(const Settler::WithClaim& done, const DatabaseError& error,
+                                int wanted) {
   if (settler_.claim_failed(done, error)) {
     open_.reset();
     tools_.batch.end_claim();
     return true;
   }
   if (error.kind() == DatabaseError::Kind::rejected) open_->refused = error.what();
+  if (error.may_work_later()) {  // the server has rolled it back
+    open_.reset();
+    tools_.batch.end_claim();
+  }
+  if (error.kind() == DatabaseError::Kind::connection || !error.is_of_session()) {
+    tools_.batch_size.claim_failed(wanted);
+  }
+  if (!error.is_of_session()) careful_claims_ = kCarefulClaims;  // proves: P28
   return false;
+}
+
+bool Claimer::is_careful() const {
+  const auto until = tools_.queue().careful_until_ms.load();
+  const TimePoint now = Clock::now();
+  return careful_claims_ > 0 || (until > to_ms(now) && until <= to_ms(now + kLongestCare));
+}
+
+/// Sends the claim. After one that failed row by row, as a message may be the reason.
+std::vector<ClaimedMessage> Claimer::ask(int wanted, bool careful, const Settler::WithClaim& done) {
+  Queue& queue = tools_.session.queue();
+  const Millis lease = tools_.options.visibility_timeout;
+  if (!careful) return queue.claim(wanted, open_->claim, lease, done.ids, done.token);
+  Queue::ClaimedEach claimed = queue.claim_each(wanted, open_->claim, lease);
+  careful_claims_ = std::max(0, careful_claims_ - 1);
+  for (const auto& refused : claimed.refused) {
+    const log::MessageScope scope(refused.id, 0);
+    log::error("message refused by the database, not claimed", {{"reason", refused.reason}});
+    ClaimedMessage passed;
+    passed.place = refused.place;  // sweeps try it again
+    tools_.queue().marks.raise({&passed, 1});
+  }
+  return std::move(claimed.messages);
 }
 
 void Claimer::release_claims_in_doubt(TimePoint now) {

@@ -31,6 +31,9 @@ class Claimer {
 
   /// Claims into the batch. After a DatabaseError the claim may be open.
   [[nodiscard]] Claimed claim();
+  /// True if the next claim is made row by row and without payloads, as one failed: it settles
+  /// nothing.
+  bool is_careful() const;
   /// True if a claim was sent and not answered.
   bool has_open_claim() const { return open_.has_value(); }
   /// Releases the messages of claims in doubt: the open claim's at once, and once more 13 s later,
@@ -66,7 +69,8 @@ class Claimer {
   Beginning find_beginning(int wanted);
   void record_found(const Beginning& beginning, std::span<const ClaimedMessage> messages,
                     int wanted);
-  bool must_settle_first(const Settler::WithClaim& done, const DatabaseError& error);
+  std::vector<ClaimedMessage> ask(int wanted, bool careful, const Settler::WithClaim& done);
+  bool must_settle_first(const Settler::WithClaim& done, const DatabaseError& error, int wanted);
   void release_open_claim();
   void release_again();
   Token next_token();
@@ -80,6 +84,7 @@ class Claimer {
   std::uint64_t claims_ = 0;
   bool got_less_ = false;   ///< the last claim got some, but fewer
   bool found_all_ = false;  ///< the last claim got all it asked for
+  int careful_claims_ = 0;  ///< how many more
 };
 
 }  // namespace pgforeman

@@ -82,9 +82,10 @@ void Consumer::vacuum() {
   vacuum_.run(session_.queue());
 }
 
-/// True if the next claim may have to wait: then done messages are settled before it, not by it.
+/// True if the next claim may have to wait, or settles nothing: then done messages are settled
+/// before it, not by it.
 bool Consumer::claim_may_wait() const {
-  return runner_.is_failing() || watch_.may_wait();
+  return runner_.is_failing() || watch_.may_wait() || claimer_.is_careful();
 }
 
 Claimed Consumer::claim() {
@@ -132,6 +133,7 @@ void Consumer::work_off_batch() {
       settler_.release_waiting();
       return;
     }
+    if (batch_[i].message.unfinished_claims > 0) stand_alone(i);
     if (!exceeds_max_claims(i)) runner_.run(i);
     // The session was lost during the run: run() opens the next one and settles then; in a drain
     // hand_back() does.
@@ -141,6 +143,15 @@ void Consumer::work_off_batch() {
     if (i + 1 < batch_.size() && ran_until >= settler_.due()) settler_.settle();
     runner_.check_limits(ran_until);
   }
+}
+
+/// A message that was claimed without a result may bring down the host: while it runs this consumer
+/// holds no other, which would come closer to its own MAX_CLAIMS.
+void Consumer::stand_alone(std::size_t index) {
+  batch_size_.begin_with_one();
+  if (batch_.size() == 1) return;
+  settler_.release_waiting(index);
+  settler_.settle();
 }
 
 /// Gives up a message with too many claims and no result: it may bring down the host each time.

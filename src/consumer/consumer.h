@@ -31,6 +31,7 @@ class Consumer {
   bool open_handler();
   void wait();
   void work_off_batch();
+  void stand_alone(std::size_t index);
   bool exceeds_max_claims(std::size_t index);
   void hand_back();
 

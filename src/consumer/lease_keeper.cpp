@@ -8,8 +8,8 @@
 namespace pgforeman {
 namespace {
 
-// How often a new session is tried for a renewal while a handler runs.
-constexpr Millis kReconnectToRenew{1000};
+// Time between renewals that fail while a handler runs.
+constexpr Millis kRenewAgain{1000};
 
 }  // namespace
 
@@ -23,11 +23,11 @@ void LeaseKeeper::check_running(std::size_t running) {
   const TimePoint now = Clock::now();
   if (tools_.batch[running].is_lost() || !is_old(now) || now < try_at_) return;
   try {
-    if (tools_.session.reconnect_in(Phase::running)) renew(running);
+    if (tools_.session.reconnect_while_running()) renew(running);
   } catch (const DatabaseError& error) {
     tools_.session.drop(error);
   }
-  try_at_ = Clock::now() + kReconnectToRenew;
+  try_at_ = Clock::now() + kRenewAgain;
 }
 
 /// True if half of the lease's time is over without a renewal; maintenance renews at a third.

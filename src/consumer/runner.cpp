@@ -114,6 +114,7 @@ void Runner::run(std::size_t index) {
   tools_.loop.slot().set_message(m.message.id, m.message.attempt);
   tools_.loop.enter(Phase::running, started_at);
   oom_.refresh(started_at);
+  if (!m.message.has_payload && !read_payload(index)) return;
   Outcome outcome = handle(index, started_at);
   const TimePoint ended_at = Clock::now();
   const auto took = ended_at - started_at;
@@ -136,6 +137,34 @@ void Runner::run(std::size_t index) {
   end_orphans();
 }
 
+/// Reads the payload that a careful claim left out. The message counts as running meanwhile: a
+/// death is charged to it. False if the message has ended: its payload cannot be read, which counts
+/// a crash, or its lease is lost.
+bool Runner::read_payload(std::size_t index) {
+  const TimePoint now = Clock::now();
+  const Lease lease = tools_.batch[index].message.lease();
+  tools_.loop.enter(Phase::claiming, now);
+  try {
+    if (auto found = tools_.session.queue().payload_of(lease)) {
+      tools_.batch.set_payload(index, std::move(found->first), std::move(found->second));
+      tools_.loop.enter(Phase::running);
+      return true;
+    }
+    settler_.end(index, Outcome{Outcome::Kind::released}, now);
+  } catch (const DatabaseError& error) {
+    if (error.is_of_session()) {
+      settler_.end(index, Outcome{Outcome::Kind::released}, now);
+      throw;
+    }
+    Outcome outcome{Outcome::Kind::crash};
+    outcome.error = std::string("its payload cannot be read: ") + error.what();
+    outcome.evidence.cause = Cause::unreadable;
+    log::error("message cannot be read", {{"error", error.what()}});
+    settler_.end(index, std::move(outcome), now);
+  }
+  return false;
+}
+
 Outcome Runner::handle(std::size_t index, TimePoint started_at) {
   ChildLoop& loop = tools_.loop;
   std::optional<Outcome> outcome;
@@ -147,6 +176,7 @@ Outcome Runner::handle(std::size_t index, TimePoint started_at) {
       std::min(most_memory > 0 ? kMemoryCheck : kLeaseCheck, tools_.options.visibility_timeout / 6);
   Stops sent;
   bool released_rest = false;
+  tools_.session.set_running(true);
   const TimePoint hold_rest_until = tools_.batch_size.is_auto()
                                         ? started_at + (BatchSize::kHoldFor - handled_for_)
                                         : TimePoint::max();
@@ -170,6 +200,7 @@ Outcome Runner::handle(std::size_t index, TimePoint started_at) {
       handler_->stop(StopReason::lease_lost, tools_.options.handler_stop_grace);
     }
   }
+  tools_.session.set_running(false);
   return unless_signalled(std::move(*outcome), started_at);
 }
 

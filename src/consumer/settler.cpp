@@ -13,9 +13,8 @@
 namespace pgforeman {
 namespace {
 
-// Time between tries to connect while a message runs: a try may block for as long, and the
-// handler's pipes are not read meanwhile.
-constexpr Millis kReconnectToSettle{5000};
+// Time between settles that fail while a message runs: each may take kWatchdogWhileRunning.
+constexpr Millis kSettleAgain{5000};
 
 }  // namespace
 
@@ -28,11 +27,11 @@ void Settler::end(std::size_t index, Outcome outcome, TimePoint now) {
   timing_.ended(kind, may_wait, now);
 }
 
-void Settler::release_waiting() {
+void Settler::release_waiting(std::optional<std::size_t> but) {
   const TimePoint now = Clock::now();
   std::size_t released = 0;
   for (std::size_t i = 0; i < tools_.batch.size(); ++i) {
-    if (!tools_.batch[i].waits()) continue;
+    if (!tools_.batch[i].waits() || i == but) continue;
     end(i, Outcome{Outcome::Kind::released}, now);
     ++released;
   }
@@ -162,12 +161,11 @@ TimePoint Settler::due() const {
 
 void Settler::settle_while_running() {
   try {
-    if (tools_.session.reconnect_in(Phase::running)) settle();
+    if (tools_.session.reconnect_while_running()) settle();
   } catch (const DatabaseError& error) {
     tools_.session.drop(error);
   }
-  try_at_ =
-      Clock::now() + backoff_delay(0, kReconnectToSettle, kReconnectToSettle, tools_.loop.random());
+  try_at_ = Clock::now() + backoff_delay(0, kSettleAgain, kSettleAgain, tools_.loop.random());
   tools_.loop.enter(Phase::running);
 }
 

@@ -2,6 +2,7 @@
 // Settles outcomes in the queue, counts and logs them. Fork: after.
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include "consumer/settle_timing.h"
@@ -18,7 +19,8 @@ class Settler {
   /// Records the message's outcome.
   void end(std::size_t index, Outcome outcome, TimePoint now);
   /// Ends unstarted messages as released, without counting an attempt; the next settle sends that.
-  void release_waiting();
+  /// `but`: one that is kept.
+  void release_waiting(std::optional<std::size_t> but = {});
 
   /// Settles every outcome that the queue does not know. Deferred ones go only once one is due or a
   /// drain began, then all of them. Throws DatabaseError; a later call settles the rest.

@@ -29,6 +29,7 @@ struct ClaimedMessage : Message {
   Token token = Token::none;
   std::int64_t place = 0;
   std::int64_t unfinished_claims = 0;  ///< earlier claims that ended without a result
+  bool has_payload = true;             ///< false: it has to be read before the run
 
   Lease lease() const { return {id, token}; }
 };

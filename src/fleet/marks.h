@@ -1,7 +1,7 @@
 #pragma once
 // Low-water marks, one per lane: claims skip places up to the mark. So claims do not scan leased
-// messages or, while a snapshot is held, deleted ones. In shared memory, so only a hint: maintenance
-// sweeps below the marks, and records when it last did. Fork: after.
+// messages or, while a snapshot is held, deleted ones. In shared memory, so only a hint:
+// maintenance sweeps below the marks, and records when it last did. Fork: after.
 
 #include <array>
 #include <atomic>

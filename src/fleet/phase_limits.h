@@ -15,9 +15,12 @@ namespace pgforeman {
 /// kDatabasePhase: a silent server then causes a reconnect, not a kill of the child.
 inline constexpr Millis kDatabaseWatchdog{12000};  // proves: P31
 inline constexpr Millis kDatabasePhase{20000};
-/// Each address has a timeout, but name resolution and the number of addresses have no limit. 60 s
-/// does no harm, because a child without a session holds nothing.
-inline constexpr Millis kConnectPhase{60000};
+/// Each address has a timeout, but name resolution and the number of addresses have no limit: a
+/// look-up takes a minute where a cluster's name servers are away. Five minutes do no harm, because
+/// a child without a session holds nothing.
+inline constexpr Millis kConnectPhase{300'000};
+/// The same as kDatabaseWatchdog while a handler runs: its end and its deadline do not wait longer.
+inline constexpr Millis kWatchdogWhileRunning{900};
 /// Time between a handler's stop signal and KILL in a hurried stop (QUIT, a second INT), unless
 /// HANDLER_STOP_GRACE is shorter.
 inline constexpr Millis kHurryStopGrace{300};

@@ -1,6 +1,6 @@
 #pragma once
-// Places: the order in which claims take messages, the lowest first. A place is a lane and a number.
-// There are two lanes a priority: the first for messages that came back (retried, released,
+// Places: the order in which claims take messages, the lowest first. A place is a lane and a
+// number. There are two lanes a priority: the first for messages that came back (retried, released,
 // promoted), the second for fresh ones. Each send and each return draws a new number. Plain values.
 
 #include <array>

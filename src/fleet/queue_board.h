@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "fleet/claim_cursors.h"
+#include "fleet/duty_board.h"
 #include "fleet/marks.h"
 #include "fleet/wakeup_board.h"
 
@@ -31,6 +32,10 @@ struct alignas(64) QueueBoard {
   LowWaterMarks marks;
   ClaimCursors cursors;
   VacuumBoard vacuum;
+  DutyBoard duties;
+  /// Claims are made without payloads until then, as one may have killed its consumer. Writer:
+  /// maintenance. Monotonic.
+  std::atomic<std::int64_t> careful_until_ms;
 };
 
 }  // namespace pgforeman

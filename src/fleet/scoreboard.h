@@ -27,7 +27,8 @@ inline constexpr int kLedgers = 2 * kMaxConsumers;
 
 /// One a fleet. Written by children, except `ends_at_ms` (supervisor).
 struct alignas(64) FleetBoard {
-  std::atomic<std::uint64_t> database_up;  ///< grows each time maintenance got a session
+  std::atomic<std::uint64_t> database_up;    ///< grows each time maintenance got a session
+  std::atomic<std::int64_t> answered_at_ms;  ///< when maintenance last got an answer; monotonic
   std::atomic<std::int64_t> ends_at_ms;  ///< the fleet stops, and its grace ends then; 0: it works
   /// Reasons of an outage that are in the log, and since when: half a hash, monotonic seconds.
   std::array<std::atomic<std::uint64_t>, 64> logged;

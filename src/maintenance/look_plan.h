@@ -5,8 +5,8 @@
 //   the buckets (ranges of places) in which the last looks found messages, mostly leased ones: when
 //   a lease ends, and each second, as they are also counted
 // Every message below a mark is in one of these, or in a transaction that is still open. So a pass
-// over all places is only needed at the start, and each ten minutes in case of rows that other hands
-// than the queue's functions have written. Pure.
+// over all places is only needed at the start, and each ten minutes in case of rows that other
+// hands than the queue's functions have written. Pure.
 
 #include <cstdint>
 #include <map>

@@ -8,6 +8,7 @@
 #include "process/child_main.h"
 #include "system/backoff.h"
 #include "system/fork.h"
+#include "system/log.h"
 
 namespace pgforeman {
 namespace {
@@ -90,18 +91,47 @@ void Maintenance::last_rescue() {
 
 void Maintenance::work() {
   // First, as messages wait for their rescue.
-  if (rescue_.run_once()) scheduler_.soon();
-  take_notifications();
-  if (Clock::now() >= renewal_.next()) renewal_.run_once();
-  sweeper_.run_once();
-  if (Clock::now() >= scheduler_.next()) scheduler_.run_once();
+  run(Duty::rescue, [this] {
+    if (rescue_.run_once()) scheduler_.soon();
+  });
+  run(Duty::wake, [this] { take_notifications(); });
+  if (Clock::now() >= renewal_.next()) run(Duty::renew, [this] { renewal_.run_once(); });
+  run(Duty::sweep, [this] { sweeper_.run_once(); });
+  if (Clock::now() >= scheduler_.next()) run(Duty::promote, [this] { scheduler_.run_once(); });
   wakeups_.run_once();
   // Notifications that came with an answer no longer make the socket readable.
-  take_notifications();
+  run(Duty::wake, [this] { take_notifications(); });
   // Last: consumers rely on wake-ups for messages that any duty finds.
   if (listener_.works()) {
     tools_.queue().wakeups.record_listening(Clock::now());
   }
+}
+
+/// Runs a duty, unless it rests after a failure: another duty never waits for it, and its error
+/// does not cost the session. Throws DatabaseError if the session is at fault.
+template <typename Work>
+void Maintenance::run(Duty duty, Work&& work) {
+  DutyRest& rest = rest_of(duty);
+  if (rest.rests(Clock::now())) return;
+  DutyBoard& board = tools_.queue().duties;
+  const auto answers = session_.answers();
+  try {
+    work();
+  } catch (const DatabaseError& error) {
+    if (error.is_of_session()) throw;
+    rest.failed(Clock::now());
+    tools_.duty_failed(duty, error.what());
+    return;
+  }
+  // It may have had nothing to do.
+  if (session_.answers() == answers || !rest.worked()) return;
+  board.worked(duty);
+  log::info("maintenance duty works again", {{"duty", to_string(duty)}});
+}
+
+/// When to run a duty that wants to run at `next`.
+TimePoint Maintenance::due(Duty duty, TimePoint next) {
+  return std::max(next, rest_of(duty).until());
 }
 
 void Maintenance::take_notifications() {
@@ -128,8 +158,10 @@ void Maintenance::wait_for_work() {
   bool notified = false;
   listener_.wait([&] { notified = true; });
   loop_.run_until([&] { return called || notified; },
-                  std::min({scheduler_.next(), rescue_.next(), renewal_.next(), listener_.next(),
-                            notifier_.next(), sweeper_.next(), wakeups_.next()}));
+                  std::min({due(Duty::promote, scheduler_.next()),
+                            due(Duty::rescue, rescue_.next()), due(Duty::renew, renewal_.next()),
+                            due(Duty::wake, std::min(listener_.next(), notifier_.next())),
+                            due(Duty::sweep, sweeper_.next()), wakeups_.next()}));
   calls_.cancel();
   listener_.cancel();
   loop_.io().poll();

@@ -4,8 +4,10 @@
 // fleet works on, more slowly: consumers renew and poll by themselves, and a dead consumer's
 // messages are claimable again when their leases end. Fork: after.
 
+#include <array>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
+#include "maintenance/duty_rest.h"
 #include "maintenance/listener.h"
 #include "maintenance/notifier.h"
 #include "maintenance/renewal.h"
@@ -29,6 +31,10 @@ class Maintenance {
 
  private:
   void work();
+  template <typename Work>
+  void run(Duty duty, Work&& work);
+  TimePoint due(Duty duty, TimePoint next);
+  DutyRest& rest_of(Duty duty) { return rests_[static_cast<std::size_t>(duty)]; }
   void take_notifications();
   void wait_for_work();
   void last_rescue();
@@ -46,6 +52,7 @@ class Maintenance {
   Scheduler scheduler_;
   boost::asio::posix::stream_descriptor calls_;
   TimePoint may_sweep_at_;
+  std::array<DutyRest, kDuties> rests_;
 };
 
 }  // namespace pgforeman

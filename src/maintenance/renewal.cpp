@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "fleet/ledger.h"
@@ -12,6 +13,7 @@ namespace {
 
 // Some milliseconds a statement. Only many children with large batches hold more leases.
 constexpr std::size_t kLeasesPerStatement = 10'000;
+constexpr Millis kPatience{500};
 
 }  // namespace
 
@@ -43,7 +45,7 @@ void Renewal::run_once() {
   for (std::size_t at = 0; at < leases.size(); at += kLeasesPerStatement) {
     const auto some =
         std::span(leases).subspan(at, std::min(kLeasesPerStatement, leases.size() - at));
-    for (const auto id : tools_.session.queue().renew(some, lease_)) lost_ids.insert(id);
+    for (const auto id : renew_each(some, Clock::now() + kPatience)) lost_ids.insert(id);
   }
   tools_.session.worked();
   std::vector<Lease> lost;
@@ -51,6 +53,28 @@ void Renewal::run_once() {
                [&](const Lease& lease) { return lost_ids.contains(lease.id); });
   for (const LedgerId ledger : ledgers) record_renewal(board.ledger(ledger), now, lost);
   log::debug("leases renewed", {{"leases", leases.size()}, {"lost", lost.size()}});
+  // Its consumer would be refused as well: the others are renewed, and this is to be known.
+  if (!failure_.empty()) {
+    throw DatabaseError(DatabaseError::Kind::rejected, std::exchange(failure_, {}));
+  }
+}
+
+/// Renews leases; returns the ids of the lost ones. If the database refuses to, perhaps because of
+/// one of them: halves, then their halves, until the time is over. The others wait for the next
+/// renewal.
+std::vector<std::int64_t> Renewal::renew_each(std::span<const Lease> leases, TimePoint until) {
+  try {
+    return tools_.session.queue().renew(leases, lease_);
+  } catch (const DatabaseError& error) {
+    if (error.is_of_session()) throw;
+    if (leases.size() == 1 || Clock::now() >= until) {
+      failure_ = error.what();
+      return {};
+    }
+  }
+  std::vector<std::int64_t> lost = renew_each(leases.first(leases.size() / 2), until);
+  for (const auto id : renew_each(leases.subspan(leases.size() / 2), until)) lost.push_back(id);
+  return lost;
 }
 
 }  // namespace pgforeman

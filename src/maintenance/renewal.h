@@ -3,6 +3,12 @@
 // the visibility timeout. A handler or child past its deadline is left out, so hung processes lose
 // their leases. Consumers renew their own leases only when maintenance does not. Fork: after.
 
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fleet/claimed_message.h"
 #include "maintenance/tools.h"
 
 namespace pgforeman {
@@ -16,7 +22,10 @@ class Renewal {
   TimePoint next() const { return next_; }
 
  private:
+  std::vector<std::int64_t> renew_each(std::span<const Lease> leases, TimePoint until);
+
   const MaintenanceTools& tools_;
+  std::string failure_;  ///< of a lease that the database refused to renew
   Millis lease_;
   TimePoint next_;
 };

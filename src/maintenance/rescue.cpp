@@ -19,6 +19,8 @@ constexpr Millis kDeferFor{1000}, kDeferForMost{4000};
 // The longest run: signals and other duties do not wait for longer, however much there is to rescue
 // (or however much damaged shared memory shows).
 constexpr Millis kTurnTime{100};
+// How long claims are made without payloads after a consumer died in one.
+constexpr Millis kCareful{3000};
 
 template <typename Job>
 bool is_due_before(const Job& a, const Job& b) {
@@ -42,18 +44,20 @@ bool Rescue::run_once() {
     if (job->due > Clock::now()) break;
     out_of_time_ = Clock::now() >= turn_ends;
     if (out_of_time_) break;
-    found = (job->search ? search_claim(job) : try_rescue(job)) || found;
+    found = try_job(job) || found;
   }
   return found;
 }
 
-/// Settles a ledger. False if that was deferred: other jobs do not wait for it.
-bool Rescue::try_rescue(Jobs::iterator job) {
+/// Settles a ledger, or searches for a claim. False if nothing was found, or it failed and was
+/// deferred: other jobs do not wait for it.
+bool Rescue::try_job(Jobs::iterator job) {
   try {
+    if (job->search) return search_claim(job);
     rescue(job);
     return true;
   } catch (const DatabaseError& error) {
-    if (error.kind() != DatabaseError::Kind::transient) throw;
+    if (error.is_of_session()) throw;
     defer_rescue(*job, error.what());
     return false;
   }
@@ -195,14 +199,19 @@ void Rescue::record(const LedgerReading& reading, std::size_t index, Settled set
     log::error("message is a dead letter",
                {{"cause", to_string(outcome.evidence.cause)}, {"error", outcome.error}});
   }
-  log::info("message rescued", {{"as", to_string(settled)}, {"cause", reading.death.explain}});
+  // A crash of its consumer is charged to it.
+  log::write(outcome.kind == Outcome::Kind::crash ? log::Level::warn : log::Level::info,
+             "message rescued", {{"as", to_string(settled)}, {"cause", reading.death.explain}});
 }
 
 bool Rescue::search_claim(Jobs::iterator job) {
   const TimePoint now = Clock::now();
   tools_.loop.enter(Phase::settling);
   std::optional<Outcome> crash;
-  if (job->death.blame != Cause::none) crash = crash_of(job->death, "claimed");
+  if (job->death.blame != Cause::none) {
+    crash = crash_of(job->death, "claimed");
+    tools_.queue().careful_until_ms.store(to_ms(now + kCareful));
+  }
   const auto messages = release_in_doubt_claim(tools_.session.queue(), *job->search, crash,
                                                retry_rule(*tools_.context.options));
   job->due = now + job->wait;

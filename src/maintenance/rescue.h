@@ -44,7 +44,7 @@ class Rescue {
   };
   using Jobs = std::list<Job>;
 
-  bool try_rescue(Jobs::iterator job);
+  bool try_job(Jobs::iterator job);
   void rescue(Jobs::iterator job);
   bool search_claim(Jobs::iterator job);
   std::vector<Settled> settle(const LedgerReading& reading, Ledger& ledger);

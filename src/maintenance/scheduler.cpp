@@ -1,6 +1,7 @@
 #include "maintenance/scheduler.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "queue/queue_names.h"
 #include "system/log.h"
@@ -12,12 +13,14 @@ namespace {
 constexpr Millis kTick{1200};  // proves: P34
 constexpr Millis kSoonest{20};
 constexpr Millis kSlow{50};
+constexpr int kMostPromoted = 10'000;
 constexpr std::int64_t kMostCounted = 10'000;  // as pgforeman.counts does
 
 }  // namespace
 
 void Scheduler::session_opened() {
   announced_ = false;
+  most_ = kMostPromoted;
   // First of all: until this is done a restored database gives out used ids.
   advance_ids();
 }
@@ -38,15 +41,20 @@ void Scheduler::run_once() {
   const Millis every{static_cast<Millis::rep>(static_cast<double>(kTick.count()) *
                                               (0.9 + 0.2 * tools_.loop.random()))};
   // Retries may need fifty ticks a second, but only for the promotion.
-  const bool counting = ran_at_ >= next_count_;
-  const Tick tick = tools_.session.queue().tick(counting, sweeper_.count_from(), sweeper_.due_from_us());
+  std::optional<Tick> counted;
+  if (ran_at_ >= next_count_ && !count_rest_.rests(ran_at_)) {
+    next_count_ = ran_at_ + every;
+    counted = try_counting();
+  }
+  const Tick tick = counted ? *std::move(counted) : promote();
   tools_.session.worked();
   sweeper_.searched(tick.times, ran_at_);
-  if (counting) {
-    next_count_ = ran_at_ + every;
-    publish(tick.counts);
-    if (tick.ids_behind) advance_ids();
-    if (!knows_queue_) name_other_queues(tick.counts);
+  refusals_.add(tick.refused.ids, tick.refused.reason, ran_at_);
+  most_ = std::min(2 * most_, kMostPromoted);
+  if (counted) {
+    publish(counted->counts);
+    if (counted->ids_behind) advance_ids();
+    if (!knows_queue_) name_other_queues(counted->counts);
   }
   if (!announced_) {
     announced_ = true;
@@ -54,8 +62,35 @@ void Scheduler::run_once() {
   }
   // Runs again when the next message is due: it would wait for the regular tick.
   next_ = Clock::now() + std::clamp(tick.times.next_due().value_or(every), kSoonest, every);
-  if (!counting && tick.promoted == 0) return;
-  tools_.wakeups.wake(counting ? tick.counts.ready : tick.promoted);
+  const std::int64_t found = counted ? counted->counts.ready : tick.promoted;
+  if (found > 0 || counted) tools_.wakeups.wake(found);
+}
+
+/// Promotes and counts. Nothing if that failed: promotion alone may work.
+std::optional<Tick> Scheduler::try_counting() {
+  try {
+    Tick tick = tools_.session.queue().tick(sweeper_.count_from(), sweeper_.due_from_us(), most_,
+                                            refusals_.current(ran_at_));
+    count_rest_.worked();
+    tools_.queue().duties.worked(Duty::count);
+    return tick;
+  } catch (const DatabaseError& error) {
+    if (error.is_of_session()) throw;  // proves: P37
+    count_rest_.failed(Clock::now());
+    tools_.duty_failed(Duty::count, error.what());
+    return std::nullopt;
+  }
+}
+
+Tick Scheduler::promote() {
+  try {
+    return tools_.session.queue().tick(std::nullopt, sweeper_.due_from_us(), most_,
+                                       refusals_.current(ran_at_));
+  } catch (const DatabaseError&) {
+    most_ = std::max(most_ / 4, 1);
+    next_ = Clock::now() + kSoonest;
+    throw;
+  }
 }
 
 /// Sets the ids forward at once: a send fails if another message has its id.

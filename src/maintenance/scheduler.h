@@ -1,8 +1,12 @@
 #pragma once
-// The duty that every 1.2 s makes due messages claimable, counts the queue into the scoreboard, and
-// tests the database for the fleet. One statement; one more when message ids would be reused
-// (Queue::advance_ids), and at the start for an empty queue. Fork: after.
+// The duties that make due messages claimable, and that count the queue into the scoreboard, which
+// tests the database for the fleet: every 1.2 s in one statement. If that fails, promotion is tried
+// alone, as it must not wait for what only counting needs (dead letters, say). One more statement
+// when message ids would be reused (Queue::advance_ids), and at the start for an empty queue. Fork:
+// after.
 
+#include "maintenance/duty_rest.h"
+#include "maintenance/refusals.h"
 #include "maintenance/sweeper.h"
 #include "maintenance/tools.h"
 
@@ -11,9 +15,9 @@ namespace pgforeman {
 class Scheduler {
  public:
   Scheduler(const MaintenanceTools& tools, Sweeper& sweeper)
-      : tools_(tools), sweeper_(sweeper) {}
+      : tools_(tools), sweeper_(sweeper), refusals_(tools.queue().duties, Duty::promote) {}
 
-  /// Throws DatabaseError.
+  /// Throws DatabaseError if the promotion failed.
   void run_once();
   TimePoint next() const { return next_; }
   /// Runs soon, as a message may be due before the next run, but not more often than is cheap.
@@ -24,13 +28,18 @@ class Scheduler {
   void session_opened();  ///< throws DatabaseError
 
  private:
+  std::optional<Tick> try_counting();
+  Tick promote();
   void publish(const QueueCounts& counts);
   void advance_ids();
   void name_other_queues(const QueueCounts& counts);
 
   const MaintenanceTools& tools_;
   Sweeper& sweeper_;
+  Refusals refusals_;
   TimePoint next_, ran_at_, next_count_;
+  DutyRest count_rest_;
+  int most_ = 0;  ///< messages of a promotion: fewer after one that failed
   bool announced_ = false;
   bool knows_queue_ = false;  ///< name_other_queues() was called
 };

@@ -21,7 +21,7 @@ constexpr Millis kFailedRest{2000};
 // Numbers may begin anywhere: over an empty range statements grow until they are past it.
 constexpr std::int64_t kWidth = 50'000, kWidthLeast = 5'000, kWidthMost = kMaxNumber;
 // A view of the writers takes longer while claims walk over deleted messages above the marks.
-constexpr Millis kSlowView{2};
+constexpr Millis kSlowView{5};
 constexpr Millis kOld{1000};
 // More than what a clock that runs too fast or slow can gain between two looks.
 constexpr std::int64_t kClockStepUs = 100'000;
@@ -105,15 +105,17 @@ void Sweeper::look(const Marks& marks, TimePoint now) {
     next_last_ = now + kLastEvery;
     plan_.add_last(kLast);
   }
-  raise_marks(writers, now);
+  raise_marks(writers, now, starts);
   std::int64_t moved = 0;
   while (Clock::now() - now < kSlice) {
     const auto ranges = plan_.next(width_, Clock::now());
     if (ranges.empty()) break;
     const TimePoint began = Clock::now();
     tools_.loop.enter(Phase::claiming);
-    const Sweep found = tools_.session.queue().sweep(ranges, plan_.bucket_bits());
+    const Sweep found =
+        tools_.session.queue().sweep(ranges, plan_.bucket_bits(), refusals_.current(began));
     tools_.session.worked();
+    refusals_.add(found.refused.ids, found.refused.reason, began);
     plan_.looked(ranges, found, Clock::now());
     const auto took = Clock::now() - began;
     if (took > 2 * kStatement) width_ = std::max(width_ / 2, kWidthLeast);
@@ -132,16 +134,18 @@ void Sweeper::look(const Marks& marks, TimePoint now) {
 }
 
 /// Where claims walk over deleted messages in front of the first one that is visible, raises the
-/// marks to it: a fleet that starts behind a million of them, or whose peer did the work, walks over
-/// them once. But for the first time not to numbers of the last second, as their senders may still
-/// be on the way.
-void Sweeper::raise_marks(const OpenWriters& writers, TimePoint now) {
+/// marks to it: a fleet that starts behind a million of them, or whose peer did the work, walks
+/// over them once. But for the first time not to numbers of the last second, as their senders may
+/// still be on the way.
+void Sweeper::raise_marks(const OpenWriters& writers, TimePoint now, bool starts) {
   if (now - new_number_at_ >= kOld) {
     old_number_ = new_number_ > 0 ? new_number_ : writers.highest;
     new_number_ = writers.highest;
     new_number_at_ = now;
   }
-  if (looked_at_ - now < kSlowView) return;
+  // A busy machine may make one view slow.
+  slow_views_ = looked_at_ - now < kSlowView ? 0 : slow_views_ + 1;
+  if (slow_views_ < (starts ? 1 : 2)) return;
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
     const std::int64_t before = writers.first[lane] > 0 ? writers.first[lane] - 1 : kMaxNumber;
     const std::int64_t mark = std::min(before, old_number_);
@@ -154,14 +158,15 @@ void Sweeper::raise_marks(const OpenWriters& writers, TimePoint now) {
 void Sweeper::searched(const ServerTimes& times, TimePoint asked_at) {
   // Other transactions may schedule messages that are due from then on. The margin is for clocks.
   const std::int64_t first = times.next_due_us.value_or(times.at_us);
-  due_from_us_ = std::max<std::int64_t>(
-      0, std::min(first, writers_.unseen().due_us) - 2 * kClockStepUs);
+  due_from_us_ =
+      std::max<std::int64_t>(0, std::min(first, writers_.unseen().due_us) - 2 * kClockStepUs);
   check_clock(times.at_us, asked_at);
 }
 
 /// After a step back of the server's clock messages may be due before those that are gone.
 void Sweeper::check_clock(std::int64_t at_us, TimePoint now) {
-  const auto passed = std::chrono::duration_cast<std::chrono::microseconds>(now - clock_at_).count();
+  const auto passed =
+      std::chrono::duration_cast<std::chrono::microseconds>(now - clock_at_).count();
   if (clock_us_ > 0 && at_us < clock_us_ + passed - kClockStepUs) {
     due_from_us_ = 0;
     writers_.forget_times();

@@ -1,10 +1,11 @@
 #pragma once
 // The duty that finds claimable messages below the low-water marks, where claims do not scan, and
 // gives them a new place. A late commit, a lost host or a rolled-back claim leaves them there.
-// LookPlan decides where to look, WriterLog where something may still be committed. Looks each 50 ms
-// while messages flow; when nothing may appear, each ten seconds. Fork: after.
+// LookPlan decides where to look, WriterLog where something may still be committed. Looks each 50
+// ms while messages flow; when nothing may appear, each ten seconds. Fork: after.
 
 #include "maintenance/look_plan.h"
+#include "maintenance/refusals.h"
 #include "maintenance/tools.h"
 #include "maintenance/writer_log.h"
 
@@ -12,7 +13,8 @@ namespace pgforeman {
 
 class Sweeper {
  public:
-  explicit Sweeper(const MaintenanceTools& tools) : tools_(tools) {}
+  explicit Sweeper(const MaintenanceTools& tools)
+      : tools_(tools), refusals_(tools.queue().duties, Duty::sweep) {}
 
   /// Starts over: a new session may be to another server, which may have lost something.
   void session_opened() { start_over(); }
@@ -27,20 +29,22 @@ class Sweeper {
   std::int64_t leased_below() const { return plan_.leased(); }
 
   /// Returns the time from which on scheduled messages are to be searched (microseconds since the
-  /// epoch): those due before are gone. While a snapshot is held each of them costs a search 0.1 us.
+  /// epoch): those due before are gone. While a snapshot is held each of them costs a search 0.1
+  /// us.
   std::int64_t due_from_us() const { return due_from_us_; }
   /// Call after a search from due_from_us() on that returned these times.
   void searched(const ServerTimes& times, TimePoint asked_at);
 
  private:
   void look(const Marks& marks, TimePoint now);
-  void raise_marks(const OpenWriters& writers, TimePoint now);
+  void raise_marks(const OpenWriters& writers, TimePoint now, bool starts);
   bool trusts(const OpenWriters& writers, const Marks& marks);
   void check_clock(std::int64_t at_us, TimePoint now);
   bool may_appear() const;
   void start_over();
 
   const MaintenanceTools& tools_;
+  Refusals refusals_;
   WriterLog writers_;
   LookPlan plan_{12};
   std::int64_t width_ = 0;  ///< places of one statement
@@ -49,11 +53,13 @@ class Sweeper {
   Millis wait_{0};  ///< between looks while the marks stand still
   TimePoint next_last_, next_pass_;
   std::int64_t due_from_us_ = 0;
-  std::int64_t clock_us_ = 0;  ///< the server's clock when this process's was clock_at_; 0: not known
+  std::int64_t clock_us_ =
+      0;  ///< the server's clock when this process's was clock_at_; 0: not known
   TimePoint clock_at_;
   /// Numbers that were drawn at least a second ago, and those of the time since.
   std::int64_t old_number_ = 0, new_number_ = 0;
   TimePoint new_number_at_;
+  int slow_views_ = 0;  ///< in a row
 };
 
 }  // namespace pgforeman

@@ -1,6 +1,8 @@
 #pragma once
 // What every duty of the maintenance process works with. Fork: after.
 
+#include <string>
+
 #include "fleet/wakeups.h"
 #include "process/child_loop.h"
 #include "process/session.h"
@@ -12,6 +14,9 @@ struct MaintenanceTools {
   ChildLoop& loop;
   Session& session;
   Wakeups& wakeups;
+
+  /// Publishes and logs that a duty failed; once a minute for each reason.
+  void duty_failed(Duty duty, const std::string& reason) const;
 
   FleetBoard& fleet() const { return context.scoreboard->fleet(); }
   QueueBoard& queue() const { return context.scoreboard->queue(); }

@@ -38,7 +38,7 @@ class WriterLog {
   void start_over() { *this = {}; }
 
  private:
-  Base last_, before_last_;  ///< what was drawn before those views
+  Base last_, before_last_;            ///< what was drawn before those views
   std::map<std::int64_t, Base> open_;  ///< by the transaction's number
 };
 

@@ -84,6 +84,11 @@ bool ChildLoop::check_signals(TimePoint now) {
   return draining();
 }
 
+void ChildLoop::renew_phase() {
+  const Phase phase = Beat{slot_.beat.load()}.phase();
+  if (phase == Phase::claiming || phase == Phase::settling) enter(phase);
+}
+
 void ChildLoop::run_until(const std::function<bool()>& done, TimePoint deadline) {
   const auto drain_before = drain_deadline_;
   const bool hurried_before = hurried_;

@@ -28,6 +28,9 @@ class ChildLoop {
   /// Publishes the phase with its deadline.
   void enter(Phase phase) { enter(phase, Clock::now()); }
   void enter(Phase phase, TimePoint now) { slot_.enter(phase, now, limits_[phase]); }
+  /// Publishes a new deadline of the phase, if it is one of a call to the database, which goes on.
+  /// Async-signal-safe.
+  void renew_phase();
   Slot& slot() { return slot_; }
 
   /// Runs callbacks until `done` returns true, `deadline` passes, or draining begins (unless it had

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fleet/phase_limits.h"
 #include "system/backoff.h"
 #include "system/log.h"
 
@@ -11,6 +12,9 @@ namespace {
 constexpr Millis kFirstRetry{50};
 // How often a child that backs off checks whether maintenance has reached the database again.
 constexpr Millis kDatabaseCheck{100};
+constexpr std::size_t kMostLeftBehind = 2;
+// Maintenance asks at least every 1.2 s.
+constexpr Millis kLately{2000};
 
 }  // namespace
 
@@ -30,10 +34,20 @@ bool Session::connect() {
   return false;
 }
 
-bool Session::reconnect_in(Phase phase) {
+bool Session::reconnect_while_running() {
   if (connected()) return true;
-  loop_.enter(phase);
-  return try_connect();
+  const auto answered_at = context_.scoreboard->fleet().answered_at_ms.load();
+  const auto now = to_ms(Clock::now());
+  if (answered_at <= now - kLately.count() || answered_at > now) return false;
+  loop_.enter(Phase::running);
+  const bool connects = try_connect();
+  set_running(true);
+  return connects;
+}
+
+void Session::set_running(bool runs) {
+  // proves: P19
+  if (connection_) connection_->set_watchdog(runs ? kWatchdogWhileRunning : kDatabaseWatchdog);
 }
 
 bool Session::try_connect() {
@@ -43,8 +57,11 @@ bool Session::try_connect() {
     settings.conninfo = resolve_conninfo(*context_.options);
     settings.application_name = application_name_;  // proves: P33
     settings.watchdog = kDatabaseWatchdog;
+    settings.on_progress = [](void* loop) { static_cast<ChildLoop*>(loop)->renew_phase(); };
+    settings.progress_context = &loop_;
     connection_ = std::make_unique<Connection>(settings);
     queue_.emplace(*connection_, context_.options->queue);
+    end_left_behind();
     queue_->check_schema();
   } catch (const std::runtime_error& error) {  // DatabaseError, or an unreadable *_FILE
     close();
@@ -64,6 +81,10 @@ bool Session::try_connect() {
 void Session::worked() {
   // Only now: a session that connects but cannot claim is not ready.
   worked_at_ = Clock::now();
+  ++answers_;
+  if (context_.slot == kMaintenanceSlot) {
+    context_.scoreboard->fleet().answered_at_ms.store(to_ms(*worked_at_));
+  }
   loop_.slot().set_connected(true);
   failures_ = 0;
   if (!down_since_) return;
@@ -78,7 +99,7 @@ void Session::failed(const DatabaseError& error) {
   report(error.what());
   set_broken();  // until a call works again
   const bool answered = error.may_work_later() || error.kind() == DatabaseError::Kind::rejected;
-  if (!answered) close();  // proves: P30
+  if (!answered) close_after_failure();  // proves: P30
   loop_.enter(Phase::connecting);
   wait_before_retry();
 }
@@ -86,7 +107,26 @@ void Session::failed(const DatabaseError& error) {
 void Session::drop(const DatabaseError& error) {
   ++failures_;
   report(error.what());
+  close_after_failure();
+}
+
+/// The server may not notice that the client has left while a call hangs in it, as a commit does
+/// that waits for a standby: the next session ends that.
+void Session::close_after_failure() {
+  if (connection_ && connection_->server_pid() != 0) {
+    left_behind_.push_back(connection_->server_pid());
+  }
   close();
+}
+
+/// Throws DatabaseError if sessions of before stay in the server: more must not join them.
+void Session::end_left_behind() {
+  if (left_behind_.empty()) return;
+  left_behind_ = connection_->cancel(left_behind_, application_name_);
+  if (left_behind_.size() < kMostLeftBehind) return;
+  throw DatabaseError(DatabaseError::Kind::connection,
+                      std::to_string(left_behind_.size()) +
+                          " sessions of before hang in the server, which does not end them");
 }
 
 void Session::wait_before_retry() {

@@ -3,9 +3,11 @@
 // with a capped, jittered backoff. An outage is logged once and spent in phase `connecting`. Fork:
 // after.
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "process/child_loop.h"
 #include "queue/connection.h"
@@ -19,15 +21,19 @@ class Session {
           Millis retry_cap);
 
   bool connected() const { return queue_.has_value(); }
+  /// How many calls were answered.
+  std::uint64_t answers() const { return answers_; }
   /// True if a call was answered since it connected.
   bool works() const { return worked_at_.has_value(); }
   /// Tries until it is connected; false if draining began first.
   [[nodiscard]] bool connect();
   /// One try, without a wait. Leaves the phase alone.
   [[nodiscard]] bool try_connect();
-  /// Connects if necessary, one try; true if connected. Enters `phase` anew before the try, so that
-  /// the time of the try does not count against the deadline of the phase.
-  [[nodiscard]] bool reconnect_in(Phase phase);
+  /// While a handler runs calls must be answered soon.
+  void set_running(bool runs);
+  /// True if connected. Else tries once, but only if maintenance got an answer a moment ago:
+  /// without the database or its name servers a try can block for minutes, and a handler runs.
+  [[nodiscard]] bool reconnect_while_running();
   /// Only while connected.
   Queue& queue() { return *queue_; }
   Connection& connection() { return *connection_; }
@@ -44,6 +50,8 @@ class Session {
   void wait_before_retry();
   void report(const std::string& reason);
   void close();
+  void close_after_failure();
+  void end_left_behind();
 
   const ChildContext& context_;
   ChildLoop& loop_;
@@ -52,7 +60,10 @@ class Session {
   std::unique_ptr<Connection> connection_;
   std::optional<Queue> queue_;
   std::optional<TimePoint> worked_at_;  ///< the last answered call; nothing: it does not work
+  std::uint64_t answers_ = 0;
   int failures_ = 0;
+  /// Server processes of sessions that were closed after a failure: one may hang in a call.
+  std::vector<int> left_behind_;
   std::optional<TimePoint> down_since_;
 };
 

@@ -7,6 +7,7 @@
 #include "queue/error_kind.h"
 #include "queue/pqxx_compat.h"
 #include "queue/session.h"
+#include "queue/sql_text.h"
 
 namespace pgforeman {
 
@@ -43,6 +44,28 @@ ReachedDatabase Connection::reached() const {
   return impl_->reached();
 }
 
+void Connection::set_watchdog(Millis limit) {
+  impl_->set_watchdog(limit);
+}
+
+int Connection::server_pid() const {
+  return impl_->server_pid();
+}
+
+std::vector<int> Connection::cancel(const std::vector<int>& pids,
+                                    const std::string& application_name) {
+  const std::vector<std::int64_t> wanted(pids.begin(), pids.end());
+  const pqxx::result rows = impl_->exec(
+      "select pid, pg_catalog.pg_cancel_backend(pid) from pg_catalog.pg_stat_activity"
+      " where pid operator(pg_catalog.=) any ($1::int[])"
+      " and application_name operator(pg_catalog.=) $2::text"
+      " and usename operator(pg_catalog.=) current_user",
+      {array_text(wanted), application_name});
+  std::vector<int> left;
+  for (const auto& row : rows) left.push_back(row[0].as<int>());
+  return left;
+}
+
 ReachedDatabase Connection::Impl::reached() const {
   const auto text = [](const char* value) { return std::string(value == nullptr ? "" : value); };
   return {text(session_->hostname()), text(session_->port()), text(session_->dbname()),
@@ -60,6 +83,7 @@ Connection::Impl::Impl(const ConnectionSettings& settings) : limit_(settings.wat
   }
   compat::forbid_silent_reconnect(*session_);
   quiet_ = std::make_unique<compat::QuietNotices>(*session_);
+  watchdog_.set_progress(settings.on_progress, settings.progress_context);
   detect_pooler(settings);
 }
 
@@ -205,6 +229,7 @@ void Connection::Impl::detect_pooler(const ConnectionSettings& settings) {
       "  pg_catalog.current_setting('default_transaction_isolation') as usual offset 0) s",
       {std::to_string(session_->backendpid()), std::to_string(settings.statement_timeout.count())});
   direct_ = seen[0][0].as<bool>();
+  if (direct_) server_pid_ = session_->backendpid();
   prepares_ = direct_;
   wrap_ = !direct_ && seen[0][3].as<std::string>() != "read committed";
 }

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "queue/database_error.h"
 #include "system/clock.h"
@@ -19,7 +20,11 @@ struct ConnectionSettings {
   std::string application_name;  ///< at most 63 bytes; seen in pg_stat_activity
   Millis connect_timeout{5000};
   Millis statement_timeout{10000};
-  Millis watchdog{12000};  ///< limit of a call: then its socket is shut down and it throws; 0: none
+  /// Limit of the silence in a call: then its socket is shut down and it throws; 0: none.
+  Millis watchdog{12000};
+  /// Called from a signal handler while a call takes longer than that, but bytes still arrive.
+  void (*on_progress)(void* context) = nullptr;
+  void* progress_context = nullptr;
 };
 
 /// The server and database that a session has reached, of all it could have. No secrets.
@@ -37,6 +42,13 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   ReachedDatabase reached() const;
+  /// Changes the limit of the silence in later calls.
+  void set_watchdog(Millis limit);
+  /// The server's process; 0 through a pooler that swaps sessions.
+  int server_pid() const;
+  /// Cancels what these processes of the server do, if they are this role's with this application
+  /// name: sessions that were left in the middle of a call. Returns those that are still there.
+  std::vector<int> cancel(const std::vector<int>& pids, const std::string& application_name);
 
   class Impl;
   Impl& impl() { return *impl_; }

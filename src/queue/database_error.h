@@ -25,6 +25,12 @@ class DatabaseError : public std::runtime_error {
       : std::runtime_error(what), kind_(kind), server_text_(std::move(server_text)) {}
   Kind kind() const { return kind_; }
   const std::string& server_text() const { return server_text_; }
+  /// True if the session or its role is at fault: no other call would succeed. Else a row or a duty
+  /// may be; Queue has made sure that schema and rights are in order.
+  bool is_of_session() const {
+    return kind_ == Kind::connection || kind_ == Kind::read_only || kind_ == Kind::schema ||
+           kind_ == Kind::permission;
+  }
   /// True if the call changed nothing and may succeed later.
   bool may_work_later() const { return kind_ == Kind::transient || kind_ == Kind::locked; }
 

@@ -6,6 +6,7 @@
 
 #include "queue/history.h"
 #include "queue/migrate.h"
+#include "queue/rows.h"
 #include "queue/schema_owner.h"
 #include "queue/session.h"
 #include "queue/sql_text.h"
@@ -54,82 +55,15 @@ constexpr const char* kRights =
     " and pg_catalog.has_sequence_privilege('pgforeman.message_id_seq', 'usage')"
     " and not exists ("
     "  select from pg_catalog.unnest('{announce,become_listener,claim,counts,"
-    "end_done,from_us,ids_are_behind,leave_listeners,lock_claimable,next_place,open_writers,"
-    "peek,release_token,renew,retry_delay,settle,sweep,tick,to_us,with_run}'::pg_catalog.name[]) f (name)"
+    "claim_each,end_done,from_us,ids_are_behind,leave_listeners,lock_claimable,make_ready,next_"
+    "place,"
+    "open_writers,payload_of,peek,release_token,renew,retry_delay,settle,sweep,tick,to_us,"
+    "with_run}'::pg_catalog.name[]) f (name)"
     "  where not exists ("
     "   select from pg_catalog.pg_proc p"
     "   where p.pronamespace operator(pg_catalog.=) 'pgforeman'::pg_catalog.regnamespace::oid"
     "   and p.proname operator(pg_catalog.=) f.name"
     "   and pg_catalog.has_function_privilege(p.oid, 'execute')))";
-
-/// The columns that messages_of() reads.
-const std::string kClaimed =
-    "select id, place, attempt, fence, unfinished_claims,"
-    " (pg_catalog.date_part('epoch',"
-    " greatest(least(enqueued_at, '9999-12-31 UTC'), '0001-01-01 UTC'))"
-    " operator(pg_catalog.*) 1000000::float8)::bigint,"
-    " payload, headers";
-
-/// Returns the messages of a claim, in the order in which they run.
-std::vector<ClaimedMessage> messages_of(const pqxx::result& rows) {
-  std::vector<ClaimedMessage> messages;
-  messages.reserve(static_cast<std::size_t>(rows.size()));
-  for (const auto& row : rows) {
-    ClaimedMessage& message = messages.emplace_back();
-    message.id = row[0].as<std::int64_t>();
-    message.place = row[1].as<std::int64_t>();
-    message.attempt = row[2].as<int>();
-    message.fence = row[3].as<std::int64_t>();
-    message.unfinished_claims = row[4].as<std::int64_t>();
-    message.enqueued_at = std::chrono::sys_time<std::chrono::microseconds>{
-        std::chrono::microseconds{row[5].as<std::int64_t>()}};
-    message.payload.assign(row[6].c_str(), row[6].size());
-    message.headers.assign(row[7].c_str(), row[7].size());
-  }
-  const auto before = [](const ClaimedMessage& a, const ClaimedMessage& b) {
-    return a.place < b.place;
-  };
-  // They are mostly in order already, and moving them costs more than the check.
-  if (!std::is_sorted(messages.begin(), messages.end(), before)) {
-    std::sort(messages.begin(), messages.end(), before);
-  }
-  return messages;
-}
-
-/// Reads the six figures of pgforeman.counts, from column `first` on.
-template <typename Row>
-QueueCounts counts_of(const Row& row, int first) {
-  QueueCounts counts;
-  counts.ready = row[first].template as<std::int64_t>();
-  counts.scheduled = row[first + 1].template as<std::int64_t>();
-  counts.running = row[first + 2].template as<std::int64_t>();
-  counts.dead = row[first + 3].template as<std::int64_t>();
-  counts.oldest_seconds = row[first + 4].template as<double>();
-  counts.capped = row[first + 5].template as<bool>();
-  return counts;
-}
-
-/// Ranges of places as two arrays.
-struct Ranges {
-  explicit Ranges(std::span<const PlaceRange> ranges) {
-    Ids lower, upper;
-    for (const PlaceRange& range : ranges) {
-      lower.push_back(range.above);
-      upper.push_back(range.upto);
-    }
-    above = array_text(lower);
-    upto = array_text(upper);
-  }
-  std::string above, upto;
-};
-
-/// Reads next_due_us and at_us, the first two columns.
-template <typename Row>
-ServerTimes times_of(const Row& row) {
-  ServerTimes times{row[1].template as<std::int64_t>(), std::nullopt};
-  if (!row[0].is_null()) times.next_due_us = row[0].template as<std::int64_t>();
-  return times;
-}
 
 std::string text_of(Token token) {
   return std::to_string(static_cast<std::int64_t>(token));
@@ -171,14 +105,47 @@ bool Queue::schema_and_rights_stand() {
 
 std::vector<ClaimedMessage> Queue::claim(int limit, const Claim& claim, Millis lease,
                                          std::span<const std::int64_t> done, Token done_token) {
-  const Ranges ranges(ranges_above(claim.marks));
+  const RangesText ranges(ranges_above(claim.marks));
   auto messages = messages_of(
-      call(kClaimed + " from pgforeman.claim($1, $2::int, $3::bigint, $4::interval, $5::bigint[],"
-                      " $6::bigint, $7::bigint[], $8::bigint[])",
+      call("select " + kClaimedColumns +
+               " from pgforeman.claim($1, $2::int, $3::bigint, $4::interval, $5::bigint[],"
+               " $6::bigint, $7::bigint[], $8::bigint[])",
            {name_, std::to_string(limit), text_of(claim.token), interval_text(lease),
             array_text(done), text_of(done_token), ranges.above, ranges.upto}));
   for (ClaimedMessage& message : messages) message.token = claim.token;
   return messages;
+}
+
+Queue::ClaimedEach Queue::claim_each(int limit, const Claim& claim, Millis lease) {
+  const RangesText ranges(ranges_above(claim.marks));
+  const pqxx::result rows =
+      call("select " + kMessageColumns +
+               ", refusal"
+               " from pgforeman.claim_each($1, $2::int, $3::bigint, $4::interval, $5::bigint[],"
+               " $6::bigint[])",
+           {name_, std::to_string(limit), text_of(claim.token), interval_text(lease), ranges.above,
+            ranges.upto});
+  ClaimedEach claimed;
+  for (const auto& row : rows) {
+    ClaimedMessage message = message_of(row);
+    if (!row[kMessageColumnCount].is_null()) {
+      claimed.refused.push_back({message.id, message.place, row[kMessageColumnCount].c_str()});
+      continue;
+    }
+    message.token = claim.token;
+    message.has_payload = false;
+    claimed.messages.push_back(std::move(message));
+  }
+  return claimed;
+}
+
+std::optional<std::pair<std::string, std::string>> Queue::payload_of(const Lease& lease) {
+  const pqxx::result rows =
+      call("select payload, headers from pgforeman.payload_of($1::bigint, $2::bigint)",
+           {std::to_string(lease.id), text_of(lease.token)});
+  if (rows.empty()) return std::nullopt;
+  return std::pair{std::string(rows[0][0].c_str(), rows[0][0].size()),
+                   std::string(rows[0][1].c_str(), rows[0][1].size())};
 }
 
 std::vector<Settled> Queue::settle(std::span<const Settlement> settlements, const RetryRule& rule,
@@ -257,7 +224,7 @@ std::int64_t Queue::release_claim(const Claim& claim, const std::optional<Outcom
                                   const RetryRule& rule) {
   const std::string error = crash ? ascii(crash->error) : "";
   const std::string evidence = crash ? history_entry({{}, *crash}).value_or("null") : "null";
-  const Ranges lanes(lanes_above(claim.marks));
+  const RangesText lanes(lanes_above(claim.marks));
   return call(
              "select pgforeman.release_token($1, $2::bigint, nullif($3, ''), $4::jsonb, $5::int,"
              " $6::interval, $7::interval, $8::bigint[], $9::bigint[])",
@@ -267,26 +234,28 @@ std::int64_t Queue::release_claim(const Claim& claim, const std::optional<Outcom
       .as<std::int64_t>();
 }
 
-Tick Queue::tick(bool with_counts, const Marks& passed, std::int64_t due_from_us) {
-  const Ranges lanes(lanes_above(passed));
+Tick Queue::tick(const std::optional<Marks>& passed, std::int64_t due_from_us, int most,
+                 std::span<const std::int64_t> skipped) {
+  const RangesText lanes(lanes_above(passed.value_or(Marks{})));
   const auto row = call(
-      "select next_due_us, at_us, promoted, ready, scheduled, running, dead, oldest_seconds, capped,"
-      " behind from pgforeman.tick($1, $2::boolean, above => $3::bigint[], upto => $4::bigint[],"
-      " due_from_us => $5::bigint)",
-      {name_, with_counts ? "true" : "false", lanes.above, lanes.upto,
-       std::to_string(due_from_us)})[0];
+      "select next_due_us, at_us, promoted, refused, refusal, ready, scheduled, running, dead,"
+      " oldest_seconds, capped, behind from pgforeman.tick($1, $2::boolean, $3::int,"
+      " $4::bigint[], $5::bigint[], $6::bigint, $7::bigint[])",
+      {name_, passed ? "true" : "false", std::to_string(most), lanes.above, lanes.upto,
+       std::to_string(due_from_us), array_text(skipped)})[0];
   Tick tick;
   tick.times = times_of(row);
   tick.promoted = row[2].as<std::int64_t>();
-  if (with_counts) {
-    tick.counts = counts_of(row, 3);
-    tick.ids_behind = row[9].as<bool>();
+  tick.refused = {numbers_of(row[3].c_str()), row[4].c_str()};
+  if (passed) {
+    tick.counts = counts_of(row, 5);
+    tick.ids_behind = row[11].as<bool>();
   }
   return tick;
 }
 
 Peek Queue::peek(const Marks& marks, int most, std::int64_t due_from_us) {
-  const Ranges lanes(lanes_above(marks));
+  const RangesText lanes(lanes_above(marks));
   const auto row = call(
       "select next_due_us, at_us, ready from pgforeman.peek($1, $2::bigint[], $3::bigint[],"
       " $4::int, $5::bigint)",
@@ -299,11 +268,11 @@ OpenWriters Queue::open_writers(const std::optional<Marks>& marks) {
   for (std::size_t lane = 0; marks && lane < kLanes; ++lane) {
     passed.push_back(place_of(lane, (*marks)[lane]));
   }
-  const auto row = call(
-      "select highest, at_us, open, first from pgforeman.open_writers($1, $2::bigint[])",
-      {name_, array_text(passed)})[0];
-  OpenWriters writers{row[0].as<std::int64_t>(), row[1].as<std::int64_t>(),
-                      numbers_of(row[2].c_str()), {}};
+  const auto row =
+      call("select highest, at_us, open, first from pgforeman.open_writers($1, $2::bigint[])",
+           {name_, array_text(passed)})[0];
+  OpenWriters writers{
+      row[0].as<std::int64_t>(), row[1].as<std::int64_t>(), numbers_of(row[2].c_str()), {}};
   const Ids first = numbers_of(row[3].c_str());
   for (std::size_t lane = 0; lane < first.size(); ++lane) {
     writers.first.at(lane) = number_of(first[lane]);
@@ -311,16 +280,20 @@ OpenWriters Queue::open_writers(const std::optional<Marks>& marks) {
   return writers;
 }
 
-Sweep Queue::sweep(std::span<const PlaceRange> ranges, int bucket_bits) {
-  const Ranges given(ranges);
+Sweep Queue::sweep(std::span<const PlaceRange> ranges, int bucket_bits,
+                   std::span<const std::int64_t> skipped) {
+  const RangesText given(ranges);
   const auto row = call(
-      "select moved, reached, bucket, leased, look_ms"
-      " from pgforeman.sweep($1, $2::bigint[], $3::bigint[], $4::int)",
-      {name_, given.above, given.upto, std::to_string(bucket_bits)})[0];
-  Sweep sweep{row[0].as<std::int64_t>(), numbers_of(row[1].c_str()), {}};
-  const Ids buckets = numbers_of(row[2].c_str());
-  const Ids leased = numbers_of(row[3].c_str());
-  const Ids look_ms = numbers_of(row[4].c_str());
+      "select moved, refused, refusal, reached, bucket, leased, look_ms"
+      " from pgforeman.sweep($1, $2::bigint[], $3::bigint[], $4::int, skipped => $5::bigint[])",
+      {name_, given.above, given.upto, std::to_string(bucket_bits), array_text(skipped)})[0];
+  Sweep sweep{row[0].as<std::int64_t>(),
+              {numbers_of(row[1].c_str()), row[2].c_str()},
+              numbers_of(row[3].c_str()),
+              {}};
+  const Ids buckets = numbers_of(row[4].c_str());
+  const Ids leased = numbers_of(row[5].c_str());
+  const Ids look_ms = numbers_of(row[6].c_str());
   for (std::size_t i = 0; i < buckets.size(); ++i) {
     sweep.buckets.push_back({buckets[i], leased.at(i), Millis{look_ms.at(i)}});
   }

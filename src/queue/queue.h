@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "fleet/claimed_message.h"
@@ -37,6 +38,20 @@ class Queue {
                                     std::span<const std::int64_t> done = {},
                                     Token done_token = Token::none);
 
+  /// The same row by row and without payloads, after a claim that failed. `refused`: what the
+  /// database refuses to change, while it changes others.
+  struct ClaimedEach {
+    std::vector<ClaimedMessage> messages;
+    struct Refusal {
+      std::int64_t id, place;
+      std::string reason;
+    };
+    std::vector<Refusal> refused;
+  };
+  ClaimedEach claim_each(int limit, const Claim& claim, Millis lease);
+  /// Payload and headers of a message. Nothing if its lease is lost.
+  std::optional<std::pair<std::string, std::string>> payload_of(const Lease& lease);
+
   /// Settles messages, which ends their leases. An outdated token changes nothing: lost_lease.
   std::vector<Settled> settle(std::span<const Settlement> settlements, const RetryRule& rule,
                               RowLocks locks = RowLocks::wait);
@@ -51,8 +66,10 @@ class Queue {
                              const RetryRule& rule = {});
 
   /// Moves due messages to ready, of those due at `due_from_us` or later (microseconds since the
-  /// epoch). Also counts if asked to, which is the costly part, but no message up to `passed`.
-  Tick tick(bool with_counts = true, const Marks& passed = {}, std::int64_t due_from_us = 0);
+  /// epoch), at most `most`, but none of `skipped`. With `passed` also counts, which is the costly
+  /// part, the messages above these marks.
+  Tick tick(const std::optional<Marks>& passed = Marks{}, std::int64_t due_from_us = 0,
+            int most = 10'000, std::span<const std::int64_t> skipped = {});
 
   /// Counts up to `most` claimable messages above the marks; changes nothing.
   Peek peek(const Marks& marks, int most, std::int64_t due_from_us = 0);
@@ -61,8 +78,10 @@ class Queue {
   OpenWriters open_writers(const std::optional<Marks>& marks = {});
 
   /// Scans ranges that claims have passed, and gives what is claimable there a new place, where
-  /// claims find it. `bucket_bits`: how many bits of a place are left out in a bucket's number.
-  Sweep sweep(std::span<const PlaceRange> ranges, int bucket_bits);
+  /// claims find it, but for messages in `skipped`. `bucket_bits`: how many bits of a place are
+  /// left out in a bucket's number.
+  Sweep sweep(std::span<const PlaceRange> ranges, int bucket_bits,
+              std::span<const std::int64_t> skipped = {});
 
   /// False through a pooler that swaps sessions between statements: LISTEN would be in another
   /// client's session.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <iterator>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -89,8 +90,15 @@ struct ServerTimes {
   }
 };
 
+/// Messages that the database refused to change, where it changed others.
+struct Refused {
+  std::vector<std::int64_t> ids;
+  std::string reason;
+};
+
 struct Tick {
   std::int64_t promoted = 0;
+  Refused refused;
   ServerTimes times;
   QueueCounts counts;
   bool ids_behind = false;  ///< used ids may be given out again: see advance_ids()
@@ -114,7 +122,8 @@ struct OpenWriters {
 
 /// Result of a scan below the marks.
 struct Sweep {
-  std::int64_t moved = 0;             ///< claimable messages that got a new place
+  std::int64_t moved = 0;  ///< claimable messages that got a new place
+  Refused refused;
   std::vector<std::int64_t> reached;  ///< of each range: the place up to which it was scanned
   /// A bucket (a place without its lowest bits) that still has messages.
   struct Bucket {

@@ -33,6 +33,8 @@ class Connection::Impl {
   bool direct() const { return direct_; }
   ReachedDatabase reached() const;
   int socket() const { return session_->sock(); }
+  int server_pid() const { return server_pid_; }
+  void set_watchdog(Millis limit) { limit_ = limit; }
   /// Returns the payloads from `channel` since the last call, in order. The first call listens.
   std::vector<std::string> notifications(const std::string& channel);
 
@@ -72,6 +74,7 @@ class Connection::Impl {
   /// cannot be set for the session.
   bool wrap_ = false;
   bool direct_ = false;
+  int server_pid_ = 0;  ///< kept here, as libpq forgets it with the connection
   bool lost_ = false;
   bool prepares_ = false;  ///< prepares statements with parameters; not through a pooler
   std::map<std::string, std::string> prepared_;  ///< names by statement

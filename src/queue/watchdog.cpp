@@ -1,9 +1,13 @@
 #include "queue/watchdog.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <system_error>
 
 namespace pgforeman {
@@ -11,12 +15,23 @@ namespace pgforeman {
 namespace {
 
 const int kWatchdogSignal = SIGRTMIN + 3;
+// Times that a call goes on as data still arrives: minutes, or hours over a slow link.
+constexpr int kLongest = 1000;
+constexpr Millis kShortest{50};
 
 void set_time(timer_t timer, Millis limit) noexcept {
   struct itimerspec spec {};
   spec.it_value.tv_sec = limit.count() / 1000;
   spec.it_value.tv_nsec = (limit.count() % 1000) * 1'000'000;
   ::timer_settime(timer, 0, &spec, nullptr);
+}
+
+/// How long ago the last data came. Nothing where the kernel does not know: on a local socket.
+std::optional<Millis> silence_of(int fd) noexcept {
+  struct tcp_info info {};
+  socklen_t size = sizeof info;
+  if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
+  return Millis{info.tcpi_last_data_recv};
 }
 
 }  // namespace
@@ -30,7 +45,11 @@ void Watchdog::on_signal(int, siginfo_t* info, void*) {
   const int saved_errno = errno;
   auto* self = static_cast<Watchdog*>(info->si_value.sival_ptr);
   const int fd = self->fd_.load(std::memory_order_relaxed);
-  if (fd >= 0) {
+  const auto silence = fd >= 0 ? silence_of(fd) : std::nullopt;
+  if (silence && *silence < self->limit_ && ++self->rounds_ < kLongest) {
+    if (self->progress_ != nullptr) self->progress_(self->context_);
+    set_time(self->timer_, std::max(self->limit_ - *silence, kShortest));
+  } else if (fd >= 0) {
     self->fired_.store(true, std::memory_order_relaxed);
     ::shutdown(fd, SHUT_RDWR);
   }
@@ -73,6 +92,8 @@ void Watchdog::arm(int fd, Millis limit) {
     thread_ = 0;
     make_timer();
   }
+  limit_ = limit;
+  rounds_ = 0;
   fd_.store(fd, std::memory_order_relaxed);
   set_time(timer_, limit);
 }

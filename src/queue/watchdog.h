@@ -21,9 +21,17 @@ class Watchdog {
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
-  /// Shuts `fd` down after `limit`, unless disarmed before. Limit 0: watches nothing. Throws
+  /// Called from a signal handler when the watched call goes on, as data still arrives.
+  using Progress = void (*)(void* context);
+
+  /// Shuts `fd` down after `limit` without data on it, unless disarmed before. (On a local socket,
+  /// where the kernel does not know: after `limit`.) Limit 0: watches nothing. Throws
   /// std::system_error if the system gives no timer.
   void arm(int fd, Millis limit);
+  void set_progress(Progress progress, void* context) {
+    progress_ = progress;
+    context_ = context;
+  }
 
   /// Stops watching. After it has returned, the descriptor is not touched any more.
   void disarm() noexcept;
@@ -39,6 +47,11 @@ class Watchdog {
   pid_t thread_ = 0;  ///< the thread that the timer signals; 0: no timer yet
   std::atomic<int> fd_{-1};
   std::atomic<bool> fired_{false};
+  // For the signal handler; written while the timer is off.
+  Millis limit_{0};
+  int rounds_ = 0;
+  Progress progress_ = nullptr;
+  void* context_ = nullptr;
 };
 
 }  // namespace pgforeman

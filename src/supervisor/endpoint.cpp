@@ -27,6 +27,18 @@ HttpResponse verdict(bool good, const std::string& reason) {
   return {503, reason.empty() ? "no reason given" : terminal_text(reason)};
 }
 
+/// A failing duty of maintenance does not keep the fleet from working, but is to be known.
+HttpResponse readiness(const FleetView& fleet) {
+  HttpResponse response = verdict(fleet.ready, fleet.not_ready_reason);
+  for (const DutyView& duty : fleet.duties) {
+    if (!duty.failing_seconds) continue;
+    response.body += "\nmaintenance duty " + duty.name + " has failed for " +
+                     std::to_string(static_cast<std::int64_t>(*duty.failing_seconds)) +
+                     " s: " + terminal_text(duty.reason);
+  }
+  return response;
+}
+
 HttpRoutes routes_to(const Endpoint::View& view) {
   const auto route = [&](const char* path, HttpResponse (*answer)(const FleetView&)) {
     return HttpRoute{path, [view, answer](const HttpRequest&) { return answer(view()); }};
@@ -34,8 +46,7 @@ HttpRoutes routes_to(const Endpoint::View& view) {
   return {
       route("/livez",
             [](const FleetView& fleet) { return verdict(fleet.live, fleet.not_live_reason); }),
-      route("/readyz",
-            [](const FleetView& fleet) { return verdict(fleet.ready, fleet.not_ready_reason); }),
+      route("/readyz", readiness),
       route("/status",
             [](const FleetView& fleet) {
               return HttpResponse{200, render_status(fleet), "application/json"};

@@ -27,9 +27,13 @@ double age(std::int64_t since_ms, TimePoint now, TimePoint started_at) {
   return static_cast<double>(to_ms(now) - value) / 1000.0;
 }
 
-/// Reads a counter modulo 2^48: garbage in shared memory must not overflow sums over all slots.
+/// Cuts a counter to 48 bits: garbage in shared memory must not overflow sums over all slots.
+std::uint64_t bounded(std::uint64_t counter) {
+  return counter & ((std::uint64_t{1} << 48U) - 1);
+}
+
 std::uint64_t count(const std::atomic<std::uint64_t>& counter) {
-  return counter.load(std::memory_order_relaxed) & ((std::uint64_t{1} << 48U) - 1);
+  return bounded(counter.load(std::memory_order_relaxed));
 }
 
 /// Returns the value, or 0 instead of a negative one: shared memory may hold anything.
@@ -161,6 +165,16 @@ FleetView FleetReport::view() const {
                             static_cast<double>(at_least_0(board.oldest_ms)) / 1000.0,
                             age(counted_at, now, table_.started_at),
                             board.capped.load() == 1};
+  }
+  for (std::size_t i = 0; i < kDuties; ++i) {
+    const auto duty = static_cast<Duty>(i);
+    DutyReading reading = board_.queue().duties.read(duty);
+    DutyView& shown = view.duties.emplace_back(
+        DutyView{std::string(to_string(duty)), std::nullopt, bounded(reading.failures),
+                 bounded(reading.refused), std::move(reading.reason)});
+    if (reading.failing_since_ms > 0) {
+      shown.failing_seconds = age(reading.failing_since_ms, now, table_.started_at);
+    }
   }
   view.handler = handler_view(now);
   view.not_live_reason = policy_.not_live_reason(now);

@@ -51,6 +51,15 @@ struct QueueView {
   bool capped = false;     ///< a count stopped at its limit, so it is a lower bound
 };
 
+/// A duty of the maintenance process; see duty_board.h.
+struct DutyView {
+  std::string name;
+  std::optional<double> failing_seconds;  ///< nothing: it works
+  std::uint64_t failures = 0;
+  std::uint64_t refused_messages = 0;
+  std::string reason;
+};
+
 /// The state of the handler's program.
 struct HandlerView {
   std::string start = "unknown";  ///< unknown, failed, lives, started
@@ -73,7 +82,8 @@ struct FleetView {
   std::vector<SlotView> slots;  ///< consumers in slot order
   SlotView maintenance;
   std::optional<QueueView> counts;  ///< none until maintenance has counted
-  MessageCounters messages;         ///< of all slots, also former ones
+  std::vector<DutyView> duties;
+  MessageCounters messages;                                      ///< of all slots, also former ones
   std::array<std::uint64_t, kHandlerBuckets> handler_buckets{};  ///< not cumulative
   double handler_seconds_sum = 0;
   HandlerView handler;

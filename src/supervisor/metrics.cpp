@@ -183,6 +183,23 @@ void add_queue(Families& families, const FleetView& view) {
   families.add({queue}, counts.capped ? 1.0 : 0.0);
 }
 
+void add_duties(Families& families, const FleetView& view) {
+  const auto each = [&](auto value) {
+    for (const DutyView& duty : view.duties) {
+      families.add({label("queue", view.queue), label("duty", duty.name)}, value(duty));
+    }
+  };
+  families.begin(MetricType::Gauge, "pgforeman_duty_failing_seconds",
+                 "Seconds since a duty of the maintenance process fails; 0 while it works.");
+  each([](const DutyView& duty) { return not_negative(duty.failing_seconds.value_or(0)); });
+  families.begin(MetricType::Counter, "pgforeman_duty_failures_total",
+                 "Tries of a duty of the maintenance process that failed.");
+  each([](const DutyView& duty) { return duty.failures; });
+  families.begin(MetricType::Counter, "pgforeman_duty_refused_messages_total",
+                 "Messages that the database refused to change while it changed others.");
+  each([](const DutyView& duty) { return duty.refused_messages; });
+}
+
 void add_handler(Families& families, const HandlerView& handler) {
   families.gauge("pgforeman_handler_not_started",
                  "1 while no start of the handler has worked since the fleet began, else 0.",
@@ -207,6 +224,7 @@ std::string render_metrics(const FleetView& view) {
   add_messages(families, view);
   add_handler(families, view.handler);
   add_queue(families, view);
+  add_duties(families, view);
   return families.text();
 }
 

@@ -88,6 +88,19 @@ Json handler_times(const FleetView& view) {
           {"buckets", std::move(buckets)}};
 }
 
+Json duties(const FleetView& view) {
+  Json all = Json::array();
+  for (const DutyView& duty : view.duties) {
+    all.push_back(Json{
+        {"duty", duty.name},
+        {"failing_seconds", duty.failing_seconds ? Json(seconds(*duty.failing_seconds)) : Json()},
+        {"reason", text_or_null(duty.reason)},
+        {"failures", duty.failures},
+        {"refused_messages", duty.refused_messages}});
+  }
+  return all;
+}
+
 Json handler(const HandlerView& view) {
   return {{"start", view.start},
           {"failed_starts", view.failed_starts},
@@ -116,6 +129,7 @@ std::string render_status(const FleetView& view) {
                        {"ready", view.ready},
                        {"not_ready_reason", text_or_null(view.not_ready_reason)},
                        {"queue_counts", queue_counts(view.counts)},
+                       {"duties", duties(view)},
                        {"messages", messages(view.messages)},
                        {"handler", handler(view.handler)},
                        {"handler_time", handler_times(view)},

@@ -116,10 +116,10 @@ TEST_CASE("A role with the rights of migrate --grant runs a fleet, sends and ret
   CHECK_THAT(passed_on.err, contains("nothing was granted to \"pg_monitor\""));
 
   Sql session(mine.at("DATABASE_URL"));
-  for (const char* forbidden : {"drop table pgforeman.message", "truncate pgforeman.message",
-                                "insert into pgforeman.schema_version values (99, 'mine')",
-                                "create table pgforeman.mine ()",
-                                "alter function pgforeman.to_us owner to current_user"}) {
+  for (const char* forbidden :
+       {"drop table pgforeman.message", "truncate pgforeman.message",
+        "insert into pgforeman.schema_version values (99, 'mine')",
+        "create table pgforeman.mine ()", "alter function pgforeman.to_us owner to current_user"}) {
     INFO(forbidden);
     CHECK_THROWS(session.query(forbidden));
   }

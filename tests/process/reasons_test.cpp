@@ -45,7 +45,7 @@ const std::vector<Trouble>& troubles() {
        "alter schema elsewhere rename to pgforeman"},
       {"a newer schema", "insert into pgforeman.schema_version values (9999, 'later', '')", "",
        "newer than this pgforeman", "delete from pgforeman.schema_version where version = 9999"},
-      {"a locked queue", "", "", "canceling statement due to statement timeout", ""},
+      {"a locked queue", "", "", "canceling statement due to lock timeout", ""},
   };
   return all;
 }

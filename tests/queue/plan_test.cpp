@@ -57,7 +57,8 @@ Counters cost_of(Database& db, const std::string& prepare, Work&& work) {
 
 const std::string kScheduled =
     "insert into pgforeman.message (queue, place, state, due_at, payload) "
-    "select 'q', 2::bigint << 57, 1, clock_timestamp() + '1 hour', '1' from generate_series(1, 100000); ";
+    "select 'q', 2::bigint << 57, 1, clock_timestamp() + '1 hour', '1' from generate_series(1, "
+    "100000); ";
 const std::string kReady =
     "insert into pgforeman.message (queue, place, payload) select 'q', (5::bigint << 56) + i, "
     "'{\"n\": 1}' from generate_series(1, 5000) i";

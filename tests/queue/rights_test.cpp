@@ -94,7 +94,7 @@ TEST_CASE("No function of the schema depends on an object of another role", "[ri
   queue.renew(std::vector{claimed[0].lease()}, Millis{60000});
   const Settlement failed{claimed[0].lease(), retry()};
   CHECK(queue.settle(std::span(&failed, 1), {}).at(0) == Settled::retried);
-  queue.tick(true);
+  queue.tick();
   queue.peek({}, 1);
   queue.open_writers({});
   queue.sweep(std::vector<PlaceRange>{{0, place_of(kLanes, 0)}}, 12);

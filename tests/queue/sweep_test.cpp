@@ -129,8 +129,9 @@ TEST_CASE("A transaction gets its number before it draws a place or reads the cl
       "select pgforeman.next_place(0)", "select pgforeman.send('q', '1')",
       "select pgforeman.send('q', '1', delay => '1 hour')",
       "select pgforeman.release_token('q', 1)",
-      "select settled from pgforeman.settle(array[" + id + "], array[1], array['retry'],"
-      " array['1 hour'::interval], array['x'], array[null::jsonb], 5, 3, '1s', '1s')"};
+      "select settled from pgforeman.settle(array[" + id +
+          "], array[1], array['retry'],"
+          " array['1 hour'::interval], array['x'], array[null::jsonb], 5, 3, '1s', '1s')"};
   for (const std::string& way : ways) {
     CAPTURE(way);
     Sql one(db.conninfo);
@@ -169,7 +170,8 @@ TEST_CASE("A sweep moves a limited number, and waits for no lock", "[sweep]") {
 
 TEST_CASE("A sweep of more than 10,000 messages says how far it came", "[sweep]") {
   Database db;
-  db.sql.query("select count(*) from pgforeman.send_batch('q', array_fill('1'::json, array[10001]))");
+  db.sql.query(
+      "select count(*) from pgforeman.send_batch('q', array_fill('1'::json, array[10001]))");
   db.sql.query("update pgforeman.message set visible_at = clock_timestamp() + '1 hour', token = 7");
   const Sweep found = sweep(db, 20000);
   CHECK(found.reached == std::vector{place_of(5, 10000)});

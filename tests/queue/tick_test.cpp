@@ -213,7 +213,7 @@ TEST_CASE("Infinite times in rows stop neither tick nor look", "[tick]") {
       "insert into pgforeman.message (queue, place, enqueued_at, visible_at, payload)"
       " values ('q', (5::bigint << 56) + 1, '-infinity', '-infinity', '1'),"
       " ('q', (5::bigint << 56) + 2, now(), 'infinity', '2')");
-  const Tick tick = db.queue.tick(true);
+  const Tick tick = db.queue.tick();
   CHECK(tick.counts.ready == 1);
   CHECK(tick.times.next_due() > Millis{0});
   CHECK(db.queue.peek({}, 1).ready == 1);

@@ -239,7 +239,8 @@ void ThrowawayPostgres::write_config(const std::string& settings) {
   std::ofstream out(folder_ + "/data/postgresql.conf", std::ios::app);
   out << "listen_addresses = '127.0.0.1'\nunix_socket_directories = '" << folder_ << "'\n"
       << "fsync = off\nfull_page_writes = off\nmax_connections = 200\nshared_buffers = 64MB\n"
-      << "max_wal_size = 4GB\nmax_prepared_transactions = 10\nlog_min_messages = warning\nautovacuum_naptime = 5s\n"
+      << "max_wal_size = 4GB\nmax_prepared_transactions = 10\nlog_min_messages = "
+         "warning\nautovacuum_naptime = 5s\n"
       << "dynamic_shared_memory_type = mmap\n"
       << settings << "\n";
 }

@@ -108,3 +108,28 @@ TEST_CASE("Messages that waited for a processor now and then leave an automatic 
   }
   CHECK(size.next() > 100);
 }
+
+TEST_CASE("After a slow answer claims are half as large, also with a fixed size", "[batch_size]") {
+  BatchSize size(50);
+  size.claimed(50, 50, 6s);
+  CHECK(size.next() == 25);
+  size.claimed(25, 25, 1s);
+  CHECK(size.next() == 26);  // slowly, as more was too much
+}
+
+TEST_CASE("After a failed claim the next is for one message, and they grow to half of it",
+          "[batch_size]") {
+  BatchSize size(50);
+  size.claim_failed(50);
+  for (const int wanted : {1, 2, 4, 8, 16, 26, 27}) {
+    CHECK(size.next() == wanted);
+    size.claimed(wanted, wanted);
+  }
+  size.begin_with_one();
+  CHECK(size.next() == 1);
+  size.claimed(1, 0);
+  CHECK(size.next() == 1);
+  BatchSize never(0);
+  never.claim_failed(1);
+  CHECK(never.next() == 1);
+}

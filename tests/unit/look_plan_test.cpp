@@ -29,7 +29,9 @@ PlaceRange fresh(std::int64_t above, std::int64_t upto) {
   return {place_of(5, 0) + above, place_of(5, upto)};
 }
 
-bool same(const Base& a, const Base& b) { return a.number == b.number && a.due_us == b.due_us; }
+bool same(const Base& a, const Base& b) {
+  return a.number == b.number && a.due_us == b.due_us;
+}
 
 /// A plan with buckets of 16 places that has looked at all up to a mark and found nothing.
 struct Settled100 {
@@ -51,7 +53,9 @@ struct Settled100 {
   LookPlan plan{4};
 };
 
-std::int64_t bucket_of(std::int64_t number) { return place_of(5, number) >> 4; }
+std::int64_t bucket_of(std::int64_t number) {
+  return place_of(5, number) >> 4;
+}
 
 }  // namespace
 

@@ -143,3 +143,63 @@ begin
   end if;
 end
 $$;
+
+-- The same without payloads, and row by row: for the time after a claim that failed, perhaps because
+-- of one message. A row that the database refuses to change (a trigger can) has the reason in
+-- `refusal` and is not claimed. The first error is raised if all are refused: then none is at fault.
+create function pgforeman.claim_each(
+  queue text, max_messages int, token bigint, lease interval, above bigint[] default '{0}',
+  upto bigint[] default '{9223372036854775807}')
+returns table (
+  id bigint, place bigint, attempt int, fence bigint, unfinished_claims bigint,
+  enqueued_at timestamptz, refusal text)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set lock_timeout = '8s'  -- see claim
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  moment timestamptz := clock_timestamp();
+  locked tid[];
+  row_id tid;
+  taken  int := 0;
+  first  text;
+begin
+  locked := pgforeman.lock_claimable(
+    claim_each.queue, claim_each.max_messages + 8, moment, claim_each.above, claim_each.upto);
+  foreach row_id in array locked loop
+    exit when taken >= claim_each.max_messages;
+    begin
+      refusal := null;
+      update pgforeman.message m
+      set visible_at = moment + claim_each.lease, token = claim_each.token, claims = m.claims + 1
+      where m.ctid = row_id
+      returning m.id, m.place, m.attempt + 1, m.claims,
+                m.claims - m.claims_base - 1 - m.attempt - m.crashes, m.enqueued_at
+      into id, place, attempt, fence, unfinished_claims, enqueued_at;
+      taken := taken + 1;
+    exception when others then
+      refusal := sqlerrm;
+      first := coalesce(first, refusal);
+      select m.id, m.place, 0, m.claims, 0, m.enqueued_at
+      into id, place, attempt, fence, unfinished_claims, enqueued_at
+      from pgforeman.message m where m.ctid = row_id;
+    end;
+    return next;
+  end loop;
+  if taken = 0 and first is not null then raise exception '%', first; end if;
+end
+$$;
+
+-- Returns payload and headers of a message that is held under this token; no row if it is not.
+create function pgforeman.payload_of(id bigint, token bigint)
+returns table (payload json, headers jsonb)
+language sql stable
+begin atomic
+  select m.payload, m.headers from pgforeman.message m
+  where m.id = payload_of.id and m.token = payload_of.token;
+end;

@@ -53,6 +53,7 @@ declare
   dead      bigint[] := '{}';
   released  bigint[] := '{}';  -- without evidence: that claim is not in unfinished_claims
   ready_queue text;  -- of messages that can be claimed at once
+  damage      text;  -- of the payload of the one message that is to be buried
   xid       xid8 := pg_current_xact_id();  -- before the first place or due time: see next_place
 begin
   if cardinality(settle.tokens) <> given or cardinality(settle.outcomes) <> given
@@ -135,30 +136,46 @@ begin
     into retried, ready_queue from again a;
   end if;
 
-  -- A 'retry' or 'crash' that still holds its token has used up its attempts or crashes.
+  -- A 'retry' or 'crash' that was not retried has used up its attempts or crashes. Without such a
+  -- message the table of dead letters is not touched: it may be locked.
+  wanted := null;
   if settle.outcomes && array['retry', 'crash', 'dead', 'max_claims_exceeded'] then
     select array_agg(i) into wanted
-    from unnest(settle.ids, settle.outcomes) l (i, o) where o not in ('done', 'released');
-    with gone as (
-      delete from pgforeman.message m
-      using unnest(settle.ids, settle.tokens, settle.outcomes, settle.errors, settle.evidence)
-        l (i, t, o, e, v)
-      where m.id = any (wanted) and m.id = l.i and m.token = l.t
-        and l.t <> 0 and l.o not in ('done', 'released')
-      returning m.*, l.o, l.e, l.v),
-    buried as (
-      insert into pgforeman.dead_message
-        (id, claims, enqueued_at, attempt, crashes, priority, queue, reason, error, payload,
-         headers, history)
-      select g.id, g.claims, g.enqueued_at, g.attempt + (g.o in ('retry', 'dead'))::int,
-             g.crashes + (g.o = 'crash')::int, g.place >> 57, g.queue,
-             case g.o when 'dead' then 'handler' when 'max_claims_exceeded' then 'max_claims'
-                      when 'crash' then 'max_crashes' else 'max_attempts' end,
-             coalesce(g.e, g.last_error), g.payload, g.headers,
-             pgforeman.with_run(g.history, g.v, g.claims)
-      from gone g
-      returning dead_message.id)
-    select coalesce(array_agg(b.id), '{}') into dead from buried b;
+    from unnest(settle.ids, settle.outcomes) l (i, o)
+    where o not in ('done', 'released') and i <> all (retried);
+  end if;
+  if cardinality(wanted) > 0 then
+    for try in 1..2 loop
+      begin
+        with gone as (
+          delete from pgforeman.message m
+          using unnest(settle.ids, settle.tokens, settle.outcomes, settle.errors, settle.evidence)
+            l (i, t, o, e, v)
+          where m.id = any (wanted) and m.id = l.i and m.token = l.t
+            and l.t <> 0 and l.o not in ('done', 'released')
+          returning m.*, l.o, l.e, l.v),
+        buried as (
+          insert into pgforeman.dead_message
+            (id, claims, enqueued_at, attempt, crashes, priority, queue, reason, error, payload,
+             headers, history)
+          select g.id, g.claims, g.enqueued_at, g.attempt + (g.o in ('retry', 'dead'))::int,
+                 g.crashes + (g.o = 'crash')::int, g.place >> 57, g.queue,
+                 case g.o when 'dead' then 'handler' when 'max_claims_exceeded' then 'max_claims'
+                          when 'crash' then 'max_crashes' else 'max_attempts' end,
+                 nullif(concat_ws('; ', coalesce(g.e, g.last_error),
+                                  'its payload is lost: ' || damage), ''),
+                 case when damage is null then g.payload else 'null' end, g.headers,
+                 pgforeman.with_run(g.history, g.v, g.claims)
+          from gone g
+          returning dead_message.id)
+        select coalesce(array_agg(b.id), '{}') into dead from buried b;
+        exit;
+      exception when data_corrupted then
+        -- A damaged payload must not keep its message for ever. Only where it stands alone.
+        if try = 2 or cardinality(wanted) > 1 then raise; end if;
+        damage := sqlerrm;
+      end;
+    end loop;
   end if;
 
   if 'released' = any (settle.outcomes) then
@@ -208,6 +225,7 @@ create function pgforeman.renew(ids bigint[], tokens bigint[], lease interval)
 returns table (id bigint, renewal text)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '200ms'  -- see end_done
 set enable_seqscan = off
 set jit = off
 set plan_cache_mode = force_generic_plan

@@ -25,6 +25,7 @@ returns table (
   capped boolean)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '200ms'  -- see end_done
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
@@ -86,6 +87,7 @@ create function pgforeman.peek(
 returns table (ready bigint, next_due_us bigint, at_us bigint)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '200ms'  -- see end_done
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
@@ -113,17 +115,58 @@ begin
 end
 $$;
 
--- Makes due messages claimable, at most `max_promoted` of those due at `due_from_us` or later; then
--- peeks, and counts if asked to (else the counts are null; see counts for the ranges).
+-- Gives these row versions a new place and makes them ready. If that fails, perhaps because of one
+-- of them (a trigger can refuse any row), makes up to 200 ready one by one. The first error is raised
+-- if all fail: then no row is at fault. Returns how many are ready now and which were refused. Finds
+-- rows by ctid alone, which scans no index again: the caller has just locked these row versions.
+create function pgforeman.make_ready(rows tid[])
+returns table (made bigint, refused bigint[], refusal text)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  row_id tid;
+begin
+  refused := '{}';
+  begin
+    update pgforeman.message m
+    set state = 0, place = pgforeman.next_place(m.place) -- proves: P27
+    where m.ctid = any (make_ready.rows);
+    get diagnostics made = row_count;
+  exception when others then
+    if cardinality(make_ready.rows) = 1 then raise; end if;
+    refusal := sqlerrm;
+    made := 0;
+    foreach row_id in array make_ready.rows[1:200] loop
+      begin
+        update pgforeman.message m
+        set state = 0, place = pgforeman.next_place(m.place)
+        where m.ctid = row_id;
+        made := made + 1;
+      exception when others then
+        refused := refused || array(select m.id from pgforeman.message m where m.ctid = row_id);
+      end;
+    end loop;
+    if made = 0 then raise exception '%', refusal; end if;
+  end;
+  return next;
+end
+$$;
+
+-- Makes due messages claimable, at most `max_promoted` of those due at `due_from_us` or later but for
+-- those in `skipped`; then peeks, and counts if asked to (else the counts are null; see counts for
+-- the ranges). `refused`, `refusal`: see make_ready.
 create function pgforeman.tick(
   queue text, with_counts boolean default true, max_promoted int default 10000,
   above bigint[] default '{0}', upto bigint[] default '{9223372036854775807}',
-  due_from_us bigint default 0)
+  due_from_us bigint default 0, skipped bigint[] default '{}')
 returns table (
-  promoted bigint, next_due_us bigint, at_us bigint, ready bigint, scheduled bigint,
-  running bigint, dead bigint, oldest_seconds double precision, capped boolean, behind boolean)
+  promoted bigint, refused bigint[], refusal text, next_due_us bigint, at_us bigint, ready bigint,
+  scheduled bigint, running bigint, dead bigint, oldest_seconds double precision, capped boolean,
+  behind boolean)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '200ms'  -- see end_done
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
@@ -132,18 +175,23 @@ as $$
 #variable_conflict use_column
 declare
   moment timestamptz := clock_timestamp();
+  due    tid[];
 begin
-  update pgforeman.message m
-  set state = 0, place = pgforeman.next_place(m.place)
-  where m.ctid = any (array(
+  due := array(
     select s.ctid
     from pgforeman.message s
     where s.queue = tick.queue and s.state = 1
       and s.due_at >= pgforeman.from_us(tick.due_from_us) and s.due_at <= moment
+      and s.id <> all (tick.skipped)
     order by s.queue, s.due_at
     limit tick.max_promoted
-    for update skip locked));
-  get diagnostics promoted = row_count;
+    for update skip locked);
+  promoted := 0;
+  refused := '{}';
+  if cardinality(due) > 0 then
+    select r.made, r.refused, r.refusal into promoted, refused, refusal
+    from pgforeman.make_ready(due) r;
+  end if;
   -- Other fleets do not know of these rows. (A fleet that is the only listener notifies none.)
   if promoted > 0 then perform pgforeman.announce(tick.queue, 'now'); end if;
 
@@ -173,6 +221,7 @@ create function pgforeman.open_writers(queue text, passed bigint[])
 returns table (highest bigint, at_us bigint, open bigint[], first bigint[])
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '200ms'  -- see end_done
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
@@ -199,19 +248,21 @@ $$;
 
 -- Scans the places above above[i] up to upto[i], which claims have passed. Gives what is claimable
 -- there (committed late, lease expired) a new place, where claims find it: at most `max_moved`
--- messages. Changes nothing else: a holder may still settle its message. Returns
---   moved    how many got a new place
+-- messages, and none in `skipped`. Changes nothing else: a holder may still settle its message. Returns
+--   moved    how many got a new place; `refused`, `refusal`: see make_ready
 --   reached  of each range: the place up to which it was scanned (below `upto` after 10,000 rows)
 --   bucket, leased, look_ms
 --            the buckets (place >> bucket_bits) that still have messages: how many are leased, and
 --            when to look again: at the end of the first lease; at once, if one was claimable
 create function pgforeman.sweep(
   queue text, above bigint[], upto bigint[], bucket_bits int default 13,
-  max_moved int default 1000)
+  max_moved int default 1000, skipped bigint[] default '{}')
 returns table (
-  moved bigint, reached bigint[], bucket bigint[], leased bigint[], look_ms bigint[])
+  moved bigint, refused bigint[], refusal text, reached bigint[], bucket bigint[],
+  leased bigint[], look_ms bigint[])
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '200ms'  -- see end_done
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
@@ -227,7 +278,10 @@ begin
     select l.i, r.place, r.ctid, r.visible_at
     from unnest(sweep.above, sweep.upto) with ordinality l (above, upto, i)
     cross join lateral (
-      select m.place, m.ctid, m.visible_at from pgforeman.message m
+      select m.place, m.ctid,
+             case when m.id = any (sweep.skipped) then greatest(m.visible_at, moment + '1 minute')
+                  else m.visible_at end as visible_at
+      from pgforeman.message m
       where m.queue = sweep.queue and m.state = 0 and m.place > l.above and m.place <= l.upto
       order by m.queue, m.place limit most) r),
   buckets as (
@@ -248,18 +302,18 @@ begin
                from buckets b order by b.number)
   into picked, reached, bucket, leased, look_ms;
   moved := 0;
+  refused := '{}';
   if cardinality(picked) > 0 then
-    -- Finds rows by ctid alone, which scans no index again. Another transaction may change these
-    -- row versions, but during this call no other row can take their place.
-    update pgforeman.message m
-    set place = pgforeman.next_place(m.place) -- proves: P27
-    where m.ctid = any (array(
+    picked := array(
       select r.ctid from pgforeman.message r
       where r.ctid = any (picked) and r.visible_at <= moment
       limit sweep.max_moved
-      for update skip locked));
-    get diagnostics moved = row_count;
-    if moved > 0 then perform pgforeman.announce(sweep.queue, 'now'); end if;
+      for update skip locked);
+  end if;
+  if cardinality(picked) > 0 then
+    select r.made, r.refused, r.refusal into moved, refused, refusal
+    from pgforeman.make_ready(picked) r;
+    perform pgforeman.announce(sweep.queue, 'now');
   end if;
   return next;
 end

@@ -1,0 +1,51 @@
+#pragma once
+// What the duties of maintenance report: whether one fails, since when and why. Writer:
+// maintenance; read by the supervisor for the endpoint, which bounds what it reads. Fork: after.
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "system/clock.h"
+
+namespace pgforeman {
+
+enum class Duty : std::uint8_t { rescue, wake, renew, sweep, promote, count };
+inline constexpr std::size_t kDuties = 6;
+
+constexpr std::string_view to_string(Duty duty) {
+  constexpr std::array<std::string_view, kDuties> kNames = {"rescue", "wake",    "renew",
+                                                            "sweep",  "promote", "count"};
+  return kNames[static_cast<std::size_t>(duty)];
+}
+
+struct DutyReading {
+  std::int64_t failing_since_ms = 0;  ///< monotonic; 0: it works
+  std::uint64_t failures = 0;
+  std::uint64_t refused = 0;  ///< messages that the database refused, again after each try
+  std::string reason;         ///< of the last failure, while it fails
+};
+
+class DutyBoard {
+ public:
+  void failed(Duty duty, std::string_view reason, TimePoint now);
+  void worked(Duty duty) { of(duty).failing_since_ms.store(0); }
+  void refused(Duty duty, std::size_t messages) { of(duty).refused.fetch_add(messages); }
+  DutyReading read(Duty duty) const;
+
+ private:
+  struct State {
+    std::atomic<std::int64_t> failing_since_ms;
+    std::atomic<std::uint64_t> failures, refused;
+    std::array<std::atomic<char>, 200> reason;  ///< ends at a NUL
+  };
+  State& of(Duty duty) { return states_[static_cast<std::size_t>(duty)]; }
+  const State& of(Duty duty) const { return states_[static_cast<std::size_t>(duty)]; }
+
+  std::array<State, kDuties> states_;
+};
+
+}  // namespace pgforeman

@@ -1,0 +1,100 @@
+// One message that the database refuses, one lock or one silent server stops nothing else.
+
+#include <algorithm>
+
+#include "bed.h"
+#include "support/prometheus_text.h"
+
+using namespace pgforeman::test;
+
+namespace {
+
+/// Refuses each update of a message with this word in its payload, as a tenant's trigger might.
+void refuse(Sql& sql, const std::string& word) {
+  sql.query(
+      "create function refuse() returns trigger language plpgsql as $$ begin"
+      " if old.payload::jsonb ? '" +
+      word +
+      "' then raise 'not this one'; end if; return new; end $$;"
+      "create trigger refuse before update on pgforeman.message"
+      " for each row execute function refuse()");
+}
+
+}  // namespace
+
+TEST_CASE("A lock on the dead letters holds up neither delays nor retries", "[duties]") {
+  Bed bed;
+  Fleet fleet(bed.settings({{"CONCURRENCY", "2"}, {"RETRY_BACKOFF", "100ms"}}));
+  REQUIRE(eventually([&] { return fleet.get("/readyz").status == 200; }, 10s));
+  Sql other(bed.conninfo);
+  other.query("begin; lock table pgforeman.dead_message in access exclusive mode");
+  bed.sql.query("select pgforeman.send('q', '1', delay => '500 ms')");
+  bed.send(1, R"({"do": "fail", "code": 3})");
+  const double since = monotonic_now();
+  CHECK(bed.wait_for_runs(3, 10s));
+  say("P37 under a lock on the dead letters: a delay and a retry ran after " +
+      std::to_string(monotonic_now() - since) + " s");
+  CHECK(monotonic_now() - since < allowed(3.0));
+  REQUIRE(fleet.wait_for_log("maintenance duty failed, will try again"));
+  CHECK(eventually([&] {
+    const auto ready = fleet.get("/readyz");
+    return ready.status == 200 && ready.body.find("maintenance duty count") != std::string::npos;
+  }));
+  other.query("rollback");
+  CHECK(eventually([&] { return fleet.get("/readyz").body == "ok"; }, 10s));
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A message that cannot be claimed holds up no other", "[duties]") {
+  Bed bed;
+  refuse(bed.sql, "stuck");
+  bed.send(1, R"({"stuck": 1})");
+  bed.send(50);
+  Fleet fleet(bed.settings({{"CONCURRENCY", "2"}}));
+  CHECK(bed.wait_for_runs(50, 15s));
+  bed.send(50);
+  CHECK(bed.wait_for_runs(100, 15s));
+  const auto line = fleet.wait_for_log("message refused by the database, not claimed");
+  REQUIRE(line);
+  CHECK((*line)["message_id"] == "1");
+  CHECK(bed.left() == 1);
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A message that cannot be promoted holds up no other", "[duties]") {
+  Bed bed;
+  refuse(bed.sql, "stuck");
+  Fleet fleet(bed.settings({{"CONCURRENCY", "2"}}));
+  bed.sql.query("select pgforeman.send('q', '{\"stuck\": 1}', delay => '100 ms')");
+  bed.sql.query(
+      "select count(pgforeman.send('q', '1', delay => '200 ms')) from generate_series(1, 20)");
+  CHECK(bed.wait_for_runs(20, 10s));
+  bed.sql.query("select pgforeman.send('q', '1', delay => '100 ms')");
+  CHECK(bed.wait_for_runs(21, 5s));
+  CHECK(fleet.wait_for_log("message refused by the database, left out for a minute"));
+  CHECK(sample(fleet.metrics(),
+               "pgforeman_duty_refused_messages_total{queue=\"q\",duty=\"promote\"}") == 1);
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A handler's deadline is kept while the server is silent", "[duties]") {
+  Bed bed;
+  Fleet fleet(bed.settings(
+      {{"CONCURRENCY", "1"}, {"HANDLER_TIMEOUT", "3s"}, {"VISIBILITY_TIMEOUT", "2s"}}));
+  bed.send(1, R"({"do": "hold"})");
+  REQUIRE(bed.wait_for_runs(1));
+  std::vector<pid_t> servers;
+  for (const auto& row : bed.sql.rows("select pid from pg_stat_activity where application_name like"
+                                      " 'pgforeman%' and datname = current_database()")) {
+    servers.push_back(static_cast<pid_t>(std::stol(row[0])));
+  }
+  for (const pid_t server : servers) ::kill(server, SIGSTOP);
+  const pid_t handler = bed.runs().at(0).pid;
+  const bool ended = eventually([&] { return ::kill(handler, 0) != 0; }, 20s);
+  const double after = wall_now() - bed.runs().at(0).time;
+  for (const pid_t server : servers) ::kill(server, SIGCONT);
+  REQUIRE(ended);
+  say("P19 with a silent server HANDLER_TIMEOUT=3s ended the handler after " +
+      std::to_string(after) + " s");
+  CHECK(after < allowed(4.0));
+}
