@@ -27,9 +27,12 @@ bool Claimer::just_emptied() {
 
 Claimed Claimer::claim() {
   tools_.loop.enter(Phase::claiming);
-  // If the claim settles the messages held, it may fill the whole batch.
-  const int room =
-      settler_.can_settle_with_claim() ? static_cast<int>(kMaxBatch) : tools_.batch.room();
+  const bool careful = is_careful();
+  // If the claim settles the messages held, it may fill the whole batch. A careful one settles
+  // none.
+  const int room = !careful && settler_.can_settle_with_claim() ? static_cast<int>(kMaxBatch)
+                                                                : tools_.batch.room();
+  if (room == 0) return Claimed::again;
   const int wanted = watch_.at_most(std::min(tools_.batch_size.next(), room));
   const Beginning beginning = find_beginning(wanted);
   if (tools_.loop.draining()) {
@@ -38,7 +41,6 @@ Claimed Claimer::claim() {
   }
   open_ = OpenClaim{{next_token(), beginning.marks}, {}};
   tools_.batch.begin_claim(open_->claim);
-  const bool careful = is_careful();
   const auto done = careful ? Settler::WithClaim{} : settler_.begin_with_claim();
   const TimePoint asked_at = Clock::now();
   leases_.claimed(asked_at);
@@ -61,8 +63,8 @@ Claimed Claimer::claim() {
   tools_.batch_size.claimed(wanted, got, Clock::now() - asked_at);
   got_less_ = got > 0 && got < wanted;
   if (got > 0) return got == wanted ? Claimed::all : Claimed::some;
-  // There may be messages below the numbers it reserved.
-  return beginning.reserved ? Claimed::again : Claimed::none;
+  // There may be messages below the numbers it reserved, or above those that were refused.
+  return beginning.reserved || refused_any_ ? Claimed::again : Claimed::none;
 }
 
 /// Waits up to kTurnPatience for the turn; without it the claim runs beside others.
@@ -136,9 +138,11 @@ bool Claimer::is_careful() const {
 std::vector<ClaimedMessage> Claimer::ask(int wanted, bool careful, const Settler::WithClaim& done) {
   Queue& queue = tools_.session.queue();
   const Millis lease = tools_.options.visibility_timeout;
+  refused_any_ = false;
   if (!careful) return queue.claim(wanted, open_->claim, lease, done.ids, done.token);
   Queue::ClaimedEach claimed = queue.claim_each(wanted, open_->claim, lease);
   careful_claims_ = std::max(0, careful_claims_ - 1);
+  refused_any_ = !claimed.refused.empty();
   for (const auto& refused : claimed.refused) {
     const log::MessageScope scope(refused.id, 0);
     log::error("message refused by the database, not claimed", {{"reason", refused.reason}});

@@ -82,9 +82,10 @@ class Claimer {
   std::optional<OpenClaim> open_;
   std::optional<LateClaim> late_;  ///< to release a second time
   std::uint64_t claims_ = 0;
-  bool got_less_ = false;   ///< the last claim got some, but fewer
-  bool found_all_ = false;  ///< the last claim got all it asked for
-  int careful_claims_ = 0;  ///< how many more
+  bool got_less_ = false;     ///< the last claim got some, but fewer
+  bool found_all_ = false;    ///< the last claim got all it asked for
+  int careful_claims_ = 0;    ///< how many more
+  bool refused_any_ = false;  ///< the last claim found messages that the database refuses to change
 };
 
 }  // namespace pgforeman

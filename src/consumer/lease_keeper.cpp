@@ -25,7 +25,8 @@ void LeaseKeeper::check_running(std::size_t running) {
   try {
     if (tools_.session.reconnect_while_running()) renew(running);
   } catch (const DatabaseError& error) {
-    tools_.session.drop(error);
+    // A lease that the database refuses to renew costs no session.
+    if (error.is_of_session()) tools_.session.drop(error);
   }
   try_at_ = Clock::now() + kRenewAgain;
 }

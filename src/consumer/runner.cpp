@@ -137,6 +137,15 @@ void Runner::run(std::size_t index) {
   end_orphans();
 }
 
+bool Runner::can_be_renewed(const Lease& lease) {
+  try {
+    return tools_.session.queue().renew({&lease, 1}, tools_.options.visibility_timeout).empty();
+  } catch (const DatabaseError& error) {
+    if (error.is_of_session()) throw;
+    return false;
+  }
+}
+
 /// Reads the payload that a careful claim left out. The message counts as running meanwhile: a
 /// death is charged to it. False if the message has ended: its payload cannot be read, which counts
 /// a crash, or its lease is lost.
@@ -152,7 +161,8 @@ bool Runner::read_payload(std::size_t index) {
     }
     settler_.end(index, Outcome{Outcome::Kind::released}, now);
   } catch (const DatabaseError& error) {
-    if (error.is_of_session()) {
+    // Only what can be read without its payload is at fault: not so behind a lock, say.
+    if (error.is_of_session() || !can_be_renewed(lease)) {
       settler_.end(index, Outcome{Outcome::Kind::released}, now);
       throw;
     }

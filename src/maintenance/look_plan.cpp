@@ -11,7 +11,7 @@ namespace {
 // come first: a transaction mostly sends at its beginning or its end.
 constexpr std::int64_t kUrgent = 50'000;
 // How soon a bucket is looked at again at the earliest, and at the latest.
-constexpr Millis kSoonest{20}, kLatest{1000};
+constexpr Millis kBucketSoonest{20}, kBucketLatest{1000};
 
 }  // namespace
 
@@ -75,7 +75,8 @@ void LookPlan::looked(std::span<const PlaceRange> ranges, const Sweep& found, Ti
                    buckets_.upper_bound(done.upto >> bits_));
   }
   for (const Sweep::Bucket& bucket : found.buckets) {
-    buckets_[bucket.number] = {bucket.leased, now + std::clamp(bucket.look_in, kSoonest, kLatest)};
+    buckets_[bucket.number] = {bucket.leased,
+                               now + std::clamp(bucket.look_in, kBucketSoonest, kBucketLatest)};
   }
 }
 

@@ -16,6 +16,7 @@ namespace {
 // Short, as maintenance finds out for the whole fleet that the database is back.
 constexpr Millis kReconnectCap{500};
 constexpr Millis kLastRescueRetry{10};
+constexpr Millis kLongestWait{1000};
 // Without notifications only a sweep finds messages below the marks, and each sweep costs.
 constexpr Millis kSweepWhilePolling{250};
 // How long a fleet that stops searches for claims in doubt: a claim takes milliseconds.
@@ -129,6 +130,14 @@ void Maintenance::run(Duty duty, Work&& work) {
   log::info("maintenance duty works again", {{"duty", to_string(duty)}});
 }
 
+/// While a duty rests the loop still reports that maintenance lives: consumers rely on that.
+TimePoint Maintenance::longest_wait() const {
+  const TimePoint now = Clock::now();
+  const bool any = std::any_of(rests_.begin(), rests_.end(),
+                               [now](const DutyRest& rest) { return rest.rests(now); });
+  return any ? now + kLongestWait : TimePoint::max();
+}
+
 /// When to run a duty that wants to run at `next`.
 TimePoint Maintenance::due(Duty duty, TimePoint next) {
   return std::max(next, rest_of(duty).until());
@@ -161,7 +170,7 @@ void Maintenance::wait_for_work() {
                   std::min({due(Duty::promote, scheduler_.next()),
                             due(Duty::rescue, rescue_.next()), due(Duty::renew, renewal_.next()),
                             due(Duty::wake, std::min(listener_.next(), notifier_.next())),
-                            due(Duty::sweep, sweeper_.next()), wakeups_.next()}));
+                            due(Duty::sweep, sweeper_.next()), wakeups_.next(), longest_wait()}));
   calls_.cancel();
   listener_.cancel();
   loop_.io().poll();

@@ -34,6 +34,7 @@ class Maintenance {
   template <typename Work>
   void run(Duty duty, Work&& work);
   TimePoint due(Duty duty, TimePoint next);
+  TimePoint longest_wait() const;
   DutyRest& rest_of(Duty duty) { return rests_[static_cast<std::size_t>(duty)]; }
   void take_notifications();
   void wait_for_work();

@@ -21,8 +21,11 @@ void Refusals::add(const std::vector<std::int64_t>& ids, const std::string& reas
   }
 }
 
-std::vector<std::int64_t> Refusals::current(TimePoint now) {
-  std::erase_if(until_, [now](const auto& each) { return each.second <= now; });
+bool Refusals::expire(TimePoint now) {
+  return std::erase_if(until_, [now](const auto& each) { return each.second <= now; }) > 0;
+}
+
+std::vector<std::int64_t> Refusals::current() const {
   std::vector<std::int64_t> ids;
   for (const auto& [id, until] : until_) ids.push_back(id);
   return ids;

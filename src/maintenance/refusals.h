@@ -18,8 +18,9 @@ class Refusals {
 
   /// Logs and counts messages that were refused; remembers a thousand of them.
   void add(const std::vector<std::int64_t>& ids, const std::string& reason, TimePoint now);
-  /// Returns those of the last minute.
-  std::vector<std::int64_t> current(TimePoint now);
+  /// Forgets those of more than a minute ago. True if there were any: they are to be tried again.
+  bool expire(TimePoint now);
+  std::vector<std::int64_t> current() const;
 
  private:
   DutyBoard& board_;

@@ -14,6 +14,7 @@ namespace {
 // Some milliseconds a statement. Only many children with large batches hold more leases.
 constexpr std::size_t kLeasesPerStatement = 10'000;
 constexpr Millis kPatience{500};
+constexpr Millis kAgain{1000};  // after a failure
 
 }  // namespace
 
@@ -27,7 +28,8 @@ void Renewal::run_once() {
   next_ = now + lease_ / 3;
   Scoreboard& board = *tools_.context.scoreboard;
   std::vector<Lease> leases;
-  std::vector<LedgerId> ledgers;
+  std::vector<std::pair<LedgerId, std::size_t>> ledgers;  // and where their leases end
+  failed_.clear();
   for (int i = 0; i < kLedgers; ++i) {
     const LedgerId id{i};
     if (board.ledger_use(id).load() != LedgerUse::owned) continue;
@@ -36,8 +38,8 @@ void Renewal::run_once() {
     if (Beat{board.slot(slot).beat.load()}.deadline() < now) continue;
     const auto held = leases_to_renew(board.ledger(id), now - lease_ / 6, now);
     if (held.empty()) continue;
-    ledgers.push_back(id);
     leases.insert(leases.end(), held.begin(), held.end());
+    ledgers.emplace_back(id, leases.size());
   }
   if (leases.empty()) return;
   tools_.loop.enter(Phase::settling);
@@ -51,12 +53,19 @@ void Renewal::run_once() {
   std::vector<Lease> lost;
   std::copy_if(leases.begin(), leases.end(), std::back_inserter(lost),
                [&](const Lease& lease) { return lost_ids.contains(lease.id); });
-  for (const LedgerId ledger : ledgers) record_renewal(board.ledger(ledger), now, lost);
-  log::debug("leases renewed", {{"leases", leases.size()}, {"lost", lost.size()}});
-  // Its consumer would be refused as well: the others are renewed, and this is to be known.
-  if (!failure_.empty()) {
-    throw DatabaseError(DatabaseError::Kind::rejected, std::exchange(failure_, {}));
+  std::size_t begin = 0;
+  for (const auto& [ledger, end] : ledgers) {
+    const auto held = std::span(leases).subspan(begin, end - begin);
+    begin = end;
+    // Else its consumer renews by itself, in time.
+    const bool all = std::none_of(held.begin(), held.end(),
+                                  [&](const Lease& lease) { return failed_.contains(lease.id); });
+    if (all) record_renewal(board.ledger(ledger), now, lost);
   }
+  log::debug("leases renewed", {{"leases", leases.size()}, {"lost", lost.size()}});
+  if (failure_.empty()) return;
+  next_ = now + kAgain;
+  throw DatabaseError(DatabaseError::Kind::rejected, std::exchange(failure_, {}));
 }
 
 /// Renews leases; returns the ids of the lost ones. If the database refuses to, perhaps because of
@@ -69,6 +78,7 @@ std::vector<std::int64_t> Renewal::renew_each(std::span<const Lease> leases, Tim
     if (error.is_of_session()) throw;
     if (leases.size() == 1 || Clock::now() >= until) {
       failure_ = error.what();
+      for (const Lease& lease : leases) failed_.insert(lease.id);
       return {};
     }
   }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "fleet/claimed_message.h"
@@ -25,7 +26,9 @@ class Renewal {
   std::vector<std::int64_t> renew_each(std::span<const Lease> leases, TimePoint until);
 
   const MaintenanceTools& tools_;
-  std::string failure_;  ///< of a lease that the database refused to renew
+  // Leases that the last run could not renew, and why.
+  std::unordered_set<std::int64_t> failed_;
+  std::string failure_;
   Millis lease_;
   TimePoint next_;
 };

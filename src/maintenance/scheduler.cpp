@@ -42,19 +42,20 @@ void Scheduler::run_once() {
                                               (0.9 + 0.2 * tools_.loop.random()))};
   // Retries may need fifty ticks a second, but only for the promotion.
   std::optional<Tick> counted;
+  if (refusals_.expire(ran_at_)) sweeper_.search_all_due();
   if (ran_at_ >= next_count_ && !count_rest_.rests(ran_at_)) {
     next_count_ = ran_at_ + every;
     counted = try_counting();
   }
-  const Tick tick = counted ? *std::move(counted) : promote();
+  const Tick tick = counted ? *counted : promote();
   tools_.session.worked();
   sweeper_.searched(tick.times, ran_at_);
   refusals_.add(tick.refused.ids, tick.refused.reason, ran_at_);
   most_ = std::min(2 * most_, kMostPromoted);
   if (counted) {
-    publish(counted->counts);
-    if (counted->ids_behind) advance_ids();
-    if (!knows_queue_) name_other_queues(counted->counts);
+    publish(tick.counts);
+    if (tick.ids_behind) advance_ids();
+    if (!knows_queue_) name_other_queues(tick.counts);
   }
   if (!announced_) {
     announced_ = true;
@@ -62,7 +63,7 @@ void Scheduler::run_once() {
   }
   // Runs again when the next message is due: it would wait for the regular tick.
   next_ = Clock::now() + std::clamp(tick.times.next_due().value_or(every), kSoonest, every);
-  const std::int64_t found = counted ? counted->counts.ready : tick.promoted;
+  const std::int64_t found = counted ? tick.counts.ready : tick.promoted;
   if (found > 0 || counted) tools_.wakeups.wake(found);
 }
 
@@ -70,7 +71,7 @@ void Scheduler::run_once() {
 std::optional<Tick> Scheduler::try_counting() {
   try {
     Tick tick = tools_.session.queue().tick(sweeper_.count_from(), sweeper_.due_from_us(), most_,
-                                            refusals_.current(ran_at_));
+                                            refusals_.current());
     count_rest_.worked();
     tools_.queue().duties.worked(Duty::count);
     return tick;
@@ -85,7 +86,7 @@ std::optional<Tick> Scheduler::try_counting() {
 Tick Scheduler::promote() {
   try {
     return tools_.session.queue().tick(std::nullopt, sweeper_.due_from_us(), most_,
-                                       refusals_.current(ran_at_));
+                                       refusals_.current());
   } catch (const DatabaseError&) {
     most_ = std::max(most_ / 4, 1);
     next_ = Clock::now() + kSoonest;

@@ -9,7 +9,7 @@ namespace {
 
 constexpr Millis kEvery{50};
 constexpr Millis kEveryMost{1000};  // while the marks stand still, but a message may appear
-constexpr Millis kSoonest{20};
+constexpr Millis kLookSoonest{20};
 // Unconditional looks: at the last numbers, as the sequence may have a cache, and at all.
 constexpr Millis kLastEvery{10'000}, kPassEvery{600'000};
 constexpr std::int64_t kLast = 100'000;
@@ -78,7 +78,7 @@ bool Sweeper::may_appear() const {
 
 void Sweeper::soon() {
   next_last_ = std::min(next_last_, looked_at_ + kEveryMost);
-  next_ = std::min(next_, looked_at_ + kSoonest);
+  next_ = std::min(next_, looked_at_ + kLookSoonest);
 }
 
 void Sweeper::look(const Marks& marks, TimePoint now) {
@@ -106,6 +106,7 @@ void Sweeper::look(const Marks& marks, TimePoint now) {
     plan_.add_last(kLast);
   }
   raise_marks(writers, now, starts);
+  refusals_.expire(now);
   std::int64_t moved = 0;
   while (Clock::now() - now < kSlice) {
     const auto ranges = plan_.next(width_, Clock::now());
@@ -113,7 +114,7 @@ void Sweeper::look(const Marks& marks, TimePoint now) {
     const TimePoint began = Clock::now();
     tools_.loop.enter(Phase::claiming);
     const Sweep found =
-        tools_.session.queue().sweep(ranges, plan_.bucket_bits(), refusals_.current(began));
+        tools_.session.queue().sweep(ranges, plan_.bucket_bits(), refusals_.current());
     tools_.session.worked();
     refusals_.add(found.refused.ids, found.refused.reason, began);
     plan_.looked(ranges, found, Clock::now());
@@ -163,16 +164,17 @@ void Sweeper::searched(const ServerTimes& times, TimePoint asked_at) {
   check_clock(times.at_us, asked_at);
 }
 
-/// After a step back of the server's clock messages may be due before those that are gone.
-void Sweeper::check_clock(std::int64_t at_us, TimePoint now) {
+/// After a step back of the server's clock messages may be due before those that are gone. The
+/// server read its clock between the times of question and answer.
+void Sweeper::check_clock(std::int64_t at_us, TimePoint asked_at) {
   const auto passed =
-      std::chrono::duration_cast<std::chrono::microseconds>(now - clock_at_).count();
+      std::chrono::duration_cast<std::chrono::microseconds>(asked_at - clock_at_).count();
   if (clock_us_ > 0 && at_us < clock_us_ + passed - kClockStepUs) {
     due_from_us_ = 0;
     writers_.forget_times();
   }
   clock_us_ = at_us;
-  clock_at_ = now;
+  clock_at_ = Clock::now();
 }
 
 /// False, and starts over, if a mark is above all numbers that were ever drawn. No claim wrote it:

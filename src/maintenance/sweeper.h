@@ -32,6 +32,7 @@ class Sweeper {
   /// epoch): those due before are gone. While a snapshot is held each of them costs a search 0.1
   /// us.
   std::int64_t due_from_us() const { return due_from_us_; }
+  void search_all_due() { due_from_us_ = 0; }
   /// Call after a search from due_from_us() on that returned these times.
   void searched(const ServerTimes& times, TimePoint asked_at);
 
@@ -39,7 +40,7 @@ class Sweeper {
   void look(const Marks& marks, TimePoint now);
   void raise_marks(const OpenWriters& writers, TimePoint now, bool starts);
   bool trusts(const OpenWriters& writers, const Marks& marks);
-  void check_clock(std::int64_t at_us, TimePoint now);
+  void check_clock(std::int64_t at_us, TimePoint asked_at);
   bool may_appear() const;
   void start_over();
 

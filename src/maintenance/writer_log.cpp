@@ -18,6 +18,7 @@ WriterLog::News WriterLog::learn(const OpenWriters& view) {
   }
   open_ = std::move(open);
   before_last_ = std::exchange(last_, {view.highest, view.at_us});
+  views_ = std::min(2, views_ + 1);
   return news;
 }
 

@@ -30,7 +30,7 @@ class WriterLog {
   /// The base of the transactions that the last view may have missed.
   Base unseen() const { return before_last_; }
   /// True after two views: unseen() is known.
-  bool is_complete() const { return before_last_.due_us > 0; }
+  bool is_complete() const { return views_ >= 2; }
   /// True if a message may appear at or below this number, or due before this time.
   bool may_appear(std::int64_t number, std::int64_t due_us) const;
   /// Call after a step of the server's clock: later messages may be due at any time.
@@ -38,6 +38,7 @@ class WriterLog {
   void start_over() { *this = {}; }
 
  private:
+  int views_ = 0;                      ///< at most 2
   Base last_, before_last_;            ///< what was drawn before those views
   std::map<std::int64_t, Base> open_;  ///< by the transaction's number
 };

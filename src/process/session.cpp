@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "fleet/phase_limits.h"
 #include "system/backoff.h"
 #include "system/log.h"
 
@@ -40,9 +39,7 @@ bool Session::reconnect_while_running() {
   const auto now = to_ms(Clock::now());
   if (answered_at <= now - kLately.count() || answered_at > now) return false;
   loop_.enter(Phase::running);
-  const bool connects = try_connect();
-  set_running(true);
-  return connects;
+  return try_connect(kWatchdogWhileRunning);
 }
 
 void Session::set_running(bool runs) {
@@ -50,13 +47,13 @@ void Session::set_running(bool runs) {
   if (connection_) connection_->set_watchdog(runs ? kWatchdogWhileRunning : kDatabaseWatchdog);
 }
 
-bool Session::try_connect() {
+bool Session::try_connect(Millis watchdog) {
   close();
   try {
     ConnectionSettings settings;
     settings.conninfo = resolve_conninfo(*context_.options);
     settings.application_name = application_name_;  // proves: P33
-    settings.watchdog = kDatabaseWatchdog;
+    settings.watchdog = watchdog;  // also limits the time to connect, to 2 s at least
     settings.on_progress = [](void* loop) { static_cast<ChildLoop*>(loop)->renew_phase(); };
     settings.progress_context = &loop_;
     connection_ = std::make_unique<Connection>(settings);
@@ -122,7 +119,12 @@ void Session::close_after_failure() {
 /// Throws DatabaseError if sessions of before stay in the server: more must not join them.
 void Session::end_left_behind() {
   if (left_behind_.empty()) return;
-  left_behind_ = connection_->cancel(left_behind_, application_name_);
+  try {
+    left_behind_ = connection_->cancel(left_behind_, application_name_);
+  } catch (const DatabaseError& error) {
+    if (error.kind() == DatabaseError::Kind::connection) throw;
+    left_behind_.clear();  // a role that may not cancel
+  }
   if (left_behind_.size() < kMostLeftBehind) return;
   throw DatabaseError(DatabaseError::Kind::connection,
                       std::to_string(left_behind_.size()) +

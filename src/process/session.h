@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "fleet/phase_limits.h"
 #include "process/child_loop.h"
 #include "queue/connection.h"
 #include "queue/queue.h"
@@ -28,7 +29,7 @@ class Session {
   /// Tries until it is connected; false if draining began first.
   [[nodiscard]] bool connect();
   /// One try, without a wait. Leaves the phase alone.
-  [[nodiscard]] bool try_connect();
+  [[nodiscard]] bool try_connect() { return try_connect(kDatabaseWatchdog); }
   /// While a handler runs calls must be answered soon.
   void set_running(bool runs);
   /// True if connected. Else tries once, but only if maintenance got an answer a moment ago:
@@ -50,6 +51,7 @@ class Session {
   void wait_before_retry();
   void report(const std::string& reason);
   void close();
+  bool try_connect(Millis watchdog);
   void close_after_failure();
   void end_left_behind();
 

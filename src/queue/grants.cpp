@@ -28,10 +28,10 @@ constexpr const char* kOperatorFunctions =
     " 'dead_retry', 'dead_select', 'next_place'";
 
 /// The columns that a monitor may read: none that a message carries or that may quote it.
-constexpr const char* kMessageColumns =
+constexpr const char* kMonitoredColumns =
     "id, claims, visible_at, enqueued_at, claims_base, place, attempt, crashes, state, queue, "
     "due_at";
-constexpr const char* kDeadColumns =
+constexpr const char* kMonitoredDeadColumns =
     "id, claims, enqueued_at, died_at, attempt, crashes, priority, queue, reason";
 
 Right table_right(const std::string& privilege, const std::string& table) {
@@ -62,8 +62,8 @@ void add_table_rights(std::vector<Right>& rights, Part part, bool has_maintain) 
   if (part == Part::producer) return;
   rights.push_back(table_right("select", "schema_version"));
   if (part == Part::monitor) {
-    rights.push_back(column_right(kMessageColumns, "message"));
-    rights.push_back(column_right(kDeadColumns, "dead_message"));
+    rights.push_back(column_right(kMonitoredColumns, "message"));
+    rights.push_back(column_right(kMonitoredDeadColumns, "dead_message"));
     return;
   }
   rights.push_back({"usage on sequence pgforeman.message_id_seq",

@@ -144,9 +144,16 @@ begin
 end
 $$;
 
+-- True for errors that say nothing about a row: rollbacks (40), resources (53), locks (55),
+-- cancellations (57), the system (58). A disk that is full refuses every row.
+create function pgforeman.is_of_server(state text)
+returns boolean
+language sql immutable
+return left(is_of_server.state, 2) in ('40', '53', '55', '57', '58');
+
 -- The same without payloads, and row by row: for the time after a claim that failed, perhaps because
 -- of one message. A row that the database refuses to change (a trigger can) has the reason in
--- `refusal` and is not claimed. The first error is raised if all are refused: then none is at fault.
+-- `refusal` and is not claimed.
 create function pgforeman.claim_each(
   queue text, max_messages int, token bigint, lease interval, above bigint[] default '{0}',
   upto bigint[] default '{9223372036854775807}')
@@ -167,7 +174,6 @@ declare
   locked tid[];
   row_id tid;
   taken  int := 0;
-  first  text;
 begin
   locked := pgforeman.lock_claimable(
     claim_each.queue, claim_each.max_messages + 8, moment, claim_each.above, claim_each.upto);
@@ -183,15 +189,14 @@ begin
       into id, place, attempt, fence, unfinished_claims, enqueued_at;
       taken := taken + 1;
     exception when others then
+      if pgforeman.is_of_server(sqlstate) then raise; end if;
       refusal := sqlerrm;
-      first := coalesce(first, refusal);
       select m.id, m.place, 0, m.claims, 0, m.enqueued_at
       into id, place, attempt, fence, unfinished_claims, enqueued_at
       from pgforeman.message m where m.ctid = row_id;
     end;
     return next;
   end loop;
-  if taken = 0 and first is not null then raise exception '%', first; end if;
 end
 $$;
 
@@ -199,6 +204,8 @@ $$;
 create function pgforeman.payload_of(id bigint, token bigint)
 returns table (payload json, headers jsonb)
 language sql stable
+set enable_seqscan = off
+set enable_bitmapscan = off
 begin atomic
   select m.payload, m.headers from pgforeman.message m
   where m.id = payload_of.id and m.token = payload_of.token;

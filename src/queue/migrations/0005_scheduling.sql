@@ -83,7 +83,7 @@ $$;
 -- microseconds since the epoch. Changes nothing, so that it may be called often.
 create function pgforeman.peek(
   queue text, above bigint[] default '{0}', upto bigint[] default '{9223372036854775807}',
-  most int default 1, due_from_us bigint default 0)
+  most int default 1, due_from_us bigint default 0, skipped bigint[] default '{}')
 returns table (ready bigint, next_due_us bigint, at_us bigint)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -108,17 +108,18 @@ begin
         limit peek.most) w;
   select pgforeman.to_us(least(s.due_at, moment + interval '100 years')) into next_due_us
   from pgforeman.message s
-  where s.queue = peek.queue and s.state = 1 and s.due_at >= pgforeman.from_us(peek.due_from_us)
+  where s.queue = peek.queue and s.state = 1
+    and s.due_at >= pgforeman.from_us(peek.due_from_us) and s.id <> all (peek.skipped)
   order by s.queue, s.due_at
   limit 1;
   return next;
 end
 $$;
 
--- Gives these row versions a new place and makes them ready. If that fails, perhaps because of one
--- of them (a trigger can refuse any row), makes up to 200 ready one by one. The first error is raised
--- if all fail: then no row is at fault. Returns how many are ready now and which were refused. Finds
--- rows by ctid alone, which scans no index again: the caller has just locked these row versions.
+-- Gives these row versions a new place and makes them ready. If the database refuses that, perhaps
+-- because of one of them (a trigger can refuse any row), makes up to 200 ready one by one. Returns how
+-- many are ready now and which were refused. Finds rows by ctid alone, which scans no index again: the
+-- caller has just locked these row versions.
 create function pgforeman.make_ready(rows tid[])
 returns table (made bigint, refused bigint[], refusal text)
 language plpgsql volatile
@@ -134,7 +135,7 @@ begin
     where m.ctid = any (make_ready.rows);
     get diagnostics made = row_count;
   exception when others then
-    if cardinality(make_ready.rows) = 1 then raise; end if;
+    if pgforeman.is_of_server(sqlstate) then raise; end if;
     refusal := sqlerrm;
     made := 0;
     foreach row_id in array make_ready.rows[1:200] loop
@@ -144,10 +145,10 @@ begin
         where m.ctid = row_id;
         made := made + 1;
       exception when others then
+        if pgforeman.is_of_server(sqlstate) then raise; end if;
         refused := refused || array(select m.id from pgforeman.message m where m.ctid = row_id);
       end;
     end loop;
-    if made = 0 then raise exception '%', refusal; end if;
   end;
   return next;
 end
@@ -196,7 +197,8 @@ begin
   if promoted > 0 then perform pgforeman.announce(tick.queue, 'now'); end if;
 
   select p.next_due_us, p.at_us into next_due_us, at_us
-  from pgforeman.peek(tick.queue, most => 0, due_from_us => tick.due_from_us) p;
+  from pgforeman.peek(tick.queue, most => 0, due_from_us => tick.due_from_us,
+                      skipped => tick.skipped) p;
   if tick.with_counts then
     select c.ready, c.scheduled, c.running, c.dead, c.oldest_seconds, c.capped
     into ready, scheduled, running, dead, oldest_seconds, capped
