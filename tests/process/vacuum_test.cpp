@@ -51,6 +51,7 @@ TEST_CASE("A fleet without the right to vacuum logs it once and works on", "[vac
       "do $$ begin create role tenant login; exception when duplicate_object then end $$;"
       "grant usage on schema pgforeman to tenant;"
       "grant select, insert, update, delete on all tables in schema pgforeman to tenant;"
+      "grant usage on sequence pgforeman.message_id_seq to tenant;"
       "grant execute on all functions in schema pgforeman to tenant;");
   Settings settings = bed.settings(kNoop);
   settings["DATABASE_URL"] = bed.conninfo + " user=tenant";
