@@ -135,7 +135,7 @@ void Sweeper::look(const Marks& marks, TimePoint now) {
 }
 
 /// Where claims walk over deleted messages in front of the first one that is visible, raises the
-/// marks to it: a fleet that starts behind a million of them, or whose peer did the work, walks
+/// marks to it: a fleet that starts behind a million of them, or beside a busy one, walks
 /// over them once. But for the first time not to numbers of the last second, as their senders may
 /// still be on the way.
 void Sweeper::raise_marks(const OpenWriters& writers, TimePoint now, bool starts) {

@@ -50,7 +50,7 @@ TEST_CASE("A message that cannot be claimed holds up no other", "[duties]") {
   Bed bed;
   refuse(bed.sql, "stuck");
   bed.send(stuck, R"({"stuck": 1})");
-  Fleet fleet(bed.settings({{"CONCURRENCY", "2"}}));
+  Fleet fleet(bed.settings({{"CONCURRENCY", "2"}}), Fleet::Wait::port);
   // Nothing else is there: still it is known by then, and passed.
   const auto line = fleet.wait_for_log("message refused by the database, not claimed");
   REQUIRE(line);
