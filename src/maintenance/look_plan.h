@@ -37,8 +37,6 @@ class LookPlan {
   /// buckets, but for one that a mark is in. Followed by looked(), or by next() if the look failed.
   std::vector<PlaceRange> next(std::int64_t most, TimePoint now);
   void looked(std::span<const PlaceRange> ranges, const Sweep& found, TimePoint now);
-  /// True if the next look is of what waits for no other: late commits, or what marks have passed.
-  bool is_urgent() const { return !urgent_.empty(); }
   /// Returns when next() has something to look at; max: not before add().
   TimePoint due() const;
 

@@ -38,8 +38,8 @@ class Queue {
                                     std::span<const std::int64_t> done = {},
                                     Token done_token = Token::none);
 
-  /// The same row by row and without payloads, after a claim that failed. `refused`: what the
-  /// database refuses to change, while it changes others.
+  /// The same row by row and without payloads, after a claim that failed. `refused`: messages that
+  /// the database refuses to change, for a reason that is not the server's.
   struct ClaimedEach {
     std::vector<ClaimedMessage> messages;
     struct Refusal {

@@ -90,7 +90,7 @@ struct ServerTimes {
   }
 };
 
-/// Messages that the database refused to change, where it changed others.
+/// Messages that the database refused to change, for a reason that is not the server's.
 struct Refused {
   std::vector<std::int64_t> ids;
   std::string reason;

@@ -196,7 +196,7 @@ void add_duties(Families& families, const FleetView& view) {
                  "Tries of a duty of the maintenance process that failed.");
   each([](const DutyView& duty) { return duty.failures; });
   families.begin(MetricType::Counter, "pgforeman_duty_refused_messages_total",
-                 "Messages that the database refused to change while it changed others.");
+                 "Messages that the database refused to change, as a trigger may.");
   each([](const DutyView& duty) { return duty.refused_messages; });
 }
 

@@ -257,7 +257,7 @@ $$;
 --            the buckets (place >> bucket_bits) that still have messages: how many are leased, and
 --            when to look again: at the end of the first lease; at once, if one was claimable
 create function pgforeman.sweep(
-  queue text, above bigint[], upto bigint[], bucket_bits int default 13,
+  queue text, above bigint[], upto bigint[], bucket_bits int default 12,
   max_moved int default 1000, skipped bigint[] default '{}')
 returns table (
   moved bigint, refused bigint[], refusal text, reached bigint[], bucket bigint[],
@@ -315,7 +315,7 @@ begin
   if cardinality(picked) > 0 then
     select r.made, r.refused, r.refusal into moved, refused, refusal
     from pgforeman.make_ready(picked) r;
-    perform pgforeman.announce(sweep.queue, 'now');
+    if moved > 0 then perform pgforeman.announce(sweep.queue, 'now'); end if;
   end if;
   return next;
 end

@@ -48,8 +48,8 @@ return not pg_is_in_recovery()
 
 -- True if the sequence will give out ids that messages or dead letters have, or numbers of places in
 -- `queue`, as after a restore without the sequence, or if has_moved(). Reads only above the sequence,
--- where none should be, so its cost does not grow with the queue. Messages sent meanwhile do not count: the snapshot is
--- older than the sequence's value. Ids from 2^55 on do not count, as the sequence must not be moved
+-- where none should be, so its cost does not grow with the queue. Messages sent meanwhile do not
+-- count: the snapshot is older than the sequence's value. Ids from 2^55 on do not count, as the sequence must not be moved
 -- to its end. tick and advance_ids call it, so their SETs apply.
 create function pgforeman.ids_are_behind(queue text default null)
 returns boolean
