@@ -417,3 +417,25 @@ TEST_CASE("A missing right is not charged to a message, and the remedy is named"
   CHECK(settle_each(queue, settlements, RetryRule{}).at(0) == Settled::dead);
   db.sql.query("drop owned by clerk_of_settles; drop role clerk_of_settles");
 }
+
+TEST_CASE("A payload that cannot be copied keeps no message from the dead letters", "[settle]") {
+  Database db;
+  const auto bad = db.send("1"), good = db.send("2");
+  // What a damaged page does: the copy fails, for this message alone.
+  db.sql.query(
+      "create function damaged() returns trigger language plpgsql as $$ begin"
+      " if new.payload::text = '1' then raise 'missing chunk' using errcode = 'data_corrupted';"
+      " end if; return new; end $$;"
+      "create trigger damaged before insert on pgforeman.dead_message"
+      " for each row execute function damaged()");
+  const auto held = db.claim(2);
+  const std::vector<Settlement> both = {{held[0].lease(), dead("x")}, {held[1].lease(), dead("y")}};
+  // Together with others it fails, so that none of these loses its payload.
+  CHECK_THROWS_AS(db.queue.settle(both, RetryRule{}), DatabaseError);
+  CHECK(db.left() == 2);
+  CHECK(db.settle(held[0].lease(), dead("x")) == Settled::dead);
+  CHECK(db.settle(held[1].lease(), dead("y")) == Settled::dead);
+  CHECK(db.sql.rows("select id, payload, error from pgforeman.dead_message order by id") ==
+        std::vector<Row>{{std::to_string(bad), "null", "x; its payload is lost: missing chunk"},
+                         {std::to_string(good), "2", "y"}});
+}
