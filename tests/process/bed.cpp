@@ -146,6 +146,14 @@ void say(const std::string& line) {
   std::fflush(stdout);
 }
 
+void refuse_updates(Sql& sql, const std::string& condition) {
+  sql.query("create function refuse() returns trigger language plpgsql as $$ begin if " +
+            condition +
+            " then raise 'not this one'; end if; return new; end $$;"
+            "create trigger refuse before update on pgforeman.message"
+            " for each row execute function refuse()");
+}
+
 void stop_cleanly(Fleet& fleet, std::chrono::milliseconds limit) {
   CHECK(fleet.stop(limit) == 0);
   CHECK(fleet.processes().empty());

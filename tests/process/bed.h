@@ -80,6 +80,9 @@ int repeated(int count, int less = 5);
 /// A line of the test's output that docs/promises.md quotes.
 void say(const std::string& line);
 
+/// The database refuses updates of messages in this case, as a trigger of a tenant's may.
+void refuse_updates(Sql& sql, const std::string& condition);
+
 /// Ends the fleet by TERM; nothing of it may be left.
 void stop_cleanly(Fleet& fleet, std::chrono::milliseconds limit = 30s);
 

@@ -9,16 +9,7 @@ using namespace pgforeman::test;
 
 namespace {
 
-/// Refuses each update of a message with this word in its payload, as a tenant's trigger might.
-void refuse(Sql& sql, const std::string& word) {
-  sql.query(
-      "create function refuse() returns trigger language plpgsql as $$ begin"
-      " if old.payload::jsonb ? '" +
-      word +
-      "' then raise 'not this one'; end if; return new; end $$;"
-      "create trigger refuse before update on pgforeman.message"
-      " for each row execute function refuse()");
-}
+const std::string kStuck = "old.payload::jsonb ? 'stuck'";
 
 }  // namespace
 
@@ -48,7 +39,7 @@ TEST_CASE("A lock on the dead letters holds up neither delays nor retries", "[du
 TEST_CASE("A message that cannot be claimed holds up no other", "[duties]") {
   const int stuck = GENERATE(1, 30);
   Bed bed;
-  refuse(bed.sql, "stuck");
+  refuse_updates(bed.sql, kStuck);
   bed.send(stuck, R"({"stuck": 1})");
   Fleet fleet(bed.settings({{"CONCURRENCY", "2"}}), Fleet::Wait::port);
   // Nothing else is there: still it is known by then, and passed.
@@ -71,7 +62,7 @@ TEST_CASE("A message that cannot be claimed holds up no other", "[duties]") {
 
 TEST_CASE("A message that cannot be promoted holds up no other", "[duties]") {
   Bed bed;
-  refuse(bed.sql, "stuck");
+  refuse_updates(bed.sql, kStuck);
   Fleet fleet(bed.settings({{"CONCURRENCY", "2"}}));
   bed.sql.query("select pgforeman.send('q', '{\"stuck\": 1}', delay => '100 ms')");
   REQUIRE(fleet.wait_for_log("message refused by the database, left out for a minute"));
@@ -91,12 +82,7 @@ TEST_CASE("A message that cannot be promoted holds up no other", "[duties]") {
 
 TEST_CASE("A message that cannot be moved holds up no later one", "[duties]") {
   Bed bed;
-  bed.sql.query(
-      "create function refuse() returns trigger language plpgsql as $$ begin"
-      " if new.place <> old.place and old.payload::jsonb ? 'stuck'"
-      " then raise 'not this one'; end if; return new; end $$;"
-      "create trigger refuse before update on pgforeman.message"
-      " for each row execute function refuse()");
+  refuse_updates(bed.sql, "new.place <> old.place and " + kStuck);
   Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}}));
   Sql late(bed.conninfo);
   late.query("begin; select pgforeman.send('q', '{\"stuck\": 1}')");

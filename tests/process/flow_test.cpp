@@ -323,12 +323,7 @@ TEST_CASE("A lost host's lease behind newer messages ends on time", "[flow]") {
 
 TEST_CASE("A message that cannot be moved holds up no sweep or promotion of others", "[flow]") {
   Bed bed;
-  bed.sql.query(
-      "create function refuse() returns trigger language plpgsql as $$ begin"
-      " if new.place <> old.place and old.payload::jsonb ? 'stuck'"
-      " then raise 'not this one'; end if; return new; end $$;"
-      "create trigger refuse before update on pgforeman.message"
-      " for each row execute function refuse()");
+  refuse_updates(bed.sql, "new.place <> old.place and old.payload::jsonb ? 'stuck'");
   Fleet fleet(bed.settings({{"HANDLER_MODE", "jsonl"}, {"POLL_INTERVAL", "500ms"}}));
   Sql late(bed.conninfo);
   late.query("begin; select pgforeman.send('q', '{\"stuck\": 1}'), pgforeman.send('q', '2')");
