@@ -49,13 +49,13 @@ std::vector<std::string> connectable_addresses(const std::string& listen_address
 
 HttpAnswer http_get(const std::vector<std::string>& addresses, std::uint16_t port,
                     const std::string& target, Millis timeout) {
-  const TimePoint end = Clock::now() + timeout;
+  TimePoint start = Clock::now();  // of the address being tried
+  const TimePoint end = start + timeout;
   net::io_context io{1};
   beast::tcp_stream stream(io);
   http::response_parser<http::string_body> parser;
   parser.header_limit(kMaxAnswerHeaderBytes);
   parser.body_limit(kMaxAnswerBytes);
-  TimePoint start;
   std::string place, failed;
   const auto fail = [&](const std::string& why) {
     failed += (failed.empty() ? "no answer from " : "; no answer from ") + place + ": " + why;
@@ -78,7 +78,7 @@ HttpAnswer http_get(const std::vector<std::string>& addresses, std::uint16_t por
 
   bool connected = false;
   for (std::size_t i = 0; i < addresses.size() && !connected; ++i) {
-    start = Clock::now();
+    if (i > 0) start = Clock::now();
     place = address_and_port(addresses[i], port);
     beast::error_code error;
     const net::ip::tcp::endpoint to(net::ip::make_address(addresses[i], error), port);
