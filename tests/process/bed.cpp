@@ -126,19 +126,11 @@ std::string in_ms(const std::vector<double>& seconds) {
 }
 
 double allowed(double seconds) {
-#ifdef __SANITIZE_ADDRESS__
-  return seconds * 5;
-#else
-  return seconds;
-#endif
+  return daemon_is_sanitized() ? seconds * 5 : seconds;
 }
 
-int repeated(int count, [[maybe_unused]] int less) {
-#ifdef __SANITIZE_ADDRESS__
-  return count / less;
-#else
-  return count;
-#endif
+int repeated(int count, int less) {
+  return daemon_is_sanitized() ? count / less : count;
 }
 
 void say(const std::string& line) {

@@ -1,14 +1,8 @@
 // The commands migrate, send and dead as a user has them: the real binary, a real database.
-#include <fcntl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
 
 #include "queue/database.h"
+#include "support/fleet.h"
 #include "text/terminal_text.h"
 
 using namespace pgforeman;
@@ -16,55 +10,12 @@ using namespace pgforeman::test;
 
 namespace {
 
-struct Ended {
-  int code = -1;
-  std::string out, err;
-};
-
-std::string read_all(int fd) {
-  std::string text;
-  char chunk[4096];
-  ::lseek(fd, 0, SEEK_SET);
-  for (ssize_t size; (size = ::read(fd, chunk, sizeof chunk)) > 0;) {
-    text.append(chunk, static_cast<std::size_t>(size));
-  }
-  return text;
-}
-
-int temporary_file(const std::string& text = "") {
-  std::FILE* file = std::tmpfile();
-  const int fd = ::dup(::fileno(file));
-  std::fclose(file);
-  if (::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) std::abort();
-  ::lseek(fd, 0, SEEK_SET);
-  return fd;
-}
-
 /// Runs the binary to its end with `input` as a file on standard input.
-Ended run(const std::string& database_url, std::vector<std::string> words,
-          const std::string& input = "", const char* queue_name = "q") {
-  const int in = temporary_file(input), out = temporary_file(), err = temporary_file();
-  words.insert(words.begin(), PGFOREMAN_BINARY);
-  std::vector<char*> argv;
-  for (auto& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  std::string url = "PGFOREMAN_DATABASE_URL=" + database_url, queue = "PGFOREMAN_QUEUE=";
-  if (queue_name != nullptr) queue += queue_name;
-  std::vector<char*> environment = {url.data(), queue_name != nullptr ? queue.data() : nullptr,
-                                    nullptr};
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    ::dup2(in, 0);
-    ::dup2(out, 1);
-    ::dup2(err, 2);
-    ::execve(argv[0], argv.data(), environment.data());
-    ::_exit(127);
-  }
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  Ended ended{WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_all(out), read_all(err)};
-  for (const int fd : {in, out, err}) ::close(fd);
-  return ended;
+CommandResult run(const std::string& database_url, const std::vector<std::string>& words,
+                  const std::string& input = "", const char* queue = "q") {
+  Settings settings{{"DATABASE_URL", database_url}};
+  if (queue != nullptr) settings["QUEUE"] = queue;
+  return run_command(words, settings, input);
 }
 
 /// Has message `id` die of `error`.
@@ -78,7 +29,7 @@ void bury(Database& db, const std::string& error) {
 
 TEST_CASE("migrate prints and installs the schema once, then reports nothing to do", "[commands]") {
   const std::string url = empty_database();
-  const Ended dry = run(url, {"migrate", "--dry-run"});
+  const CommandResult dry = run(url, {"migrate", "--dry-run"});
   CHECK(dry.code == 0);
   CHECK_THAT(dry.out, contains("create table pgforeman.message") && contains("commit;"));
   CHECK(run(url, {"send", "q", "1"}).code == 76);
@@ -89,7 +40,7 @@ TEST_CASE("migrate prints and installs the schema once, then reports nothing to 
   Sql(url).query("insert into pgforeman.schema_version values (999, 'from the future', '')");
   for (const auto& words : std::vector<std::vector<std::string>>{
            {"migrate"}, {"migrate", "--dry-run"}, {"dead", "list"}}) {
-    const Ended ended = run(url, words);
+    const CommandResult ended = run(url, words);
     CHECK(ended.code == 76);
     CHECK_THAT(ended.err, contains("999") && contains("newer"));
   }
@@ -100,17 +51,17 @@ TEST_CASE("migrate prints and installs the schema once, then reports nothing to 
 
 TEST_CASE("send takes its arguments as JSON, all or none, and prints the ids", "[commands]") {
   Database db;
-  const Ended sent = run(db.conninfo, {"send", "q", R"({"a": "ü"})", "-2", "null"});
+  const CommandResult sent = run(db.conninfo, {"send", "q", R"({"a": "ü"})", "-2", "null"});
   CHECK(sent.code == 0);
   CHECK(sent.out == "1\n2\n3\n");
   CHECK(sent.err.empty());
-  const Ended bad = run(db.conninfo, {"send", "q", "1", "{\"a\":", "2"});
+  const CommandResult bad = run(db.conninfo, {"send", "q", "1", "{\"a\":", "2"});
   CHECK(bad.code == 65);
   CHECK(bad.out.empty());
   CHECK_THAT(bad.err, contains("JSON number 2") && contains("nothing was sent"));
   CHECK(db.left() == 3);
-  const Ended json = run(db.conninfo, {"send", "q", "5", "--json", "--priority", "urgent",
-                                       "--headers", "{\"h\": 1}", "--delay=1h"});
+  const CommandResult json = run(db.conninfo, {"send", "q", "5", "--json", "--priority", "urgent",
+                                               "--headers", "{\"h\": 1}", "--delay=1h"});
   CHECK(json.out == "{\"queue\":\"q\",\"sent\":1,\"ids\":[4]}\n");
   CHECK(db.sql.rows("select place >> 57, state, headers from pgforeman.message where id = 4") ==
         std::vector<Row>{{"0", "1", "{\"h\": 1}"}});
@@ -122,7 +73,7 @@ TEST_CASE("send takes a document per line of standard input", "[commands]") {
   std::string input = "\r\n\n";
   for (int i = 0; i < 2300; ++i) input += "{\"n\": " + std::to_string(i) + "}\n";
   input += "\"no newline at the end\"";
-  const Ended sent = run(db.conninfo, {"send", "q", "--json"}, input);
+  const CommandResult sent = run(db.conninfo, {"send", "q", "--json"}, input);
   CHECK(sent.code == 0);
   CHECK_THAT(sent.out, contains("\"sent\":2301"));
   CHECK(db.left() == 2301);
@@ -135,7 +86,7 @@ TEST_CASE("send stops at the first line that is not JSON, and names it and what 
   Database db;
   std::string input;
   for (int i = 0; i < 1500; ++i) input += std::to_string(i) + "\n";
-  const Ended ended = run(db.conninfo, {"send", "q", "--quiet"}, input + "\n{oops}\n7\n");
+  const CommandResult ended = run(db.conninfo, {"send", "q", "--quiet"}, input + "\n{oops}\n7\n");
   CHECK(ended.code == 65);
   CHECK_THAT(ended.err, contains("line 1502") && contains("1,500 messages sent before that"));
   CHECK(db.left() == 1500);
@@ -155,8 +106,8 @@ TEST_CASE("send takes the queue's name from --queue or the environment, too", "[
 
 TEST_CASE("send names a wrong argument", "[commands]") {
   Database db;
-  const auto error = [&](std::vector<std::string> words) {
-    const Ended ended = run(db.conninfo, std::move(words));
+  const auto error = [&](const std::vector<std::string>& words) {
+    const CommandResult ended = run(db.conninfo, words);
     CHECK(ended.code == 64);
     return ended.err;
   };
@@ -174,7 +125,8 @@ TEST_CASE("send takes JSON that begins with a dash, before and behind two dashes
   Database db;
   CHECK(run(db.conninfo, {"send", "--json", "q", "-1", "--delay", "0s", "--", "-2"}).code == 0);
   CHECK(db.left() == 2);
-  const Ended wrong = run(db.conninfo, {"send", "q", "--delay", "--json=1", "--priorty=9", "-x"});
+  const CommandResult wrong =
+      run(db.conninfo, {"send", "q", "--delay", "--json=1", "--priorty=9", "-x"});
   CHECK(wrong.code == 78);
   CHECK_THAT(wrong.err, contains("--delay: needs a value") && contains("--json: takes no value") &&
                             contains("did you mean --priority?") && contains("-x: is no option"));
@@ -196,7 +148,7 @@ TEST_CASE("A database that cannot be reached is one clear line and its own exit 
   const std::string url = "postgresql://u:geheim@127.0.0.1:1/d";
   for (const auto& words :
        std::vector<std::vector<std::string>>{{"migrate"}, {"send", "q", "1"}, {"dead", "list"}}) {
-    const Ended ended = run(url, words);
+    const CommandResult ended = run(url, words);
     CHECK(ended.code == 69);
     CHECK(std::count(ended.err.begin(), ended.err.end(), '\n') == 1);
     CHECK_THAT(ended.err, contains("refused") && !contains("geheim"));
@@ -205,7 +157,7 @@ TEST_CASE("A database that cannot be reached is one clear line and its own exit 
 
 TEST_CASE("dead lists, shows, retries and purges", "[commands]") {
   Database db;
-  Ended ended = run(db.conninfo, {"dead", "list"});
+  CommandResult ended = run(db.conninfo, {"dead", "list"});
   CHECK(ended.code == 1);
   CHECK_THAT(ended.out, contains("no dead letters"));
   CHECK(run(db.conninfo, {"dead", "list", "--json"}).out == "[]\n");
@@ -246,13 +198,13 @@ TEST_CASE("dead without a queue's name covers all queues, but deletes only by id
   db.send();
   bury(db, "boom");
   db.sql.query("update pgforeman.dead_message set queue = 'mail' where id = 1");
-  const Ended list = run(db.conninfo, {"dead", "list"}, "", nullptr);
+  const CommandResult list = run(db.conninfo, {"dead", "list"}, "", nullptr);
   CHECK(list.code == 0);
   CHECK_THAT(list.out, contains("QUEUE") && contains("mail") && contains("of all queues"));
   CHECK_THAT(run(db.conninfo, {"dead", "show", "1"}, "", nullptr).out, contains("queue     mail"));
   CHECK(run(db.conninfo, {"dead", "purge", "--all", "--yes"}, "", nullptr).code == 1);
   CHECK(db.sql.number("select count(*) from pgforeman.dead_message") == 2);
-  const Ended mistyped = run(db.conninfo, {"dead", "list", "--queue=malil"});
+  const CommandResult mistyped = run(db.conninfo, {"dead", "list", "--queue=malil"});
   CHECK(mistyped.code == 1);
   CHECK_THAT(mistyped.out, contains("queue malil has no dead letters; queues with dead letters: "
                                     "mail (1), q (1)"));
@@ -263,7 +215,7 @@ TEST_CASE("dead without a queue's name covers all queues, but deletes only by id
 TEST_CASE("status of an empty queue names those that have messages", "[commands]") {
   Database db;
   db.send();
-  const Ended mistyped = run(db.conninfo, {"status", "--queue-only", "--queue=malil"});
+  const CommandResult mistyped = run(db.conninfo, {"status", "--queue-only", "--queue=malil"});
   CHECK(mistyped.code == 0);
   CHECK_THAT(mistyped.out, contains("queues with messages: q (1)"));
   CHECK_THAT(run(db.conninfo, {"status", "--queue-only"}).out, !contains("queues with messages"));
@@ -276,13 +228,13 @@ TEST_CASE("dead shows, retries and lists several letters with the same id", "[co
     bury(db, error);
     db.sql.query("select setval('pgforeman.message_id_seq', 1, false)");
   }
-  const Ended shown = run(db.conninfo, {"dead", "show", "1"});
+  const CommandResult shown = run(db.conninfo, {"dead", "show", "1"});
   CHECK(shown.code == 0);
   CHECK_THAT(shown.out,
              contains("error     one\n          second line\n") && contains("error     two"));
   CHECK_THAT(run(db.conninfo, {"dead", "list", "--json"}).out,
              contains("\"error\":\"two\"") && contains("},\n{") && contains("\"payload\":"));
-  const Ended retried = run(db.conninfo, {"dead", "retry", "1"});
+  const CommandResult retried = run(db.conninfo, {"dead", "retry", "1"});
   CHECK(retried.code == 0);
   CHECK_THAT(retried.out, contains("retried 2 dead letters\n1 of them under new ids") &&
                               contains("\n1 is now "));
@@ -306,7 +258,7 @@ TEST_CASE("Commands never print terminal controls from payloads, errors or argum
                                                 {"dead", bad},
                                                 {"migrate", bad},
                                                 {bad}}) {
-    const Ended ended = run(db.conninfo, words);
+    const CommandResult ended = run(db.conninfo, words);
     INFO(ended.out << ended.err);
     std::string text = ended.out + ended.err;
     std::replace(text.begin(), text.end(), '\n', ' ');

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -62,7 +63,17 @@ std::string text_of(const json& value) {
 }  // namespace
 
 std::string binary_path() {
-  return PGFOREMAN_BINARY_PATH;
+  const char* other = std::getenv("PGFOREMAN_TEST_DAEMON");
+  return other != nullptr ? other : PGFOREMAN_BINARY_PATH;
+}
+
+bool daemon_is_sanitized() {
+  static const bool sanitized = [] {
+    std::ifstream file(binary_path(), std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    return bytes.find("__asan_init") != std::string::npos;
+  }();
+  return sanitized;
 }
 
 Status parse_status(const std::string& text) {

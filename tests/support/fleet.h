@@ -130,7 +130,9 @@ struct CommandResult {
 CommandResult run_command(const std::vector<std::string>& words, const Settings& settings = {},
                           const std::string& input = "", std::chrono::milliseconds limit = 20s);
 
-/// Returns the path of the binary under test.
+/// The path of the binary under test: PGFOREMAN_TEST_DAEMON, or this build's.
 std::string binary_path();
+/// True if it was built with AddressSanitizer, which takes several times the time and memory.
+bool daemon_is_sanitized();
 
 }  // namespace pgforeman::test

@@ -1,13 +1,14 @@
-# Building for tools: source it, then `build PRESET TESTS [TARGET]`, with TESTS ON or OFF. With
-# unity=ON each target is compiled as one file, whatever the preset says: for time. Quiet but
-# for a line of progress on a terminal; what the compiler said is shown when it fails.
+# Building for tools: source it, then `build PRESET TESTS [TARGET [CMAKE_OPTION...]]`, with TESTS ON
+# or OFF. With unity=ON each target is compiled as one file, whatever the preset says: for time.
+# Quiet but for a line of progress on a terminal; what the compiler said is shown when it fails.
 
 build() {
   local preset=$1 tests=$2 target=${3:-all} log line
+  shift $(($# < 3 ? $# : 3))
   mkdir -p build
   log=build/$preset.log
   cmake --preset "$preset" -DPGFOREMAN_TESTS="$tests" \
-    ${unity:+-DCMAKE_UNITY_BUILD="$unity" -DCMAKE_UNITY_BUILD_BATCH_SIZE=0} >"$log" 2>&1 ||
+    ${unity:+-DCMAKE_UNITY_BUILD="$unity" -DCMAKE_UNITY_BUILD_BATCH_SIZE=0} "$@" >"$log" 2>&1 ||
     { cat "$log" >&2; return 1; }
   if [ -t 1 ]; then
     # Not a terminal to ninja: it then writes a line a step.
