@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "consumer/settle_log.h"
+#include "process/renew_each.h"
 #include "process/settle_each.h"
+#include "system/log.h"
 
 namespace pgforeman {
 namespace {
@@ -46,13 +48,29 @@ void LeaseKeeper::record_lost(std::size_t index) {
 void LeaseKeeper::renew(std::size_t from) {
   const auto leases = tools_.batch.leases_from(from);
   const TimePoint asked_at = Clock::now();
-  const auto lost = tools_.session.queue().renew(leases, tools_.options.visibility_timeout);
-  leased_at_ = asked_at;
+  const Renewed renewed =
+      renew_each(tools_.session.queue(), leases, tools_.options.visibility_timeout);
   tools_.session.worked();
+  const auto among = [](const std::vector<std::int64_t>& ids, const LeasedMessage& m) {
+    return std::find(ids.begin(), ids.end(), m.message.id) != ids.end();
+  };
   for (std::size_t i = from; i < tools_.batch.size(); ++i) {
     const LeasedMessage& m = tools_.batch[i];
-    const bool held = m.waits() || m.state == MessageState::running;
-    if (held && std::find(lost.begin(), lost.end(), m.message.id) != lost.end()) lose(i);
+    if (among(renewed.refused, m)) {
+      const log::MessageScope scope(m.message.id, m.message.attempt);
+      log::error("lease not renewed, the database refuses to", {{"reason", renewed.reason}});
+    }
+    // Another consumer may hold what waits here without a lease. What runs goes on: its lease may
+    // last until it ends.
+    const bool running = m.state == MessageState::running;
+    if ((m.waits() && among(renewed.refused, m)) ||
+        ((m.waits() || running) && among(renewed.lost, m))) {
+      lose(i);
+    }
+  }
+  if (renewed.not_tried.empty()) leased_at_ = asked_at;
+  if (among(renewed.not_tried, tools_.batch[from])) {
+    throw DatabaseError(DatabaseError::Kind::transient, renewed.reason);
   }
 }
 

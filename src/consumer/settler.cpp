@@ -65,6 +65,9 @@ void Settler::settle() {
       if (!is_deferred(results[i])) ++settled;
     }
     if (const auto locked = std::count(results.begin(), results.end(), Settled::locked)) {
+      const auto first = std::find(results.begin(), results.end(), Settled::locked);
+      const log::MessageScope scope(
+          batch[indexes[static_cast<std::size_t>(first - results.begin())]].message.id, 0);
       log::warn("messages not settled yet, their rows are locked", {{"messages", locked}});
     }
     // Wakes maintenance, which promotes retries when they are due; otherwise it checks every 1.2 s.

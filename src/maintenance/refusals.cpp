@@ -1,11 +1,14 @@
 #include "maintenance/refusals.h"
 
+#include <algorithm>
+
 #include "system/log.h"
 
 namespace pgforeman {
 namespace {
 
-constexpr Millis kLeftOutFor{60'000};
+// At first short, as a disk may be full just now.
+constexpr Millis kLeftOutFor{2000}, kLeftOutForMost{60'000};
 constexpr std::size_t kMost = 1000;
 
 }  // namespace
@@ -14,20 +17,34 @@ void Refusals::add(const std::vector<std::int64_t>& ids, const std::string& reas
   if (ids.empty()) return;
   board_.refused(duty_, ids.size());
   for (const std::int64_t id : ids) {
+    const auto known = messages_.find(id);
+    const Millis wait =
+        known == messages_.end() ? kLeftOutFor : std::min(2 * known->second.wait, kLeftOutForMost);
     const log::MessageScope scope(id, 0);
-    log::error("message refused by the database, left out for a minute",
-               {{"duty", to_string(duty_)}, {"reason", reason}});
-    if (until_.size() < kMost) until_[id] = now + kLeftOutFor;
+    log::error("message refused by the database, left out for some seconds",
+               {{"duty", to_string(duty_)}, {"seconds", wait.count() / 1000}, {"reason", reason}});
+    if (known != messages_.end() || messages_.size() < kMost) {
+      messages_[id] = {wait, now + wait, true};
+    }
   }
 }
 
 bool Refusals::expire(TimePoint now) {
-  return std::erase_if(until_, [now](const auto& each) { return each.second <= now; }) > 0;
+  bool any = false;
+  for (auto& [id, message] : messages_) {
+    any = any || (message.left_out && message.until <= now);
+    message.left_out = message.left_out && message.until > now;
+  }
+  std::erase_if(messages_,
+                [now](const auto& each) { return each.second.until + kLeftOutForMost <= now; });
+  return any;
 }
 
 std::vector<std::int64_t> Refusals::current() const {
   std::vector<std::int64_t> ids;
-  for (const auto& [id, until] : until_) ids.push_back(id);
+  for (const auto& [id, message] : messages_) {
+    if (message.left_out) ids.push_back(id);
+  }
   return ids;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// The messages that the database refused to change, as a trigger may: they are left out for a
-// minute, so that others do not pay for them each time. Fork: after.
+// The messages that the database refused to change, as a trigger may: they are left out for 2 s,
+// and each time for longer, up to a minute, so that others seldom pay for them. Fork: after.
 
 #include <cstdint>
 #include <map>
@@ -18,14 +18,20 @@ class Refusals {
 
   /// Logs and counts messages that were refused; remembers a thousand of them.
   void add(const std::vector<std::int64_t>& ids, const std::string& reason, TimePoint now);
-  /// Forgets those of more than a minute ago. True if there were any: they are to be tried again.
+  /// True if some are to be tried again.
   bool expire(TimePoint now);
+  /// Those that are left out.
   std::vector<std::int64_t> current() const;
 
  private:
   DutyBoard& board_;
   Duty duty_;
-  std::map<std::int64_t, TimePoint> until_;  ///< by message
+  struct Message {
+    Millis wait;      ///< how long it is left out
+    TimePoint until;  ///< a minute later it is forgotten
+    bool left_out;
+  };
+  std::map<std::int64_t, Message> messages_;
 };
 
 }  // namespace pgforeman

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fleet/ledger.h"
+#include "process/renew_each.h"
 #include "system/log.h"
 
 namespace pgforeman {
@@ -13,7 +14,6 @@ namespace {
 
 // Some milliseconds a statement. Only many children with large batches hold more leases.
 constexpr std::size_t kLeasesPerStatement = 10'000;
-constexpr Millis kPatience{500};
 constexpr Millis kAgain{1000};  // after a failure
 
 }  // namespace
@@ -29,7 +29,6 @@ void Renewal::run_once() {
   Scoreboard& board = *tools_.context.scoreboard;
   std::vector<Lease> leases;
   std::vector<std::pair<LedgerId, std::size_t>> ledgers;  // and where their leases end
-  failed_.clear();
   for (int i = 0; i < kLedgers; ++i) {
     const LedgerId id{i};
     if (board.ledger_use(id).load() != LedgerUse::owned) continue;
@@ -43,11 +42,16 @@ void Renewal::run_once() {
   }
   if (leases.empty()) return;
   tools_.loop.enter(Phase::settling);
-  std::unordered_set<std::int64_t> lost_ids;
+  std::unordered_set<std::int64_t> lost_ids, failed;
+  std::string reason;
   for (std::size_t at = 0; at < leases.size(); at += kLeasesPerStatement) {
     const auto some =
         std::span(leases).subspan(at, std::min(kLeasesPerStatement, leases.size() - at));
-    for (const auto id : renew_each(some, Clock::now() + kPatience)) lost_ids.insert(id);
+    Renewed renewed = renew_each(tools_.session.queue(), some, lease_);
+    lost_ids.insert(renewed.lost.begin(), renewed.lost.end());
+    failed.insert(renewed.refused.begin(), renewed.refused.end());
+    failed.insert(renewed.not_tried.begin(), renewed.not_tried.end());
+    if (!renewed.reason.empty()) reason = std::move(renewed.reason);
   }
   tools_.session.worked();
   std::vector<Lease> lost;
@@ -59,32 +63,13 @@ void Renewal::run_once() {
     begin = end;
     // Else its consumer renews by itself, in time.
     const bool all = std::none_of(held.begin(), held.end(),
-                                  [&](const Lease& lease) { return failed_.contains(lease.id); });
+                                  [&](const Lease& lease) { return failed.contains(lease.id); });
     if (all) record_renewal(board.ledger(ledger), now, lost);
   }
   log::debug("leases renewed", {{"leases", leases.size()}, {"lost", lost.size()}});
-  if (failure_.empty()) return;
+  if (reason.empty()) return;
   next_ = now + kAgain;
-  throw DatabaseError(DatabaseError::Kind::rejected, std::exchange(failure_, {}));
-}
-
-/// Renews leases; returns the ids of the lost ones. If the database refuses to, perhaps because of
-/// one of them: halves, then their halves, until the time is over. The others wait for the next
-/// renewal.
-std::vector<std::int64_t> Renewal::renew_each(std::span<const Lease> leases, TimePoint until) {
-  try {
-    return tools_.session.queue().renew(leases, lease_);
-  } catch (const DatabaseError& error) {
-    if (error.is_of_session()) throw;
-    if (leases.size() == 1 || Clock::now() >= until) {
-      failure_ = error.what();
-      for (const Lease& lease : leases) failed_.insert(lease.id);
-      return {};
-    }
-  }
-  std::vector<std::int64_t> lost = renew_each(leases.first(leases.size() / 2), until);
-  for (const auto id : renew_each(leases.subspan(leases.size() / 2), until)) lost.push_back(id);
-  return lost;
+  throw DatabaseError(DatabaseError::Kind::rejected, reason);
 }
 
 }  // namespace pgforeman

@@ -138,6 +138,10 @@ auto Connection::Impl::guarded(Call&& call, bool is_prepared) {
     if (watchdog_.fired()) lost(silent());
     const std::string sqlstate = compat::sqlstate_of(e);
     const DatabaseError error = to_database_error(sqlstate, e.what());
+    // A trigger may raise what a server says that ends a session.
+    if (error.kind() == Kind::connection && answers()) {
+      throw DatabaseError(Kind::transient, error.what());
+    }
     if (error.kind() == Kind::connection || !session_->is_open()) lost(error.what());
     if (is_prepared && (sqlstate == "0A000" || sqlstate == "26000")) throw StalePlan{};
     throw error;

@@ -92,8 +92,9 @@ class RunAudit {
 };
 
 /// What handlers and faults do; none breaks its handler's contract, or its own limits.
-const std::set<std::string> kKnown = {"consumer_crash", "consumer_deadline", "signal", "timeout",
-                                      "shutdown",       "exit_code",         "retry"};
+const std::set<std::string> kKnown = {"consumer_crash", "consumer_deadline", "signal",
+                                      "timeout",        "shutdown",          "exit_code",
+                                      "retry",          "unreadable"};
 
 /// `runs`: of one message, by their fences.
 void audit_runs(const Books& books, const MessageEnd& end, const std::vector<LedgerRun>& runs,
@@ -127,7 +128,7 @@ void audit_runs(const Books& books, const MessageEnd& end, const std::vector<Led
                                std::to_string(end.id) + ", fence " + std::to_string(end.claims));
   }
   for (const auto& vain : end.history) {
-    verdict.unbegun += !begun.contains(vain.fence);
+    verdict.unbegun += !begun.contains(vain.fence) && vain.cause != "unreadable";
     ++verdict.causes[vain.cause];
     if (!kKnown.contains(vain.cause)) {
       verdict.problems.push_back("nobody did that, told as " + vain.cause + ": message " +
@@ -146,7 +147,7 @@ bool was_asked(const MessageEnd::Vain& run) {
 void audit_charges(const Books& books, const MessageEnd& end, const std::vector<LedgerRun>& runs,
                    Verdict& verdict) {
   static const std::set<std::string> kCrashes = {"signal", "out_of_memory", "consumer_crash",
-                                                 "consumer_deadline"};
+                                                 "consumer_deadline", "unreadable"};
   const auto crashed = std::count_if(end.history.begin(), end.history.end(), [](const auto& run) {
     return kCrashes.contains(run.cause) && !was_asked(run);
   });

@@ -26,7 +26,7 @@ struct MessageEnd {
   Where where = Where::done;
   double at = 0;              ///< seconds of the monotonic clock; 0: still in the queue
   std::string reason;         ///< reason of a dead letter
-  bool poison = false;        ///< every run crashes
+  bool poison = false;        ///< every run crashes, or none can be begun
   std::vector<Vain> history;  ///< oldest first; at most 20
   int crashes = 0;            ///< crashes charged to it before it left the queue
 };

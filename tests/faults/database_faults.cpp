@@ -4,6 +4,7 @@
 
 #include "faults/restore.h"
 #include "faults/stage.h"
+#include "support/sqlstates.h"
 
 namespace pgforeman::test {
 namespace {
@@ -138,8 +139,75 @@ Struck lock_rows(Stage& stage, Dice& dice) {
   return struck;
 }
 
+/// A message whose payload the server can no longer read, as after a lost write.
+Struck damage_payload(Stage& stage, Dice& dice) {
+  Sql& sql = stage.sql();
+  sql.query("create extension if not exists pg_surgery");
+  const std::string pages = sql.query(
+      "select reltoastrelid::regclass from pg_class where oid = 'pgforeman.message'::regclass");
+  const std::string number = std::to_string(1 + dice.below(1'000'000'000));
+  sql.query(
+      "begin;"
+      "insert into public.damaged select pgforeman.send('q', jsonb_build_object('n', -" +
+      number +
+      ", 'pad', (select string_agg(md5(random()::text), '') from generate_series(1, 500)))), -" +
+      number +
+      ";"
+      "select heap_force_kill('" +
+      pages + "', array(select ctid from " + pages +
+      " where xmin = pg_current_xact_id()::xid));"
+      "commit");
+  return everybody();
+}
+
+/// Every eighth message, with any error.
+Struck refuse_changes(Stage& stage, Dice& dice) {
+  const auto& states = sqlstates();
+  stage.sql().query(
+      "create or replace function public.refuse() returns trigger language plpgsql as $$ begin"
+      " if public.number_of(old.id, old.payload) % 8 = " +
+      std::to_string(dice.below(8)) + " then raise exception using errcode = '" +
+      states[dice.below(states.size())] +
+      "', message = 'not this one'; end if;"
+      " return case tg_op when 'DELETE' then old else new end; end $$;"
+      "create trigger refuse before update or delete on pgforeman.message"
+      " for each row execute function public.refuse()");
+  return everybody(
+      [&stage] { stage.sql().query("drop trigger if exists refuse on pgforeman.message"); });
+}
+
 Struck lock_table(Stage& stage, Dice&) {
   return holding(stage, "lock table pgforeman.message in access exclusive mode");
+}
+
+Struck lock_dead_letters(Stage& stage, Dice&) {
+  return holding(stage, "lock table pgforeman.dead_message in access exclusive mode");
+}
+
+/// Whatever their keys: those of the sessions that hold some now, which end.
+Struck take_advisory_locks(Stage& stage, Dice&) {
+  std::shared_ptr<Sql> session = stage.session();
+  const auto signed_key = [](const std::string& key) {
+    return std::to_string(static_cast<std::int32_t>(std::stoul(key)));
+  };
+  const auto locks = session->rows(
+      "select classid, objid, objsubid, pid from pg_locks where locktype = 'advisory' and granted"
+      " and database = (select oid from pg_database where datname = current_database())");
+  if (locks.empty()) return std::nullopt;
+  for (const auto& lock : locks) {
+    session->query("select pg_terminate_backend(" + lock[3] + ")");
+    const std::string high = signed_key(lock[0]), low = signed_key(lock[1]);
+    session->query("select pg_advisory_lock(" +
+                   (lock[2] == "2"
+                        ? high + ", " + low
+                        : "(" + high + "::bigint << 32) | (" + low + "::bigint & 4294967295)") +
+                   ")");
+  }
+  return everybody([session]() mutable { session.reset(); });
+}
+
+Struck hang_commits(Stage& stage, Dice&) {
+  return setting(stage, "synchronous_standby_names", "nobody");
 }
 
 Struck hold_snapshot(Stage& stage, Dice&) {
@@ -206,6 +274,13 @@ Struck reset_network(Stage& stage, Dice& dice) {
   Actor& actor = stage.any(dice);
   actor.network->reset();
   return Fault::Struck{actor.name, nullptr};
+}
+
+/// Some sessions end, so that there is something to resolve.
+Struck kill_names(Stage& stage, Dice&) {
+  stage.sql().query(some_of_ours("pg_terminate_backend"));
+  stage.let_names_die(true);
+  return everybody([&stage] { stage.let_names_die(false); });
 }
 
 Struck restart_pooler(Stage& stage, Dice&) {

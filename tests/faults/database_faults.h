@@ -16,7 +16,12 @@ std::optional<Fault::Struck> take_connections(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> read_only(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> serializable(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> lock_rows(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> damage_payload(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> refuse_changes(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> lock_table(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> lock_dead_letters(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> take_advisory_locks(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> hang_commits(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> hold_snapshot(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> migrate_again(Stage& stage, Dice& dice);
 
@@ -27,6 +32,7 @@ std::optional<Fault::Struck> restore_dump(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> silence_network(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> reset_network(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> slow_network(Stage& stage, Dice& dice);
+std::optional<Fault::Struck> kill_names(Stage& stage, Dice& dice);
 std::optional<Fault::Struck> restart_pooler(Stage& stage, Dice& dice);
 
 }  // namespace pgforeman::test

@@ -62,6 +62,13 @@ TEST_CASE("The books balance under faults of sessions, rows and statements", "[f
                 "security-", "sequence-", "restored-"});
 }
 
+TEST_CASE(
+    "The books balance under messages that the server refuses, strangers' locks, commits that "
+    "hang and dead names",
+    "[fault_messages]") {
+  balances(20, {"payload-", "changes-", "dead-letters-", "advisory-", "commits-", "names-"});
+}
+
 TEST_CASE("The books balance under faults of the network", "[fault_network]") {
   balances(20, {"network-", "pooler-"}, true);
 }

@@ -7,6 +7,7 @@
 #include <random>
 #include <sstream>
 
+#include "faults/neighbours.h"
 #include "faults/plan.h"
 #include "faults/run.h"
 
@@ -32,6 +33,19 @@ int list() {
   return 0;
 }
 
+/// One message that is refused leaves those beside it so much of their rate.
+constexpr double kKeeps = 0.9;
+
+int neighbours(double seconds) {
+  int failed = 0;
+  const auto rates =
+      measure_neighbours(seconds, [](const std::string& line) { std::cout << line << std::endl; });
+  for (const auto& rate : rates) failed += rate.part() < kKeeps;
+  std::cout << (failed == 0 ? "PASSED" : "FAILED") << ": " << rates.size() - failed << " of "
+            << rates.size() << " keep " << kKeeps << " of their rate\n";
+  return failed == 0 ? 0 : kFailed;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -45,6 +59,8 @@ int main(int argc, char** argv) {
       "seed", po::value(&options.seed), "repeats a run; otherwise a new one each time")(
       "rate", po::value(&options.rate)->default_value(100, "100"), "messages a second")(
       "only", po::value(&only)->composing(), "this fault; may be said more than once")(
+      "neighbours",
+      "instead: what a message that the database refuses costs others, a minute for each duty")(
       "keep", po::value(&options.keep), "a folder for ledger and logs; else kept on failure only");
   try {
     std::random_device device;
@@ -57,6 +73,7 @@ int main(int argc, char** argv) {
       return 0;
     }
     if (given.contains("list")) return list();
+    if (given.contains("neighbours")) return neighbours(60);
     if (!(minutes > 0) || !(options.rate > 0)) {
       throw po::error("--minutes and --rate must be greater than 0");
     }

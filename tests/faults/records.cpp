@@ -9,10 +9,20 @@ namespace {
 constexpr const char* kKept =
     "create table gone (n bigint, claims bigint, history jsonb, poison boolean, crashes int,"
     "                   at timestamptz not null default clock_timestamp());"
+    "create table damaged (id bigint, n bigint);"
+    // Passed on unread, a damaged payload costs nothing.
+    "create function number_of(id bigint, payload json) returns bigint"
+    " language plpgsql security definer as $$ begin"
+    " return coalesce((payload->>'n')::bigint,"
+    "                 (select d.n from public.damaged d where d.id = number_of.id limit 1));"
+    " exception when data_corrupted then"
+    " return (select d.n from public.damaged d where d.id = number_of.id limit 1); end $$;"
+    "create function poison(payload json) returns boolean language plpgsql as $$ begin"
+    " return payload->>'do' = 'poison'; exception when data_corrupted then return true; end $$;"
     "create function gone() returns trigger language plpgsql security definer as $$ begin"
     " insert into public.gone (n, claims, history, poison, crashes) values"
-    " ((old.payload->>'n')::bigint, old.claims, old.history, old.payload->>'do' = 'poison', "
-    "old.crashes);"
+    " (public.number_of(old.id, old.payload), old.claims, old.history,"
+    "  public.poison(old.payload), old.crashes);"
     " return old; end $$;"
     "create trigger gone before delete on pgforeman.message for each row execute function gone()";
 
@@ -49,8 +59,9 @@ std::vector<MessageEnd> message_ends(Sql& sql) {
       "                             || coalesce(h->>'signal', '-'), ',' order by place), '')"
       "  from jsonb_array_elements(coalesce(d.history, g.history)) with ordinality e (h, place)),"
       " g.crashes"
-      " from public.gone g left join pgforeman.dead_message d on (d.payload->>'n')::bigint = g.n"
-      " union all select (m.payload->>'n')::bigint, m.claims, m.payload->>'do' = 'poison', 0,"
+      " from public.gone g"
+      " left join pgforeman.dead_message d on public.number_of(d.id, d.payload) = g.n"
+      " union all select public.number_of(m.id, m.payload), m.claims, public.poison(m.payload), 0,"
       " 'left', '', m.crashes"
       " from pgforeman.message m");
   for (const auto& row : rows) {

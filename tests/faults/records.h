@@ -9,7 +9,8 @@
 namespace pgforeman::test {
 
 /// Copies the last state of every row that leaves the queue into the table public.gone from now on.
-/// A message is identified by the number ("n") in its payload.
+/// A message is identified by the number ("n") in its payload; one with a damaged payload by its
+/// row in the table public.damaged.
 void keep_records(Sql& sql);
 
 /// Returns the end of every message. Call when no process changes the queue.

@@ -15,18 +15,18 @@ set lock_timeout = '300ms';
 begin isolation level read committed read write;
 lock table pgforeman.message, pgforeman.dead_message in access exclusive mode;
 create temporary table before on commit drop as
-  select (payload->>'n')::bigint n from pgforeman.message
-  union all select (payload->>'n')::bigint from pgforeman.dead_message;
+  select public.number_of(id, payload) n from pgforeman.message
+  union all select public.number_of(id, payload) from pgforeman.dead_message;
 set local client_min_messages = warning;
 drop schema pgforeman cascade;
 )";
 
 constexpr const char* kAfter = R"(
 create temporary table back on commit drop as
-  select (payload->>'n')::bigint n from pgforeman.message;
+  select public.number_of(id, payload) n from pgforeman.message;
 create temporary table lost on commit drop as
   select n from pg_temp.before except select n from pg_temp.back
-  except select (payload->>'n')::bigint from pgforeman.dead_message;
+  except select public.number_of(id, payload) from pgforeman.dead_message;
 select 'back', n from pg_temp.back union all select 'lost', n from pg_temp.lost;
 delete from public.gone
 where n in (select n from pg_temp.back union all select n from pg_temp.lost);

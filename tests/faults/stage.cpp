@@ -60,10 +60,13 @@ void Stage::start(Actor& actor) {
   Settings settings = kinds()[actor.kind];
   settings.insert(kCommon.begin(), kCommon.end());
   settings["DATABASE_URL"] = "postgresql://" + std::string(actor.steady ? "postgres" : kRole) +
-                             "@127.0.0.1:" + std::to_string(actor.network->port()) + "/faults";
+                             "@localhost:" + std::to_string(actor.network->port()) + "/faults";
   settings["HANDLER"] =
       FAULT_HANDLER_PATH " " + settings["HANDLER_MODE"] + " " + ledger() + " " + actor.name;
-  actor.fleet = std::make_unique<Fleet>(settings, Fleet::Wait::port);
+  actor.fleet = std::make_unique<Fleet>(settings, Fleet::Wait::port, [&](Launch& what) {
+    what.environment["LD_PRELOAD"] = DEAD_NAMES_PATH;
+    what.environment["DEAD_NAMES_FILE"] = folder_.file("names-are-dead");
+  });
   actor.frozen = actor.bare = false;
   actor.end = Actor::End::none;
 }
@@ -145,7 +148,7 @@ std::unique_ptr<Sql> Stage::session() const {
   // Faults set defaults of the whole server. A session that waits for a lock makes later ones wait.
   session->query(
       "set statement_timeout = '5s'; set lock_timeout = '300ms';"
-      "set default_transaction_read_only = off;"
+      "set default_transaction_read_only = off; set synchronous_commit = local;"
       "set default_transaction_isolation = 'read committed'");
   return session;
 }
@@ -156,6 +159,12 @@ void Stage::let_handlers_exit_0(bool let) {
   if (!let) std::filesystem::remove(sign);
   exit_0_ = let;
   exit_0_until_ = std::chrono::steady_clock::now() + kLongestRun;
+}
+
+void Stage::let_names_die(bool let) {
+  const std::string sign = folder_.file("names-are-dead");  // see dead_names.cpp
+  if (let) std::ofstream{sign};
+  if (!let) std::filesystem::remove(sign);
 }
 
 bool Stage::handlers_exit_0() const {

@@ -68,6 +68,8 @@ class Stage {
   /// Lets handlers end with code 0 on SIGTERM. handlers_exit_0() includes runs begun like that.
   void let_handlers_exit_0(bool let);
   bool handlers_exit_0() const;
+  /// While names are dead, looking one up ends when they live again, or fails after 20 s.
+  void let_names_die(bool let);
   /// True while a dump waits to be restored.
   void set_restoring(bool restoring) { restoring_ = restoring; }
   bool restoring() const { return restoring_; }

@@ -15,15 +15,18 @@
 namespace pgforeman::test {
 namespace {
 
-std::string migrated_database() {
+std::string migrated_database(ThrowawayPostgres& server, const std::string& name) {
+  ConnectionSettings settings;
+  settings.conninfo = server.create_database(name);
+  Connection connection(settings);
+  migrate(connection, {});
+  return settings.conninfo;
+}
+
+std::string copied_database() {
   static int count = 0;
   auto& server = ThrowawayPostgres::shared();
-  if (count == 0) {
-    ConnectionSettings settings;
-    settings.conninfo = server.create_database("bed_template");
-    Connection connection(settings);
-    migrate(connection, {});
-  }
+  if (count == 0) migrated_database(server, "bed_template");
   return server.create_database("bed_" + std::to_string(++count), "bed_template");
 }
 
@@ -35,7 +38,8 @@ double seconds_of(clockid_t clock) {
 
 }  // namespace
 
-Bed::Bed() : conninfo(migrated_database()), sql(conninfo) {}
+Bed::Bed() : conninfo(copied_database()), sql(conninfo) {}
+Bed::Bed(ThrowawayPostgres& server) : conninfo(migrated_database(server, "bed")), sql(conninfo) {}
 
 std::string Bed::handler(const std::string& mode) const {
   return TEST_HANDLER_PATH " " + mode + " " + folder.file("runs");

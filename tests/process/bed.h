@@ -24,6 +24,7 @@ struct Run {
 class Bed {
  public:
   Bed();
+  explicit Bed(ThrowawayPostgres& server);  ///< one a server
 
   /// "exec" or "jsonl": tests/process/test_handler.cpp.
   std::string handler(const std::string& mode = "exec") const;

@@ -331,7 +331,7 @@ TEST_CASE("A message that cannot be moved holds up no sweep or promotion of othe
   REQUIRE(bed.wait_for_runs(20));
   late.query("commit; select pgforeman.send('q', '3', delay => '1 second')");
   const double since = wall_now();
-  REQUIRE(fleet.wait_for_log("message refused by the database, left out for a minute"));
+  REQUIRE(fleet.wait_for_log("message refused by the database, left out for some seconds"));
   REQUIRE(bed.wait_for_runs(22, 20s));
   say("beside a message that cannot be moved: all others run after " +
       std::to_string(bed.runs().back().time - since) + " s");

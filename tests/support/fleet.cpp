@@ -63,7 +63,7 @@ std::string text_of(const json& value) {
 }  // namespace
 
 std::string binary_path() {
-  const char* other = std::getenv("PGFOREMAN_TEST_DAEMON");
+  const char* other = std::getenv("DAEMON_UNDER_TEST");
   return other != nullptr ? other : PGFOREMAN_BINARY_PATH;
 }
 

@@ -130,7 +130,7 @@ struct CommandResult {
 CommandResult run_command(const std::vector<std::string>& words, const Settings& settings = {},
                           const std::string& input = "", std::chrono::milliseconds limit = 20s);
 
-/// The path of the binary under test: PGFOREMAN_TEST_DAEMON, or this build's.
+/// The path of the binary under test: that of $DAEMON_UNDER_TEST, or this build's.
 std::string binary_path();
 /// True if it was built with AddressSanitizer, which takes several times the time and memory.
 bool daemon_is_sanitized();

@@ -144,8 +144,8 @@ begin
 end
 $$;
 
--- True for errors that say nothing about a row: rollbacks (40), resources (53), locks (55),
--- cancellations (57), the system (58). A disk that is full refuses every row.
+-- True for errors that say nothing about a row unless other rows are not refused: rollbacks (40),
+-- resources (53), locks (55), cancellations (57), the system (58). A disk that is full refuses all.
 create function pgforeman.is_of_server(state text)
 returns boolean
 language sql immutable
@@ -153,7 +153,7 @@ return left(is_of_server.state, 2) in ('40', '53', '55', '57', '58');
 
 -- The same without payloads, and row by row: for the time after a claim that failed, perhaps because
 -- of one message. A row that the database refuses to change (a trigger can) has the reason in
--- `refusal` and is not claimed.
+-- `refusal` and is not claimed. Fails if all are refused and only for reasons that may be the server's.
 create function pgforeman.claim_each(
   queue text, max_messages int, token bigint, lease interval, above bigint[] default '{0}',
   upto bigint[] default '{9223372036854775807}')
@@ -174,9 +174,11 @@ declare
   locked tid[];
   row_id tid;
   taken  int := 0;
+  told   boolean := false;  -- whether a refusal cannot be the server's
+  state  text;              -- of the last one that can
 begin
   locked := pgforeman.lock_claimable(
-    claim_each.queue, claim_each.max_messages + 8, moment, claim_each.above, claim_each.upto);
+    claim_each.queue, claim_each.max_messages + 64, moment, claim_each.above, claim_each.upto);
   foreach row_id in array locked loop
     exit when taken >= claim_each.max_messages;
     begin
@@ -188,15 +190,20 @@ begin
                 m.claims - m.claims_base - 1 - m.attempt - m.crashes, m.enqueued_at
       into id, place, attempt, fence, unfinished_claims, enqueued_at;
       taken := taken + 1;
-    exception when others then
-      if pgforeman.is_of_server(sqlstate) then raise; end if;
+    exception when others or assert_failure or query_canceled then
+      -- So soon it is the row's trigger that says so, not somebody who cancels.
+      if sqlstate = '57014' and clock_timestamp() > moment + interval '500 ms' then raise; end if;
       refusal := sqlerrm;
+      if pgforeman.is_of_server(sqlstate) then state := sqlstate; else told := true; end if;
       select m.id, m.place, 0, m.claims, 0, m.enqueued_at
       into id, place, attempt, fence, unfinished_claims, enqueued_at
       from pgforeman.message m where m.ctid = row_id;
     end;
     return next;
   end loop;
+  if taken = 0 and not told and state is not null then
+    raise exception '%', refusal using errcode = state;
+  end if;
 end
 $$;
 

@@ -118,7 +118,8 @@ $$;
 
 -- Gives these row versions a new place and makes them ready. If the database refuses that, perhaps
 -- because of one of them (a trigger can refuse any row), makes up to 200 ready one by one. Returns how
--- many are ready now and which were refused. Finds rows by ctid alone, which scans no index again: the
+-- many are ready now and which were refused. Fails if all were and only for reasons that may be the
+-- server's (is_of_server). Finds rows by ctid alone, which scans no index again: the
 -- caller has just locked these row versions.
 create function pgforeman.make_ready(rows tid[])
 returns table (made bigint, refused bigint[], refusal text)
@@ -126,7 +127,10 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  began  timestamptz := clock_timestamp();
   row_id tid;
+  told   boolean := false;  -- whether a refusal cannot be the server's
+  state  text;              -- of the last one that can
 begin
   refused := '{}';
   begin
@@ -134,9 +138,9 @@ begin
     set state = 0, place = pgforeman.next_place(m.place) -- proves: P27
     where m.ctid = any (make_ready.rows);
     get diagnostics made = row_count;
-  exception when others then
-    if pgforeman.is_of_server(sqlstate) then raise; end if;
-    refusal := sqlerrm;
+  exception when others or assert_failure or query_canceled then
+    -- So soon it is a row's trigger that says so, not somebody who cancels.
+    if sqlstate = '57014' and clock_timestamp() > began + interval '500 ms' then raise; end if;
     made := 0;
     foreach row_id in array make_ready.rows[1:200] loop
       begin
@@ -144,11 +148,16 @@ begin
         set state = 0, place = pgforeman.next_place(m.place)
         where m.ctid = row_id;
         made := made + 1;
-      exception when others then
-        if pgforeman.is_of_server(sqlstate) then raise; end if;
+      exception when others or assert_failure or query_canceled then
+        if sqlstate = '57014' and clock_timestamp() > began + interval '500 ms' then raise; end if;
+        refusal := sqlerrm;
+        if pgforeman.is_of_server(sqlstate) then state := sqlstate; else told := true; end if;
         refused := refused || array(select m.id from pgforeman.message m where m.ctid = row_id);
       end;
     end loop;
+    if made = 0 and not told and state is not null then
+      raise exception '%', refusal using errcode = state;
+    end if;
   end;
   return next;
 end
@@ -281,7 +290,7 @@ begin
     from unnest(sweep.above, sweep.upto) with ordinality l (above, upto, i)
     cross join lateral (
       select m.place, m.ctid,
-             case when m.id = any (sweep.skipped) then greatest(m.visible_at, moment + '1 minute')
+             case when m.id = any (sweep.skipped) then greatest(m.visible_at, moment + '2 seconds')
                   else m.visible_at end as visible_at
       from pgforeman.message m
       where m.queue = sweep.queue and m.state = 0 and m.place > l.above and m.place <= l.upto
