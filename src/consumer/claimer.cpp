@@ -14,8 +14,6 @@ constexpr Millis kTurnPatience{3};
 constexpr std::chrono::microseconds kTurnPoll{300};
 // Longer than a statement may take.
 constexpr Millis kSecondRelease{13'000};
-// After a claim that failed: for 1, 2, 4, 8 and 16 messages.
-constexpr int kCarefulClaims = 5;
 constexpr Millis kLongestCare{10'000};
 
 }  // namespace
@@ -50,7 +48,7 @@ Claimed Claimer::claim() {
     messages = ask(wanted, careful, done);
   } catch (const DatabaseError& error) {
     if (beginning.has_turn) tools_.queue().cursors.end_turn();
-    if (must_settle_first(done, error, wanted)) return Claimed::again;
+    if (failed(done, error, careful, wanted)) return Claimed::again;
     throw;
   }
   tools_.session.worked();
@@ -107,31 +105,28 @@ void Claimer::record_found(const Beginning& beginning, std::span<const ClaimedMe
   if (beginning.has_turn) cursors.end_turn();
 }
 
-/// Records that the claim failed. True if it changed nothing, and its done messages are to be
-/// settled by Settler::settle() before the next claim.
-bool Claimer::must_settle_first(const Settler::WithClaim& done, const DatabaseError& error,
-                                int wanted) {
-  if (settler_.claim_failed(done, error)) {
-    open_.reset();
-    tools_.batch.end_claim();
-    return true;
-  }
+/// Records that the claim failed. True if another one may work at once: a careful one, once its
+/// done messages were settled by Settler::settle().
+bool Claimer::failed(const Settler::WithClaim& done, const DatabaseError& error, bool careful,
+                     int wanted) {
+  settler_.claim_failed(done, error);
   if (error.kind() == DatabaseError::Kind::rejected) open_->refused = error.what();
   if (error.may_work_later()) {  // the server has rolled it back
     open_.reset();
     tools_.batch.end_claim();
   }
-  if (error.kind() == DatabaseError::Kind::connection || !error.is_of_session()) {
+  const bool of_session = error.is_of_session();
+  if (error.kind() == DatabaseError::Kind::connection || !of_session) {
     tools_.batch_size.claim_failed(wanted);
   }
-  if (!error.is_of_session()) careful_claims_ = kCarefulClaims;  // proves: P28
-  return false;
+  is_careful_ = !of_session;  // proves: P28
+  return !of_session && !careful;
 }
 
 bool Claimer::is_careful() const {
   const auto until = tools_.queue().careful_until_ms.load();
   const TimePoint now = Clock::now();
-  return careful_claims_ > 0 || (until > to_ms(now) && until <= to_ms(now + kLongestCare));
+  return is_careful_ || (until > to_ms(now) && until <= to_ms(now + kLongestCare));
 }
 
 /// Sends the claim. After one that failed row by row, as a message may be the reason.
@@ -141,11 +136,12 @@ std::vector<ClaimedMessage> Claimer::ask(int wanted, bool careful, const Settler
   refused_any_ = false;
   if (!careful) return queue.claim(wanted, open_->claim, lease, done.ids, done.token);
   Queue::ClaimedEach claimed = queue.claim_each(wanted, open_->claim, lease);
-  careful_claims_ = std::max(0, careful_claims_ - 1);
+  is_careful_ = false;
   refused_any_ = !claimed.refused.empty();
   for (const auto& refused : claimed.refused) {
     const log::MessageScope scope(refused.id, 0);
     log::error("message refused by the database, not claimed", {{"reason", refused.reason}});
+    tools_.queue().refused_claims.add(refused.id);
     ClaimedMessage passed;
     passed.place = refused.place;  // sweeps try it again
     tools_.queue().marks.raise({&passed, 1});

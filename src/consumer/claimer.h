@@ -70,7 +70,7 @@ class Claimer {
   void record_found(const Beginning& beginning, std::span<const ClaimedMessage> messages,
                     int wanted);
   std::vector<ClaimedMessage> ask(int wanted, bool careful, const Settler::WithClaim& done);
-  bool must_settle_first(const Settler::WithClaim& done, const DatabaseError& error, int wanted);
+  bool failed(const Settler::WithClaim& done, const DatabaseError& error, bool careful, int wanted);
   void release_open_claim();
   void release_again();
   Token next_token();
@@ -84,7 +84,7 @@ class Claimer {
   std::uint64_t claims_ = 0;
   bool got_less_ = false;     ///< the last claim got some, but fewer
   bool found_all_ = false;    ///< the last claim got all it asked for
-  int careful_claims_ = 0;    ///< how many more
+  bool is_careful_ = false;   ///< the next claim is
   bool refused_any_ = false;  ///< the last claim found messages that the database refuses to change
 };
 

@@ -150,10 +150,9 @@ void Settler::settled(const WithClaim& done) {
   finish(done.indexes.size());
 }
 
-bool Settler::claim_failed(const WithClaim& done, const DatabaseError& error) {
+void Settler::claim_failed(const WithClaim& done, const DatabaseError& error) {
   alone_ = true;
   failed(done.indexes, error);
-  return !done.indexes.empty() && error.may_work_later();
 }
 
 TimePoint Settler::due() const {

@@ -43,10 +43,9 @@ class Settler {
   /// claim_failed().
   [[nodiscard]] WithClaim begin_with_claim();
   void settled(const WithClaim& done);
-  /// Call when the claim failed. True if it changed nothing and had done messages: settle() must
-  /// come at once, as it handles locked rows and lost leases. In any case settle() comes before the
-  /// next claim that settles.
-  [[nodiscard]] bool claim_failed(const WithClaim& done, const DatabaseError& error);
+  /// Call when the claim failed: settle(), which handles locked rows and lost leases, comes before
+  /// the next claim that settles.
+  void claim_failed(const WithClaim& done, const DatabaseError& error);
 
  private:
   std::vector<Settled> ask(std::span<const Settlement> settlements, Batch::Indexes indexes);

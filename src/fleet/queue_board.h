@@ -9,6 +9,7 @@
 #include "fleet/claim_cursors.h"
 #include "fleet/duty_board.h"
 #include "fleet/marks.h"
+#include "fleet/refused_claims.h"
 #include "fleet/wakeup_board.h"
 
 namespace pgforeman {
@@ -33,6 +34,7 @@ struct alignas(64) QueueBoard {
   ClaimCursors cursors;
   VacuumBoard vacuum;
   DutyBoard duties;
+  RefusedClaims refused_claims;
   /// Claims are made without payloads until then, as one may have killed its consumer. Writer:
   /// maintenance. Monotonic.
   std::atomic<std::int64_t> careful_until_ms;

@@ -17,16 +17,19 @@ void Refusals::add(const std::vector<std::int64_t>& ids, const std::string& reas
   if (ids.empty()) return;
   board_.refused(duty_, ids.size());
   for (const std::int64_t id : ids) {
-    const auto known = messages_.find(id);
-    const Millis wait =
-        known == messages_.end() ? kLeftOutFor : std::min(2 * known->second.wait, kLeftOutForMost);
+    const Millis wait = leave_out(id, now);
     const log::MessageScope scope(id, 0);
     log::error("message refused by the database, left out for some seconds",
                {{"duty", to_string(duty_)}, {"seconds", wait.count() / 1000}, {"reason", reason}});
-    if (known != messages_.end() || messages_.size() < kMost) {
-      messages_[id] = {wait, now + wait, true};
-    }
   }
+}
+
+Millis Refusals::leave_out(std::int64_t id, TimePoint now) {
+  const auto known = messages_.find(id);
+  const bool is_new = known == messages_.end();
+  const Millis wait = is_new ? kLeftOutFor : std::min(2 * known->second.wait, kLeftOutForMost);
+  if (!is_new || messages_.size() < kMost) messages_[id] = {wait, now + wait, true};
+  return wait;
 }
 
 bool Refusals::expire(TimePoint now) {

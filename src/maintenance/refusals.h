@@ -18,6 +18,8 @@ class Refusals {
 
   /// Logs and counts messages that were refused; remembers a thousand of them.
   void add(const std::vector<std::int64_t>& ids, const std::string& reason, TimePoint now);
+  /// Leaves out one that was refused elsewhere; returns for how long.
+  Millis leave_out(std::int64_t id, TimePoint now);
   /// True if some are to be tried again.
   bool expire(TimePoint now);
   /// Those that are left out.

@@ -107,6 +107,7 @@ void Sweeper::look(const Marks& marks, TimePoint now) {
   }
   raise_marks(writers, now, starts);
   refusals_.expire(now);
+  for (const auto id : tools_.queue().refused_claims.take()) refusals_.leave_out(id, now);
   std::int64_t moved = 0;
   while (Clock::now() - now < kSlice) {
     const auto ranges = plan_.next(width_, Clock::now());

@@ -58,7 +58,7 @@ bool Session::try_connect(Millis watchdog) {
     settings.progress_context = &loop_;
     connection_ = std::make_unique<Connection>(settings);
     queue_.emplace(*connection_, context_.options->queue);
-    end_left_behind();
+    end_left_behind();  // proves: P35
     queue_->check_schema();
   } catch (const std::runtime_error& error) {  // DatabaseError, or an unreadable *_FILE
     close();

@@ -36,10 +36,10 @@ int list() {
 /// One message that is refused leaves those beside it so much of their rate.
 constexpr double kKeeps = 0.9;
 
-int neighbours(double seconds) {
+int neighbours(const std::vector<std::string>& only) {
   int failed = 0;
   const auto rates =
-      measure_neighbours(seconds, [](const std::string& line) { std::cout << line << std::endl; });
+      measure_neighbours(60, only, [](const std::string& line) { std::cout << line << std::endl; });
   for (const auto& rate : rates) failed += rate.part() < kKeeps;
   std::cout << (failed == 0 ? "PASSED" : "FAILED") << ": " << rates.size() - failed << " of "
             << rates.size() << " keep " << kKeeps << " of their rate\n";
@@ -58,7 +58,7 @@ int main(int argc, char** argv) {
       "minutes", po::value(&minutes)->default_value(20, "20"), "how long, without the end")(
       "seed", po::value(&options.seed), "repeats a run; otherwise a new one each time")(
       "rate", po::value(&options.rate)->default_value(100, "100"), "messages a second")(
-      "only", po::value(&only)->composing(), "this fault; may be said more than once")(
+      "only", po::value(&only)->composing(), "this fault (or duty); may be said more than once")(
       "neighbours",
       "instead: what a message that the database refuses costs others, a minute for each duty")(
       "keep", po::value(&options.keep), "a folder for ledger and logs; else kept on failure only");
@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
       return 0;
     }
     if (given.contains("list")) return list();
-    if (given.contains("neighbours")) return neighbours(60);
+    if (given.contains("neighbours")) return neighbours(only);
     if (!(minutes > 0) || !(options.rate > 0)) {
       throw po::error("--minutes and --rate must be greater than 0");
     }

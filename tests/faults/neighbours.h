@@ -15,10 +15,11 @@ struct NeighbourRate {
   double part() const { return without > 0 ? with / without : 0; }
 };
 
-/// For each duty: a fleet with all the work it can do, in windows of five seconds with and without
-/// such a message in turn, `seconds` in all. `progress` gets a line a duty. Throws
-/// std::runtime_error if a fleet does not start.
+/// For each duty, or those in `only`: a fleet with all the work it can do, in windows of five
+/// seconds with and without such a message in turn, `seconds` in all. `progress` gets a line a
+/// duty. Throws std::runtime_error if a fleet does not start.
 std::vector<NeighbourRate> measure_neighbours(
-    double seconds, const std::function<void(const std::string&)>& progress);
+    double seconds, const std::vector<std::string>& only,
+    const std::function<void(const std::string&)>& progress);
 
 }  // namespace pgforeman::test

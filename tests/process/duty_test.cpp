@@ -56,7 +56,7 @@ TEST_CASE("A message that cannot be claimed holds up no other", "[duties]") {
         std::to_string(monotonic_now() - since) + " s");
     CHECK(monotonic_now() - since < allowed(5.0));
   }
-  CHECK(bed.left() == stuck);
+  CHECK(eventually([&] { return bed.left() == stuck; }));
   stop_cleanly(fleet);
 }
 
@@ -96,6 +96,38 @@ TEST_CASE("A message that cannot be moved holds up no later one", "[duties]") {
   late.query("commit");
   CHECK(bed.wait_for_runs(41, 5s));
   CHECK(monotonic_now() - since < allowed(2.0));
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("Commits that hang in the server leave a fleet no more than twice its sessions",
+          "[commits]") {
+  ThrowawayPostgres server("max_connections = 60");
+  Bed bed(server);
+  bed.sql.query("set synchronous_commit = local");
+  bed.sql.query("alter system set synchronous_standby_names = 'nobody'");
+  bed.sql.query("select pg_reload_conf()");
+  bed.send(200);
+  constexpr int kConsumers = 4;
+  Fleet fleet(bed.settings({{"CONCURRENCY", "4"}}), Fleet::Wait::port);
+  std::int64_t most = 0;
+  const double since = monotonic_now();
+  // Each session is given up after 12 s: three of them would be there.
+  CHECK(eventually(
+      [&] {
+        most = std::max(most, bed.sql.number("select count(*) from pg_stat_activity"
+                                             " where application_name like 'pgforeman%'"));
+        return monotonic_now() - since > 40;
+      },
+      50s));
+  say("P35 after 40 s of hanging commits: at most " + std::to_string(most) + " sessions of " +
+      std::to_string(kConsumers) + " consumers and maintenance");
+  CHECK(most <= 2 * (kConsumers + 1));
+  bed.sql.query("alter system reset synchronous_standby_names");
+  bed.sql.query("select pg_reload_conf()");
+  CHECK(bed.wait_for_runs(200, 60s));
+  CHECK(bed.wait_until_empty(20s));
+  CHECK(distinct(bed.runs()) == bed.runs().size());
+  CHECK(fleet.status().exits.empty());
   stop_cleanly(fleet);
 }
 
