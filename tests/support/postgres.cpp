@@ -29,9 +29,12 @@ namespace {
 
 constexpr std::chrono::seconds kStartLimit{30};
 
+/// Of the server in folder $PGFOREMAN_TEST_POSTGRES, or of the newest one that is installed.
 std::string binary(const std::string& name) {
   static const std::string newest = [] {
     std::string best;
+    if (const char* chosen = std::getenv("PGFOREMAN_TEST_POSTGRES"))
+      return chosen + std::string("/");
     int best_version = 0;
     std::error_code none;
     for (const auto& entry : fs::directory_iterator("/usr/lib/postgresql", none)) {

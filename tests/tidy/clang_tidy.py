@@ -2,7 +2,8 @@
 """Runs clang-tidy on every source of the product. Usage: clang_tidy.py ROOT BUILD_FOLDER [--analyze]
 
 Without the static analyzer, which takes more than twice as long as all the rest: --analyze adds it.
-The sources of a target are looked at as one: most of the time goes into the libraries' headers.
+The sources of several targets are looked at as one, if no names of theirs clash: most of the time
+goes into the libraries' headers.
 A target that was clean is looked at again only when a source, a header of ours that one includes,
 the compile command or the checks have changed: what was clean is remembered in BUILD_FOLDER/tidy.
 """
@@ -63,6 +64,30 @@ def fingerprint(root, flags, files, fixed):
     return digest.hexdigest()
 
 
+def local_names(files):
+    """Names that the files may declare for themselves alone: two files that do cannot be one."""
+    declared = r"^(?:constexpr|const|static|using|struct|class|enum)\b[^=;({]*?(\w+)\s*(?:[={;]|$)"
+    function = r"^(?!using|namespace)\w[\w:<>,*& ]*[ *&](\w+)\("
+    text = "\n".join(f.read_text(encoding="utf-8") for f in files)
+    return set(re.findall(declared, text, re.M)) | set(re.findall(function, text, re.M))
+
+
+def grouped(work, jobs):
+    """`work` in as few groups as there are jobs, or in more where names clash."""
+    groups = []  # [items, names, files]
+    for item in sorted(work, key=lambda w: -len(w[2])):
+        names = local_names(item[2])
+        fitting = [g for g in groups if not g[1] & names]
+        if len(groups) < jobs or not fitting:
+            groups.append([[item], names, len(item[2])])
+            continue
+        group = min(fitting, key=lambda g: g[2])
+        group[0].append(item)
+        group[1] |= names
+        group[2] += len(item[2])
+    return [g[0] for g in groups]
+
+
 def main(root, build, analyze=None):
     root, build = pathlib.Path(root).resolve(), pathlib.Path(build).resolve()
     tidy = shutil.which("clang-tidy")
@@ -80,24 +105,29 @@ def main(root, build, analyze=None):
     todo = [w for w in work if not w[-1].exists()]
     print(f"{len(work)} targets, {len(todo)} to look at")
 
-    def check(item):
-        name, flags, files, stamp = item
-        with tempfile.NamedTemporaryFile("w", prefix=name, suffix=".cpp") as source:
-            source.writelines(f'#include "{file}"\n' for file in files)
+    def check(items):
+        """The targets with findings: [(name, what clang-tidy says)]."""
+        flags = [flag for item in items for flag in item[1]]
+        with tempfile.NamedTemporaryFile("w", suffix=".cpp") as source:
+            source.writelines(f'#include "{file}"\n' for item in items for file in item[2])
             source.flush()
             run = subprocess.run([tidy, "--quiet", f"--config-file={root}/.clang-tidy", checks,
                                   source.name, "--", *flags], capture_output=True, text=True)
-        if run.returncode == 0:
-            stamp.touch()
-        return name, run
+        if run.returncode != 0 and len(items) > 1:
+            return [found for item in items for found in check([item])]
+        if run.returncode != 0:
+            return [(items[0][0], run.stdout or run.stderr)]
+        for item in items:
+            item[-1].touch()
+        return []
 
     failed = 0
     jobs = len(os.sched_getaffinity(0))
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for name, run in pool.map(check, todo):
-            if run.returncode != 0:
+        for found in pool.map(check, grouped(todo, jobs)):
+            for name, text in found:
                 failed += 1
-                print(f"\n{name}:\n{run.stdout}{run.stderr if not run.stdout else ''}")
+                print(f"\n{name}:\n{text}")
     for stale in {s for s in clean.iterdir() if not analyze} - {w[-1] for w in work}:
         stale.unlink()
     print(f"{failed} targets with findings")
