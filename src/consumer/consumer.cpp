@@ -129,7 +129,7 @@ void Consumer::work_off_batch() {
     if (batch_[i].is_lost()) continue;
     // Others run the messages that wait, also when the handler does not start here.
     if (runner_.held_long_enough() || runner_.fails_to_start() || watch_.holds() ||
-        !open_handler()) {
+        !watch_.may_run(batch_[i].message) || !open_handler()) {
       settler_.release_waiting();
       return;
     }

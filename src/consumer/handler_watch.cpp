@@ -30,7 +30,7 @@ StartReports HandlerWatch::start_reports() {
 }
 
 bool HandlerWatch::may_claim() {
-  if (checks_queue_first() && !may_discard()) return false;
+  if (is_noop() && !noop_may_claim()) return false;
   if (!brake_.is_on() || probing_) return true;
   probing_ = brake_.take_probe(Clock::now());
   if (!probing_) wait_for_probe();
@@ -78,32 +78,38 @@ void HandlerWatch::record_run(const Message& message, Outcome& outcome, bool fai
   probing_ = false;
 }
 
-/// noop deletes messages: those that were there before it began only with NOOP_DISCARDS=yes.
-bool HandlerWatch::checks_queue_first() const {
+bool HandlerWatch::is_noop() const {
   const Options& options = *context_.options;
-  return options.handler_mode == HandlerMode::noop && options.noop_discards == YesNo::no &&
-         board_.noop_check.load() != kNoopEmpty;
+  return options.handler_mode == HandlerMode::noop && options.noop_discards == YesNo::no;
 }
 
-bool HandlerWatch::may_discard() {
-  std::uint32_t unchecked = 0;
-  if (board_.noop_check.load() == 0) {
-    const QueueCounts counts = session_.queue().counts();
+/// Finds out once a fleet which messages noop may delete. A count of the queue would walk all that
+/// was deleted under a held snapshot.
+bool HandlerWatch::noop_may_claim() {
+  if (board_.noop_from.load() == 0) {
+    std::int64_t unknown = 0;
+    const std::int64_t highest = session_.queue().highest_id();
+    const bool first = board_.noop_from.compare_exchange_strong(unknown, highest + 1);
+    if (first && session_.queue().has_scheduled(highest)) refuse_noop();
     session_.worked();
-    const auto waiting = counts.ready + counts.scheduled + counts.running;
-    if (board_.noop_check.compare_exchange_strong(unchecked,
-                                                  waiting == 0 ? kNoopEmpty : kNoopRefused) &&
-        waiting > 0) {
-      log::error("the queue has messages, and HANDLER_MODE=noop would delete them unread",
-                 {{"queue", context_.options->queue},
-                  {"messages", waiting},
-                  {"to_do", "set HANDLER and another HANDLER_MODE, or NOOP_DISCARDS=yes"}});
-    }
   }
-  if (board_.noop_check.load() == kNoopEmpty) return true;
+  if (board_.noop_refused.load() == 0) return true;
   loop_.enter(Phase::waiting);
   loop_.pause(kPoll);
   return false;
+}
+
+bool HandlerWatch::may_run(const Message& message) {
+  if (!is_noop() || message.id >= board_.noop_from.load()) return true;
+  refuse_noop();
+  return false;
+}
+
+void HandlerWatch::refuse_noop() {
+  if (board_.noop_refused.exchange(1) != 0) return;
+  log::error("the queue has messages, and HANDLER_MODE=noop would delete them unread",
+             {{"queue", context_.options->queue},
+              {"to_do", "set HANDLER and another HANDLER_MODE, or NOOP_DISCARDS=yes"}});
 }
 
 }  // namespace pgforeman

@@ -17,11 +17,13 @@ class HandlerWatch {
 
   /// Returns callbacks for the handler; they refer to this object.
   StartReports start_reports();
-  /// True if may_claim() may have to wait: every run of the fleet fails, or noop first checks that
-  /// the queue is empty. The consumer then settles before it claims.
-  bool may_wait() const { return brake_.is_on() || checks_queue_first(); }
+  /// True if may_claim() may have to wait: every run of the fleet fails. The consumer then settles
+  /// before it claims.
+  bool may_wait() const { return brake_.is_on(); }
   /// False if nothing may be claimed now; it has then waited, for half a second at most.
   [[nodiscard]] bool may_claim();
+  /// False if this message is none to delete: it was there before HANDLER_MODE=noop began.
+  [[nodiscard]] bool may_run(const Message& message);
   /// True if the rest of the batch must be released: the brake is on, this consumer has no probe.
   bool holds() const { return brake_.is_on() && !probing_; }
   /// Returns how many messages a claim may ask for: one while the brake is on.
@@ -32,8 +34,9 @@ class HandlerWatch {
   void record_run(const Message& message, Outcome& outcome, bool failed_start);
 
  private:
-  bool checks_queue_first() const;
-  bool may_discard();
+  bool is_noop() const;
+  bool noop_may_claim();
+  void refuse_noop();
   void wait_for_probe();
 
   const ChildContext& context_;

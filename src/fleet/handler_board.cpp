@@ -24,7 +24,8 @@ void begin_program(HandlerBoard& board, const Options& options) {
   board.start.store(StartState::unknown);
   board.worked.store(0);
   board.problem.front().store('\0');
-  board.noop_check.store(0);
+  board.noop_from.store(0);
+  board.noop_refused.store(0);
 }
 
 void record_failed_start(HandlerBoard& board, std::uint64_t program, std::string_view why) {

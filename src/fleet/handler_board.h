@@ -34,10 +34,10 @@ struct alignas(64) HandlerBoard {
   std::atomic<std::int64_t> failing_since_ms;           ///< time of the first of these failures
   std::atomic<std::uint32_t> braking;                   ///< 1: only probes run
   std::atomic<std::int64_t> probe_at_ms, interval_ms;   ///< next probe; time between probes
-  /// HANDLER_MODE=noop without NOOP_DISCARDS: 0 not checked, 1 the queue was empty, 2 it was not.
-  std::atomic<std::uint32_t> noop_check;
+  // HANDLER_MODE=noop without NOOP_DISCARDS deletes only what was sent since it began.
+  std::atomic<std::int64_t> noop_from;      ///< messages with this id or a higher one; 0: not known
+  std::atomic<std::uint32_t> noop_refused;  ///< 1: the queue had others
 };
-inline constexpr std::uint32_t kNoopEmpty = 1, kNoopRefused = 2;
 
 /// Returns a hash of the handler's command and mode; never 0.
 std::uint64_t program_id(const Options& options);

@@ -343,6 +343,20 @@ void Queue::vacuum() {
   connection_.impl().exec("vacuum (skip_locked, truncate off) pgforeman.message");
 }
 
+std::int64_t Queue::highest_id() {
+  return call("select pgforeman.highest_id()")[0][0].as<std::int64_t>();
+}
+
+bool Queue::has_scheduled(std::int64_t highest) {
+  return call(
+             "select exists (select from pgforeman.message m"
+             " where m.queue operator(pg_catalog.=) $1::text collate \"C\""
+             " and m.state operator(pg_catalog.=) 1::int2"
+             " and m.id operator(pg_catalog.<=) $2::bigint)",
+             {name_, std::to_string(highest)})[0][0]
+      .as<bool>();
+}
+
 QueueCounts Queue::counts() {
   const pqxx::result rows = call(
       "select ready, scheduled, running, dead, oldest_seconds, capped from pgforeman.counts($1)",

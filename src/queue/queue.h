@@ -104,6 +104,11 @@ class Queue {
   /// that another call waits for.
   void vacuum();
 
+  /// The highest id that was given out.
+  std::int64_t highest_id();
+  /// True if the queue has a scheduled message with this id or a lower one.
+  bool has_scheduled(std::int64_t highest);
+
   /// Counts the queue; changes nothing.
   QueueCounts counts();
 
@@ -114,7 +119,7 @@ class Queue {
  private:
   /// Runs a statement. A trigger or constraint on the tables may raise any error, also a missing
   /// schema or right. While schema and rights are in order, such an error becomes `rejected`.
-  pqxx::result call(const std::string& sql, const std::vector<std::string>& params);
+  pqxx::result call(const std::string& sql, const std::vector<std::string>& params = {});
   bool schema_and_rights_stand();
   std::vector<Settled> settle_as_given(std::span<const Settlement> settlements,
                                        const RetryRule& rule, RowLocks locks);

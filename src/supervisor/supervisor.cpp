@@ -104,7 +104,7 @@ ExitCode Supervisor::run() {
 void Supervisor::end_refused_noop() {
   const bool refused = options_.handler_mode == HandlerMode::noop &&
                        options_.noop_discards == YesNo::no &&
-                       scoreboard_->handler().noop_check.load() == kNoopRefused;
+                       scoreboard_->handler().noop_refused.load() != 0;
   if (!refused || table_.noop_refused) return;
   table_.noop_refused = true;
   policy_.stop(Clock::now());

@@ -65,6 +65,7 @@ void Stage::start(Actor& actor) {
       FAULT_HANDLER_PATH " " + settings["HANDLER_MODE"] + " " + ledger() + " " + actor.name;
   actor.fleet = std::make_unique<Fleet>(settings, Fleet::Wait::port, [&](Launch& what) {
     what.environment["LD_PRELOAD"] = DEAD_NAMES_PATH;
+    what.environment["ASAN_OPTIONS"] = "verify_asan_link_order=0";  // it comes first
     what.environment["DEAD_NAMES_FILE"] = folder_.file("names-are-dead");
   });
   actor.frozen = actor.bare = false;
