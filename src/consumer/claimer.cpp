@@ -12,6 +12,9 @@ namespace {
 // How long a claim of several messages waits for its turn at the marks, and how often it checks.
 constexpr Millis kTurnPatience{3};
 constexpr std::chrono::microseconds kTurnPoll{300};
+// How long the first claims of a fleet wait for its marks: without them each would walk what the
+// last fleet has handled. Maintenance has them some milliseconds after its connect.
+constexpr Millis kMarksPatience{200};
 // Longer than a statement may take.
 constexpr Millis kSecondRelease{13'000};
 constexpr Millis kLongestCare{10'000};
@@ -68,6 +71,10 @@ Claimed Claimer::claim() {
 /// Waits up to kTurnPatience for the turn; without it the claim runs beside others.
 Claimer::Beginning Claimer::find_beginning(int wanted) {
   QueueBoard& board = tools_.queue();
+  const TimePoint marks_until = Clock::now() + kMarksPatience;
+  while (!board.marks.swept() && Clock::now() < marks_until && !tools_.loop.draining()) {
+    tools_.loop.pause(kTurnPoll);
+  }
   const TimePoint until = Clock::now() + kTurnPatience;
   while (true) {
     const TimePoint now = Clock::now();

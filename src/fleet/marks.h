@@ -20,6 +20,8 @@ class LowWaterMarks {
   Marks for_claim(TimePoint now) const;
   /// Returns the stored marks, each from 0 to kMaxNumber.
   Marks read() const;
+  /// False until the first sweep of the fleet.
+  bool swept() const { return swept_at_ms_.load() != 0; }
   /// Raises the marks to the messages that a claim got.
   void raise(std::span<const ClaimedMessage> messages);
   void raise(std::size_t lane, std::int64_t number);

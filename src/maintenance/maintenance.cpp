@@ -61,6 +61,17 @@ void Maintenance::run() {
     }
   }
   last_rescue();
+  save_marks();
+}
+
+/// At the end of the fleet.
+void Maintenance::save_marks() {
+  if (!tools_.fleet().is_stopping() || !session_.connected()) return;
+  try {
+    sweeper_.save_marks();
+  } catch (const DatabaseError& error) {
+    log::debug("low-water marks not saved", {{"reason", error.what()}});
+  }
 }
 
 /// Messages that are still in ledgers when the fleet's time is over wait for their leases to end.

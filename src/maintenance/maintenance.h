@@ -39,6 +39,7 @@ class Maintenance {
   void take_notifications();
   void wait_for_work();
   void last_rescue();
+  void save_marks();
 
   const ChildContext& context_;
   ChildLoop loop_;

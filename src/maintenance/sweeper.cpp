@@ -39,7 +39,26 @@ void Sweeper::start_over() {
   new_number_at_ = TimePoint{};
 }
 
+/// A fleet that has no marks yet begins with those of the last one.
+void Sweeper::load_marks() {
+  LowWaterMarks& marks = tools_.queue().marks;
+  if (marks.read() == Marks{}) {
+    const Marks saved = tools_.session.queue().saved_marks();
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      plan_.skip(lane, saved[lane]);  // the first look's pass covers it
+      marks.raise(lane, saved[lane]);
+    }
+  }
+  loaded_ = true;
+}
+
+void Sweeper::save_marks() {
+  const Marks marks = tools_.queue().marks.read();
+  if (loaded_ && marks != Marks{}) tools_.session.queue().save_marks(marks);
+}
+
 void Sweeper::run_once() {
+  if (!loaded_) load_marks();
   const TimePoint now = Clock::now();
   const Marks marks = tools_.queue().marks.read();
   if (marks != plan_.marks() && wait_ > kEvery) {

@@ -21,6 +21,8 @@ class Sweeper {
   /// Looks if it is time. Throws DatabaseError.
   void run_once();
   TimePoint next() const;
+  /// Call at the end of a fleet, so that the next one begins at its marks. Throws DatabaseError.
+  void save_marks();
   /// A message was committed, perhaps below a mark or due already: makes a look due soon.
   void soon();
 
@@ -37,6 +39,7 @@ class Sweeper {
   void searched(const ServerTimes& times, TimePoint asked_at);
 
  private:
+  void load_marks();
   void look(const Marks& marks, TimePoint now);
   void raise_marks(const OpenWriters& writers, TimePoint now, bool starts);
   bool trusts(const OpenWriters& writers, const Marks& marks);
@@ -49,6 +52,7 @@ class Sweeper {
   WriterLog writers_;
   LookPlan plan_{12};
   std::int64_t width_ = 0;  ///< places of one statement
+  bool loaded_ = false;     ///< the last fleet's marks
   bool failing_ = false;
   TimePoint looked_at_, next_;
   Millis wait_{0};  ///< between looks while the marks stand still

@@ -58,7 +58,8 @@ constexpr const char* kRights =
     "claim_each,end_done,from_us,ids_are_behind,is_of_server,leave_listeners,lock_claimable,make_"
     "ready,next_"
     "place,"
-    "open_writers,payload_of,peek,release_token,renew,retry_delay,settle,sweep,tick,to_us,"
+    "open_writers,payload_of,peek,release_token,renew,retry_delay,save_marks,saved_marks,settle,"
+    "sweep,tick,to_us,"
     "with_run}'::pg_catalog.name[]) f (name)"
     "  where not exists ("
     "   select from pg_catalog.pg_proc p"
@@ -262,6 +263,20 @@ Peek Queue::peek(const Marks& marks, int most, std::int64_t due_from_us) {
       " $4::int, $5::bigint)",
       {name_, lanes.above, lanes.upto, std::to_string(most), std::to_string(due_from_us)})[0];
   return {row[2].as<std::int64_t>(), times_of(row)};
+}
+
+Marks Queue::saved_marks() {
+  const auto row = call("select pgforeman.saved_marks($1)", {name_})[0];
+  Marks marks{};
+  if (row[0].is_null()) return marks;
+  const Ids saved = numbers_of(row[0].c_str());
+  std::copy_n(saved.begin(), std::min(saved.size(), marks.size()), marks.begin());
+  return marks;
+}
+
+void Queue::save_marks(const Marks& marks) {
+  call("select pgforeman.save_marks($1, $2::bigint[])",
+       {name_, array_text(Ids(marks.begin(), marks.end()))});
 }
 
 OpenWriters Queue::open_writers(const std::optional<Marks>& marks) {

@@ -74,6 +74,10 @@ class Queue {
   /// Counts up to `most` claimable messages above the marks; changes nothing.
   Peek peek(const Marks& marks, int most, std::int64_t due_from_us = 0);
 
+  /// The marks that the queue's last fleet saved; all 0 if there are none.
+  Marks saved_marks();
+  void save_marks(const Marks& marks);
+
   /// Without marks `first` is left out, which may be slow.
   OpenWriters open_writers(const std::optional<Marks>& marks = {});
 

@@ -338,6 +338,27 @@ TEST_CASE("A message that cannot be moved holds up no sweep or promotion of othe
   stop_cleanly(fleet);
 }
 
+TEST_CASE("A fleet begins at the marks of the last one, and finds what was committed below them",
+          "[flow]") {
+  Bed bed;
+  const Settings settings = bed.settings({{"HANDLER_MODE", "jsonl"}});
+  Sql late(bed.conninfo);
+  late.query("begin; select pgforeman.send('q', '1')");
+  {
+    Fleet fleet(settings);
+    bed.send(100);
+    REQUIRE(bed.wait_for_runs(100));
+    stop_cleanly(fleet);
+  }
+  CHECK(bed.sql.number("select max(n) from pgforeman.mark, unnest(numbers) n") >= 100);
+  late.query("commit");
+  Fleet fleet(settings);
+  bed.send(1);
+  REQUIRE(bed.wait_for_runs(102, 5s));
+  CHECK(bed.wait_until_empty(5s));
+  stop_cleanly(fleet);
+}
+
 TEST_CASE("A late commit is found while maintenance is stopped, or killed again and again",
           "[flow]") {
   const bool killed = GENERATE(false, true);

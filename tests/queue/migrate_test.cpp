@@ -102,7 +102,7 @@ TEST_CASE("A schema without a recorded version is refused with its contents", "[
                                                              [&] { migrate(db.connection, {}); }}) {
     const DatabaseError error = error_of(call);
     CHECK(error.kind() == DatabaseError::Kind::schema);
-    CHECK_THAT(error.what(), contains("dead_message, home, message, schema_version") &&
+    CHECK_THAT(error.what(), contains("dead_message, home, mark, message, schema_version") &&
                                  contains("schema_version has no rows"));
   }
 }

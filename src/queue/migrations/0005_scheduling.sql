@@ -257,6 +257,25 @@ begin
 end
 $$;
 
+-- Returns the low-water marks that a queue's last fleet has saved at its end; null if there are none.
+-- The next fleet begins with them: else it would first walk what the last one has handled, which costs
+-- 0.1 s for 200,000 messages under a held snapshot, in every process. It looks at all below them once.
+create function pgforeman.saved_marks(queue text)
+returns bigint[]
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+return (select m.numbers from pgforeman.mark m where m.queue = saved_marks.queue);
+
+create function pgforeman.save_marks(queue text, numbers bigint[])
+returns void
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '200ms'  -- see end_done
+begin atomic
+  insert into pgforeman.mark (queue, numbers) values (save_marks.queue, save_marks.numbers)
+  on conflict on constraint mark_pkey do update set numbers = excluded.numbers;
+end;
+
 -- Scans the places above above[i] up to upto[i], which claims have passed. Gives what is claimable
 -- there (committed late, lease expired) a new place, where claims find it: at most `max_moved`
 -- messages, and none in `skipped`. Changes nothing else: a holder may still settle its message. Returns
