@@ -71,8 +71,8 @@ Claimed Claimer::claim() {
 /// Waits up to kTurnPatience for the turn; without it the claim runs beside others.
 Claimer::Beginning Claimer::find_beginning(int wanted) {
   QueueBoard& board = tools_.queue();
-  const TimePoint marks_until = Clock::now() + kMarksPatience;
-  while (!board.marks.swept() && Clock::now() < marks_until && !tools_.loop.draining()) {
+  if (!marks_by_) marks_by_ = Clock::now() + kMarksPatience;
+  while (!board.marks.swept() && Clock::now() < *marks_by_ && !tools_.loop.draining()) {
     tools_.loop.pause(kTurnPoll);
   }
   const TimePoint until = Clock::now() + kTurnPatience;

@@ -80,7 +80,8 @@ class Claimer {
   LeaseKeeper& leases_;
   const HandlerWatch& watch_;
   std::optional<OpenClaim> open_;
-  std::optional<LateClaim> late_;  ///< to release a second time
+  std::optional<LateClaim> late_;      ///< to release a second time
+  std::optional<TimePoint> marks_by_;  ///< the first claim waits until then for the fleet's marks
   std::uint64_t claims_ = 0;
   bool got_less_ = false;     ///< the last claim got some, but fewer
   bool found_all_ = false;    ///< the last claim got all it asked for

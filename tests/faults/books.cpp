@@ -130,6 +130,10 @@ void audit_runs(const Books& books, const MessageEnd& end, const std::vector<Led
   for (const auto& vain : end.history) {
     verdict.unbegun += !begun.contains(vain.fence) && vain.cause != "unreadable";
     ++verdict.causes[vain.cause];
+    if (vain.cause == "unreadable" && !end.poison) {
+      verdict.problems.push_back("a payload without damage was not read: message " +
+                                 std::to_string(end.id));
+    }
     if (!kKnown.contains(vain.cause)) {
       verdict.problems.push_back("nobody did that, told as " + vain.cause + ": message " +
                                  std::to_string(end.id));

@@ -225,6 +225,20 @@ TEST_CASE("Good messages must be done and crashing ones dead", "[books]") {
   CHECK(convicted(books, "what can only crash is done"));
 }
 
+TEST_CASE("Only what is damaged may be unreadable, and its crashes need no run", "[books]") {
+  Books books;
+  books.sent = {1};
+  books.ends = {
+      {1, 2, Where::dead, 11, "max_crashes", true, {{1, "unreadable"}, {2, "unreadable"}}}};
+  books.ends[0].crashes = 2;
+  const Verdict verdict = audit(books);
+  INFO(verdict.text());
+  CHECK(verdict.problems.empty());
+  CHECK(verdict.unbegun == 0);
+  books.ends[0].poison = false;
+  CHECK(convicted(books, "a payload without damage was not read"));
+}
+
 TEST_CASE("An unacknowledged send may or may not be in the queue", "[books]") {
   Books books = one_done();
   books.sent.clear();
