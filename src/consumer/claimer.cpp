@@ -64,11 +64,13 @@ Claimed Claimer::claim() {
   tools_.batch_size.claimed(wanted, got, Clock::now() - asked_at);
   got_less_ = got > 0 && got < wanted;
   if (got > 0) return got == wanted ? Claimed::all : Claimed::some;
-  // There may be messages below the numbers it reserved, or above those that were refused.
+  // The queue may have messages all the same: below the numbers it reserved, or behind those that
+  // were refused.
   return beginning.reserved || refused_any_ ? Claimed::again : Claimed::none;
 }
 
-/// Waits up to kTurnPatience for the turn; without it the claim runs beside others.
+/// Waits for the fleet's first marks (kMarksPatience), then for the turn (kTurnPatience); without
+/// it the claim runs beside others.
 Claimer::Beginning Claimer::find_beginning(int wanted) {
   QueueBoard& board = tools_.queue();
   if (!marks_by_) marks_by_ = Clock::now() + kMarksPatience;
@@ -95,13 +97,13 @@ void Claimer::record_found(const Beginning& beginning, std::span<const ClaimedMe
   ClaimCursors& cursors = tools_.queue().cursors;
   if (!beginning.reserved) cursors.advance_past(messages);
   const bool all = static_cast<int>(messages.size()) == wanted;
-  // Set if all are of one lane: they are in the order of places, so the first and the last show it.
-  // What is left in that lane below the reserved numbers is below a mark: a sweep finds it.
+  // The lane, if all messages are of one: they are in the order of places, so the first and the
+  // last show it. Messages left below the reserved numbers are below the mark: a sweep finds them.
   std::optional<std::size_t> lane;
   if (all && lane_of(messages.front().place) == lane_of(messages.back().place)) {
     lane = lane_of(messages.front().place);
   }
-  // A claim of one message may have taken the only one.
+  // One message of one wanted does not show plenty; two such claims in a row do.
   if (lane && *lane < kLanes && (found_all_ || wanted > 1)) {
     cursors.record_plenty(*lane, Clock::now());
   }
@@ -112,8 +114,8 @@ void Claimer::record_found(const Beginning& beginning, std::span<const ClaimedMe
   if (beginning.has_turn) cursors.end_turn();
 }
 
-/// Records that the claim failed. True if another one may work at once: a careful one, once its
-/// done messages were settled by Settler::settle().
+/// Records that the claim failed. True if a careful claim may work at once. Settler::settle() comes
+/// first, for the done messages that this one was to settle.
 bool Claimer::failed(const Settler::WithClaim& done, const DatabaseError& error, bool careful,
                      int wanted) {
   settler_.claim_failed(done, error);
@@ -136,7 +138,8 @@ bool Claimer::is_careful() const {
   return is_careful_ || (until > to_ms(now) && until <= to_ms(now + kLongestCare));
 }
 
-/// Sends the claim. After one that failed row by row, as a message may be the reason.
+/// Sends the claim. A careful one claims row by row and without payloads: a message may be the
+/// reason why the last claim failed, or why a consumer died in one.
 std::vector<ClaimedMessage> Claimer::ask(int wanted, bool careful, const Settler::WithClaim& done) {
   Queue& queue = tools_.session.queue();
   const Millis lease = tools_.options.visibility_timeout;
@@ -161,8 +164,9 @@ void Claimer::release_claims_in_doubt(TimePoint now) {
   if (late_ && now >= late_->at) release_again();
 }
 
-/// Releases the open claim's messages. A lost answer counts against no message. An unreadable one
-/// (no memory, say) counts as a crash: a message that causes it must not come back for ever.
+/// Releases the open claim's messages. A lost answer counts against no message. An answer
+/// that came but could not be read (no memory, say) counts as a crash: a message that causes it
+/// must not come back for ever.
 void Claimer::release_open_claim() {
   tools_.loop.enter(Phase::settling);
   std::optional<Outcome> crash;

@@ -31,8 +31,8 @@ class Claimer {
 
   /// Claims into the batch. After a DatabaseError the claim may be open.
   [[nodiscard]] Claimed claim();
-  /// True if the next claim is made row by row and without payloads, as one failed: it settles
-  /// nothing.
+  /// True if the next claim is made row by row and without payloads, as one failed or a consumer
+  /// died in one: it settles nothing.
   bool is_careful() const;
   /// True if a claim was sent and not answered.
   bool has_open_claim() const { return open_.has_value(); }

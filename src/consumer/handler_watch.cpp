@@ -38,7 +38,7 @@ bool HandlerWatch::may_claim() {
 }
 
 void HandlerWatch::wait_for_probe() {
-  // The fleet is not ready before a call of this session was answered, and a claim may be far off.
+  // /readyz needs an answered call, and under the brake the first claim may be far off.
   if (!session_.works()) {
     session_.queue().peek({}, 1);
     session_.worked();
@@ -83,8 +83,8 @@ bool HandlerWatch::is_noop() const {
   return options.handler_mode == HandlerMode::noop && options.noop_discards == YesNo::no;
 }
 
-/// Finds out once a fleet which messages noop may delete. A count of the queue would walk all that
-/// was deleted under a held snapshot.
+/// Once a fleet, notes the highest id: noop may delete only later messages. (A count would walk all
+/// that was deleted while a snapshot is held.)
 bool HandlerWatch::noop_may_claim() {
   if (board_.noop_from.load() == 0) {
     std::int64_t unknown = 0;

@@ -1,6 +1,6 @@
 #pragma once
 // Applies the fleet's brake to this consumer: reports starts and runs, decides whether it may
-// claim. Fork: after.
+// claim, and what noop may delete. Fork: after.
 
 #include <string_view>
 

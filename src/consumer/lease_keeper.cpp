@@ -60,8 +60,8 @@ void LeaseKeeper::renew(std::size_t from) {
       const log::MessageScope scope(m.message.id, m.message.attempt);
       log::error("lease not renewed, the database refuses to", {{"reason", renewed.reason}});
     }
-    // Another consumer may hold what waits here without a lease. What runs goes on: its lease may
-    // last until it ends.
+    // A waiting message whose renewal was refused counts as lost, as another consumer may hold it
+    // by the time it would run. One that runs goes on, unless its lease is lost.
     const bool running = m.state == MessageState::running;
     if ((m.waits() && among(renewed.refused, m)) ||
         ((m.waits() || running) && among(renewed.lost, m))) {

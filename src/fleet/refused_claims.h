@@ -1,6 +1,6 @@
 #pragma once
-// The messages that the database refused to let consumers claim: they tell maintenance, whose
-// sweeps would make such a message claimable again at once. Fork: after.
+// Consumers write here which messages the database did not let them claim, so that maintenance's
+// sweeps leave those out for a while. Fork: after.
 
 #include <array>
 #include <atomic>
@@ -9,10 +9,10 @@
 
 namespace pgforeman {
 
-/// In shared memory. Writers: consumers, relaxed.
+/// In shared memory. Consumers add, maintenance takes out; relaxed.
 class RefusedClaims {
  public:
-  /// One too many is forgotten: it is tried again sooner.
+  /// Forgets the id if all places are taken: sweeps then try that message sooner.
   void add(std::int64_t id) {
     for (auto& each : ids_) {
       std::int64_t none = 0;

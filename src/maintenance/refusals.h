@@ -1,6 +1,7 @@
 #pragma once
-// The messages that the database refused to change, as a trigger may: they are left out for 2 s,
-// and each time for longer, up to a minute, so that others seldom pay for them. Fork: after.
+// The messages that the database refused to change, as a trigger may. A duty leaves them out for 2
+// s, after each further refusal for twice as long, at most for a minute, as each try slows the
+// others. Fork: after.
 
 #include <cstdint>
 #include <map>
@@ -16,9 +17,9 @@ class Refusals {
  public:
   Refusals(DutyBoard& board, Duty duty) : board_(board), duty_(duty) {}
 
-  /// Logs and counts messages that were refused; remembers a thousand of them.
+  /// Logs, counts and leaves out messages that were refused; remembers a thousand of them.
   void add(const std::vector<std::int64_t>& ids, const std::string& reason, TimePoint now);
-  /// Leaves out one that was refused elsewhere; returns for how long.
+  /// Leaves a message out; returns for how long. By itself for one that a consumer could not claim.
   Millis leave_out(std::int64_t id, TimePoint now);
   /// True if some are to be tried again.
   bool expire(TimePoint now);

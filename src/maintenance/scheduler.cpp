@@ -9,7 +9,7 @@
 namespace pgforeman {
 namespace {
 
-// With the recent scan each ten seconds an idle fleet then runs less than one statement a second.
+// An idle fleet then runs less than one statement a second, looks included.
 constexpr Millis kTick{1200};  // proves: P34
 constexpr Millis kSoonest{20};
 constexpr Millis kSlow{50};

@@ -8,19 +8,23 @@ namespace pgforeman {
 namespace {
 
 constexpr Millis kEvery{50};
-constexpr Millis kEveryMost{1000};  // while the marks stand still, but a message may appear
+// While the marks stand still, but an open transaction may still commit below them.
+constexpr Millis kEveryMost{1000};
 constexpr Millis kLookSoonest{20};
-// Unconditional looks: at the last numbers, as the sequence may have a cache, and at all.
+// Looks that are made in any case: at the last kLast numbers, as a sequence may have a cache, and
+// at all numbers.
 constexpr Millis kLastEvery{10'000}, kPassEvery{600'000};
 constexpr std::int64_t kLast = 100'000;
-// One run looks for so long; then it rests as long, so that a long catch-up takes half of the time.
+// A run looks for at most that long, and then rests for as long as it took: a long catch-up takes
+// half of maintenance's time.
 constexpr Millis kSlice{15};
 constexpr Millis kStatement{5};
 constexpr Millis kRestMost{200};
 constexpr Millis kFailedRest{2000};
-// Numbers may begin anywhere: over an empty range statements grow until they are past it.
+// The first number may be high: while a statement finds nothing, the next one covers a wider range.
 constexpr std::int64_t kWidth = 50'000, kWidthLeast = 5'000, kWidthMost = kMaxNumber;
-// A view of the writers takes longer while claims walk over deleted messages above the marks.
+// open_writers() walks the deleted messages above the marks, as claims do: if it takes this long,
+// there are many.
 constexpr Millis kSlowView{5};
 constexpr Millis kOld{1000};
 // More than what a clock that runs too fast or slow can gain between two looks.
@@ -45,7 +49,7 @@ void Sweeper::load_marks() {
   if (marks.read() == Marks{}) {
     const Marks saved = tools_.session.queue().saved_marks();
     for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      plan_.skip(lane, saved[lane]);  // the first look's pass covers it
+      plan_.skip(lane, saved[lane]);  // the first look's pass searches below
       marks.raise(lane, saved[lane]);
     }
   }
@@ -72,7 +76,7 @@ void Sweeper::run_once() {
     } catch (const DatabaseError&) {
       width_ = std::max(width_ / 8, kWidthLeast);
       next_ = Clock::now() + kFailedRest;
-      // A claim may work: it begins at the first message once the marks are old.
+      // Claims ignore marks that are 3 s old: one may find what this look could not move.
       tools_.wakeups.wake(1);
       throw;
     }
@@ -88,7 +92,8 @@ TimePoint Sweeper::next() const {
   return std::max(next_, std::min(plan_.due(), next_last_));
 }
 
-/// True if a message may appear below a mark, or is due before the searches begin.
+/// True if a message may appear below a mark, or one that is due before due_from_us_, where
+/// searches begin.
 bool Sweeper::may_appear() const {
   const Marks marks = tools_.queue().marks.read();
   return marks != plan_.marks() ||
@@ -154,10 +159,10 @@ void Sweeper::look(const Marks& marks, TimePoint now) {
                                             more ? Clock::duration{0} : wait_);
 }
 
-/// Where claims walk over deleted messages in front of the first one that is visible, raises the
-/// marks to it: a fleet that starts behind a million of them, or beside a busy one, walks
-/// over them once. But for the first time not to numbers of the last second, as their senders may
-/// still be on the way.
+/// Where claims walk over deleted messages in front of the first visible one, raises the marks to
+/// it: a fleet that starts behind a million deleted messages, or beside a busy fleet, walks over
+/// them once. Except at the first look, never to numbers of the last second: their senders may not
+/// have committed.
 void Sweeper::raise_marks(const OpenWriters& writers, TimePoint now, bool starts) {
   if (now - new_number_at_ >= kOld) {
     old_number_ = new_number_ > 0 ? new_number_ : writers.highest;
@@ -177,15 +182,16 @@ void Sweeper::raise_marks(const OpenWriters& writers, TimePoint now, bool starts
 }
 
 void Sweeper::searched(const ServerTimes& times, TimePoint asked_at) {
-  // Other transactions may schedule messages that are due from then on. The margin is for clocks.
+  // Transactions that no view has shown may schedule messages that are due from unseen().due_us on.
+  // The margin is for clocks that drift.
   const std::int64_t first = times.next_due_us.value_or(times.at_us);
   due_from_us_ =
       std::max<std::int64_t>(0, std::min(first, writers_.unseen().due_us) - 2 * kClockStepUs);
   check_clock(times.at_us, asked_at);
 }
 
-/// After a step back of the server's clock messages may be due before those that are gone. The
-/// server read its clock between the times of question and answer.
+/// If the server's clock was set back, new messages may be due earlier than those that were
+/// handled. The server read `at_us` between `asked_at` and now.
 void Sweeper::check_clock(std::int64_t at_us, TimePoint asked_at) {
   const auto passed =
       std::chrono::duration_cast<std::chrono::microseconds>(asked_at - clock_at_).count();
@@ -198,7 +204,7 @@ void Sweeper::check_clock(std::int64_t at_us, TimePoint asked_at) {
 }
 
 /// False, and starts over, if a mark is above all numbers that were ever drawn. No claim wrote it:
-/// the scoreboard is damaged, or the database is an older one.
+/// the scoreboard is damaged, or the database was replaced by an older copy.
 bool Sweeper::trusts(const OpenWriters& writers, const Marks& marks) {
   bool sound = true;
   for (std::size_t lane = 0; lane < kLanes; ++lane) {

@@ -1,5 +1,6 @@
 #pragma once
-// Renews leases so that one that the database refuses to renew costs no other. Fork: after.
+// Renews leases. One that the database refuses to renew keeps no other from being renewed. Fork:
+// after.
 
 #include <cstdint>
 #include <span>
@@ -10,7 +11,7 @@
 
 namespace pgforeman {
 
-/// Ids of messages, but for those whose lease was renewed.
+/// Ids of the messages whose lease was not renewed.
 struct Renewed {
   std::vector<std::int64_t> lost;     ///< held under another token, or gone
   std::vector<std::int64_t> refused;  ///< the database renewed others, but not these
@@ -18,9 +19,9 @@ struct Renewed {
   std::string reason;  ///< of the last refusal
 };
 
-/// Renews all in one call. If the database refuses that (a trigger, say): halves, then their
-/// halves, for half a second; the rest is `not_tried`. Throws DatabaseError if no lease could be
-/// renewed.
+/// Renews all in one call. If the database refuses that (a trigger, say), tries halves, then their
+/// halves, for half a second; the rest is `not_tried`. Throws DatabaseError if no lease was
+/// renewed, or if the session failed.
 [[nodiscard]] Renewed renew_each(Queue& queue, std::span<const Lease> leases, Millis lease);
 
 }  // namespace pgforeman

@@ -45,7 +45,8 @@ bool wanted_and_alive(const SlotState& slot) {
   return slot.wanted() && slot.life() == SlotState::Life::alive;
 }
 
-/// True if the slot waits for its next child; false if crash-looping, which has its own backoff.
+/// True if its child is being drained, or the next one is due. A slot that crash-loops and is due
+/// does not count: it has its own backoff.
 bool leaves_or_is_due(const SlotState& slot) {
   const bool leaving = wanted_and_alive(slot) && slot.drain_sent_at;
   return leaving || (slot.wanted() && slot.life() == SlotState::Life::due && !slot.crash_looping);
@@ -144,7 +145,8 @@ void Policy::observe(SlotState& slot, const Observation& seen, TimePoint now) co
   }
 }
 
-/// By when the child must have reported again: its own word, clamped to what its phase may take.
+/// By when the child must have reported again: the deadline that it published, at most the limit of
+/// its phase.
 Deadline Policy::own_deadline(const SlotState& slot) {
   const PhaseLimits& limits = *slot.limits;
   const Phase phase = slot.beat.phase();
@@ -160,7 +162,7 @@ Deadline Policy::deadline_of(int index, const SlotState& slot) const {
   const Deadline own = own_deadline(slot);
   if (!slot.drain_sent_at) return own;
   Deadline end{*slot.drain_sent_at + (*slot.limits)[Phase::draining], Phase::draining};
-  // The fleet's grace may be a newer one.
+  // After a reload the fleet's grace may be shorter than in this child's options.
   if (stopping()) end.at = std::min(end.at, *stopping_since_ + limits_[Phase::draining]);
   if (index == kMaintenanceSlot) end.at += kHurryStopGrace;
   return own.at < end.at ? own : end;
@@ -217,7 +219,7 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
   if (failed_boot && !connecting) {
     record_boot_failure(slot, now, verdict);
   } else if (failed_boot) {
-    // A kill while reaching for the database is an outage, not a crash; still, no hurry.
+    // An end while connecting is an outage: it waits, but counts as no crash.
     slot.delay(now + backoff(slot.boot_failures));
   }
   if (slot.life() == SlotState::Life::due && !stopping()) {
@@ -246,8 +248,8 @@ void Policy::stop(TimePoint now) {
 
 void Policy::hurry(TimePoint now) {
   stop(now);
-  // As if the grace had just run out, with less time for handlers: a child that does not end within
-  // the slack is killed.
+  // As if the grace were over and handlers had kHurryStopGrace: a child that takes longer is
+  // killed.
   const Millis saved = std::max(options_.handler_stop_grace - kHurryStopGrace, Millis{0});
   stopping_since_ = std::min(*stopping_since_, now - options_.shutdown_grace - saved);
   hurrying_ = true;

@@ -153,7 +153,8 @@ return left(is_of_server.state, 2) in ('40', '53', '55', '57', '58');
 
 -- The same without payloads, and row by row: for the time after a claim that failed, perhaps because
 -- of one message. A row that the database refuses to change (a trigger can) has the reason in
--- `refusal` and is not claimed. Fails if all are refused and only for reasons that may be the server's.
+-- `refusal` and is not claimed. Fails if every row is refused, each with an error
+-- that may be the server's.
 create function pgforeman.claim_each(
   queue text, max_messages int, token bigint, lease interval, above bigint[] default '{0}',
   upto bigint[] default '{9223372036854775807}')
@@ -174,8 +175,8 @@ declare
   locked tid[];
   row_id tid;
   taken  int := 0;
-  told   boolean := false;  -- whether a refusal cannot be the server's
-  state  text;              -- of the last one that can
+  told   boolean := false;  -- a refusal cannot be the server's
+  state  text;              -- the SQLSTATE of the last one that may be
 begin
   locked := pgforeman.lock_claimable(
     claim_each.queue, claim_each.max_messages + 64, moment, claim_each.above, claim_each.upto);
@@ -191,7 +192,7 @@ begin
       into id, place, attempt, fence, unfinished_claims, enqueued_at;
       taken := taken + 1;
     exception when others or assert_failure or query_canceled then
-      -- So soon it is the row's trigger that says so, not somebody who cancels.
+      -- A cancellation so soon is taken for an error that the row's trigger raised.
       if sqlstate = '57014' and clock_timestamp() > moment + interval '500 ms' then raise; end if;
       refusal := sqlerrm;
       if pgforeman.is_of_server(sqlstate) then state := sqlstate; else told := true; end if;

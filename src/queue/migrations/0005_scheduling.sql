@@ -1,6 +1,7 @@
 -- Functions for maintenance: promote, count, sweep, release the messages of a lost claim.
 
--- Return a time in microseconds since the epoch, and such a time (0 or less: the first of all).
+-- to_us: a time in microseconds since the epoch. from_us: the time of such a number; of 0 or less the
+-- first of all.
 -- Without a SET they become a part of the caller's plan.
 create function pgforeman.to_us(moment timestamptz)
 returns bigint
@@ -78,9 +79,12 @@ begin
 end
 $$;
 
--- Returns how many of up to `most` messages can be claimed in these ranges of places, when the next
--- scheduled one of those due at `due_from_us` or later will be due, and the server's time, in
--- microseconds since the epoch. Changes nothing, so that it may be called often.
+-- Changes nothing, so that it may be called often. Returns
+--   ready        how many messages, at most `most`, can be claimed in these ranges of places
+--   next_due_us  when the next scheduled one is due, of those due at `due_from_us` or later and not in
+--                `skipped`
+--   at_us        the server's time
+-- in microseconds since the epoch.
 create function pgforeman.peek(
   queue text, above bigint[] default '{0}', upto bigint[] default '{9223372036854775807}',
   most int default 1, due_from_us bigint default 0, skipped bigint[] default '{}')
@@ -118,9 +122,9 @@ $$;
 
 -- Gives these row versions a new place and makes them ready. If the database refuses that, perhaps
 -- because of one of them (a trigger can refuse any row), makes up to 200 ready one by one. Returns how
--- many are ready now and which were refused. Fails if all were and only for reasons that may be the
--- server's (is_of_server). Finds rows by ctid alone, which scans no index again: the
--- caller has just locked these row versions.
+-- many are ready now and which were refused. Fails if every row was refused, each with an error that
+-- may be the server's (is_of_server). Finds rows by ctid alone, which scans no index again: the caller
+-- has just locked these row versions.
 create function pgforeman.make_ready(rows tid[])
 returns table (made bigint, refused bigint[], refusal text)
 language plpgsql volatile
@@ -129,8 +133,8 @@ as $$
 declare
   began  timestamptz := clock_timestamp();
   row_id tid;
-  told   boolean := false;  -- whether a refusal cannot be the server's
-  state  text;              -- of the last one that can
+  told   boolean := false;  -- a refusal cannot be the server's
+  state  text;              -- the SQLSTATE of the last one that may be
 begin
   refused := '{}';
   begin
@@ -139,7 +143,7 @@ begin
     where m.ctid = any (make_ready.rows);
     get diagnostics made = row_count;
   exception when others or assert_failure or query_canceled then
-    -- So soon it is a row's trigger that says so, not somebody who cancels.
+    -- A cancellation so soon is taken for an error that a row's trigger raised.
     if sqlstate = '57014' and clock_timestamp() > began + interval '500 ms' then raise; end if;
     made := 0;
     foreach row_id in array make_ready.rows[1:200] loop
@@ -163,8 +167,8 @@ begin
 end
 $$;
 
--- Makes due messages claimable, at most `max_promoted` of those due at `due_from_us` or later but for
--- those in `skipped`; then peeks, and counts if asked to (else the counts are null; see counts for
+-- Makes due messages claimable: at most `max_promoted` of those that are due at `due_from_us` or later
+-- and not in `skipped`. Then peeks. Counts too `with_counts`, else the counts are null (see counts for
 -- the ranges). `refused`, `refusal`: see make_ready.
 create function pgforeman.tick(
   queue text, with_counts boolean default true, max_promoted int default 10000,
@@ -202,7 +206,7 @@ begin
     select r.made, r.refused, r.refusal into promoted, refused, refusal
     from pgforeman.make_ready(due) r;
   end if;
-  -- Other fleets do not know of these rows. (A fleet that is the only listener notifies none.)
+  -- Other fleets do not know of these rows. (announce sends nothing if this fleet is the only listener.)
   if promoted > 0 then perform pgforeman.announce(tick.queue, 'now'); end if;
 
   select p.next_due_us, p.at_us into next_due_us, at_us
@@ -224,10 +228,10 @@ $$;
 --   at_us    the server's time, in microseconds since the epoch
 --   open     the transactions that are open and have a number; this one got its own before that
 --   first    of each place in `passed`: the lowest visible place above it in its lane; 0: none
--- A transaction that sends gets its number before it draws a place (see next_place). So one that is
--- in `open` for the first time, or ended without having been in it, draws places above the `highest`
--- of the call before the last one. The last one's is not enough: its `open` lacks the transactions
--- with a number above all that had ended by then. By the next call, its own transaction has ended.
+-- A sender gets its transaction's number before it draws a place (see next_place). A snapshot shows no
+-- transaction with a number above that of the last one that ended. So a call can miss an open sender;
+-- the next call cannot, as this call's own transaction has ended by then. So a transaction that a call
+-- is the first to show, or that none showed, has only places above the `highest` of two calls earlier.
 create function pgforeman.open_writers(queue text, passed bigint[])
 returns table (highest bigint, at_us bigint, open bigint[], first bigint[])
 language plpgsql volatile
@@ -369,8 +373,8 @@ return (
 
 -- Releases the messages held under a token, for a claim with a lost answer. No index has tokens:
 -- scans the first 20,000 of each range of places; others wait for the end of their lease. With
--- `error` a message may have killed the claimer. From the second claim without a run on it waits for
--- a second; after more than ten it counts a crash.
+-- `error` one of them may have killed the claimer: a message with more than one unfinished claim then
+-- waits for a second, one with more than ten counts a crash.
 create function pgforeman.release_token(
   queue text, token bigint, error text default null, evidence jsonb default null,
   max_crashes int default null, backoff interval default null, backoff_max interval default null,
