@@ -53,14 +53,18 @@ void keep_records(Sql& sql) {
 std::vector<MessageEnd> message_ends(Sql& sql) {
   const double to_monotonic = seconds_of(CLOCK_MONOTONIC) - seconds_of(CLOCK_REALTIME);
   std::vector<MessageEnd> all;
+  sql.query("set statement_timeout = '60s'");
   const auto rows = sql.rows(
-      "select g.n, g.claims, g.poison, extract(epoch from g.at), coalesce(d.reason, ''),"
+      // By itself, as a join would call the function for each pair of rows.
+      "with letter as materialized"
+      " (select public.number_of(id, payload) as n, reason, history from pgforeman.dead_message)"
+      " select g.n, g.claims, g.poison, extract(epoch from g.at), coalesce(d.reason, ''),"
       " (select coalesce(string_agg((h->>'fence') || ' ' || (h->>'cause') || ' '"
       "                             || coalesce(h->>'signal', '-'), ',' order by place), '')"
       "  from jsonb_array_elements(coalesce(d.history, g.history)) with ordinality e (h, place)),"
       " g.crashes"
       " from public.gone g"
-      " left join pgforeman.dead_message d on public.number_of(d.id, d.payload) = g.n"
+      " left join letter d on d.n = g.n"
       " union all select public.number_of(m.id, m.payload), m.claims, public.poison(m.payload), 0,"
       " 'left', '', m.crashes"
       " from pgforeman.message m");
