@@ -98,6 +98,7 @@ Tick Scheduler::promote() {
 void Scheduler::advance_ids() {
   try {
     if (const auto advanced = tools_.session.queue().advance_ids()) {
+      sweeper_.search_all_soon();
       log::warn("message ids would repeat, the sequence is set forward",
                 {{"from", advanced->from},
                  {"to", advanced->to},

@@ -56,6 +56,11 @@ void Sweeper::load_marks() {
   loaded_ = true;
 }
 
+void Sweeper::search_all_soon() {
+  next_pass_ = TimePoint{};
+  next_last_ = std::min(next_last_, looked_at_ + kEveryMost);
+}
+
 void Sweeper::save_marks() {
   const Marks marks = tools_.queue().marks.read();
   if (loaded_ && marks != Marks{}) tools_.session.queue().save_marks(marks);
@@ -76,6 +81,7 @@ void Sweeper::run_once() {
     } catch (const DatabaseError&) {
       width_ = std::max(width_ / 8, kWidthLeast);
       next_ = Clock::now() + kFailedRest;
+      search_all_soon();  // the tables may be others now, restored under this session
       // Claims ignore marks that are 3 s old: one may find what this look could not move.
       tools_.wakeups.wake(1);
       throw;

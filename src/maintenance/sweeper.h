@@ -23,6 +23,8 @@ class Sweeper {
   TimePoint next() const;
   /// Call at the end of a fleet, so that the next one begins at its marks. Throws DatabaseError.
   void save_marks();
+  /// The database was restored, or may have been: the next look searches all below the marks.
+  void search_all_soon();
   /// A message was committed, perhaps below a mark or due already: makes a look due soon.
   void soon();
 

@@ -69,8 +69,9 @@ std::string binary_path() {
 
 bool daemon_is_sanitized() {
   static const bool sanitized = [] {
-    std::ifstream file(binary_path(), std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    std::ifstream file(binary_path(), std::ios::binary | std::ios::ate);
+    std::string bytes(static_cast<std::size_t>(file.tellg()), 0);
+    file.seekg(0).read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     return bytes.find("__asan_init") != std::string::npos;
   }();
   return sanitized;
