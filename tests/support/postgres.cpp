@@ -29,11 +29,11 @@ namespace {
 
 constexpr std::chrono::seconds kStartLimit{30};
 
-/// Of the server in folder $PGFOREMAN_TEST_POSTGRES, or of the newest one that is installed.
+/// Of the server in folder $TEST_POSTGRES_FOLDER, or of the newest one that is installed.
 std::string binary(const std::string& name) {
   static const std::string newest = [] {
     std::string best;
-    if (const char* chosen = std::getenv("PGFOREMAN_TEST_POSTGRES"))
+    if (const char* chosen = std::getenv("TEST_POSTGRES_FOLDER"))
       return chosen + std::string("/");
     int best_version = 0;
     std::error_code none;
