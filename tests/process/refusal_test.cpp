@@ -87,8 +87,8 @@ TEST_CASE("Messages refused with every error hold up no others", "[refusals]") {
   CHECK(took < allowed(10.0));
   // What looks like a damaged payload is buried without it.
   const int buried = what == RefusedCall::bury ? 1 : 0;
+  CHECK(eventually([&] { return bed.dead() == buried; }));
   CHECK(bed.left() == static_cast<std::int64_t>(sqlstates().size()) - buried);
-  CHECK(bed.dead() == buried);
   CHECK(charged(bed.sql) == 0);
   eventually([&] { return unnamed(bed.sql, fleet).empty(); }, 20s);
   CHECK(unnamed(bed.sql, fleet) == std::set<std::string>{});
