@@ -60,8 +60,9 @@ void LeaseKeeper::renew(std::size_t from) {
       const log::MessageScope scope(m.message.id, m.message.attempt);
       log::error("lease not renewed, the database refuses to", {{"reason", renewed.reason}});
     }
-    // A waiting message whose renewal was refused counts as lost, as another consumer may hold it
-    // by the time it would run. One that runs goes on, unless its lease is lost.
+    // If the database refuses to renew a waiting message's lease, the message counts as lost:
+    // another consumer may hold it by the time it would run. One that runs goes on until its lease
+    // is lost.
     const bool running = m.state == MessageState::running;
     if ((m.waits() && among(renewed.refused, m)) ||
         ((m.waits() || running) && among(renewed.lost, m))) {

@@ -11,7 +11,7 @@
 
 namespace pgforeman {
 
-/// Ids of the messages whose lease was not renewed.
+/// Ids of the messages with a lease that was not renewed.
 struct Renewed {
   std::vector<std::int64_t> lost;     ///< held under another token, or gone
   std::vector<std::int64_t> refused;  ///< the database renewed others, but not these

@@ -21,12 +21,6 @@ create table pgforeman.home (
   identity text primary key
 );
 
--- The low-water marks of a queue's last fleet, by lane: see saved_marks.
-create table pgforeman.mark (
-  queue   text collate "C" primary key,
-  numbers bigint[] not null
-);
-
 -- A claim writes only columns without an index (visible_at, token, claims), and half of each page
 -- is kept free for the new row version: so it touches no index (HOT). There are no CHECKs: each
 -- writing statement would read them from the catalog's text. Indexed columns come before those that
