@@ -33,8 +33,7 @@ constexpr std::chrono::seconds kStartLimit{30};
 std::string binary(const std::string& name) {
   static const std::string newest = [] {
     std::string best;
-    if (const char* chosen = std::getenv("TEST_POSTGRES_FOLDER"))
-      return chosen + std::string("/");
+    if (const char* chosen = std::getenv("TEST_POSTGRES_FOLDER")) return chosen + std::string("/");
     int best_version = 0;
     std::error_code none;
     for (const auto& entry : fs::directory_iterator("/usr/lib/postgresql", none)) {
