@@ -7,8 +7,9 @@ namespace pgforeman::test {
 namespace {
 
 constexpr std::size_t kHistory = 20;  // as many as the queue keeps
-/// A run may have ended so long before what took it: its outcome was not settled yet.
-constexpr double kUntold = 2;
+/// A run may have ended so long before what took it: its outcome was not settled yet, as its row
+/// was locked, for 6 s at most (see the catalogue), and settling is tried again after 1, 2 s.
+constexpr double kUntold = 8;
 /// Two fleets of four consumers, or one of them with one more, each with a batch of twenty: what an
 /// incident may have taken, and again for each lease that it lasted.
 constexpr double kHeldMost = 160, kHeldByOne = 100, kLease = 5;
