@@ -57,22 +57,22 @@ TEST_CASE("Messages refused with every error hold up no others", "[refusals]") {
                             {"RETRY_BACKOFF", "100ms"},
                             {"VISIBILITY_TIMEOUT", "2s"}}));
   const double since = monotonic_now();
-  std::size_t before = 0;
   if (what == RefusedCall::sweep) {
     // Committed when claims have passed their places: they need new ones.
     Sql late(bed.conninfo);
     late.query("begin");
     late.query(stuck_messages(""));
-    late.query("select count(pgforeman.send('q', '{}')) from generate_series(1, 100)");
+    late.query("select count(pgforeman.send('q', '{}')) from generate_series(1, " +
+               std::to_string(kOthers) + ")");
     bed.send(20);
-    before = 20;
-    REQUIRE(bed.wait_for_runs(before));
+    REQUIRE(bed.wait_for_runs(20));
     late.query("commit");
   } else if (what == RefusedCall::promote) {
     bed.sql.query(stuck_messages("", "100 ms"));
     bed.sql.query(
         "select count(pgforeman.send('q', '{}', delay => '200 ms'))"
-        " from generate_series(1, 100)");
+        " from generate_series(1, " +
+        std::to_string(kOthers) + ")");
   } else {
     bed.sql.query(stuck_messages(what == RefusedCall::bury ? R"("do": "fail")" : ""));
     bed.send(kOthers);
@@ -93,7 +93,7 @@ TEST_CASE("Messages refused with every error hold up no others", "[refusals]") {
   eventually([&] { return unnamed(bed.sql, fleet).empty(); }, 20s);
   CHECK(unnamed(bed.sql, fleet) == std::set<std::string>{});
   CHECK(fleet.status().exits.empty());
-  if (what != RefusedCall::promote && what != RefusedCall::sweep) {  // tried again in a minute
+  if (what != RefusedCall::promote && what != RefusedCall::sweep) {  // tried again within a minute
     bed.sql.query(what == RefusedCall::bury ? "drop trigger refuse on pgforeman.dead_message"
                                             : "drop trigger refuse on pgforeman.message");
     CHECK(bed.wait_until_empty(30s));
