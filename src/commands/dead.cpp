@@ -106,7 +106,7 @@ Request read_request(const CommandWords& words) {
                     words.value("error").value_or("")};
   for (const std::string& word : std::span(words.positionals).subspan(1)) {
     const auto id = parse_id(word);
-    refuse_if(!id, fmt::format("'{}' is no id: a whole number from 1", shown(word)));
+    refuse_if(!id, fmt::format("'{}' is not an id: a whole number from 1", shown(word)));
     request.ids.push_back(*id);
   }
   if (const auto text = words.value("limit")) {

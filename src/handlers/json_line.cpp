@@ -68,7 +68,7 @@ Parsed<Json> parse_object(std::string_view line, std::string* warning) {
     warning->clear();
     // proves: P77 answer
     answer = parse(mend_json(line), warning);
-    warn(*warning, "it is no strict JSON: " + excerpt(line));
+    warn(*warning, "it is not strict JSON: " + excerpt(line));
     if (!answer.is_object()) {
       return Parsed<Json>::wrong("a line that is not JSON: " + excerpt(line));
     }
@@ -199,7 +199,7 @@ Parsed<Answer> parse_answer(std::string_view line, std::int64_t id) {
   }
   if (const Json* error = find(answer, "error")) {
     outcome.error = bounded(text_of(*error), kErrorBytes);
-    if (!error->is_string()) warn(result.warning, "its \"error\" is no string");
+    if (!error->is_string()) warn(result.warning, "its \"error\" is not a string");
   }
   if (outcome.error.empty()) {
     outcome.error = retry ? "the handler answered retry" : "the handler answered dead";

@@ -74,7 +74,7 @@ std::string StartWatch::doubt_after_timeout() const {
 
 std::string StartWatch::doubt_after_exit() const {
   return ever_answered_ ? std::string()
-                        : " (with jsonl exit code 0 is no answer: does the handler want "
+                        : " (with jsonl exit code 0 is not an answer: does the handler want "
                           "HANDLER_MODE=exec?)";
 }
 

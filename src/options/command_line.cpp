@@ -93,10 +93,10 @@ class Reader {
   void take_option(const Option& option, const std::string& name, const std::string* value) {
     if (option.secret) {
       error(fmt::format(
-          "{}: is no option, because other users can see command lines; set {} or {}_FILE", name,
-          variable_of(option), variable_of(option)));
+          "{}: is not an option, because other users can see command lines; set {} or {}_FILE",
+          name, variable_of(option), variable_of(option)));
     } else if (!is_for(option, command_)) {
-      error(fmt::format("{}: is no option of `pgforeman {}`; it is one of {}", name,
+      error(fmt::format("{}: is not an option of `pgforeman {}`; it is one of {}", name,
                         to_string(command_), names_of(option.commands)));
     } else if (value == nullptr) {
       needs_value(name);
@@ -112,7 +112,7 @@ class Reader {
   }
 
   void unknown(const std::string& name) {
-    error(fmt::format("{}: is no option of `pgforeman {}`{}", shown(name), to_string(command_),
+    error(fmt::format("{}: is not an option of `pgforeman {}`{}", shown(name), to_string(command_),
                       did_you_mean(name, offered_)));
   }
 

@@ -87,8 +87,8 @@ Problem scheme_problem(std::string_view text) {
   }
   for (const std::string_view other : words_of(kOtherSchemes)) {
     if (!scheme.starts_with(other)) continue;
-    return fmt::format("begins with {}://, so it is no address of a PostgreSQL database; {}", other,
-                       kWriteUrl);
+    return fmt::format("begins with {}://, so it is not an address of a PostgreSQL database; {}",
+                       other, kWriteUrl);
   }
   for (const auto& [product, beginnings] : kSchemes) {
     const auto words = words_of(beginnings);

@@ -117,9 +117,10 @@ EnvironmentSettings scan_environment(const Environment& environment) {
     if (name.starts_with(kHandlerEnvPrefix)) {
       name.remove_prefix(kHandlerEnvPrefix.size());
       if (!is_variable_name(name)) {
-        settings.warnings.push_back(shown(variable) +
-                                    ": what follows HANDLER_ENV_ is no name of a variable, so it "
-                                    "has no effect");
+        settings.warnings.push_back(
+            shown(variable) +
+            ": what follows HANDLER_ENV_ is not the name of a variable, so it "
+            "has no effect");
       } else if (!value.empty()) {
         settings.handler_env.emplace(name, value);
       }
@@ -130,7 +131,7 @@ EnvironmentSettings scan_environment(const Environment& environment) {
                           is_service_link_name(name, value);
     if (expected) continue;
     settings.warnings.push_back(shown(variable) +
-                                ": is no variable of pgforeman and has no effect" +
+                                ": is not a variable of pgforeman and has no effect" +
                                 did_you_mean(variable, option_names(kVariablePrefix)));
   }
   return settings;

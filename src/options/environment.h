@@ -11,8 +11,7 @@ namespace pgforeman {
 using Environment = std::vector<std::string>;  ///< "NAME=value", as in environ
 using StringMap = std::map<std::string, std::string, std::less<>>;
 
-/// Returns the environment from the start of the process, with the captured database URL but
-/// without PGPASSWORD.
+/// Returns this process's environment: with the captured database URL, without PGPASSWORD.
 Environment process_environment();
 
 /// Returns the PGPASSWORD that capture_secrets took; empty if there was none.

@@ -28,7 +28,7 @@ std::optional<std::string> access_problem(const std::string& path, bool* missing
   }
   *missing = false;
   if (S_ISDIR(info.st_mode)) return "is a directory";
-  if (!S_ISREG(info.st_mode)) return "is no regular file";
+  if (!S_ISREG(info.st_mode)) return "is not a regular file";
   if (::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) != 0) {
     return "is not executable by this user (chmod +x helps)";
   }

@@ -85,7 +85,7 @@ class Loader {
       } else if (find_option(line.key) != nullptr) {
         if (!line.value.empty()) add(line.key, where, line.value);
       } else if (!add_handler_env(line)) {
-        file_error(where + ": is no option" + did_you_mean(line.key, option_names()));
+        file_error(where + ": is not an option" + did_you_mean(line.key, option_names()));
       }
     }
   }

@@ -28,7 +28,7 @@ Parsed<std::string> read_text_file(const std::string& path, std::size_t max_byte
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return Result::wrong(cannot_read(errno));
   if (S_ISDIR(info.st_mode)) return Result::wrong("is a directory");
-  if (!S_ISREG(info.st_mode)) return Result::wrong("is no regular file");
+  if (!S_ISREG(info.st_mode)) return Result::wrong("is not a regular file");
 
   std::string text;
   std::array<char, 4096> buffer{};

@@ -69,28 +69,27 @@ const Option kQueueOptions[] = {
      .target = &Options::visibility_timeout,
      .default_text = "30s",
      .range = {kSecond, 12 * kHour,
-               "Below one second a slow network would lose leases; beyond half a day the "
-               "messages of a lost host would be as good as lost."},
+               "Below 1s a slow network loses leases; messages of a lost host wait for as long as "
+               "this."},
      .help = "How long a claimed message is hidden from other consumers. The lease of a running "
              "message is renewed at a third of it, so it may be shorter than the handler takes; it "
              "is how long messages wait when a whole host is lost."},
     {.name = "BATCH",
      .target = &Options::batch,
      .default_text = "auto",
-     .range = {1, 1000,
-               "A thousand leases are renewed and settled in one statement of some milliseconds."},
+     .range = {1, 1000, "1,000 leases are renewed or settled by one statement in less than 10 ms."},
      .zero_word = "auto",
      .help = "How many messages a child claims at once. They are worked on one after the other, in "
              "order. More than one saves round trips when handlers take milliseconds; with slow "
-             "handlers it keeps messages from idle siblings. auto claims what the handler gets "
-             "through in some 50 ms, as measured, in 2 ms while the queue is short, and gives back "
-             "what has not begun after 250 ms of work."},
+             "handlers it keeps messages from idle siblings. auto measures the handler and "
+             "claims as many as it handles in 50 ms, or in 2 ms while the queue is short; after "
+             "250 ms of work it releases what has not begun."},
     {.name = "POLL_INTERVAL",
      .target = &Options::poll_interval,
      .default_text = "1s",
      .range = {10, kHour,
-               "A hundred polls a second are a load of their own; after an hour no person "
-               "expects a message to start."},
+               "Below 10ms the polls alone load the server; beyond 1h a message that was missed "
+               "waits for as long."},
      .help =
          "How often one of the idle consumers polls for all of them, where notifications do not "
          "work: through a pooler, or without maintenance. Else the maintenance process is "
@@ -128,8 +127,8 @@ const Option kHandlerOptions[] = {
      .target = &Options::handler_timeout,
      .default_text = "5m",
      .range = {10, kWeek,
-               "No process starts and ends in less than some milliseconds; what takes "
-               "longer than a week is no message."},
+               "A process needs up to 10 ms to start and end; a message that runs longer than a "
+               "week outlives the daemon's upgrades."},
      .help = "How long one message may take. A handler that takes longer is ended with everything "
              "it started, HANDLER_STOP_SIGNAL first, then KILL, and the message is retried."},
     {.name = "HANDLER_STOP_SIGNAL",
@@ -142,14 +141,14 @@ const Option kHandlerOptions[] = {
      .target = &Options::handler_stop_grace,
      .default_text = "2s",
      .range = {10, 10 * kMinute,
-               "No process reacts in less than some milliseconds; a handler that needs "
-               "longer to stop is better ended."},
+               "A process needs up to 10 ms to react to a signal; a longer stop than 10m blocks "
+               "deploys."},
      .help = "How long a handler may take to end after HANDLER_STOP_SIGNAL before it gets KILL. A "
              "fleet that stops ends within SHUTDOWN_GRACE and this together."},
     {.name = "HANDLER_MAX_MEMORY",
      .target = &Options::handler_max_memory,
      .default_text = "0",
-     .range = {1 << 20U, kTebibyte, "0 is no limit; below a MiB no program starts."},
+     .range = {1 << 20U, kTebibyte, "0 is no limit; below 1MiB no program starts."},
      .example = "512MiB",
      .help =
          "Above how much resident memory a handler is killed, which counts a crash of its message "
@@ -161,34 +160,34 @@ const Option kRetryOptions[] = {
     {.name = "MAX_ATTEMPTS",
      .target = &Options::max_attempts,
      .default_text = "5",
-     .range = {1, 1000, "A message that failed a thousand times does not succeed later."},
+     .range = {1, 1000, "A message that failed 1,000 times is not expected to succeed."},
      .help = "How often a message is tried before it becomes a dead letter with its last error. A "
              "deploy or a drain costs no attempt, and neither does a crash."},
     {.name = "MAX_CRASHES",
      .target = &Options::max_crashes,
      .default_text = "3",
-     .range = {1, 1000, "A message that killed a thousand processes will kill the next."},
+     .range = {1, 1000, "A message that killed 1,000 processes is expected to kill the next one."},
      .help = "How often a message may kill the process that runs it, its handler (a signal, lack "
              "of memory) or the consumer, before it becomes a dead letter with the evidence."},
     {.name = "MAX_CLAIMS",
      .target = &Options::max_claims,
      .default_text = "100",
-     .range = {10, 1'000'000, "A few deploys and lost hosts in a row are bad luck, not a verdict."},
+     .range = {10, 1'000'000,
+               "Below 10 a few deploys and lost hosts in a row would end good messages."},
      .help =
          "How often a message may be claimed without a run that ended, because hosts were lost or "
-         "fleets stopped meanwhile, before it becomes a dead letter: nothing goes round for ever."},
+         "fleets stopped meanwhile, before it becomes a dead letter."},
     {.name = "RETRY_BACKOFF",
      .target = &Options::retry_backoff,
      .default_text = "1s",
-     .range =
-         {1, 24 * kHour,
-          "The first wait has a day's room; what must wait longer is better sent with a delay."},
+     .range = {1, 24 * kHour,
+               "A message that has to wait for longer than a day is better sent with a delay."},
      .help = "How long a message waits after its first failed attempt. It doubles with every "
              "further one, give or take 20 %. A delay that the handler asks for wins."},
     {.name = "RETRY_BACKOFF_MAX",
      .target = &Options::retry_backoff_max,
      .default_text = "5m",
-     .range = {1, kWeek, "The same bound of a week as for HANDLER_TIMEOUT."},
+     .range = {1, kWeek, "At most a week, as HANDLER_TIMEOUT."},
      .help = "Where the doubling of RETRY_BACKOFF ends. Must not be below it."},
 };
 
@@ -197,8 +196,8 @@ const Option kFleetOptions[] = {
      .target = &Options::concurrency,
      .default_note = "the CPUs that this container may use",
      .range = {1, 1024,
-               "Each child is a connection to PostgreSQL: far fewer than 1024 are good for "
-               "a server, so more are taken for a slip."},
+               "Each child holds a connection to PostgreSQL, which works well with far fewer "
+               "than 1024."},
      .example = "4",
      .help = "How many children work side by side, each with a handler and a database connection "
              "of its own (the fleet holds one connection more). The default heeds cgroup quotas, "
@@ -208,15 +207,15 @@ const Option kFleetOptions[] = {
      .target = &Options::boot_timeout,
      .default_text = "30s",
      .range = {100, 10 * kMinute,
-               "A busy host can take tens of milliseconds to run a new process; a child "
-               "that hangs longer than ten minutes should have been noticed."},
+               "A busy host can take tens of milliseconds to start a process; a child that hangs "
+               "is to be replaced within ten minutes."},
      .help = "How long a child may take from fork until it reports. One that takes longer is "
              "killed and replaced. Reaching the database is not part of it. A first fleet that "
              "cannot be forked within this time ends the daemon."},
     {.name = "SHUTDOWN_GRACE",
      .target = &Options::shutdown_grace,
      .default_text = "25s",
-     .range = {0, kHour, "0s ends handlers at once; platforms seldom wait for an hour."},
+     .range = {0, kHour, "0s ends handlers at once; platforms do not wait longer than 1h."},
      .help = "How long running handlers may go on after TERM. Then they are ended and their "
              "messages released, the attempt not counted. Keep it, with HANDLER_STOP_GRACE, below "
              "the time your platform gives a container: 10 s in Docker (stop_grace_period), 30 s "
@@ -236,7 +235,7 @@ const Option kFleetOptions[] = {
     {.name = "MAX_MESSAGES",
      .target = &Options::max_messages,
      .default_text = "0",
-     .range = {0, 1'000'000'000, "0 is never, and a billion takes years."},
+     .range = {0, 1'000'000'000, "0 is never; 1,000,000,000 messages take years."},
      .help = "After how many messages a child is replaced, against leaks of whatever kind. The "
              "slots' own limits lie between nine tenths of it and all of it, so that children of "
              "one age do not reach them together. A planned end: no message is cut short or "
@@ -245,7 +244,7 @@ const Option kFleetOptions[] = {
      .target = &Options::max_memory,
      .default_text = "0",
      .range = {32 << 20U, kTebibyte,
-               "0 is never; a child that has done nothing yet has some MiB already."},
+               "0 is never; below 32MiB children that have done nothing may exceed it."},
      .example = "512MiB",
      .help = "Above how much resident memory a child is replaced in the same way. It counts the "
              "child's own and its jsonl handler's, with what that started (an exec handler is gone "
@@ -255,15 +254,16 @@ const Option kFleetOptions[] = {
      .target = &Options::crash_loop_count,
      .default_text = "5",
      .range = {1, 100,
-               "With 1 a single failed start is a verdict; beyond 100 there would never be one."},
+               "1 counts a single failed start as a loop; more than 100 within "
+               "CRASH_LOOP_WINDOW hardly happen."},
      .help = "How many children of a slot must end in a row before they were ready for the slot to "
              "count as crash-looping. The fleet is no longer live when every slot is."},
     {.name = "CRASH_LOOP_WINDOW",
      .target = &Options::crash_loop_window,
      .default_text = "60s",
      .range = {kSecond, kHour,
-               "Two starts within less than a second are hardly possible; an hour apart "
-               "they are no loop."},
+               "RESTART_BACKOFF keeps starts apart, so less than 1s has hardly two; failures an "
+               "hour apart are not a loop."},
      .help = "The time within which CRASH_LOOP_COUNT failed starts make a slot crash-looping. The "
              "verdict is taken back when a child of the slot has been healthy for 60 s."},
 };
@@ -296,14 +296,12 @@ const Option kLogOptions[] = {
      .target = &Options::log_format,
      .default_text = "text",
      .choices = kLogFormats,
-     .commands = kRun | kMigrate,
      .help = "text for people, json (one object a line) for machines."},
     {.name = "LOG_LEVEL",
      .target = &Options::log_level,
      .default_text = "info",
      .choices = kLogLevels,
-     .commands = kRun | kMigrate,
-     .help = "The least serious lines to write. Payloads and passwords are in none."},
+     .help = "The least serious lines to write. No line has a payload or a password."},
     {.name = "CONFIG",
      .target = &Options::config,
      .value_name = "PATH",

@@ -50,7 +50,7 @@ const Interpreter* find_interpreter(std::string_view program) {
   return found == kInterpreters.end() ? nullptr : found;
 }
 
-/// Returns the index of the first word that is no option without a value; argv.size() if none.
+/// Returns the index of the first word that is not an option without a value; argv.size() if none.
 std::size_t after_flags(const Interpreter& interpreter, std::span<const std::string> argv) {
   const auto is_flag = [&](std::string_view word) {
     return word.size() > 1 && word.front() == '-' &&

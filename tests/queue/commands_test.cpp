@@ -129,7 +129,8 @@ TEST_CASE("send takes JSON that begins with a dash, before and behind two dashes
       run(db.conninfo, {"send", "q", "--delay", "--json=1", "--priorty=9", "-x"});
   CHECK(wrong.code == 78);
   CHECK_THAT(wrong.err, contains("--delay: needs a value") && contains("--json: takes no value") &&
-                            contains("did you mean --priority?") && contains("-x: is no option"));
+                            contains("did you mean --priority?") &&
+                            contains("-x: is not an option"));
 }
 
 TEST_CASE("version takes no arguments but --help", "[commands]") {
@@ -138,7 +139,7 @@ TEST_CASE("version takes no arguments but --help", "[commands]") {
   }
   CHECK_THAT(run("", {"version", "2"}).err, contains("2: takes no arguments"));
   CHECK_THAT(run("", {"version", "--jsn", "2"}).err,
-             contains("--jsn: is no option of `pgforeman version`") && contains("2: takes no"));
+             contains("--jsn: is not an option of `pgforeman version`") && contains("2: takes no"));
   CHECK(run("", {"version", "--jsn"}).code == 64);
   CHECK(run("", {"version", "--jsn", "-h"}).code == 0);
 }

@@ -51,10 +51,10 @@ TEST_CASE("A command's own flags come back as found", "[command_line]") {
 TEST_CASE("Every mistake of a command line is reported", "[command_line]") {
   const CommandLine line =
       split({"--que", "x", "--queue", "--batch=", "--json=1", "-q", "--limit"});
-  CHECK(line.errors == Texts{"--que: is no option of `pgforeman run`; did you mean --queue?",
+  CHECK(line.errors == Texts{"--que: is not an option of `pgforeman run`; did you mean --queue?",
                              "--queue: needs a value: --queue VALUE or --queue=VALUE",
                              "--batch: needs a value that is not empty", "--json: takes no value",
-                             "-q: is no option of `pgforeman run`",
+                             "-q: is not an option of `pgforeman run`",
                              "--limit: needs a value: --limit VALUE or --limit=VALUE"});
 }
 
@@ -115,7 +115,7 @@ TEST_CASE("A flag that takes no value leaves the next word alone", "[command_lin
   const CommandLine line = split({"list", "--json", "7", "--json", "-x", "--json=", "8"});
   CHECK(line.positionals == Texts{"list", "7", "8"});
   CHECK(line.flags.size() == 2);
-  CHECK(line.errors == Texts{"-x: is no option of `pgforeman run`", "--json: takes no value"});
+  CHECK(line.errors == Texts{"-x: is not an option of `pgforeman run`", "--json: takes no value"});
 }
 
 TEST_CASE("Behind two dashes there are no flags, and no value for one before them",
@@ -133,8 +133,8 @@ TEST_CASE("A word of dashes and equals signs alone is no value and no option", "
   CHECK(line.positionals.empty());
   CHECK(line.errors ==
         Texts{"--queue: needs a value: --queue VALUE or --queue=VALUE",
-              "--: is no option of `pgforeman run`", "---: is no option of `pgforeman run`",
-              "--: is no option of `pgforeman run`", "-: is no option of `pgforeman run`"});
+              "--: is not an option of `pgforeman run`", "---: is not an option of `pgforeman run`",
+              "--: is not an option of `pgforeman run`", "-: is not an option of `pgforeman run`"});
 }
 
 TEST_CASE("In any order of odd words each mistake is reported and no word is lost",
@@ -160,9 +160,9 @@ TEST_CASE("In any order of odd words each mistake is reported and no word is los
 
 TEST_CASE("A flag of another command is refused and the command named", "[command_line]") {
   CHECK(split({"--batch", "5"}, Command::send).errors ==
-        Texts{"--batch: is no option of `pgforeman send`; it is one of `run`"});
+        Texts{"--batch: is not an option of `pgforeman send`; it is one of `run`"});
   CHECK(split({"--batch"}, Command::dead).errors ==
-        Texts{"--batch: is no option of `pgforeman dead`; it is one of `run`"});
+        Texts{"--batch: is not an option of `pgforeman dead`; it is one of `run`"});
 }
 
 TEST_CASE("Help wins over everything else", "[command_line]") {
@@ -185,7 +185,7 @@ TEST_CASE("A secret as a flag is refused and not printed", "[command_line]") {
     const CommandLine line = split(args);
     REQUIRE(line.errors.size() == 1);
     CHECK(line.errors[0] ==
-          "--database-url: is no option, because other users can see command lines; set "
+          "--database-url: is not an option, because other users can see command lines; set "
           "PGFOREMAN_DATABASE_URL or PGFOREMAN_DATABASE_URL_FILE");
     CHECK(line.positionals.empty());
   }

@@ -75,7 +75,7 @@ TEST_CASE("A file that cannot be read is an error with the reason", "[config_fil
         Texts{dir.path() + ": the config file is a directory"});
   const std::string pipe = dir.path() + "/pipe";
   REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
-  CHECK(read_config_file(pipe).errors == Texts{pipe + ": the config file is no regular file"});
+  CHECK(read_config_file(pipe).errors == Texts{pipe + ": the config file is not a regular file"});
   const std::string big = dir.write("big", std::string((1 << 20) + 1, '\n'));
   CHECK(read_config_file(big).errors ==
         Texts{big + ": the config file is longer than 1048576 bytes"});

@@ -24,17 +24,20 @@ TEST_CASE("An unknown PGFOREMAN_ variable is warned of with the nearest name", "
   const auto settings = scan_environment(
       {"PGFOREMAN_CONCURENCY=secret", "PGFOREMAN_ELEPHANT=secret", "PGFOREMAN_queue=secret",
        "PGFOREMAN_=secret", "PGFOREMAN_HANDLER_ENV_=secret", "PGFOREMAN_HANDLER_ENV_1A=secret"});
-  CHECK(settings.warnings ==
-        Texts{"PGFOREMAN_CONCURENCY: is no variable of pgforeman and has no effect; did you mean "
-              "PGFOREMAN_CONCURRENCY?",
-              "PGFOREMAN_ELEPHANT: is no variable of pgforeman and has no effect",
-              "PGFOREMAN_queue: is no variable of pgforeman and has no effect; did you mean "
-              "PGFOREMAN_QUEUE?",
-              "PGFOREMAN_: is no variable of pgforeman and has no effect",
-              "PGFOREMAN_HANDLER_ENV_: what follows HANDLER_ENV_ is no name of a variable, so it "
-              "has no effect",
-              "PGFOREMAN_HANDLER_ENV_1A: what follows HANDLER_ENV_ is no name of a variable, so it "
-              "has no effect"});
+  CHECK(
+      settings.warnings ==
+      Texts{
+          "PGFOREMAN_CONCURENCY: is not a variable of pgforeman and has no effect; did you mean "
+          "PGFOREMAN_CONCURRENCY?",
+          "PGFOREMAN_ELEPHANT: is not a variable of pgforeman and has no effect",
+          "PGFOREMAN_queue: is not a variable of pgforeman and has no effect; did you mean "
+          "PGFOREMAN_QUEUE?",
+          "PGFOREMAN_: is not a variable of pgforeman and has no effect",
+          "PGFOREMAN_HANDLER_ENV_: what follows HANDLER_ENV_ is not the name of a variable, so it "
+          "has no effect",
+          "PGFOREMAN_HANDLER_ENV_1A: what follows HANDLER_ENV_ is not the name of a variable, so "
+          "it "
+          "has no effect"});
 }
 
 TEST_CASE("Variables of handlers and of Kubernetes are not warned of", "[environment]") {

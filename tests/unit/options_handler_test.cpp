@@ -59,7 +59,7 @@ TEST_CASE("A program that exec would refuse is refused at the start, by name",
   CHECK(resolve_handler(dir.path(), "").problem == "'" + dir.path() + "' is a directory");
   CHECK(resolve_handler(dir.path() + "/plain/x", "").problem ==
         "'" + dir.path() + "/plain/x' does not exist");
-  CHECK(resolve_handler("/dev/null", "").problem == "'/dev/null' is no regular file");
+  CHECK(resolve_handler("/dev/null", "").problem == "'/dev/null' is not a regular file");
 }
 
 TEST_CASE("A script with blanks and arguments in its first line is accepted", "[handler_command]") {

@@ -77,8 +77,8 @@ TEST_CASE("All mistakes are reported together, named the way they were given", "
   CHECK(result.errors.size() == 8);
   CHECK(result.warnings.size() == 1);
   for (const std::string& line :
-       {std::string("--nonsense: is no option of `pgforeman run`\n"),
-        path + ":3: HANDLR: is no option; did you mean HANDLER?\n",
+       {std::string("--nonsense: is not an option of `pgforeman run`\n"),
+        path + ":3: HANDLR: is not an option; did you mean HANDLER?\n",
         path + ":4: QUEUE=a b: must be 1 to 63 characters of A-Z a-z 0-9 _ . : -\n",
         std::string("--handler-timeout=5 parsecs: does not end in a unit of ms, s, m or h; must be "
                     "a duration from 10ms to 168h with a unit of ms, s, m or h, such as 5m\n"),
@@ -109,7 +109,7 @@ TEST_CASE("A flag without its value is reported beside a wrong value and an unkn
   const LoadResult result =
       load(Command::run, {"--queue", "--max-messages", "abc", "--batch", "-1", "--poll"});
   CHECK(result.errors == Texts{"--queue: needs a value: --queue VALUE or --queue=VALUE",
-                               "--poll: is no option of `pgforeman run`",
+                               "--poll: is not an option of `pgforeman run`",
                                "--batch=-1: must be auto or a whole number from 1 to 1000",
                                "--max-messages=abc: must be a whole number from 0 to 1000000000"});
 }
@@ -222,7 +222,7 @@ TEST_CASE("HANDLER_ENV_ gives the handler variables, from the environment and th
                            {"HOME=/h", "PGPASSWORD=p", "PGFOREMAN_CONFIG=" + config,
                             "PGFOREMAN_HANDLER_ENV_A=variable", "PGFOREMAN_HANDLER_ENV_C="});
   CHECK(result.options.handler_environment == Texts{"HOME=/h", "A=variable", "B=file"});
-  CHECK(result.errors == Texts{config + ":3: HANDLER_ENV_1: is no option"});
+  CHECK(result.errors == Texts{config + ":3: HANDLER_ENV_1: is not an option"});
 }
 
 TEST_CASE("A maximum below its minimum is refused", "[load]") {
