@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "fleet/shared_text.h"
 #include "system/clock.h"
 
 namespace pgforeman {
@@ -32,7 +33,11 @@ struct DutyReading {
 class DutyBoard {
  public:
   void failed(Duty duty, std::string_view reason, TimePoint now);
-  void worked(Duty duty) { of(duty).failing_since_ms.store(0); }
+  /// True if it failed before.
+  bool worked(Duty duty) {
+    auto& since = of(duty).failing_since_ms;
+    return since.load() != 0 && since.exchange(0) != 0;
+  }
   void refused(Duty duty, std::size_t messages) { of(duty).refused.fetch_add(messages); }
   DutyReading read(Duty duty) const;
 
@@ -40,7 +45,7 @@ class DutyBoard {
   struct State {
     std::atomic<std::int64_t> failing_since_ms;
     std::atomic<std::uint64_t> failures, refused;
-    std::array<std::atomic<char>, 200> reason;  ///< ends at a NUL
+    SharedText<200> reason;
   };
   State& of(Duty duty) { return states_[static_cast<std::size_t>(duty)]; }
   const State& of(Duty duty) const { return states_[static_cast<std::size_t>(duty)]; }

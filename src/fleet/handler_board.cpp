@@ -23,19 +23,14 @@ void begin_program(HandlerBoard& board, const Options& options) {
   if (same) return;
   board.start.store(StartState::unknown);
   board.worked.store(0);
-  board.problem.front().store('\0');
+  board.problem.store({});
   board.noop_from.store(0);
   board.noop_refused.store(0);
 }
 
 void record_failed_start(HandlerBoard& board, std::uint64_t program, std::string_view why) {
   if (board.program.load() != program) return;
-  const std::string text = to_valid_utf8(why.substr(0, board.problem.size() - 1));
-  const std::size_t size = std::min(text.size(), board.problem.size() - 1);
-  for (std::size_t i = 0; i < size; ++i) {
-    board.problem[i].store(text[i], std::memory_order_relaxed);
-  }
-  board.problem[size].store('\0', std::memory_order_relaxed);
+  board.problem.store(to_valid_utf8(why.substr(0, board.problem.kMostBytes)));
   board.failed_starts.fetch_add(1);
   // proves: P17
   if (board.start.load() != StartState::started) board.start.store(StartState::failed);
@@ -49,12 +44,10 @@ void record_start_alive(HandlerBoard& board, std::uint64_t program) {
 }
 
 std::string start_problem(const HandlerBoard& board) {
-  std::string text;
-  for (const auto& letter : board.problem) {
-    const char c = letter.load(std::memory_order_relaxed);
-    if (c == '\0') break;
-    text += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
-  }
+  std::string text = board.problem.load();
+  std::replace_if(
+      text.begin(), text.end(),
+      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
   return to_valid_utf8(text);
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "fleet/shared_text.h"
 #include "options/options.h"
 
 namespace pgforeman {
@@ -27,7 +28,7 @@ struct alignas(64) HandlerBoard {
   std::atomic<std::uint32_t> worked;  ///< 1: a run succeeded
   std::atomic<std::uint64_t> failed_starts;
   /// Why the last start failed: NUL-terminated, any bytes.
-  std::array<std::atomic<char>, 240> problem;
+  SharedText<240> problem;
   // The brake: see fleet/brake.h. Monotonic times.
   std::atomic<std::uint64_t> failed_runs;               ///< since the last success
   std::array<std::atomic<std::int64_t>, 3> failed_ids;  ///< of different messages that failed

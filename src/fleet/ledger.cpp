@@ -64,12 +64,10 @@ Death read_death(const Ledger& ledger) {
   death.exit_code = ledger.exit_code.load();
   death.signal = ledger.signal.load();
   death.handler_peak_rss_kib = ledger.handler_peak_rss_kib.load();
-  for (const auto& c : ledger.explain) {
-    const char value = c.load(std::memory_order_relaxed);
-    if (value == '\0') break;
-    // Only the supervisor writes here, but bytes of a stray write must not get into SQL text.
-    death.explain.push_back(value >= ' ' && value <= '~' ? value : '?');
-  }
+  death.explain = ledger.explain.load();
+  // Only the supervisor writes it, but bytes of a stray write must not get into SQL text.
+  std::replace_if(
+      death.explain.begin(), death.explain.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
   return death;
 }
 
@@ -232,12 +230,7 @@ void sign_ledger(Ledger& ledger, const Death& death) {
   ledger.exit_code.store(death.exit_code, std::memory_order_relaxed);
   ledger.signal.store(death.signal, std::memory_order_relaxed);
   ledger.handler_peak_rss_kib.store(death.handler_peak_rss_kib, std::memory_order_relaxed);
-  auto& explain = ledger.explain;
-  const std::size_t size = std::min(death.explain.size(), explain.size() - 1);
-  for (std::size_t i = 0; i < size; ++i) {
-    explain[i].store(death.explain[i], std::memory_order_relaxed);
-  }
-  explain[size].store('\0', std::memory_order_relaxed);
+  ledger.explain.store(death.explain);
 }
 
 }  // namespace pgforeman

@@ -18,6 +18,7 @@
 
 #include "fleet/claimed_message.h"
 #include "fleet/message_state.h"
+#include "fleet/shared_text.h"
 #include "pgforeman/outcome.h"
 #include "system/clock.h"
 
@@ -60,7 +61,7 @@ struct alignas(64) Ledger {
   std::atomic<Cause> blame;
   std::atomic<std::int32_t> exit_code, signal;
   std::atomic<std::int64_t> handler_peak_rss_kib;
-  std::array<std::atomic<char>, 160> explain;
+  SharedText<160> explain;
   /// The handler of the running message and the end of its stderr: a ring, and how many bytes were
   /// written into it since the run began.
   std::atomic<std::int32_t> handler_pid;  ///< 0: none
