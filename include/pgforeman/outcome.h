@@ -52,8 +52,8 @@ constexpr std::string_view to_string(Cause cause) {
 /// Facts about the end of a run; kept in the message's history.
 struct Evidence {
   Cause cause = Cause::none;
-  int exit_code = -1;             ///< of the ended process; -1: no process ended, or by a signal
-  int signal = 0;                 ///< that killed the process; 0: none
+  int exit_code = -1;             ///< of the process; -1: none ended, or a signal killed it
+  int signal = 0;                 ///< the killing signal; 0: none
   std::int64_t peak_rss_kib = 0;  ///< upper bound for the handler's process; 0: not known
   std::string stderr_tail;        ///< end of the handler's stderr; bounded, valid UTF-8
 };
@@ -63,7 +63,7 @@ struct Outcome {
   enum class Kind : std::uint8_t {
     done,   ///< finished: the row is deleted
     retry,  ///< counts an attempt; runs again later, or dead after the last attempt
-    crash,  ///< killed a process; counts a crash; runs again later, or dead after the last one
+    crash,  ///< killed a process; counts a crash; runs again later, or dead after the last crash
     dead,   ///< dead-lettered at once
     max_claims_exceeded,  ///< dead-lettered at once, without a run: claimed too often without a
                           ///< result
@@ -71,8 +71,9 @@ struct Outcome {
   };
   static constexpr std::size_t kKinds = 6;
   Kind kind = Kind::done;
-  std::optional<std::chrono::milliseconds> after{};  ///< retry, crash: replaces the backoff
-  std::string error{};   ///< not done: one paragraph for a person; bounded, valid UTF-8
+  std::optional<std::chrono::milliseconds>
+      after{};           ///< the delay before the next run; none: backoff, or no delay if released
+  std::string error{};   ///< unless done: one paragraph for a person; bounded, valid UTF-8
   std::string result{};  ///< done: the handler's answer; bounded, valid UTF-8
   Evidence evidence{};
 };

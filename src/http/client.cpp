@@ -10,7 +10,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 
-#include "http/place.h"
+#include "http/address.h"
 
 namespace pgforeman {
 

@@ -7,7 +7,8 @@
 namespace pgforeman {
 namespace {
 
-/// Returns the path of a request target, without the query and a proxy form's scheme and host.
+/// Returns the path of a request target, without its query, or the scheme and host that proxies
+/// send.
 std::string_view path_of(std::string_view target) {
   constexpr std::string_view scheme = "http://";
   if (target.substr(0, scheme.size()) == scheme) {

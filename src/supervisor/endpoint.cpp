@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "http/place.h"
+#include "http/address.h"
 #include "text/terminal_text.h"
 
 namespace pgforeman {

@@ -17,7 +17,7 @@
 
 namespace pgforeman {
 
-/// The process that lives in a slot, or its last one.
+/// A slot's process; the last one if it has none now.
 struct Child {
   pid_t pid = 0;  ///< 0: no process now
   std::uint32_t epoch = 0;
@@ -46,7 +46,7 @@ class FleetReport {
   /// Returns what the living children report, for the policy.
   Observations observations() const;
   Observation observation(int slot, const Child& child) const;
-  std::string running_messages() const;  ///< up to 8 ids and a count of the rest; "": none runs
+  std::string running_messages() const;  ///< up to 8 ids, then a count of the rest; "" if none
 
  private:
   HandlerView handler_view(TimePoint now) const;

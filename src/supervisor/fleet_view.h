@@ -18,7 +18,7 @@ struct MessageCounters {
 };
 
 struct LastExit {
-  std::string cause;    ///< the label of a counter (see policy.h)
+  std::string cause;    ///< an ExitCause's name (see policy.h)
   std::string explain;  ///< for a person: "killed by SIGKILL: missed its running deadline"
   double seconds_ago = 0;
 };
@@ -54,7 +54,7 @@ struct QueueView {
 /// A duty of the maintenance process; see duty_board.h.
 struct DutyView {
   std::string name;
-  std::optional<double> failing_seconds;  ///< nothing: it works
+  std::optional<double> failing_seconds;  ///< empty while it works
   std::uint64_t failures = 0;
   std::uint64_t refused_messages = 0;
   std::string reason;
@@ -88,7 +88,7 @@ struct FleetView {
   double handler_seconds_sum = 0;
   HandlerView handler;
   std::map<std::string, std::uint64_t> exits_by_cause;
-  std::map<std::string, std::uint64_t> failures_by_cause;  ///< failed runs, by Cause
+  std::map<std::string, std::uint64_t> failures_by_cause;  ///< messages not finished, by Cause
   std::uint64_t log_lines_dropped = 0;
 };
 

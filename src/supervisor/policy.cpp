@@ -192,12 +192,12 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
                             TimePoint now) {
   SlotState& slot = slots_[index];
   observe(slot, last, now);
-  const bool told = slot.drain_sent_at.has_value();
-  const bool recycles = last.reached && !told && index != kMaintenanceSlot;
+  const bool drain_sent = slot.drain_sent_at.has_value();
+  const bool recycles = last.reached && !drain_sent && index != kMaintenanceSlot;
   ExitVerdict verdict;
   verdict.explain = exit.explain();
   if (slot.killed_at) {
-    const bool drained_late = (told || recycles) && slot.missed == Phase::draining;
+    const bool drained_late = (drain_sent || recycles) && slot.missed == Phase::draining;
     verdict.cause = drained_late ? ExitCause::shutdown : ExitCause::deadline;
     verdict.explain += ": " + missed(slot.missed);
     // Killed for running over the drain's deadline: the message did nothing wrong.
@@ -213,7 +213,7 @@ ExitVerdict Policy::on_exit(int index, const ChildExit& exit, const Observation&
   }
   slot.drained = verdict.cause == ExitCause::drained;
   const bool connecting = slot.beat.phase() == Phase::connecting;
-  const bool failed_boot = !slot.reached_waiting && !slot.drained && !told;
+  const bool failed_boot = !slot.reached_waiting && !slot.drained && !drain_sent;
   heal(slot, now);
   slot.ended(now);
   if (failed_boot && !connecting) {

@@ -22,8 +22,8 @@ namespace {
 // What the supervisor reads from its signalfd; all the rest stays blocked and is ignored.
 constexpr std::initializer_list<int> kSignals = {SIGTERM, SIGINT,  SIGQUIT, SIGHUP,
                                                  SIGCHLD, SIGTTIN, SIGTTOU};
-// Children read some of these from a signalfd of their own. TERM, INT, HUP and QUIT are the
-// supervisor's to answer: a child that gets them only learns that its handler got them too.
+// Children read some of these from a signalfd of their own. TERM, INT, HUP and QUIT do not end a
+// child: they only show that its handler got them too.
 constexpr std::array<int, 9> kBlockedInChildren = {
     SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD, SIGTTIN, SIGTTOU, kDrainSignal, kHurrySignal};
 
@@ -100,7 +100,7 @@ ExitCode Supervisor::run() {
   return policy_.gave_up() ? ExitCode::cannot_fork : ExitCode::ok;
 }
 
-/// The consumer that found the messages has logged why.
+/// Ends the fleet; the consumer that found older messages has logged it.
 void Supervisor::end_refused_noop() {
   const bool refused = options_.handler_mode == HandlerMode::noop &&
                        options_.noop_discards == YesNo::no &&
@@ -231,7 +231,7 @@ void Supervisor::fork_into(int slot) {
 
 void Supervisor::signal_child(const Action& action) {
   const Child& child = table_.children[action.slot];
-  // Safe against a reused number: only reap() frees it, and it runs in this thread.
+  // The pid cannot be reused: only reap() frees it, in this thread.
   if (child.pid > 0) ::kill(child.pid, action.signal);
   if (action.why.empty()) return;
   log::warn("child killed", {{"child", role_of(action.slot)},
@@ -250,8 +250,8 @@ int Supervisor::slot_of(pid_t pid) const {
 
 void Supervisor::reap() {
   std::vector<std::pair<int, ChildExit>> ended;
-  std::vector<pid_t> sessions;           // the ended children's: each leads its own
-  std::vector<ChildExit> from_handlers;  // dead consumers' handlers, and what they left
+  std::vector<pid_t> sessions;           // of ended children; each led one
+  std::vector<ChildExit> from_handlers;  // of dead consumers' handlers, and their descendants
   const auto take = [&](const ChildExit& exit) {
     orphans_.reaped(exit.pid);
     const int slot = slot_of(exit.pid);
@@ -326,12 +326,12 @@ void Supervisor::sign_off_ledger(Child& child, const ChildExit& exit, const Exit
 }
 
 /// Hands dead consumers' ledgers to maintenance once their handlers' processes are gone, so that no
-/// message runs beside its last run. After kOrphanPatience it no longer waits for them.
+/// two runs of a message overlap. After kOrphanPatience it no longer waits for them.
 void Supervisor::hand_over_ledgers(bool gone) {
   const TimePoint now = Clock::now();
   std::erase_if(late_ledgers_, [&](const LateLedger& late) {
     if (!gone && now < late.until && late_ledgers_.size() < kMostLateLedgers) return false;
-    if (!gone) log::warn("a handler's process does not end, its message may run twice at once");
+    if (!gone) log::warn("handler does not end, two runs of its message may overlap");
     ledgers_.orphan(late.ledger, late.death);
     ::eventfd_write(maintenance_fd_.get(), 1);  // proves: P2
     return true;
@@ -352,7 +352,7 @@ void Supervisor::reload() {
   if (loaded.options.handler_mode == HandlerMode::noop &&
       options_.handler_mode != HandlerMode::noop && loaded.options.noop_discards == YesNo::no) {
     loaded.errors.emplace_back(
-        "HANDLER_MODE=noop would delete the messages of this fleet unread: NOOP_DISCARDS=yes");
+        "HANDLER_MODE=noop would delete this fleet's messages unread; NOOP_DISCARDS=yes allows it");
   }
   if (!loaded.errors.empty()) {
     for (const auto& error : loaded.errors) log::error("not reloaded", {{"error", error}});
@@ -366,8 +366,8 @@ void Supervisor::reload() {
   loaded.options.queue = options_.queue;
   loaded.options.health_address = options_.health_address;
   loaded.options.health_port = options_.health_port;
-  // A file read again at each reconnect may have new content under the same name, and so may the
-  // handler: the sender of HUP wants fresh children.
+  // Replaces children even if no option changed: the URL's file or the handler may have new content
+  // under the same name.
   std::string names;
   for (const auto& name : changed) {
     const bool not_now =

@@ -1,5 +1,5 @@
 #pragma once
-// Result of a parser: a value, or the problem of the text. A bad text is expected, so parsers do
+// Result of a parser: a value, or what is wrong with the text. Bad text is normal, so parsers do
 // not throw.
 
 #include <optional>
