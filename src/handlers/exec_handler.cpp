@@ -136,13 +136,14 @@ class ExecHandler final : public ProcessHandler {
   int failed_starts() const override { return failed_starts_; }
 
  private:
-  /// Releases the message without an attempt, as it did not cause the failure. A bad program file
-  /// counts an attempt if the program has worked before: see docs/guarantees.md.
+  /// Releases the message without an attempt, as it did not cause the failure. If the program has
+  /// worked before, a bad file counts an attempt (see docs/guarantees.md), and so does a message
+  /// that is too large for an environment (E2BIG).
   Outcome spawn_failed(const std::system_error& error) {
-    constexpr std::array<int, 5> kOfTheFile = {ENOENT, ENOTDIR, EACCES, ENOEXEC, ELIBBAD};
-    const bool of_the_file =
-        std::find(kOfTheFile.begin(), kOfTheFile.end(), error.code().value()) != kOfTheFile.end();
-    if (of_the_file && settings_.start_reports.has_worked && settings_.start_reports.has_worked()) {
+    constexpr std::array<int, 6> kCounted = {ENOENT, ENOTDIR, EACCES, ENOEXEC, ELIBBAD, E2BIG};
+    const bool counted =
+        std::find(kCounted.begin(), kCounted.end(), error.code().value()) != kCounted.end();
+    if (counted && settings_.start_reports.has_worked && settings_.start_reports.has_worked()) {
       return retry_outcome(Cause::exit_code, error.what(), {});
     }
     return not_started(error.what(), {});

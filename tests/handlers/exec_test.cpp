@@ -1,6 +1,7 @@
 // exec: what a handler gets, and what becomes of what it says.
 
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <optional>
@@ -179,4 +180,30 @@ TEST_CASE("the exit of another process is not taken for the handler's", "[exec]"
   loop.start(message(7, "{}"));
   CHECK_FALSE(loop.handler->on_exit(other));
   CHECK(loop.finish().kind == Kind::retry);  // there is no second line
+}
+
+TEST_CASE("A message that is too large for an environment is a retry once the program has worked",
+          "[exec]") {
+  for (const bool has_worked : {true, false}) {
+    CAPTURE(has_worked);
+    HandlerSettings given = settings(shell("exit 0"));
+    given.start_reports.has_worked = [has_worked] { return has_worked; };
+    // Almost all that the kernel takes: a quarter of the stack's limit.
+    struct rlimit stack {};
+    REQUIRE(::getrlimit(RLIMIT_STACK, &stack) == 0);
+    if (stack.rlim_cur == RLIM_INFINITY || stack.rlim_cur > 24U << 20U) stack.rlim_cur = 24U << 20U;
+    const std::size_t taken = stack.rlim_cur / 4 - kHeadersVariableBytes / 2;
+    for (std::size_t left = taken; left > 0;) {
+      const std::size_t size = std::min<std::size_t>(left, 100'000);
+      given.environment.push_back("X=" + std::string(size, 'x'));
+      left -= size;
+    }
+    ConsumerLoop loop;
+    loop.exec(given);
+    Message large_headers = message();
+    large_headers.headers = "{\"x\": \"" + std::string(kHeadersVariableBytes - 20, 'x') + "\"}";
+    const Outcome outcome = loop.handle(large_headers);
+    CHECK(outcome.kind == (has_worked ? Kind::retry : Kind::released));
+    CHECK_THAT(outcome.error, contains("Argument list too long"));
+  }
 }
