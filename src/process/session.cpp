@@ -38,8 +38,9 @@ bool Session::reconnect_while_running() {
   const auto answered_at = context_.scoreboard->fleet().answered_at_ms.load();
   const auto now = to_ms(Clock::now());
   if (answered_at <= now - kLately.count() || answered_at > now) return false;
+  if (!last_reached_) return false;
   loop_.enter(Phase::running);
-  return try_connect(kWatchdogWhileRunning);
+  return try_connect(kWatchdogWhileRunning, last_reached_);
 }
 
 void Session::set_running(bool runs) {
@@ -47,7 +48,7 @@ void Session::set_running(bool runs) {
   if (connection_) connection_->set_watchdog(runs ? kWatchdogWhileRunning : kDatabaseWatchdog);
 }
 
-bool Session::try_connect(Millis watchdog) {
+bool Session::try_connect(Millis watchdog, const std::optional<ReachedDatabase>& only_to) {
   close();
   try {
     ConnectionSettings settings;
@@ -56,6 +57,7 @@ bool Session::try_connect(Millis watchdog) {
     settings.watchdog = watchdog;  // also limits the time to connect, to 2 s at least
     settings.on_progress = [](void* loop) { static_cast<ChildLoop*>(loop)->renew_phase(); };
     settings.progress_context = &loop_;
+    settings.only_to = only_to;
     connection_ = std::make_unique<Connection>(settings);
     queue_.emplace(*connection_, context_.options->queue);
     end_left_behind();  // proves: P35
@@ -67,8 +69,9 @@ bool Session::try_connect(Millis watchdog) {
     return false;
   }
   log::debug("database session opened");
+  last_reached_ = connection_->reached();
   if (context_.scoreboard->fleet().reached.exchange(1) == 0) {  // once a fleet
-    const ReachedDatabase at = connection_->reached();
+    const ReachedDatabase& at = *last_reached_;
     log::info("database reached",
               {{"host", at.host}, {"port", at.port}, {"database", at.database}, {"user", at.user}});
   }
@@ -110,9 +113,7 @@ void Session::drop(const DatabaseError& error) {
 /// The server may not notice that the client has left while a call hangs in it, as a commit does
 /// that waits for a standby: the next session ends that.
 void Session::close_after_failure() {
-  if (connection_ && connection_->server_pid() != 0) {
-    left_behind_.push_back(connection_->server_pid());
-  }
+  if (connection_) left_behind_.push_back(connection_->server_pid());
   close();
 }
 

@@ -29,11 +29,11 @@ class Session {
   /// Tries until it is connected; false if draining began first.
   [[nodiscard]] bool connect();
   /// One try, without a wait. Leaves the phase alone.
-  [[nodiscard]] bool try_connect() { return try_connect(kDatabaseWatchdog); }
+  [[nodiscard]] bool try_connect() { return try_connect(kDatabaseWatchdog, {}); }
   /// While a handler runs calls must be answered soon.
   void set_running(bool runs);
-  /// True if connected. Else tries once, but only if maintenance got an answer a moment ago:
-  /// without the database or its name servers a try can block for minutes, and a handler runs.
+  /// True if connected. Else tries once, as a handler runs: only the server of the last session,
+  /// without a look-up of its name, and only if maintenance got an answer a moment ago.
   [[nodiscard]] bool reconnect_while_running();
   /// Only while connected.
   Queue& queue() { return *queue_; }
@@ -51,7 +51,7 @@ class Session {
   void wait_before_retry();
   void report(const std::string& reason);
   void close();
-  bool try_connect(Millis watchdog);
+  bool try_connect(Millis watchdog, const std::optional<ReachedDatabase>& only_to);
   void close_after_failure();
   void end_left_behind();
 
@@ -63,6 +63,7 @@ class Session {
   std::optional<Queue> queue_;
   std::optional<TimePoint> worked_at_;  ///< the last answered call; nothing: it does not work
   std::uint64_t answers_ = 0;
+  std::optional<ReachedDatabase> last_reached_;
   int failures_ = 0;
   /// Server processes of sessions that were closed after a failure: one may hang in a call.
   std::vector<int> left_behind_;

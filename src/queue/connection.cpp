@@ -1,12 +1,15 @@
 #include "queue/connection.h"
 
+#include <netdb.h>
+#include <sys/socket.h>
+
 #include <new>
 #include <pqxx/except>
 
+#include "queue/connection_impl.h"
 #include "queue/conninfo.h"
 #include "queue/error_kind.h"
 #include "queue/pqxx_compat.h"
-#include "queue/session.h"
 #include "queue/sql_text.h"
 
 namespace pgforeman {
@@ -29,6 +32,20 @@ class Watch {
  private:
   Watchdog& dog_;
 };
+
+/// Returns the address of the socket's other end; empty for a unix socket.
+std::string numeric_address(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  char text[NI_MAXHOST] = "";
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
+      (address.ss_family != AF_INET && address.ss_family != AF_INET6)) {
+    return {};
+  }
+  ::getnameinfo(reinterpret_cast<sockaddr*>(&address), size, text, sizeof text, nullptr, 0,
+                NI_NUMERICHOST);
+  return text;
+}
 
 /// A prepared statement may be outdated, for example after a migration; it was not executed. (A
 /// statement that the server does not support also ends here: unprepared, its error says so.)
@@ -57,7 +74,10 @@ std::vector<int> Connection::cancel(const std::vector<int>& pids,
   const std::vector<std::int64_t> wanted(pids.begin(), pids.end());
   const pqxx::result rows = impl_->exec(
       "select pid, pg_catalog.pg_cancel_backend(pid) from pg_catalog.pg_stat_activity"
-      " where pid operator(pg_catalog.=) any ($1::int[])"
+      " where (pid operator(pg_catalog.=) any ($1::int[])"
+      "  or 0 operator(pg_catalog.=) any ($1::int[]) and state operator(pg_catalog.=) 'active'::pg_catalog.text"
+      "  and query_start operator(pg_catalog.<)"
+      "   (pg_catalog.now() operator(pg_catalog.-) interval '11 seconds'))"
       " and application_name operator(pg_catalog.=) $2::text"
       " and usename operator(pg_catalog.=) current_user",
       {array_text(wanted), application_name});
@@ -69,7 +89,7 @@ std::vector<int> Connection::cancel(const std::vector<int>& pids,
 ReachedDatabase Connection::Impl::reached() const {
   const auto text = [](const char* value) { return std::string(value == nullptr ? "" : value); };
   return {text(session_->hostname()), text(session_->port()), text(session_->dbname()),
-          text(session_->username())};
+          text(session_->username()), numeric_address(session_->sock())};
 }
 
 Connection::Impl::Impl(const ConnectionSettings& settings) : limit_(settings.watchdog) {
@@ -164,9 +184,16 @@ pqxx::result Connection::Impl::exec(const std::string& sql, const SqlParams& par
           },
           true);
     } catch (const StalePlan&) {
+      // If it fails again the plan was not the reason: a trigger may raise the same error.
+      pqxx::result rows = exec_unprepared(sql, params);
       prepares_ = false;
+      return rows;
     }
   }
+  return exec_unprepared(sql, params);
+}
+
+pqxx::result Connection::Impl::exec_unprepared(const std::string& sql, const SqlParams& params) {
   return guarded(
       [&](pqxx::nontransaction& work) { return compat::exec_params(work, sql, params); });
 }
@@ -226,11 +253,15 @@ void Connection::Impl::detect_pooler(const ConnectionSettings& settings) {
       " case when direct then"
       "  pg_catalog.set_config('default_transaction_isolation', 'read committed', false) end,"
       " usual,"
+      " case when direct and on_unix then"
+      "  pg_catalog.set_config('client_connection_check_interval', '5s', false) end,"
       " case when direct then"
       // proves: P36 path
       "  pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false) end"
       " from (select pg_catalog.pg_backend_pid() operator(pg_catalog.=) $1::int as direct,"
-      "  pg_catalog.current_setting('default_transaction_isolation') as usual offset 0) s",
+      "  pg_catalog.current_setting('default_transaction_isolation') as usual,"
+      "  pg_catalog.current_setting('dynamic_shared_memory_type') operator(pg_catalog.<>)"
+      "   'windows'::pg_catalog.text as on_unix offset 0) s",
       {std::to_string(session_->backendpid()), std::to_string(settings.statement_timeout.count())});
   direct_ = seen[0][0].as<bool>();
   if (direct_) server_pid_ = session_->backendpid();

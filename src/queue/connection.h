@@ -3,6 +3,7 @@
 // process watches one Connection at a time. Hides libpqxx (6.4 and 7.10) from all other code.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,13 @@ class result;
 
 namespace pgforeman {
 
+/// The server and database that a session has reached, of all it could have. No secrets.
+struct ReachedDatabase {
+  std::string host;  ///< name, address or the folder of a unix socket
+  std::string port, database, user;
+  std::string address;  ///< of the host; empty for a unix socket
+};
+
 struct ConnectionSettings {
   std::string conninfo;          ///< libpq URL or keyword string; empty: libpq's PG* variables
   std::string application_name;  ///< at most 63 bytes; seen in pg_stat_activity
@@ -25,12 +33,8 @@ struct ConnectionSettings {
   /// Called from a signal handler while a call takes longer than that, but bytes still arrive.
   void (*on_progress)(void* context) = nullptr;
   void* progress_context = nullptr;
-};
-
-/// The server and database that a session has reached, of all it could have. No secrets.
-struct ReachedDatabase {
-  std::string host;  ///< name, address or the folder of a unix socket
-  std::string port, database, user;
+  /// Connects to this server alone, without looking up its name.
+  std::optional<ReachedDatabase> only_to{};
 };
 
 class Connection {
@@ -47,7 +51,9 @@ class Connection {
   /// The server's process; 0 through a pooler that swaps sessions.
   int server_pid() const;
   /// Cancels what these processes of the server do, if they are this role's with this application
-  /// name: sessions that were left in the middle of a call. Returns those that are still there.
+  /// name: sessions that were left in the middle of a call. Returns those that are still there. A
+  /// process 0 (see server_pid()) stands for all that have been busy for longer than a call may
+  /// take.
   std::vector<int> cancel(const std::vector<int>& pids, const std::string& application_name);
 
   class Impl;

@@ -47,7 +47,13 @@ std::int64_t connect_seconds(const ConninfoValues& known, const ConnectionSettin
 }  // namespace
 
 std::string complete_conninfo(const ConnectionSettings& settings) {
-  ConninfoValues values = parse(settings.conninfo), known = values;
+  ConninfoValues values = parse(settings.conninfo);
+  if (const auto& server = settings.only_to) {
+    values["host"] = server->host;
+    values["port"] = server->port;
+    values["hostaddr"] = server->address;
+  }
+  ConninfoValues known = values;
   known.merge(conninfo_defaults());
   values["connect_timeout"] = std::to_string(connect_seconds(known, settings));
   values.emplace("keepalives_idle", "10");

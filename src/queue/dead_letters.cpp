@@ -3,7 +3,7 @@
 #include <limits>
 #include <pqxx/result>
 
-#include "queue/session.h"
+#include "queue/connection_impl.h"
 #include "queue/sql_text.h"
 
 namespace pgforeman {

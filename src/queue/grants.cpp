@@ -3,8 +3,8 @@
 #include <pqxx/result>
 #include <vector>
 
+#include "queue/connection_impl.h"
 #include "queue/schema_owner.h"
-#include "queue/session.h"
 #include "queue/sql_text.h"
 
 namespace pgforeman {

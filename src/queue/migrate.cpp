@@ -2,8 +2,8 @@
 
 #include <pqxx/result>
 
+#include "queue/connection_impl.h"
 #include "queue/schema_owner.h"
-#include "queue/session.h"
 
 namespace pgforeman {
 

@@ -2,7 +2,7 @@
 
 #include <pqxx/result>
 
-#include "queue/session.h"
+#include "queue/connection_impl.h"
 #include "queue/sql_text.h"
 
 namespace pgforeman {

@@ -2,7 +2,7 @@
 
 #include <pqxx/result>
 
-#include "queue/session.h"
+#include "queue/connection_impl.h"
 
 namespace pgforeman {
 

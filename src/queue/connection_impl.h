@@ -28,6 +28,7 @@ class Connection::Impl {
 
   /// Runs one statement, or several without parameters, in the open transaction if there is one.
   pqxx::result exec(const std::string& sql, const SqlParams& params = {});
+  pqxx::result exec_unprepared(const std::string& sql, const SqlParams& params);
 
   /// True if the server process is still that of the connect: no pooler swaps sessions.
   bool direct() const { return direct_; }
