@@ -1,7 +1,7 @@
 #pragma once
-// The messages that a consumer has leased, in the order in which they run. The states allow several
-// running messages; today one runs at a time. Every change of a state goes through next_state() and
-// into the ledger, which outlives the consumer. Owned by one consumer. Fork: after.
+// The messages that a consumer has leased, in the order in which they run. Every change of a state
+// goes through next_state() and into the ledger, which outlives the consumer. Owned by one
+// consumer. Fork: after.
 
 #include <cstddef>
 #include <cstdint>

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "process/settle_each.h"
 #include "system/log.h"
 
 namespace pgforeman {
@@ -15,43 +14,48 @@ constexpr std::chrono::microseconds kTurnPoll{300};
 // How long the first claims of a fleet wait for its marks: without them each would walk what the
 // last fleet has handled. Maintenance has them some milliseconds after its connect.
 constexpr Millis kMarksPatience{200};
-// Longer than a statement may take.
-constexpr Millis kSecondRelease{13'000};
 constexpr Millis kLongestCare{10'000};
 
 }  // namespace
 
 bool Claimer::just_emptied() {
-  return std::exchange(got_less_, false) && tools_.queue().wakeups.maintenance_polls() &&
+  return state_.take_emptied() && tools_.queue().wakeups.maintenance_polls() &&
          Clock::now() - leases_.leased_at() < Millis{2};
 }
 
-Claimed Claimer::claim() {
+ClaimPlan Claimer::plan(bool may_wait) const {
+  using Next = ClaimState::Next;
+  const auto until = tools_.queue().careful_until_ms.load();
+  const TimePoint now = Clock::now();
+  const bool fleet_is_careful = until > to_ms(now) && until <= to_ms(now + kLongestCare);
+  if (fleet_is_careful || state_.next() == Next::careful) return {.careful = true};
+  return {.settles =
+              !may_wait && state_.next() == Next::normal && tools_.batch.can_settle_with_claim()};
+}
+
+Claimed Claimer::claim(ClaimPlan plan) {
   tools_.loop.enter(Phase::claiming);
-  const bool careful = is_careful();
-  // If the claim settles the messages held, it may fill the whole batch. A careful one settles
-  // none.
-  const int room = !careful && settler_.can_settle_with_claim() ? static_cast<int>(kMaxBatch)
-                                                                : tools_.batch.room();
-  if (room == 0) return Claimed::again;
+  // A claim that settles all messages held may fill the whole batch.
+  const int room = plan.settles ? static_cast<int>(kMaxBatch) : tools_.batch.room();
   const int wanted = watch_.at_most(std::min(tools_.batch_size.next(), room));
   const Beginning beginning = find_beginning(wanted);
   if (tools_.loop.draining()) {
     if (beginning.has_turn) tools_.queue().cursors.end_turn();
     return Claimed::again;
   }
-  open_ = OpenClaim{{next_token(), beginning.marks}, {}};
-  tools_.batch.begin_claim(open_->claim);
-  const auto done = careful ? Settler::WithClaim{} : settler_.begin_with_claim();
+  const Claim claim{next_token(), beginning.marks};
+  open_.begin(claim);
+  const auto done = plan.settles ? settler_.begin_with_claim() : Settler::WithClaim{};
   const TimePoint asked_at = Clock::now();
   leases_.claimed(asked_at);
   tools_.loop.slot().batch.store(static_cast<std::uint32_t>(wanted));
   std::vector<ClaimedMessage> messages;
+  bool refused_any = false;
   try {
-    messages = ask(wanted, careful, done);
+    messages = plan.careful ? ask_each(wanted, claim, refused_any) : ask(wanted, claim, done);
   } catch (const DatabaseError& error) {
     if (beginning.has_turn) tools_.queue().cursors.end_turn();
-    if (failed(done, error, careful, wanted)) return Claimed::again;
+    if (failed(done, error, plan.careful, wanted)) return Claimed::again;
     throw;
   }
   tools_.session.worked();
@@ -60,13 +64,13 @@ Claimed Claimer::claim() {
   settler_.settled(done);
   const auto got = static_cast<int>(messages.size());
   tools_.batch.add(std::move(messages));
-  open_.reset();
+  open_.answered();
   tools_.batch_size.claimed(wanted, got, Clock::now() - asked_at);
-  got_less_ = got > 0 && got < wanted;
-  if (got > 0) return got == wanted ? Claimed::all : Claimed::some;
-  // The queue may have messages all the same: below the numbers it reserved, or behind those that
-  // were refused.
-  return beginning.reserved || refused_any_ ? Claimed::again : Claimed::none;
+  state_.answered(wanted, got);
+  // It may have found nothing and the queue have messages: below the numbers it reserved, or behind
+  // those that were refused.
+  if (got == 0 && (beginning.reserved || refused_any)) return Claimed::again;
+  return got == wanted ? Claimed::all : Claimed::fewer;
 }
 
 /// Waits for the fleet's first marks (kMarksPatience), then for the turn (kTurnPatience); without
@@ -104,94 +108,56 @@ void Claimer::record_found(const Beginning& beginning, std::span<const ClaimedMe
     lane = lane_of(messages.front().place);
   }
   // One message of one wanted does not show plenty; two such claims in a row do.
-  if (lane && *lane < kLanes && (found_all_ || wanted > 1)) {
+  if (lane && *lane < kLanes && (state_.found_all() || wanted > 1)) {
     cursors.record_plenty(*lane, Clock::now());
   }
   if (beginning.reserved && lane != beginning.reserved) {
     cursors.record_exhausted(*beginning.reserved);
   }
-  found_all_ = all;
   if (beginning.has_turn) cursors.end_turn();
 }
 
-/// Records that the claim failed. True if a careful claim may work at once. Settler::settle() comes
-/// first, for the done messages that this one was to settle.
+/// Records that the claim failed. True if a careful claim may work at once.
 bool Claimer::failed(const Settler::WithClaim& done, const DatabaseError& error, bool careful,
                      int wanted) {
   settler_.claim_failed(done, error);
-  if (error.kind() == DatabaseError::Kind::rejected) open_->refused = error.what();
-  if (error.may_work_later()) {  // the server has rolled it back
-    open_.reset();
-    tools_.batch.end_claim();
-  }
-  const bool of_session = error.is_of_session();
-  if (error.kind() == DatabaseError::Kind::connection || !of_session) {
-    tools_.batch_size.claim_failed(wanted);
-  }
-  is_careful_ = !of_session;  // proves: P28
-  return !of_session && !careful;
+  if (error.kind() == DatabaseError::Kind::rejected) open_.unreadable(error.what());
+  if (error.may_work_later()) open_.rolled_back();
+  // A payload may also end the server's process that reads it, and so the session.
+  const bool is_suspect = error.kind() == DatabaseError::Kind::connection || !error.is_of_session();
+  if (is_suspect) tools_.batch_size.claim_failed(wanted);
+  state_.failed(is_suspect);
+  return !error.is_of_session() && !careful;
 }
 
-bool Claimer::is_careful() const {
-  const auto until = tools_.queue().careful_until_ms.load();
-  const TimePoint now = Clock::now();
-  return is_careful_ || (until > to_ms(now) && until <= to_ms(now + kLongestCare));
+std::vector<ClaimedMessage> Claimer::ask(int wanted, const Claim& claim,
+                                         const Settler::WithClaim& done) {
+  return tools_.session.queue().claim(wanted, claim, tools_.options.visibility_timeout, done.ids,
+                                      done.token);
 }
 
-/// Sends the claim. A careful one claims row by row and without payloads: a message may be the
-/// reason why the last claim failed, or why a consumer died in one.
-std::vector<ClaimedMessage> Claimer::ask(int wanted, bool careful, const Settler::WithClaim& done) {
-  Queue& queue = tools_.session.queue();
-  const Millis lease = tools_.options.visibility_timeout;
-  refused_any_ = false;
-  if (!careful) return queue.claim(wanted, open_->claim, lease, done.ids, done.token);
-  Queue::ClaimedEach claimed = queue.claim_each(wanted, open_->claim, lease);
-  is_careful_ = false;
-  refused_any_ = !claimed.refused.empty();
+/// Claims row by row and without payloads: a message may be the reason why the last claim failed,
+/// or why a consumer died in one. What the database refuses is left to sweeps, so that it keeps no
+/// claim from the messages behind it. Throws DatabaseError if all were refused and the server may
+/// be the reason.
+std::vector<ClaimedMessage> Claimer::ask_each(int wanted, const Claim& claim, bool& refused_any) {
+  Queue::ClaimedEach claimed =
+      tools_.session.queue().claim_each(wanted, claim, tools_.options.visibility_timeout);
+  refused_any = !claimed.refused.empty();
   for (const auto& refused : claimed.refused) {
-    const log::MessageScope scope(refused.id, 0);
-    log::error("message refused by the database, not claimed", {{"reason", refused.reason}});
-    tools_.queue().refused_claims.add(refused.id);
+    tools_.queue().refused_claims.add(refused.id, claimed.blamed);
     ClaimedMessage passed;
-    passed.place = refused.place;  // sweeps try it again
+    passed.place = refused.place;
     tools_.queue().marks.raise({&passed, 1});
+    const log::MessageScope scope(refused.id, 0);
+    if (claimed.blamed) {
+      log::error("message refused by the database, not claimed", {{"reason", refused.reason}});
+    }
+  }
+  if (refused_any && !claimed.blamed) {
+    throw DatabaseError(DatabaseError::Kind::transient, claimed.refused.back().reason);
   }
   return std::move(claimed.messages);
-}
-
-void Claimer::release_claims_in_doubt(TimePoint now) {
-  if (open_) release_open_claim();
-  if (late_ && now >= late_->at) release_again();
-}
-
-/// Releases the open claim's messages. A lost answer counts against no message. An answer
-/// that came but could not be read (no memory, say) counts as a crash: a message that causes it
-/// must not come back for ever.
-void Claimer::release_open_claim() {
-  tools_.loop.enter(Phase::settling);
-  std::optional<Outcome> crash;
-  if (!open_->refused.empty()) {
-    crash = Outcome{Outcome::Kind::crash};
-    crash->error = "its claim failed: " + open_->refused;
-    crash->evidence.cause = Cause::consumer_crash;
-  }
-  release_in_doubt_claim(tools_.session.queue(), open_->claim, crash, retry_rule(tools_.options));
-  if (!crash) late_ = {open_->claim, Clock::now() + kSecondRelease};
-  open_.reset();
-  tools_.batch.end_claim();
-}
-
-void Claimer::release_again() {
-  tools_.loop.enter(Phase::settling);
-  release_in_doubt_claim(tools_.session.queue(), late_->claim, std::nullopt,
-                         retry_rule(tools_.options));
-  late_.reset();
-}
-
-void Claimer::leave_to_maintenance() {
-  if (open_) return;  // the ledger still has the open claim
-  tools_.batch.end_claim();
-  if (late_) tools_.batch.begin_claim(late_->claim);
 }
 
 Token Claimer::next_token() {

@@ -3,62 +3,51 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
+#include <span>
 #include <vector>
 
+#include "consumer/claim_state.h"
 #include "consumer/handler_watch.h"
 #include "consumer/lease_keeper.h"
+#include "consumer/open_claim.h"
 #include "consumer/settler.h"
 #include "consumer/tools.h"
-#include "process/in_doubt_claim.h"
 
 namespace pgforeman {
+
+/// How a claim is made.
+struct ClaimPlan {
+  bool careful = false;  ///< row by row and without payloads
+  bool settles = false;  ///< settles the batch's done messages in its transaction
+};
 
 /// Result of claim().
 enum class Claimed {
   all,    ///< as many as it wanted: there may be more
-  some,   ///< fewer
-  none,   ///< the queue is empty, or (Consumer) the batch is full
-  again,  ///< not known, so repeat the step: a drain began, a settle has to come first, the claim
-          ///< began above reserved numbers and found nothing, or (Consumer) no message may run now
+  fewer,  ///< or none: the queue is empty
+  again,  ///< not known, so repeat the step: a drain began, the claim failed, or it found nothing
+          ///< where messages may be left
 };
 
 class Claimer {
  public:
   Claimer(const ConsumerTools& tools, Settler& settler, LeaseKeeper& leases,
           const HandlerWatch& watch)
-      : tools_(tools), settler_(settler), leases_(leases), watch_(watch) {}
+      : tools_(tools), settler_(settler), leases_(leases), watch_(watch), open_(tools) {}
 
+  /// Decides how the next claim is made. `may_wait`: it may have to wait, so it is not to settle
+  /// done messages. If it does not settle, Settler::settle() and settled() come before it.
+  ClaimPlan plan(bool may_wait) const;
+  void settled() { state_.settled(); }
   /// Claims into the batch. After a DatabaseError the claim may be open.
-  [[nodiscard]] Claimed claim();
-  /// True if the next claim is made row by row and without payloads, as one failed or a consumer
-  /// died in one: it settles nothing.
-  bool is_careful() const;
-  /// True if a claim was sent and not answered.
-  bool has_open_claim() const { return open_.has_value(); }
-  /// Releases the messages of claims in doubt: the open claim's at once, and once more 13 s later,
-  /// as the server may have executed it after the first release. Throws DatabaseError if a new
-  /// session may succeed.
-  void release_claims_in_doubt(TimePoint now);
-  /// When the second release is due; max if none is.
-  TimePoint second_release_at() const { return late_ ? late_->at : TimePoint::max(); }
-  /// At the end of a drain: maintenance makes the second release.
-  void leave_to_maintenance();
+  [[nodiscard]] Claimed claim(ClaimPlan plan);
   /// True if the last claim emptied the queue less than 2 ms ago and maintenance polls: a claim now
   /// would find next to nothing. True once a claim; further calls return false.
   [[nodiscard]] bool just_emptied();
+  /// The last claim, which may be in doubt.
+  OpenClaim& last() { return open_; }
 
  private:
-  struct OpenClaim {
-    Claim claim;
-    std::string refused;  ///< the error, if the answer came and could not be read
-  };
-
-  struct LateClaim {
-    Claim claim;
-    TimePoint at;
-  };
-
   /// Where a claim begins.
   struct Beginning {
     Marks marks{};
@@ -69,24 +58,19 @@ class Claimer {
   Beginning find_beginning(int wanted);
   void record_found(const Beginning& beginning, std::span<const ClaimedMessage> messages,
                     int wanted);
-  std::vector<ClaimedMessage> ask(int wanted, bool careful, const Settler::WithClaim& done);
+  std::vector<ClaimedMessage> ask(int wanted, const Claim& claim, const Settler::WithClaim& done);
+  std::vector<ClaimedMessage> ask_each(int wanted, const Claim& claim, bool& refused_any);
   bool failed(const Settler::WithClaim& done, const DatabaseError& error, bool careful, int wanted);
-  void release_open_claim();
-  void release_again();
   Token next_token();
 
   const ConsumerTools& tools_;
   Settler& settler_;
   LeaseKeeper& leases_;
   const HandlerWatch& watch_;
-  std::optional<OpenClaim> open_;
-  std::optional<LateClaim> late_;      ///< to release a second time
+  OpenClaim open_;
+  ClaimState state_;
   std::optional<TimePoint> marks_by_;  ///< the first claim waits until then for the fleet's marks
   std::uint64_t claims_ = 0;
-  bool got_less_ = false;     ///< the last claim got some, but fewer
-  bool found_all_ = false;    ///< the last claim got all it asked for
-  bool is_careful_ = false;   ///< the next claim is
-  bool refused_any_ = false;  ///< the last claim found messages that the database refuses to change
 };
 
 }  // namespace pgforeman

@@ -61,12 +61,13 @@ void Consumer::run() {
 
 /// One step; every step can be repeated after an outage.
 void Consumer::work() {
-  claimer_.release_claims_in_doubt(Clock::now());
+  claimer_.last().release_in_doubt(Clock::now());
   vacuum();
-  const bool claims = !batch_.any_waits() && !claimer_.just_emptied();
-  const bool by_claim = claims && !claim_may_wait() && settler_.can_settle_with_claim();
-  if (!by_claim) settler_.settle();
-  if (claims && claim() == Claimed::again) return;
+  if (batch_.any_waits() || claimer_.just_emptied()) {
+    settler_.settle();
+  } else if (!claim()) {
+    return;
+  }
   if (batch_.any_waits()) {
     work_off_batch();
   } else {
@@ -82,30 +83,31 @@ void Consumer::vacuum() {
   vacuum_.run(session_.queue());
 }
 
-/// True if the next claim may have to wait, or settles nothing: then done messages are settled
-/// before it, not by it.
-bool Consumer::claim_may_wait() const {
-  return runner_.is_failing() || watch_.may_wait() || claimer_.is_careful();
-}
-
-Claimed Consumer::claim() {
+/// Settles and claims, in one transaction if it can. False if it is not known whether there are
+/// messages, or if none may run now: repeat the step.
+bool Consumer::claim() {
+  const ClaimPlan plan = claimer_.plan(runner_.is_failing() || watch_.may_wait());
+  if (!plan.settles) {
+    settler_.settle();
+    claimer_.settled();
+  }
   // Another consumer gets the wake-up if this batch is full (of messages with locked rows), or if
   // the handler does not start here: elsewhere it may work.
   if (batch_.room() == 0) {
     idle_.pass_on_wakeup();
-    return Claimed::none;
+    return true;
   }
   if (!watch_.may_claim() || !open_handler()) {
     idle_.pass_on_wakeup();
-    return Claimed::again;
+    return false;
   }
-  const Claimed claimed = claimer_.claim();
-  if (claimed == Claimed::again) return claimed;
+  const Claimed claimed = claimer_.claim(plan);
+  if (claimed == Claimed::again) return false;
   runner_.begin_batch();
   // One notification may stand for many messages: a consumer that found work wakes the next.
   if (claimed == Claimed::all) idle_.pass_on_wakeup();
   idle_.claim_followed();
-  return claimed;
+  return true;
 }
 
 bool Consumer::open_handler() {
@@ -115,7 +117,7 @@ bool Consumer::open_handler() {
 void Consumer::wait() {
   // A handler that ended meanwhile is started again.
   idle_.wait(
-      batch_.room() > 0, std::min(settler_.due(), claimer_.second_release_at()),
+      batch_.room() > 0, std::min(settler_.due(), claimer_.last().second_release_at()),
       [this] { return runner_.fails_to_start(); },
       [this](TimePoint now) { runner_.check_limits(now); });
 }
@@ -177,11 +179,11 @@ void Consumer::hand_back() {
       });
   const TimePoint patience = results ? loop_.drain_deadline()
                                      : std::min(loop_.drain_deadline(), begun + kHandBackPatience);
-  for (int failures = 0; !batch_.empty() || claimer_.has_open_claim(); ++failures) {
+  for (int failures = 0; !batch_.empty() || claimer_.last().is_open(); ++failures) {
     loop_.enter(Phase::draining);
     try {
       if (session_.connected() || session_.try_connect()) {
-        claimer_.release_claims_in_doubt(Clock::now());
+        claimer_.last().release_in_doubt(Clock::now());
         settler_.settle();
         if (batch_.empty()) break;
         // Maintenance waits for locked rows.
@@ -195,7 +197,7 @@ void Consumer::hand_back() {
     loop_.pause(
         std::min(left, backoff_delay(failures, kHandBackRetry, kHandBackRetryMax, loop_.random())));
   }
-  claimer_.leave_to_maintenance();
+  claimer_.last().leave_to_maintenance();
 }
 
 }  // namespace pgforeman

@@ -26,8 +26,7 @@ class Consumer {
  private:
   void work();
   void vacuum();
-  [[nodiscard]] bool claim_may_wait() const;
-  [[nodiscard]] Claimed claim();
+  [[nodiscard]] bool claim();
   bool open_handler();
   void wait();
   void work_off_batch();

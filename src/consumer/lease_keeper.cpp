@@ -48,8 +48,18 @@ void LeaseKeeper::record_lost(std::size_t index) {
 void LeaseKeeper::renew(std::size_t from) {
   const auto leases = tools_.batch.leases_from(from);
   const TimePoint asked_at = Clock::now();
-  const Renewed renewed =
-      renew_each(tools_.session.queue(), leases, tools_.options.visibility_timeout);
+  Renewed renewed;
+  try {
+    renewed = renew_each(tools_.session.queue(), leases, tools_.options.visibility_timeout);
+  } catch (const DatabaseError& error) {
+    // All were refused: those that wait are lost once their leases have ended.
+    const bool ended = asked_at >= leased_at_ + tools_.options.visibility_timeout;
+    if (error.is_of_session() || !ended || !tools_.batch[from].waits()) throw;
+    for (std::size_t i = from; i < tools_.batch.size(); ++i) {
+      if (tools_.batch[i].waits()) lose(i);
+    }
+    return;
+  }
   tools_.session.worked();
   const auto among = [](const std::vector<std::int64_t>& ids, const LeasedMessage& m) {
     return std::find(ids.begin(), ids.end(), m.message.id) != ids.end();

@@ -153,26 +153,34 @@ bool Runner::read_payload(std::size_t index) {
   const TimePoint now = Clock::now();
   const Lease lease = tools_.batch[index].message.lease();
   tools_.loop.enter(Phase::claiming, now);
-  try {
-    if (auto found = tools_.session.queue().payload_of(lease)) {
-      tools_.batch.set_payload(index, std::move(found->first), std::move(found->second));
-      tools_.loop.enter(Phase::running);
-      return true;
-    }
-    settler_.end(index, Outcome{Outcome::Kind::released}, now);
-  } catch (const DatabaseError& error) {
-    // Only what can be read without its payload is at fault: not so behind a lock, say.
-    if (error.is_of_session() || !can_be_renewed(lease)) {
+  for (bool again = false;; again = true) {
+    try {
+      if (auto found = tools_.session.queue().payload_of(lease)) {
+        tools_.batch.set_payload(index, std::move(found->first), std::move(found->second));
+        tools_.loop.enter(Phase::running);
+        return true;
+      }
       settler_.end(index, Outcome{Outcome::Kind::released}, now);
-      throw;
+      return false;
+    } catch (const DatabaseError& error) {
+      // A payload that ends the server's process is at fault the second time in a row.
+      const bool lost = error.kind() == DatabaseError::Kind::connection;
+      const bool lost_twice = lost && tools_.queue().unread_id.exchange(lease.id) == lease.id;
+      // Only what can be read without its payload is at fault: not so behind a lock, say.
+      if (!lost_twice && (error.is_of_session() || !can_be_renewed(lease))) {
+        settler_.end(index, Outcome{Outcome::Kind::released}, now);
+        throw;
+      }
+      if (!lost && !again) continue;  // it was canceled, or memory was short for a moment
+      Outcome outcome{Outcome::Kind::crash};
+      outcome.error = std::string("its payload cannot be read: ") + error.what();
+      outcome.evidence.cause = Cause::unreadable;
+      log::error("message cannot be read", {{"error", error.what()}});
+      settler_.end(index, std::move(outcome), now);
+      if (lost) throw;
+      return false;
     }
-    Outcome outcome{Outcome::Kind::crash};
-    outcome.error = std::string("its payload cannot be read: ") + error.what();
-    outcome.evidence.cause = Cause::unreadable;
-    log::error("message cannot be read", {{"error", error.what()}});
-    settler_.end(index, std::move(outcome), now);
   }
-  return false;
 }
 
 Outcome Runner::handle(std::size_t index, TimePoint started_at) {

@@ -75,7 +75,6 @@ void Settler::settle() {
       ::eventfd_write(tools_.context.maintenance_fd, 1);
     }
   }
-  alone_ = false;
   finish(settled);
 }
 
@@ -132,7 +131,6 @@ void Settler::finish(std::size_t settled) {
 
 Settler::WithClaim Settler::begin_with_claim() {
   WithClaim done;
-  if (!can_settle_with_claim()) return done;
   for (std::size_t i = 0; i < tools_.batch.size(); ++i) {
     const LeasedMessage& m = tools_.batch[i];
     if (!m.is_unsettled()) continue;
@@ -148,11 +146,6 @@ void Settler::settled(const WithClaim& done) {
   if (done.indexes.empty()) return;
   for (const std::size_t i : done.indexes) apply(i, Settled::done);
   finish(done.indexes.size());
-}
-
-void Settler::claim_failed(const WithClaim& done, const DatabaseError& error) {
-  alone_ = true;
-  failed(done.indexes, error);
 }
 
 TimePoint Settler::due() const {

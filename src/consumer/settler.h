@@ -31,8 +31,6 @@ class Settler {
   /// Returns when to call settle() although the batch has not ended.
   TimePoint due() const;
 
-  /// False: settle() has to come before the next claim.
-  bool can_settle_with_claim() const { return !alone_ && tools_.batch.can_settle_with_claim(); }
   /// Done messages that a claim settles in its own transaction.
   struct WithClaim {
     std::vector<std::size_t> indexes;
@@ -43,9 +41,10 @@ class Settler {
   /// claim_failed().
   [[nodiscard]] WithClaim begin_with_claim();
   void settled(const WithClaim& done);
-  /// Call when the claim failed: settle(), which handles locked rows and lost leases, comes before
-  /// the next claim that settles.
-  void claim_failed(const WithClaim& done, const DatabaseError& error);
+  /// Call when the claim failed.
+  void claim_failed(const WithClaim& done, const DatabaseError& error) {
+    failed(done.indexes, error);
+  }
 
  private:
   std::vector<Settled> ask(std::span<const Settlement> settlements, Batch::Indexes indexes);
@@ -56,8 +55,7 @@ class Settler {
   const ConsumerTools& tools_;
   VacuumDuty& vacuum_;
   SettleTiming timing_;
-  bool alone_ = false;  ///< the next settle is not made with a claim
-  TimePoint try_at_;    ///< without a session: next try while a message runs
+  TimePoint try_at_;  ///< without a session: next try while a message runs
 };
 
 }  // namespace pgforeman

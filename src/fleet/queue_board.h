@@ -38,6 +38,8 @@ struct alignas(64) QueueBoard {
   /// Claims are made without payloads until then, as one may have killed its consumer. Writer:
   /// maintenance. Monotonic.
   std::atomic<std::int64_t> careful_until_ms;
+  /// The message in which a session was lost last, while its payload was read. Writers: consumers.
+  std::atomic<std::int64_t> unread_id;
 };
 
 }  // namespace pgforeman

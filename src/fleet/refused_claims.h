@@ -12,25 +12,30 @@ namespace pgforeman {
 /// In shared memory. Consumers add, maintenance takes out; relaxed.
 class RefusedClaims {
  public:
+  struct Each {
+    std::int64_t id = 0;
+    bool blamed = false;  ///< as in Refused
+  };
   /// Forgets the id if all places are taken: sweeps then try that message sooner.
-  void add(std::int64_t id) {
-    for (auto& each : ids_) {
+  void add(std::int64_t id, bool blamed) {
+    for (auto& word : words_) {
       std::int64_t none = 0;
-      if (each.compare_exchange_strong(none, id, std::memory_order_relaxed)) return;
+      if (word.compare_exchange_strong(none, blamed ? id : -id, std::memory_order_relaxed)) return;
     }
   }
   /// Takes them out. For maintenance.
-  std::vector<std::int64_t> take() {
-    std::vector<std::int64_t> ids;
-    for (auto& each : ids_) {
-      if (each.load(std::memory_order_relaxed) == 0) continue;
-      ids.push_back(each.exchange(0, std::memory_order_relaxed));
+  std::vector<Each> take() {
+    std::vector<Each> taken;
+    for (auto& word : words_) {
+      if (word.load(std::memory_order_relaxed) == 0) continue;
+      const std::int64_t id = word.exchange(0, std::memory_order_relaxed);
+      taken.push_back({id < 0 ? -id : id, id > 0});
     }
-    return ids;
+    return taken;
   }
 
  private:
-  std::array<std::atomic<std::int64_t>, 64> ids_;
+  std::array<std::atomic<std::int64_t>, 64> words_;  ///< an id; negative if it is not blamed
 };
 
 }  // namespace pgforeman

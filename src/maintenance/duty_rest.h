@@ -16,12 +16,6 @@ class DutyRest {
     wait_ = std::clamp(2 * wait_, Millis{200}, Millis{5000});
     until_ = now + wait_;
   }
-  /// True if the last try failed.
-  bool worked() {
-    const bool failed = wait_ > Millis{0};
-    *this = {};
-    return failed;
-  }
 
  private:
   Millis wait_{0};

@@ -27,15 +27,19 @@ void Listener::open() {
   try {
     queue.listen();
   } catch (const DatabaseError& error) {
-    if (error.kind() == DatabaseError::Kind::locked) {
+    is_locked_out_ = error.kind() == DatabaseError::Kind::locked;
+    if (is_locked_out_) {
       open_at_ = Clock::now() + kTryAgain;
-      return say_that_it_polls("another session holds the advisory lock of the queue's listeners");
+      const std::string why = "another session holds the advisory lock of the queue's listeners";
+      tools_.duty_failed(Duty::wake, why);
+      return say_that_it_polls(why);
     }
     if (error.kind() != DatabaseError::Kind::rejected) throw;  // the next run tries again
     opened_ = true;
     return say_that_it_polls(error.what());
   }
   opened_ = true;
+  is_locked_out_ = false;
   socket_.assign(socket.release());
   test_until_ = Clock::now() + kTestTime;
 }
@@ -72,7 +76,7 @@ void Listener::close() {
   boost::system::error_code ignored;
   socket_.close(ignored);
   test_until_.reset();
-  opened_ = works_ = false;
+  opened_ = works_ = is_locked_out_ = false;
   open_at_ = {};
 }
 

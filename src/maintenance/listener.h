@@ -23,6 +23,8 @@ class Listener {
   Received run_once();
   /// True once this session has received a notification.
   bool works() const { return works_; }
+  /// True while another session holds the lock that a listener needs.
+  bool is_locked_out() const { return is_locked_out_; }
   /// Returns when our own test notification must have come; max: none is awaited.
   TimePoint next() const { return test_until_.value_or(TimePoint::max()); }
 
@@ -44,6 +46,7 @@ class Listener {
   TimePoint open_at_;    ///< begins to listen no earlier
   bool opened_ = false;  ///< listens, or found that it cannot
   bool works_ = false;
+  bool is_locked_out_ = false;
   bool logged_polling_ = false;
 };
 

@@ -40,8 +40,9 @@ Maintenance::Maintenance(const ChildContext& context)
       renewal_(tools_),
       listener_(tools_),
       sweeper_(tools_),
-      notifier_(tools_, listener_, sweeper_),
-      scheduler_(tools_, sweeper_),
+      refusals_(tools_, Duty::promote),
+      notifier_(tools_, listener_, sweeper_, refusals_),
+      scheduler_(tools_, sweeper_, refusals_),
       calls_(loop_.io(), ::fcntl(context.maintenance_fd, F_DUPFD_CLOEXEC, 0)) {}
 
 void Maintenance::run() {
@@ -52,7 +53,7 @@ void Maintenance::run() {
         if (!session_.connect()) break;
         notifier_.session_opened();
         scheduler_.session_opened();
-        sweeper_.session_opened();
+        sweeper_.start_over();
       }
       work();
       wait_for_work();
@@ -105,14 +106,22 @@ void Maintenance::work() {
   // First, as messages wait for their rescue.
   run(Duty::rescue, [this] {
     if (rescue_.run_once()) scheduler_.soon();
+    return !rescue_.any_deferred();
   });
-  run(Duty::wake, [this] { take_notifications(); });
-  if (Clock::now() >= renewal_.next()) run(Duty::renew, [this] { renewal_.run_once(); });
-  run(Duty::sweep, [this] { sweeper_.run_once(); });
-  if (Clock::now() >= scheduler_.next()) run(Duty::promote, [this] { scheduler_.run_once(); });
+  run(Duty::wake, [this] { return take_notifications(); });
+  if (Clock::now() >= renewal_.next()) {
+    run(Duty::renew, [this] {
+      renewal_.run_once();
+      return true;
+    });
+  }
+  run(Duty::sweep, [this] { return sweeper_.run_once(); });
+  if (Clock::now() >= scheduler_.next()) {
+    run(Duty::promote, [this] { return scheduler_.run_once(); });
+  }
   wakeups_.run_once();
   // Notifications that came with an answer no longer make the socket readable.
-  run(Duty::wake, [this] { take_notifications(); });
+  run(Duty::wake, [this] { return take_notifications(); });
   // Last: consumers rely on wake-ups for messages that any duty finds.
   if (listener_.works()) {
     tools_.queue().wakeups.record_listening(Clock::now());
@@ -120,7 +129,8 @@ void Maintenance::work() {
 }
 
 /// Runs a duty, unless it rests after a failure: another duty never waits for it, and its error
-/// does not cost the session. Throws DatabaseError if the session is at fault.
+/// does not cost the session. `work` returns false if it has reported a failure itself. Throws
+/// DatabaseError if the session is at fault.
 template <typename Work>
 void Maintenance::run(Duty duty, Work&& work) {
   DutyRest& rest = rest_of(duty);
@@ -128,16 +138,17 @@ void Maintenance::run(Duty duty, Work&& work) {
   DutyBoard& board = tools_.queue().duties;
   const auto answers = session_.answers();
   try {
-    work();
+    if (!work()) return;
   } catch (const DatabaseError& error) {
     if (error.is_of_session()) throw;
     rest.failed(Clock::now());
     tools_.duty_failed(duty, error.what());
     return;
   }
-  // It may have had nothing to do.
-  if (session_.answers() == answers || !rest.worked()) return;
-  board.worked(duty);
+  // It may have had nothing to do; of rescues, none is then left.
+  if (session_.answers() == answers && duty != Duty::rescue) return;
+  rest = {};
+  if (!board.worked(duty)) return;  // it did not fail, in this process or the one before
   log::info("maintenance duty works again", {{"duty", to_string(duty)}});
 }
 
@@ -154,7 +165,7 @@ TimePoint Maintenance::due(Duty duty, TimePoint next) {
   return std::max(next, rest_of(duty).until());
 }
 
-void Maintenance::take_notifications() {
+bool Maintenance::take_notifications() {
   const auto received = listener_.run_once();
   notifier_.received(received.now);
   const auto found = notifier_.run_once();
@@ -165,6 +176,7 @@ void Maintenance::take_notifications() {
     may_sweep_at_ = Clock::now() + kSweepWhilePolling;
     sweeper_.soon();
   }
+  return !listener_.is_locked_out();
 }
 
 void Maintenance::wait_for_work() {

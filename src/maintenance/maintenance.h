@@ -36,7 +36,7 @@ class Maintenance {
   TimePoint due(Duty duty, TimePoint next);
   TimePoint longest_wait() const;
   DutyRest& rest_of(Duty duty) { return rests_[static_cast<std::size_t>(duty)]; }
-  void take_notifications();
+  bool take_notifications();
   void wait_for_work();
   void last_rescue();
   void save_marks();
@@ -50,6 +50,7 @@ class Maintenance {
   Renewal renewal_;
   Listener listener_;
   Sweeper sweeper_;
+  Refusals refusals_;  ///< of scheduled messages
   Notifier notifier_;
   Scheduler scheduler_;
   boost::asio::posix::stream_descriptor calls_;

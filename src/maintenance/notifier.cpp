@@ -67,8 +67,8 @@ Notifier::Found Notifier::poll() {
   if (const int idle = tools_.wakeups.waiting(); idle > 0) {
     tools_.loop.enter(Phase::claiming);
     const Marks marks = tools_.queue().marks.read();
-    const Peek peek =
-        tools_.session.queue().peek(marks, std::max(idle, kCounted), sweeper_.due_from_us());
+    const Peek peek = tools_.session.queue().peek(marks, std::max(idle, kCounted),
+                                                  sweeper_.due_from_us(), refusals_.current());
     tools_.session.worked();
     sweeper_.searched(peek.times, began);
     if (peek.ready > 0) tools_.wakeups.wake(peek.ready);

@@ -7,6 +7,7 @@
 #include "fleet/claimed_message.h"
 #include "maintenance/listener.h"
 #include "maintenance/notify_throttle.h"
+#include "maintenance/refusals.h"
 #include "maintenance/sweeper.h"
 #include "maintenance/tools.h"
 
@@ -14,8 +15,10 @@ namespace pgforeman {
 
 class Notifier {
  public:
-  Notifier(const MaintenanceTools& tools, const Listener& listener, Sweeper& sweeper)
-      : tools_(tools), listener_(listener), sweeper_(sweeper) {}
+  /// `refusals`: of scheduled messages.
+  Notifier(const MaintenanceTools& tools, const Listener& listener, Sweeper& sweeper,
+           const Refusals& refusals)
+      : tools_(tools), listener_(listener), sweeper_(sweeper), refusals_(refusals) {}
 
   /// Call for a new session, in which the listener listens or will.
   void session_opened();
@@ -40,6 +43,7 @@ class Notifier {
   const MaintenanceTools& tools_;
   const Listener& listener_;
   Sweeper& sweeper_;
+  const Refusals& refusals_;
   NotifyThrottle throttle_;
   Marks seen_{};
 };

@@ -67,7 +67,13 @@ void Rescue::defer_rescue(Job& job, const std::string& reason) {
   const bool fleet_stops = tools_.fleet().is_stopping();
   job.wait = std::clamp(2 * job.wait, kDeferFor, fleet_stops ? kDeferFor : kDeferForMost);
   job.due = Clock::now() + job.wait;
+  job.deferred = true;
+  tools_.queue().duties.failed(Duty::rescue, reason, Clock::now());
   log::warn("rescue deferred", {{"reason", reason}});
+}
+
+bool Rescue::any_deferred() const {
+  return std::any_of(jobs_.begin(), jobs_.end(), [](const Job& job) { return job.deferred; });
 }
 
 void Rescue::make_due() {
@@ -210,7 +216,9 @@ bool Rescue::search_claim(Jobs::iterator job) {
   std::optional<Outcome> crash;
   if (job->death.blame != Cause::none) {
     crash = crash_of(job->death, "claimed");
-    tools_.queue().careful_until_ms.store(to_ms(now + kCareful));
+    if (job->wait == kFirstSearchWait) {
+      tools_.queue().careful_until_ms.store(to_ms(now + kCareful));
+    }
   }
   const auto messages = release_in_doubt_claim(tools_.session.queue(), *job->search, crash,
                                                retry_rule(*tools_.context.options));

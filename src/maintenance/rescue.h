@@ -25,6 +25,8 @@ class Rescue {
   void make_due();
   /// True if a dead consumer's ledger was not settled yet.
   bool unsettled() const;
+  /// True if a ledger's rescue failed and waits for its next try.
+  bool any_deferred() const;
   /// True if the last run had more to do than it took time for.
   bool out_of_time() const { return out_of_time_; }
   /// Returns when to run next, for the rows of a claim in doubt or a deferred ledger; max: never.
@@ -41,6 +43,7 @@ class Rescue {
     /// its rows may appear after the first search. Nothing: settle the ledger's entries.
     std::optional<Claim> search{};
     Death death{};  ///< of the consumer; for a search only
+    bool deferred = false;
   };
   using Jobs = std::list<Job>;
 

@@ -34,7 +34,7 @@ void Scheduler::due_in(Millis due) {
       std::min(next_, std::max<TimePoint>(Clock::now() + std::min(due, kTick), ran_at_ + kSoonest));
 }
 
-void Scheduler::run_once() {
+bool Scheduler::run_once() {
   tools_.loop.enter(Phase::claiming);
   ran_at_ = Clock::now();
   // Varies the interval: fleets in step would all wake a consumer for the same messages.
@@ -50,7 +50,7 @@ void Scheduler::run_once() {
   const Tick tick = counted ? *counted : promote();
   tools_.session.worked();
   sweeper_.searched(tick.times, ran_at_);
-  refusals_.add(tick.refused.ids, tick.refused.reason, ran_at_);
+  refusals_.add(tick.refused, ran_at_);
   most_ = std::min(2 * most_, kMostPromoted);
   if (counted) {
     publish(tick.counts);
@@ -63,8 +63,10 @@ void Scheduler::run_once() {
   }
   // Runs again when the next message is due: it would wait for the regular tick.
   next_ = Clock::now() + std::clamp(tick.times.next_due().value_or(every), kSoonest, every);
+  if (refusals_.is_full()) next_ = ran_at_ + every;  // what is not remembered is tried each time
   const std::int64_t found = counted ? tick.counts.ready : tick.promoted;
   if (found > 0 || counted) tools_.wakeups.wake(found);
+  return !refusals_.any_without_fault();
 }
 
 /// Promotes and counts. Nothing if that failed: promotion alone may work.
@@ -72,7 +74,7 @@ std::optional<Tick> Scheduler::try_counting() {
   try {
     Tick tick = tools_.session.queue().tick(sweeper_.count_from(), sweeper_.due_from_us(), most_,
                                             refusals_.current());
-    count_rest_.worked();
+    count_rest_ = {};
     tools_.queue().duties.worked(Duty::count);
     return tick;
   } catch (const DatabaseError& error) {

@@ -14,11 +14,12 @@ namespace pgforeman {
 
 class Scheduler {
  public:
-  Scheduler(const MaintenanceTools& tools, Sweeper& sweeper)
-      : tools_(tools), sweeper_(sweeper), refusals_(tools.queue().duties, Duty::promote) {}
+  Scheduler(const MaintenanceTools& tools, Sweeper& sweeper, Refusals& refusals)
+      : tools_(tools), sweeper_(sweeper), refusals_(refusals) {}
 
-  /// Throws DatabaseError if the promotion failed.
-  void run_once();
+  /// False if messages were refused and are not at fault. Throws DatabaseError if the promotion
+  /// failed.
+  bool run_once();
   TimePoint next() const { return next_; }
   /// Runs soon, as a message may be due before the next run, but not more often than is cheap.
   void soon();
@@ -36,7 +37,7 @@ class Scheduler {
 
   const MaintenanceTools& tools_;
   Sweeper& sweeper_;
-  Refusals refusals_;
+  Refusals& refusals_;  ///< of scheduled messages
   TimePoint next_, ran_at_, next_count_;
   DutyRest count_rest_;
   int most_ = 0;  ///< messages of a promotion: fewer after one that failed

@@ -22,11 +22,19 @@ constexpr Millis kStatement{5};
 constexpr Millis kRestMost{200};
 constexpr Millis kFailedRest{2000};
 // The first number may be high: while a statement finds nothing, the next one covers a wider range.
-constexpr std::int64_t kWidth = 50'000, kWidthLeast = 5'000, kWidthMost = kMaxNumber;
-// open_writers() walks the deleted messages above the marks, as claims do: if it takes this long,
-// there are many.
+// It has a limit, as thousands of millions of deleted messages may follow: a walk over four million
+// takes about half a second. A walk over all numbers takes at most a thousand statements, more if
+// it finds many.
+constexpr std::int64_t kWidth = 50'000, kWidthLeast = 5'000, kWidthMost = 4'000'000;
+constexpr std::int64_t kMostStatements = 1000;
+// While more messages are refused than can be left out, others move slowly.
+constexpr int kMostMoved = 1000, kMostMovedIfFull = 20;
+// A look that took longer did not fail because the tables have changed.
+constexpr Millis kTimeout{1000};
+// A view, open_writers() with marks, costs a search in the index for each lane. It walks the
+// deleted messages above the marks, as claims do: if it takes this long, there are many.
+constexpr Millis kViewEvery{1000};
 constexpr Millis kSlowView{5};
-constexpr Millis kOld{1000};
 // More than what a clock that runs too fast or slow can gain between two looks.
 constexpr std::int64_t kClockStepUs = 100'000;
 
@@ -37,10 +45,8 @@ void Sweeper::start_over() {
   plan_.start_over();
   width_ = kWidth;
   wait_ = kEvery;
-  next_ = next_last_ = TimePoint{};
-  due_from_us_ = clock_us_ = 0;
-  old_number_ = new_number_ = 0;
-  new_number_at_ = TimePoint{};
+  next_ = next_last_ = next_view_ = TimePoint{};
+  due_from_us_ = clock_us_ = viewed_number_ = 0;
 }
 
 /// A fleet that has no marks yet begins with those of the last one.
@@ -66,7 +72,7 @@ void Sweeper::save_marks() {
   if (loaded_ && marks != Marks{}) tools_.session.queue().save_marks(marks);
 }
 
-void Sweeper::run_once() {
+bool Sweeper::run_once() {
   if (!loaded_) load_marks();
   const TimePoint now = Clock::now();
   const Marks marks = tools_.queue().marks.read();
@@ -78,10 +84,14 @@ void Sweeper::run_once() {
     failing_ = true;
     try {
       look(marks, now);
-    } catch (const DatabaseError&) {
+    } catch (const DatabaseError& error) {
       width_ = std::max(width_ / 8, kWidthLeast);
       next_ = Clock::now() + kFailedRest;
-      search_all_soon();  // the tables may be others now, restored under this session
+      // The tables may be others now, restored under this session; not so after a lock or a
+      // timeout.
+      if (error.kind() != DatabaseError::Kind::locked && Clock::now() - now < kTimeout) {
+        search_all_soon();
+      }
       // Claims ignore marks that are 3 s old: one may find what this look could not move.
       tools_.wakeups.wake(1);
       throw;
@@ -90,6 +100,7 @@ void Sweeper::run_once() {
   }
   // Consumers may rely on the marks only while looks work.
   if (!failing_) tools_.queue().marks.record_sweep(Clock::now());
+  return !refusals_.any_without_fault();
 }
 
 TimePoint Sweeper::next() const {
@@ -115,7 +126,10 @@ void Sweeper::look(const Marks& marks, TimePoint now) {
   tools_.loop.enter(Phase::claiming);
   const bool starts = !writers_.is_complete();
   while (!writers_.is_complete()) writers_.learn(tools_.session.queue().open_writers());
-  const OpenWriters writers = tools_.session.queue().open_writers(marks);
+  const bool views = starts || now >= next_view_;
+  const TimePoint asked_at = Clock::now();
+  const OpenWriters writers =
+      tools_.session.queue().open_writers(views ? std::optional(marks) : std::nullopt);
   tools_.session.worked();
   looked_at_ = Clock::now();
   if (!trusts(writers, marks)) return;
@@ -135,9 +149,15 @@ void Sweeper::look(const Marks& marks, TimePoint now) {
     next_last_ = now + kLastEvery;
     plan_.add_last(kLast);
   }
-  raise_marks(writers, now, starts);
+  if (views) {
+    next_view_ = now + kViewEvery;
+    raise_marks(writers, looked_at_ - asked_at >= kSlowView);
+  }
   refusals_.expire(now);
-  for (const auto id : tools_.queue().refused_claims.take()) refusals_.leave_out(id, now);
+  for (const auto& claim : tools_.queue().refused_claims.take()) {
+    refusals_.add_claim(claim.id, claim.blamed, now);
+  }
+  const int most_moved = refusals_.is_full() ? kMostMovedIfFull : kMostMoved;
   std::int64_t moved = 0;
   while (Clock::now() - now < kSlice) {
     const auto ranges = plan_.next(width_, Clock::now());
@@ -145,13 +165,11 @@ void Sweeper::look(const Marks& marks, TimePoint now) {
     const TimePoint began = Clock::now();
     tools_.loop.enter(Phase::claiming);
     const Sweep found =
-        tools_.session.queue().sweep(ranges, plan_.bucket_bits(), refusals_.current());
+        tools_.session.queue().sweep(ranges, plan_.bucket_bits(), most_moved, refusals_.current());
     tools_.session.worked();
-    refusals_.add(found.refused.ids, found.refused.reason, began);
+    refusals_.add(found.refused, began);
     plan_.looked(ranges, found, Clock::now());
-    const auto took = Clock::now() - began;
-    if (took > 2 * kStatement) width_ = std::max(width_ / 2, kWidthLeast);
-    if (took < kStatement / 2) width_ = std::min(width_ * 2, kWidthMost);
+    adjust_width(ranges, Clock::now() - began, writers.highest);
     if (found.moved > 0) {
       log::debug("messages found below the low-water marks", {{"messages", found.moved}});
       tools_.wakeups.wake(found.moved);
@@ -163,24 +181,32 @@ void Sweeper::look(const Marks& marks, TimePoint now) {
   const bool more = plan_.due() <= ended;
   next_ = ended + std::max<Clock::duration>(std::min<Clock::duration>(ended - now, kRestMost),
                                             more ? Clock::duration{0} : wait_);
+  if (refusals_.is_full()) next_ = std::max(next_, ended + kEveryMost);
+}
+
+/// Makes the next statement cover more numbers if this one was quick, fewer if it was slow. One
+/// that covered less than it may shows nothing about more.
+void Sweeper::adjust_width(std::span<const PlaceRange> ranges, Clock::duration took,
+                           std::int64_t highest) {
+  if (took > 2 * kStatement) width_ = std::max(width_ / 2, kWidthLeast);
+  if (took >= kStatement / 2) return;
+  std::int64_t covered = 0;
+  for (const PlaceRange& range : ranges) covered += range.upto - range.above;
+  const std::int64_t most = std::max(kWidthMost, highest / kMostStatements);
+  width_ = std::clamp(2 * covered, std::min(kWidth, width_), most);
 }
 
 /// Where claims walk over deleted messages in front of the first visible one, raises the marks to
 /// it: a fleet that starts behind a million deleted messages, or beside a busy fleet, walks over
-/// them once. Except at the first look, never to numbers of the last second: their senders may not
+/// them once. Except at the first view, never to numbers of the last second: their senders may not
 /// have committed.
-void Sweeper::raise_marks(const OpenWriters& writers, TimePoint now, bool starts) {
-  if (now - new_number_at_ >= kOld) {
-    old_number_ = new_number_ > 0 ? new_number_ : writers.highest;
-    new_number_ = writers.highest;
-    new_number_at_ = now;
-  }
-  // A busy machine may make one view slow.
-  slow_views_ = looked_at_ - now < kSlowView ? 0 : slow_views_ + 1;
-  if (slow_views_ < (starts ? 1 : 2)) return;
+void Sweeper::raise_marks(const OpenWriters& writers, bool is_slow) {
+  const std::int64_t old_number = viewed_number_ > 0 ? viewed_number_ : writers.highest;
+  viewed_number_ = writers.highest;
+  if (!is_slow) return;
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
     const std::int64_t before = writers.first[lane] > 0 ? writers.first[lane] - 1 : kMaxNumber;
-    const std::int64_t mark = std::min(before, old_number_);
+    const std::int64_t mark = std::min(before, old_number);
     if (mark <= plan_.marks()[lane]) continue;
     plan_.skip(lane, mark);
     tools_.queue().marks.raise(lane, mark);

@@ -13,13 +13,13 @@ namespace pgforeman {
 
 class Sweeper {
  public:
-  explicit Sweeper(const MaintenanceTools& tools)
-      : tools_(tools), refusals_(tools.queue().duties, Duty::sweep) {}
+  explicit Sweeper(const MaintenanceTools& tools) : tools_(tools), refusals_(tools, Duty::sweep) {}
 
-  /// Starts over: a new session may be to another server, which may have lost something.
-  void session_opened() { start_over(); }
-  /// Looks if it is time. Throws DatabaseError.
-  void run_once();
+  /// Call for a new session: it may be to another server, which may have lost something.
+  void start_over();
+  /// Looks if it is time. False if messages were refused and are not at fault. Throws
+  /// DatabaseError.
+  bool run_once();
   TimePoint next() const;
   /// Call at the end of a fleet, so that the next one begins at its marks. Throws DatabaseError.
   void save_marks();
@@ -43,11 +43,11 @@ class Sweeper {
  private:
   void load_marks();
   void look(const Marks& marks, TimePoint now);
-  void raise_marks(const OpenWriters& writers, TimePoint now, bool starts);
+  void adjust_width(std::span<const PlaceRange> ranges, Clock::duration took, std::int64_t highest);
+  void raise_marks(const OpenWriters& writers, bool is_slow);
   bool trusts(const OpenWriters& writers, const Marks& marks);
   void check_clock(std::int64_t at_us, TimePoint asked_at);
   bool may_appear() const;
-  void start_over();
 
   const MaintenanceTools& tools_;
   Refusals refusals_;
@@ -58,15 +58,12 @@ class Sweeper {
   bool failing_ = false;
   TimePoint looked_at_, next_;
   Millis wait_{0};  ///< between looks while the marks stand still
-  TimePoint next_last_, next_pass_;
+  TimePoint next_last_, next_pass_, next_view_;
   std::int64_t due_from_us_ = 0;
-  std::int64_t clock_us_ =
-      0;  ///< the server's clock when this process's was clock_at_; 0: not known
+  /// The server's clock when this process's was clock_at_; 0: not known.
+  std::int64_t clock_us_ = 0;
   TimePoint clock_at_;
-  /// Numbers that were drawn at least a second ago, and those of the time since.
-  std::int64_t old_number_ = 0, new_number_ = 0;
-  TimePoint new_number_at_;
-  int slow_views_ = 0;  ///< in a row
+  std::int64_t viewed_number_ = 0;  ///< the last number that was drawn at the last view
 };
 
 }  // namespace pgforeman

@@ -25,6 +25,12 @@ Kind kind_of(std::string_view state) {
   return Kind::rejected;
 }
 
+bool is_of_row(std::string_view state) {
+  if (state == "XX001" || state == "XX002") return true;  // damaged data, a damaged index
+  const Kind kind = kind_of(state);
+  return kind != Kind::transient && kind != Kind::locked && kind != Kind::connection;
+}
+
 std::string one_line(std::string_view text) {
   std::string out, gap;
   for (const char c : text) {

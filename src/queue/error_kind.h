@@ -10,6 +10,9 @@ namespace pgforeman {
 
 DatabaseError::Kind kind_of(std::string_view sqlstate);
 
+/// True if the error of a row's change says that the row is at fault; else the server may be.
+bool is_of_row(std::string_view sqlstate);
+
 /// Returns the error for a SQLSTATE: the server's primary message on one line, and what to do where
 /// that is known. Leaves out details, which may quote a payload.
 DatabaseError to_database_error(std::string_view sqlstate, std::string_view server_text);

@@ -4,11 +4,12 @@
 #include <pqxx/result>
 #include <thread>
 
+#include "queue/connection_impl.h"
+#include "queue/error_kind.h"
 #include "queue/history.h"
 #include "queue/migrate.h"
 #include "queue/rows.h"
 #include "queue/schema_owner.h"
-#include "queue/session.h"
 #include "queue/sql_text.h"
 
 namespace pgforeman {
@@ -54,13 +55,10 @@ constexpr const char* kRights =
     "  (values ('select'), ('insert'), ('update'), ('delete')) r (name))"
     " and pg_catalog.has_sequence_privilege('pgforeman.message_id_seq', 'usage')"
     " and not exists ("
-    "  select from pg_catalog.unnest('{announce,become_listener,claim,counts,"
-    "claim_each,end_done,from_us,ids_are_behind,is_of_server,leave_listeners,lock_claimable,make_"
-    "ready,next_"
-    "place,"
-    "open_writers,payload_of,peek,release_token,renew,retry_delay,save_marks,saved_marks,settle,"
-    "sweep,tick,to_us,"
-    "with_run}'::pg_catalog.name[]) f (name)"
+    "  select from pg_catalog.unnest('{announce,become_listener,claim,claim_each,counts,"
+    "end_done,from_us,ids_are_behind,leave_listeners,lock_claimable,make_ready,"
+    "next_place,open_writers,payload_of,peek,refuse_silence,release_token,renew,retry_delay,"
+    "save_marks,saved_marks,settle,sweep,tick,to_us,with_run}'::pg_catalog.name[]) f (name)"
     "  where not exists ("
     "   select from pg_catalog.pg_proc p"
     "   where p.pronamespace operator(pg_catalog.=) 'pgforeman'::pg_catalog.regnamespace::oid"
@@ -122,7 +120,7 @@ Queue::ClaimedEach Queue::claim_each(int limit, const Claim& claim, Millis lease
   const RangesText ranges(ranges_above(claim.marks));
   const pqxx::result rows =
       call("select " + kMessageColumns +
-               ", refusal"
+               ", refusal, state"
                " from pgforeman.claim_each($1, $2::int, $3::bigint, $4::interval, $5::bigint[],"
                " $6::bigint[])",
            {name_, std::to_string(limit), text_of(claim.token), interval_text(lease), ranges.above,
@@ -132,12 +130,14 @@ Queue::ClaimedEach Queue::claim_each(int limit, const Claim& claim, Millis lease
     ClaimedMessage message = message_of(row);
     if (!row[kMessageColumnCount].is_null()) {
       claimed.refused.push_back({message.id, message.place, row[kMessageColumnCount].c_str()});
+      claimed.blamed = claimed.blamed || is_of_row(row[kMessageColumnCount + 1].c_str());
       continue;
     }
     message.token = claim.token;
     message.has_payload = false;
     claimed.messages.push_back(std::move(message));
   }
+  claimed.blamed = claimed.blamed || !claimed.messages.empty();
   return claimed;
 }
 
@@ -240,7 +240,8 @@ Tick Queue::tick(const std::optional<Marks>& passed, std::int64_t due_from_us, i
                  std::span<const std::int64_t> skipped) {
   const RangesText lanes(lanes_above(passed.value_or(Marks{})));
   const auto row = call(
-      "select next_due_us, at_us, promoted, refused, refusal, ready, scheduled, running, dead,"
+      "select next_due_us, at_us, promoted, refused, states, refusal, ready, scheduled, running, "
+      "dead,"
       " oldest_seconds, capped, behind from pgforeman.tick($1, $2::boolean, $3::int,"
       " $4::bigint[], $5::bigint[], $6::bigint, $7::bigint[])",
       {name_, passed ? "true" : "false", std::to_string(most), lanes.above, lanes.upto,
@@ -248,20 +249,22 @@ Tick Queue::tick(const std::optional<Marks>& passed, std::int64_t due_from_us, i
   Tick tick;
   tick.times = times_of(row);
   tick.promoted = row[2].as<std::int64_t>();
-  tick.refused = {numbers_of(row[3].c_str()), row[4].c_str()};
+  tick.refused = refused_of(row, 3, tick.promoted > 0);
   if (passed) {
-    tick.counts = counts_of(row, 5);
-    tick.ids_behind = row[11].as<bool>();
+    tick.counts = counts_of(row, 6);
+    tick.ids_behind = row[12].as<bool>();
   }
   return tick;
 }
 
-Peek Queue::peek(const Marks& marks, int most, std::int64_t due_from_us) {
+Peek Queue::peek(const Marks& marks, int most, std::int64_t due_from_us,
+                 std::span<const std::int64_t> skipped) {
   const RangesText lanes(lanes_above(marks));
   const auto row = call(
       "select next_due_us, at_us, ready from pgforeman.peek($1, $2::bigint[], $3::bigint[],"
-      " $4::int, $5::bigint)",
-      {name_, lanes.above, lanes.upto, std::to_string(most), std::to_string(due_from_us)})[0];
+      " $4::int, $5::bigint, $6::bigint[])",
+      {name_, lanes.above, lanes.upto, std::to_string(most), std::to_string(due_from_us),
+       array_text(skipped)})[0];
   return {row[2].as<std::int64_t>(), times_of(row)};
 }
 
@@ -296,20 +299,20 @@ OpenWriters Queue::open_writers(const std::optional<Marks>& marks) {
   return writers;
 }
 
-Sweep Queue::sweep(std::span<const PlaceRange> ranges, int bucket_bits,
+Sweep Queue::sweep(std::span<const PlaceRange> ranges, int bucket_bits, int most,
                    std::span<const std::int64_t> skipped) {
   const RangesText given(ranges);
   const auto row = call(
-      "select moved, refused, refusal, reached, bucket, leased, look_ms"
-      " from pgforeman.sweep($1, $2::bigint[], $3::bigint[], $4::int, skipped => $5::bigint[])",
-      {name_, given.above, given.upto, std::to_string(bucket_bits), array_text(skipped)})[0];
-  Sweep sweep{row[0].as<std::int64_t>(),
-              {numbers_of(row[1].c_str()), row[2].c_str()},
-              numbers_of(row[3].c_str()),
-              {}};
-  const Ids buckets = numbers_of(row[4].c_str());
-  const Ids leased = numbers_of(row[5].c_str());
-  const Ids look_ms = numbers_of(row[6].c_str());
+      "select moved, refused, states, refusal, reached, bucket, leased, look_ms"
+      " from pgforeman.sweep($1, $2::bigint[], $3::bigint[], $4::int, $5::int,"
+      " $6::bigint[])",
+      {name_, given.above, given.upto, std::to_string(bucket_bits), std::to_string(most),
+       array_text(skipped)})[0];
+  const auto moved = row[0].as<std::int64_t>();
+  Sweep sweep{moved, refused_of(row, 1, moved > 0), numbers_of(row[4].c_str()), {}};
+  const Ids buckets = numbers_of(row[5].c_str());
+  const Ids leased = numbers_of(row[6].c_str());
+  const Ids look_ms = numbers_of(row[7].c_str());
   for (std::size_t i = 0; i < buckets.size(); ++i) {
     sweep.buckets.push_back({buckets[i], leased.at(i), Millis{look_ms.at(i)}});
   }

@@ -38,8 +38,8 @@ class Queue {
                                     std::span<const std::int64_t> done = {},
                                     Token done_token = Token::none);
 
-  /// The same row by row and without payloads, after a claim that failed. `refused`: messages that
-  /// the database refuses to change, for a reason that is not the server's.
+  /// The same row by row and without payloads, after a claim that failed, for half a second.
+  /// `refused`: messages that the database refuses to change; `blamed` as in Refused.
   struct ClaimedEach {
     std::vector<ClaimedMessage> messages;
     struct Refusal {
@@ -47,6 +47,7 @@ class Queue {
       std::string reason;
     };
     std::vector<Refusal> refused;
+    bool blamed = false;
   };
   ClaimedEach claim_each(int limit, const Claim& claim, Millis lease);
   /// Payload and headers of a message. Nothing if its lease is lost.
@@ -71,8 +72,9 @@ class Queue {
   Tick tick(const std::optional<Marks>& passed = Marks{}, std::int64_t due_from_us = 0,
             int most = 10'000, std::span<const std::int64_t> skipped = {});
 
-  /// Counts up to `most` claimable messages above the marks; changes nothing.
-  Peek peek(const Marks& marks, int most, std::int64_t due_from_us = 0);
+  /// Counts up to `most` claimable messages above the marks; changes nothing. The others as tick().
+  Peek peek(const Marks& marks, int most, std::int64_t due_from_us = 0,
+            std::span<const std::int64_t> skipped = {});
 
   /// The marks that the queue's last fleet saved; all 0 if there are none.
   Marks saved_marks();
@@ -82,9 +84,9 @@ class Queue {
   OpenWriters open_writers(const std::optional<Marks>& marks = {});
 
   /// Scans ranges that claims have passed, and gives what is claimable there a new place, where
-  /// claims find it, but for messages in `skipped`. `bucket_bits`: how many bits of a place are
-  /// left out in a bucket's number.
-  Sweep sweep(std::span<const PlaceRange> ranges, int bucket_bits,
+  /// claims find it, at most `most` messages and none of `skipped`. `bucket_bits`: how many bits of
+  /// a place are left out in a bucket's number.
+  Sweep sweep(std::span<const PlaceRange> ranges, int bucket_bits, int most = 1000,
               std::span<const std::int64_t> skipped = {});
 
   /// False through a pooler that swaps sessions between statements: LISTEN would be in another

@@ -90,10 +90,11 @@ struct ServerTimes {
   }
 };
 
-/// Messages that the database refused to change, for a reason that is not the server's.
+/// Messages that the database refused to change, each tried by itself.
 struct Refused {
   std::vector<std::int64_t> ids;
-  std::string reason;
+  std::string reason;   ///< of the last one
+  bool blamed = false;  ///< they are at fault; false: it may be the server, a full disk for example
 };
 
 struct Tick {

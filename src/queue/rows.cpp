@@ -4,9 +4,12 @@
 #include <cstdint>
 #include <optional>
 
+#include "queue/error_kind.h"
 #include "queue/sql_text.h"
 
 namespace pgforeman {
+
+constexpr std::size_t kSqlstateBytes = 5;
 
 // The last column is when the message was sent, in microseconds since the epoch.
 const std::string kMessageColumns =
@@ -55,6 +58,16 @@ QueueCounts counts_of(const pqxx::row& row, int first) {
   counts.oldest_seconds = row[first + 4].as<double>();
   counts.capped = row[first + 5].as<bool>();
   return counts;
+}
+
+Refused refused_of(const pqxx::row& row, int first, bool any_worked) {
+  Refused refused{numbers_of(row[first].c_str()), row[first + 2].c_str(), any_worked};
+  std::string_view states = row[first + 1].c_str();  // {23514,55P03}
+  while (!refused.blamed && states.size() > kSqlstateBytes) {
+    refused.blamed = is_of_row(states.substr(1, kSqlstateBytes));
+    states.remove_prefix(kSqlstateBytes + 1);
+  }
+  return refused;
 }
 
 ServerTimes times_of(const pqxx::row& row) {

@@ -27,6 +27,9 @@ std::vector<ClaimedMessage> messages_of(const pqxx::result& rows);
 /// Reads the six figures of pgforeman.counts, from column `first` on.
 QueueCounts counts_of(const pqxx::row& row, int first);
 
+/// Reads refused, states and refusal, from column `first` on. `any_worked`: not all were refused.
+Refused refused_of(const pqxx::row& row, int first, bool any_worked);
+
 /// Reads next_due_us and at_us, the first two columns.
 ServerTimes times_of(const pqxx::row& row);
 

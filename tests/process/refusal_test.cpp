@@ -85,10 +85,8 @@ TEST_CASE("Messages refused with every error hold up no others", "[refusals]") {
   say("P28 " + std::to_string(kOthers) + " messages beside " + std::to_string(sqlstates().size()) +
       " that are refused (" + to_string(what) + "): " + std::to_string(took) + " s");
   CHECK(took < allowed(10.0));
-  // What looks like a damaged payload is buried without it.
-  const int buried = what == RefusedCall::bury ? 1 : 0;
-  CHECK(eventually([&] { return bed.dead() == buried; }));
-  CHECK(bed.left() == static_cast<std::int64_t>(sqlstates().size()) - buried);
+  CHECK(bed.dead() == 0);
+  CHECK(bed.left() == static_cast<std::int64_t>(sqlstates().size()));
   CHECK(charged(bed.sql) == 0);
   eventually([&] { return unnamed(bed.sql, fleet).empty(); }, 20s);
   CHECK(unnamed(bed.sql, fleet) == std::set<std::string>{});
@@ -98,6 +96,44 @@ TEST_CASE("Messages refused with every error hold up no others", "[refusals]") {
                                             : "drop trigger refuse on pgforeman.message");
     CHECK(bed.wait_until_empty(30s));
   }
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A message that alone is refused with a server's error holds up none that come later",
+          "[refusals]") {
+  const RefusedCall what = GENERATE(RefusedCall::claim, RefusedCall::promote, RefusedCall::sweep);
+  CAPTURE(to_string(what));
+  Bed bed;
+  refuse(bed.sql, what);
+  Fleet fleet(bed.settings({{"CONCURRENCY", "2"}, {"HANDLER_MODE", "jsonl"}}));
+  REQUIRE(fleet.wait_ready());
+  // More than a claim looks at, or a promotion leaves out at once.
+  const std::string many = "jsonb_build_object('stuck', '55P03'))) from generate_series(1, 300)";
+  if (what == RefusedCall::sweep) {
+    Sql late(bed.conninfo);
+    late.query("begin; select count(pgforeman.send('q', payload => " + many);
+    bed.send(20);
+    REQUIRE(bed.wait_for_runs(20));
+    late.query("commit");
+  } else if (what == RefusedCall::promote) {
+    bed.sql.query("select count(pgforeman.send('q', delay => '100 ms', payload => " + many);
+  } else {
+    bed.sql.query("select count(pgforeman.send('q', payload => " + many);
+  }
+  REQUIRE(fleet.wait_for_log(what == RefusedCall::claim
+                                 ? "database session failed, will keep trying"
+                                 : "maintenance duty failed, will try again"));
+  if (what == RefusedCall::promote) {
+    for (int i = 0; i < 5; ++i) {
+      bed.sql.query("select pgforeman.send('q', '{}', delay => '200 ms')");
+      CHECK(eventually([&] { return bed.left() == 300; }, 5s));
+    }
+  } else {
+    bed.send(100);
+    CHECK(eventually([&] { return bed.left() == 300; }, 10s));
+  }
+  CHECK(charged(bed.sql) == 0);
+  CHECK(fleet.status().exits.empty());
   stop_cleanly(fleet);
 }
 
@@ -126,6 +162,54 @@ TEST_CASE("A message whose lease cannot be renewed costs no other one its lease"
   CHECK(bed.wait_until_empty(30s));
   CHECK(fleet.status().messages.at("done") == 21 + static_cast<int>(sqlstates().size()));
   CHECK(distinct(bed.runs()) == bed.runs().size());
+  CHECK(fleet.status().exits.empty());
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("Messages whose leases cannot be renewed run when nothing else is in their batch",
+          "[refusals]") {
+  Bed bed;
+  refuse(bed.sql, RefusedCall::renew);
+  bed.send(10, R"({"stuck": "42501", "do": "sleep", "ms": 700})");
+  Fleet fleet(bed.settings({{"CONCURRENCY", "1"},
+                            {"HANDLER_MODE", "jsonl"},
+                            {"BATCH", "10"},
+                            {"VISIBILITY_TIMEOUT", "1s"}}));
+  CHECK(bed.wait_until_empty(40s));
+  CHECK(bed.dead() == 0);
+  CHECK(fleet.status().exits.empty());
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A message that ends the server's process that reads it is a dead letter", "[refusals]") {
+  Bed bed;
+  const std::string end_process =
+      "perform pg_terminate_backend(pg_backend_pid()); perform pg_sleep(5);";
+  // Claims read payloads too, but not those row by row.
+  bed.sql.query(
+      "create function public.end_process() returns trigger language plpgsql as $$ begin"
+      " if new.payload->>'stuck' <> '' and new.claims > old.claims"
+      "    and current_query() like '%pgforeman.claim(%' then " +
+      end_process +
+      " end if; return new; end $$;"
+      "create trigger end_process before update on pgforeman.message"
+      " for each row execute function public.end_process()");
+  bed.sql.query(
+      "alter function pgforeman.payload_of rename to payload_of_old;"
+      "create function pgforeman.payload_of(id bigint, token bigint)"
+      " returns table (payload json, headers jsonb) language plpgsql as $$ begin"
+      " if exists (select from pgforeman.message m where m.id = $1 and m.payload->>'stuck' <> '')"
+      " then " +
+      end_process + " end if; return query select * from pgforeman.payload_of_old($1, $2); end $$");
+  bed.send(20);
+  bed.send(1, R"({"stuck": "1"})");
+  bed.send(20);
+  Fleet fleet(bed.settings({{"CONCURRENCY", "2"}, {"RETRY_BACKOFF", "100ms"}}));
+  CHECK(eventually([&] { return bed.left() == 0; }, 60s));
+  CHECK(bed.sql.query("select string_agg(reason, ' ') from pgforeman.dead_message") ==
+        "max_crashes");
+  CHECK(distinct(bed.runs()) == 40);
+  CHECK(bed.runs().size() == 40);
   CHECK(fleet.status().exits.empty());
   stop_cleanly(fleet);
 }

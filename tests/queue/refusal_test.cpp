@@ -65,3 +65,87 @@ TEST_CASE("A claim row by row passes a message that is refused with any error", 
     db.sql.query("truncate pgforeman.message");
   }
 }
+
+namespace {
+
+/// What a trigger does to a change of a message with a text "stuck".
+struct Refusing {
+  const char* name;
+  const char* body;
+  const char* kind = "trigger refuse before";
+  const char* suffix = "for each row";
+};
+
+constexpr Refusing kRefusing[] = {
+    {"silently", "if stuck then return null; end if;"},
+    {"at the commit", "if stuck then raise exception 'not this one'; end if;",
+     "constraint trigger refuse after", "deferrable initially deferred for each row"},
+    {"behind a lock", "if stuck then perform from public.tenant for update; end if;"},
+};
+
+/// Changes of messages in table `message`, or inserts of dead letters.
+void refuse_so(Sql& sql, const Refusing& how, bool dead = false) {
+  sql.query(
+      std::string("create table if not exists public.tenant as select 1 as id;"
+                  "create function public.refuse() returns trigger language plpgsql as $$"
+                  " declare stuck boolean := (case tg_op when 'INSERT' then new else old end)"
+                  ".payload->>'stuck' is not null; begin ") +
+      how.body + " return case tg_op when 'DELETE' then old else new end; end $$;" + " create " +
+      how.kind +
+      (dead ? " insert on pgforeman.dead_message " : " update or delete on pgforeman.message ") +
+      how.suffix + " execute function public.refuse()");
+}
+
+}  // namespace
+
+TEST_CASE("What a trigger refuses silently, at the commit or behind a lock is refused",
+          "[refusals]") {
+  for (const Refusing& how : kRefusing) {
+    CAPTURE(how.name);
+    Database db;
+    refuse_so(db.sql, how);
+    Sql tenant(db.conninfo);
+    tenant.query("begin; select from public.tenant for update");
+    const auto bad = db.send("{\"stuck\": 1}");
+    const auto good = db.send("1");
+    CHECK(failure([&] { db.claim(2); }));
+    const auto claimed = db.queue.claim_each(2, db.next_claim(), Millis{60'000});
+    REQUIRE(claimed.messages.size() == 1);
+    CHECK(claimed.messages[0].id == good);
+    REQUIRE(claimed.refused.size() == 1);
+    CHECK(claimed.refused[0].id == bad);
+    CHECK(claimed.blamed);
+
+    db.sql.query(
+        "alter table pgforeman.message disable trigger refuse;"
+        "update pgforeman.message set state = 1, due_at = clock_timestamp(), token = 0;"
+        "alter table pgforeman.message enable trigger refuse");
+    const auto tick = db.queue.tick(std::nullopt);
+    CHECK(tick.promoted == 1);
+    CHECK(tick.refused.ids == std::vector<std::int64_t>{bad});
+    CHECK(tick.refused.blamed);
+    // The next one leaves it out.
+    CHECK(db.queue.tick(std::nullopt, 0, 10'000, tick.refused.ids).refused.ids.empty());
+    tenant.query("rollback");
+  }
+}
+
+TEST_CASE("A settle or renewal that a trigger keeps silently from its row is no lost lease",
+          "[refusals]") {
+  Database db;
+  db.send("{\"stuck\": 1}");
+  const auto held = db.claim();
+  REQUIRE(held.size() == 1);
+  refuse_so(db.sql, kRefusing[0]);
+  const Lease lease = held[0].lease();
+  for (const Outcome& outcome : {done(), retry("x"), released(), dead("x")}) {
+    CHECK(failure([&] { db.settle(lease, outcome); }) == DatabaseError::Kind::rejected);
+  }
+  CHECK(failure([&] { db.queue.renew({&lease, 1}, Millis{60'000}); }));
+  CHECK(db.left() == 1);
+  // The dead letter is not written: its message stays.
+  db.sql.query("drop trigger refuse on pgforeman.message; drop function public.refuse()");
+  refuse_so(db.sql, kRefusing[0], true);
+  CHECK(failure([&] { db.settle(lease, dead("x")); }) == DatabaseError::Kind::rejected);
+  CHECK(db.left() == 1);
+}

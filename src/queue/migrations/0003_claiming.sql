@@ -81,6 +81,19 @@ begin
 end
 $$;
 
+-- Raises the error for a row that a trigger silently keeps from being changed: it is refused, as with
+-- an error of the trigger.
+create function pgforeman.refuse_silence()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception 'a trigger keeps the row from being changed, without an error'
+    using errcode = '39P01';
+end
+$$;
+
 -- Takes up to `max_messages` claimable messages for `lease` under `token`, the most urgent, in no
 -- order. First ends the leases of `done`, messages of an earlier claim that are done: one round
 -- trip and one commit for both. If one was no longer held under `done_token`, fails with SQLSTATE
@@ -99,7 +112,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
-set lock_timeout = '8s'  -- for a locked table; a claim in doubt must end before its release at 13 s
+set lock_timeout = '2s'  -- a claim in doubt must end before its release at 13 s
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -107,6 +120,7 @@ as $$
 declare
   moment timestamptz;
   locked tid[];
+  taken  int;
 begin
   if claim.token is null or claim.token = 0 then
     raise exception 'token % is not valid: a number other than 0, never used before',
@@ -136,6 +150,10 @@ begin
       returning m.id, m.place, m.attempt + 1, m.claims,
                 m.claims - m.claims_base - 1 - m.attempt - m.crashes,
                 m.enqueued_at, m.payload, m.headers;
+    get diagnostics taken = row_count;
+    if taken < cardinality(locked) then
+      perform pgforeman.refuse_silence(); -- proves: P28 silent
+    end if;
     exit;
   end loop;
   if cardinality(locked) = 0 and row_security_active('pgforeman.message') then
@@ -144,28 +162,20 @@ begin
 end
 $$;
 
--- True for errors that say nothing about a row unless other rows are not refused: rollbacks (40),
--- resources (53), locks (55), cancellations (57), the system (58). A disk that is full refuses all.
-create function pgforeman.is_of_server(state text)
-returns boolean
-language sql immutable
-return left(is_of_server.state, 2) in ('40', '53', '55', '57', '58');
-
 -- The same without payloads, and row by row: for the time after a claim that failed, perhaps because
--- of one message. A row that the database refuses to change (a trigger can) has the reason in
--- `refusal` and is not claimed. Fails if every row is refused, each with an error
--- that may be the server's.
+-- of one message. Takes half a second at most. A row that the database refuses to change (a trigger can)
+-- is not claimed: it has the reason in `refusal` and its SQLSTATE in `state`.
 create function pgforeman.claim_each(
   queue text, max_messages int, token bigint, lease interval, above bigint[] default '{0}',
   upto bigint[] default '{9223372036854775807}')
 returns table (
   id bigint, place bigint, attempt int, fence bigint, unfinished_claims bigint,
-  enqueued_at timestamptz, refusal text)
+  enqueued_at timestamptz, refusal text, state text)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
-set lock_timeout = '8s'  -- see claim
+set lock_timeout = '2s'  -- see claim
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -175,36 +185,36 @@ declare
   locked tid[];
   row_id tid;
   taken  int := 0;
-  told   boolean := false;  -- a refusal cannot be the server's
-  state  text;              -- the SQLSTATE of the last one that may be
 begin
   locked := pgforeman.lock_claimable(
     claim_each.queue, claim_each.max_messages + 64, moment, claim_each.above, claim_each.upto);
+  set constraints all immediate;    -- a deferred trigger would refuse all rows, at the commit
+  set local lock_timeout = '50ms';  -- a row's trigger may wait for locks
   foreach row_id in array locked loop
-    exit when taken >= claim_each.max_messages;
+    exit when taken >= claim_each.max_messages
+              or clock_timestamp() > moment + interval '500 ms';
     begin
       refusal := null;
+      state := null;
       update pgforeman.message m
       set visible_at = moment + claim_each.lease, token = claim_each.token, claims = m.claims + 1
       where m.ctid = row_id
       returning m.id, m.place, m.attempt + 1, m.claims,
                 m.claims - m.claims_base - 1 - m.attempt - m.crashes, m.enqueued_at
       into id, place, attempt, fence, unfinished_claims, enqueued_at;
+      if not found then perform pgforeman.refuse_silence(); end if;
       taken := taken + 1;
     exception when others or assert_failure or query_canceled then
       -- A cancellation so soon is taken for an error that the row's trigger raised.
       if sqlstate = '57014' and clock_timestamp() > moment + interval '500 ms' then raise; end if;
       refusal := sqlerrm;
-      if pgforeman.is_of_server(sqlstate) then state := sqlstate; else told := true; end if;
+      state := sqlstate;
       select m.id, m.place, 0, m.claims, 0, m.enqueued_at
       into id, place, attempt, fence, unfinished_claims, enqueued_at
       from pgforeman.message m where m.ctid = row_id;
     end;
     return next;
   end loop;
-  if taken = 0 and not told and state is not null then
-    raise exception '%', refusal using errcode = state;
-  end if;
 end
 $$;
 

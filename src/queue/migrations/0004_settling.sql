@@ -53,7 +53,8 @@ declare
   dead      bigint[] := '{}';
   released  bigint[] := '{}';  -- without evidence: that claim is not in unfinished_claims
   ready_queue text;  -- of messages that can be claimed at once
-  damage      text;  -- of the payload of the one message that is to be buried
+  given_up    bigint;
+  damage      text;  -- of the one message that is to be buried
   xid       xid8 := pg_current_xact_id();  -- before the first place or due time: see next_place
 begin
   if cardinality(settle.tokens) <> given or cardinality(settle.outcomes) <> given
@@ -145,7 +146,7 @@ begin
     where o not in ('done', 'released') and i <> all (retried);
   end if;
   if cardinality(wanted) > 0 then
-    for try in 1..2 loop
+    for try in 1..3 loop  -- as it is; without its payload; without headers and history too
       begin
         with gone as (
           delete from pgforeman.message m
@@ -164,16 +165,26 @@ begin
                           when 'crash' then 'max_crashes' else 'max_attempts' end,
                  nullif(concat_ws('; ', coalesce(g.e, g.last_error),
                                   'its payload is lost: ' || damage), ''),
-                 case when damage is null then g.payload else 'null' end, g.headers,
-                 pgforeman.with_run(g.history, g.v, g.claims)
+                 case when try = 1 then g.payload else 'null' end,
+                 case when try < 3 then g.headers else '{}' end,
+                 pgforeman.with_run(case when try < 3 then g.history else '[]' end, g.v, g.claims)
           from gone g
           returning dead_message.id)
-        select coalesce(array_agg(b.id), '{}') into dead from buried b;
+        select coalesce(array_agg(b.id), '{}'), (select count(*) from gone) into dead, given_up
+        from buried b;
+        if cardinality(dead) < given_up then perform pgforeman.refuse_silence(); end if;
         exit;
-      exception when data_corrupted then
-        -- A damaged payload must not keep its message for ever. Only where it stands alone.
-        if try = 2 or cardinality(wanted) > 1 then raise; end if;
-        damage := sqlerrm;
+      exception when others then
+        -- What cannot be read must not keep its message for ever. Only where it stands alone.
+        if try = 3 or cardinality(wanted) > 1 then raise; end if;
+        damage := coalesce(damage, sqlerrm);
+        given_up := null;
+        begin
+          select length(concat(m.payload, m.headers, m.history)) into given_up
+          from pgforeman.message m where m.id = wanted[1];
+        exception when others then null;
+        end;
+        if given_up is not null then raise; end if;
       end;
     end loop;
   end if;
@@ -198,10 +209,16 @@ begin
            coalesce(min(f.queue) filter (where f.state = 0), ready_queue)
     into released, ready_queue from freed f;
   end if;
-  -- A row that a policy hides is not a lost lease: fails, so that it can be settled later.
-  if cardinality(done) + cardinality(retried) + cardinality(dead) + cardinality(released) < given
-     and row_security_active('pgforeman.message') then
-    perform pgforeman.refuse_row_security();
+  -- A row that a policy hides, or that a trigger keeps as it is, is not a lost lease: fails, so that
+  -- it can be settled later.
+  if cardinality(done) + cardinality(retried) + cardinality(dead) + cardinality(released) < given then
+    if row_security_active('pgforeman.message') then perform pgforeman.refuse_row_security(); end if;
+    if exists (
+      select from unnest(settle.ids, settle.tokens) l (i, t)
+      join pgforeman.message m on m.id = l.i and m.token = l.t
+      where m.id = any (settle.ids) and l.t <> 0) then
+      perform pgforeman.refuse_silence();
+    end if;
   end if;
   -- Notifies, as this consumer may be about to end, or busy: another one can claim at once.
   if ready_queue is not null then perform pgforeman.announce(ready_queue, 'now'); end if;
@@ -234,6 +251,7 @@ as $$
 declare
   given   int := cardinality(renew.ids);
   renewed bigint[];
+  locked  bigint;
 begin
   if cardinality(renew.tokens) <> given then
     raise exception 'ids and tokens must be equally long' using errcode = '22023';
@@ -250,7 +268,9 @@ begin
     from mine
     where m.id = any (renew.ids) and m.id = mine.id and m.token = mine.token
     returning m.id)
-  select coalesce(array_agg(e.id), '{}') into renewed from extended e;
+  select coalesce(array_agg(e.id), '{}'), (select count(*) from mine) into renewed, locked
+  from extended e;
+  if cardinality(renewed) < locked then perform pgforeman.refuse_silence(); end if;
 
   if cardinality(renewed) = given then
     return query select i, 'renewed' from unnest(renew.ids) i;

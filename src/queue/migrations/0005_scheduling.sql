@@ -121,61 +121,57 @@ end
 $$;
 
 -- Gives these row versions a new place and makes them ready. If the database refuses that, perhaps
--- because of one of them (a trigger can refuse any row), makes up to 200 ready one by one. Returns how
--- many are ready now and which were refused. Fails if every row was refused, each with an error that
--- may be the server's (is_of_server). Finds rows by ctid alone, which scans no index again: the caller
--- has just locked these row versions.
+-- because of one of them (a trigger can refuse any row), makes them ready one by one, for a quarter of
+-- a second. Returns how many are ready now, which were refused, and the SQLSTATE of each refusal. Finds
+-- rows by ctid alone, which scans no index again: the caller has just locked these row versions.
 create function pgforeman.make_ready(rows tid[])
-returns table (made bigint, refused bigint[], refusal text)
+returns table (made bigint, refused bigint[], states text[], refusal text)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '50ms'  -- a row's trigger may wait for locks
 as $$
 declare
-  began  timestamptz := clock_timestamp();
-  row_id tid;
-  told   boolean := false;  -- a refusal cannot be the server's
-  state  text;              -- the SQLSTATE of the last one that may be
+  began timestamptz := clock_timestamp();
+  part  tid[] := make_ready.rows;
+  got   bigint;
 begin
+  made := 0;
   refused := '{}';
-  begin
-    update pgforeman.message m
-    set state = 0, place = pgforeman.next_place(m.place) -- proves: P27
-    where m.ctid = any (make_ready.rows);
-    get diagnostics made = row_count;
-  exception when others or assert_failure or query_canceled then
-    -- A cancellation so soon is taken for an error that a row's trigger raised.
-    if sqlstate = '57014' and clock_timestamp() > began + interval '500 ms' then raise; end if;
-    made := 0;
-    foreach row_id in array make_ready.rows[1:200] loop
-      begin
-        update pgforeman.message m
-        set state = 0, place = pgforeman.next_place(m.place)
-        where m.ctid = row_id;
-        made := made + 1;
-      exception when others or assert_failure or query_canceled then
-        if sqlstate = '57014' and clock_timestamp() > began + interval '500 ms' then raise; end if;
-        refusal := sqlerrm;
-        if pgforeman.is_of_server(sqlstate) then state := sqlstate; else told := true; end if;
-        refused := refused || array(select m.id from pgforeman.message m where m.ctid = row_id);
-      end;
-    end loop;
-    if made = 0 and not told and state is not null then
-      raise exception '%', refusal using errcode = state;
-    end if;
-  end;
+  states := '{}';
+  set constraints all immediate;  -- a deferred trigger would refuse all rows, at the commit
+  for i in 0..cardinality(make_ready.rows) loop  -- 0: all at once
+    if i > 0 then part := make_ready.rows[i:i]; end if;
+    exit when i > 0 and clock_timestamp() > began + interval '250 ms';
+    begin
+      update pgforeman.message m
+      set state = 0, place = pgforeman.next_place(m.place) -- proves: P27
+      where m.ctid = any (part);
+      get diagnostics got = row_count;
+      if got < cardinality(part) then perform pgforeman.refuse_silence(); end if;
+      made := made + got;
+      exit when i = 0;
+    exception when others or assert_failure or query_canceled then
+      -- A cancellation so soon is taken for an error that a row's trigger raised.
+      if sqlstate = '57014' and clock_timestamp() > began + interval '500 ms' then raise; end if;
+      continue when i = 0;
+      refusal := sqlerrm;
+      states := states || sqlstate;
+      refused := refused || array(select m.id from pgforeman.message m where m.ctid = part[1]);
+    end;
+  end loop;
   return next;
 end
 $$;
 
 -- Makes due messages claimable: at most `max_promoted` of those that are due at `due_from_us` or later
 -- and not in `skipped`. Then peeks. Counts too `with_counts`, else the counts are null (see counts for
--- the ranges). `refused`, `refusal`: see make_ready.
+-- the ranges). `refused`, `states`, `refusal`: see make_ready.
 create function pgforeman.tick(
   queue text, with_counts boolean default true, max_promoted int default 10000,
   above bigint[] default '{0}', upto bigint[] default '{9223372036854775807}',
   due_from_us bigint default 0, skipped bigint[] default '{}')
 returns table (
-  promoted bigint, refused bigint[], refusal text, next_due_us bigint, at_us bigint, ready bigint,
+  promoted bigint, refused bigint[], states text[], refusal text, next_due_us bigint, at_us bigint, ready bigint,
   scheduled bigint, running bigint, dead bigint, oldest_seconds double precision, capped boolean,
   behind boolean)
 language plpgsql volatile
@@ -202,8 +198,9 @@ begin
     for update skip locked);
   promoted := 0;
   refused := '{}';
+  states := '{}';
   if cardinality(due) > 0 then
-    select r.made, r.refused, r.refusal into promoted, refused, refusal
+    select r.made, r.refused, r.states, r.refusal into promoted, refused, states, refusal
     from pgforeman.make_ready(due) r;
   end if;
   -- Other fleets do not know of these rows. (announce sends nothing if this fleet is the only listener.)
@@ -264,7 +261,7 @@ $$;
 -- Scans the places above above[i] up to upto[i], which claims have passed. Gives what is claimable
 -- there (committed late, lease expired) a new place, where claims find it: at most `max_moved`
 -- messages, and none in `skipped`. Changes nothing else: a holder may still settle its message. Returns
---   moved    how many got a new place; `refused`, `refusal`: see make_ready
+--   moved    how many got a new place; `refused`, `states`, `refusal`: see make_ready
 --   reached  of each range: the place up to which it was scanned (below `upto` after 10,000 rows)
 --   bucket, leased, look_ms
 --            the buckets (place >> bucket_bits) that still have messages: how many are leased, and
@@ -273,7 +270,7 @@ create function pgforeman.sweep(
   queue text, above bigint[], upto bigint[], bucket_bits int default 12,
   max_moved int default 1000, skipped bigint[] default '{}')
 returns table (
-  moved bigint, refused bigint[], refusal text, reached bigint[], bucket bigint[],
+  moved bigint, refused bigint[], states text[], refusal text, reached bigint[], bucket bigint[],
   leased bigint[], look_ms bigint[])
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -318,15 +315,16 @@ begin
   into picked, reached, bucket, leased, look_ms;
   moved := 0;
   refused := '{}';
+  states := '{}';
   if cardinality(picked) > 0 then
     picked := array(
       select r.ctid from pgforeman.message r
-      where r.ctid = any (picked) and r.visible_at <= moment
+      where r.ctid = any (picked) and r.state = 0 and r.visible_at <= moment
       limit sweep.max_moved
       for update skip locked);
   end if;
   if cardinality(picked) > 0 then
-    select r.made, r.refused, r.refusal into moved, refused, refusal
+    select r.made, r.refused, r.states, r.refusal into moved, refused, states, refusal
     from pgforeman.make_ready(picked) r;
     if moved > 0 then perform pgforeman.announce(sweep.queue, 'now'); end if;
   end if;
@@ -357,7 +355,9 @@ declare
   held     bigint[];
   waiting  boolean[];
   suspects bigint[];
-  released bigint;
+  released bigint := 0;
+  got      bigint;
+  began    timestamptz := clock_timestamp();
   xid      xid8 := pg_current_xact_id();  -- before the first place or due time: see next_place
 begin
   if release_token.token = 0 then return 0; end if;
@@ -381,14 +381,28 @@ begin
     array_agg(null::interval), array_agg(release_token.error), array_agg(release_token.evidence),
     0, release_token.max_crashes, release_token.backoff, release_token.backoff_max)
   from unnest(suspects) having count(*) > 0;
-  update pgforeman.message m
-  set token = 0, visible_at = '-infinity', state = w.waits::int,
-      place = case when w.waits then m.place else pgforeman.next_place(m.place) end,
-      due_at = case when w.waits then clock_timestamp() + interval '1 second' else m.due_at end,
-      claims_base = m.claims_base + (release_token.error is null)::int
-  from unnest(held, waiting) w (id, waits)
-  where m.id = any (held) and m.id = w.id and m.token = release_token.token;
-  get diagnostics released = row_count;
+  set constraints all immediate;  -- see make_ready
+  for i in 0..cardinality(held) loop  -- 0: all at once; if that fails one by one, for a quarter of a second
+    exit when i > 0 and clock_timestamp() > began + interval '250 ms';
+    begin
+      update pgforeman.message m
+      set token = 0, visible_at = '-infinity', state = w.waits::int,
+          place = case when w.waits then m.place else pgforeman.next_place(m.place) end,
+          due_at = case when w.waits then clock_timestamp() + interval '1 second' else m.due_at end,
+          claims_base = m.claims_base + (release_token.error is null)::int
+      from unnest(held, waiting) w (id, waits)
+      where m.id = any (case when i = 0 then held else held[i:i] end) and m.id = w.id
+        and m.token = release_token.token;
+      get diagnostics got = row_count;
+      released := released + got;
+      exit when i = 0;
+    exception when others or assert_failure or query_canceled then
+      if sqlstate = '57014' and clock_timestamp() > began + interval '500 ms'
+         or i = cardinality(held) and released = 0 then
+        raise;
+      end if;
+    end;
+  end loop;
   if released > 0 then perform pgforeman.announce(release_token.queue, 'now'); end if;
   return released + coalesce(cardinality(suspects), 0);
 end
