@@ -75,7 +75,8 @@ std::vector<int> Connection::cancel(const std::vector<int>& pids,
   const pqxx::result rows = impl_->exec(
       "select pid, pg_catalog.pg_cancel_backend(pid) from pg_catalog.pg_stat_activity"
       " where (pid operator(pg_catalog.=) any ($1::int[])"
-      "  or 0 operator(pg_catalog.=) any ($1::int[]) and state operator(pg_catalog.=) 'active'::pg_catalog.text"
+      "  or 0 operator(pg_catalog.=) any ($1::int[])"
+      "  and state operator(pg_catalog.=) 'active'::pg_catalog.text"
       "  and query_start operator(pg_catalog.<)"
       "   (pg_catalog.now() operator(pg_catalog.-) interval '11 seconds'))"
       " and application_name operator(pg_catalog.=) $2::text"
