@@ -418,7 +418,7 @@ TEST_CASE("A missing right is not charged to a message, and the remedy is named"
   db.sql.query("drop owned by clerk_of_settles; drop role clerk_of_settles");
 }
 
-TEST_CASE("What cannot be read of a message keeps it from no dead letter", "[settle]") {
+TEST_CASE("What cannot be read of a message keeps it from no dead letter", "[damage]") {
   Database db;
   db.sql.query("create extension pg_surgery");
   const std::string pages = db.sql.query(
