@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <deque>
 #include <iterator>
 #include <optional>
 #include <utility>
 
+#include "process/in_halves.h"
 #include "system/clock.h"
 #include "system/log.h"
 
@@ -57,42 +57,25 @@ std::optional<std::vector<Settled>> try_all(Queue& queue, std::span<const Settle
   }
 }
 
-/// A part of the settlements.
-struct Part {
-  std::size_t first;
-  std::size_t count;
-};
-
-/// Settles halves, then their halves, until the refused message stands alone: about 20 calls for
-/// one of 1,000. Larger parts come first, as most succeed. Messages that time is too short for are
-/// left as `not_tried`.
+/// Settles halves, then their halves. Messages that time is too short for are left as `not_tried`.
 void settle_parts(Queue& queue, std::span<const Settlement> settlements, const RetryRule& rule,
                   std::vector<Settled>& settled) {
-  const TimePoint until = Clock::now() + kPatience;
-  std::deque<Part> parts;
-  const auto halve = [&](const Part& part) {
-    const std::size_t half = part.count / 2;
-    parts.push_back({part.first, half});
-    parts.push_back({part.first + half, part.count - half});
-  };
-  halve({0, settlements.size()});
+  const TimePoint began = Clock::now();
   bool any = false;
-  for (; !parts.empty() && Clock::now() < until; parts.pop_front()) {
-    const Part part = parts.front();
+  in_halves(settlements.size(), [&](const Part& part) {
     if (part.count == 1) {
       settled[part.first] = settle_one(queue, settlements[part.first], rule, RowLocks::skip);
-      any = true;
-    } else if (const auto all = try_all(queue, settlements.subspan(part.first, part.count), rule,
-                                        RowLocks::skip)) {
-      std::copy(all->begin(), all->end(), &settled[part.first]);
-      any = true;
-    } else {
-      halve(part);
+      return any = true;
     }
-  }
+    const auto all =
+        try_all(queue, settlements.subspan(part.first, part.count), rule, RowLocks::skip);
+    if (!all) return false;
+    std::copy(all->begin(), all->end(), &settled[part.first]);
+    return any = true;
+  });
   if (any) return;
   // Each call took long: settles at least one message, and not always the same.
-  const auto i = static_cast<std::size_t>(to_ms(until)) % settlements.size();
+  const auto i = static_cast<std::size_t>(to_ms(began)) % settlements.size();
   settled[i] = settle_one(queue, settlements[i], rule, RowLocks::skip);
 }
 

@@ -137,7 +137,7 @@ TEST_CASE("A message that alone is refused with a server's error holds up none t
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A message whose lease cannot be renewed costs no other one its lease", "[refusals]") {
+TEST_CASE("A lease that cannot be renewed costs no other message its lease", "[refusals]") {
   Bed bed;
   refuse(bed.sql, RefusedCall::renew);
   bed.send(1, R"({"do": "hold"})");
@@ -166,8 +166,7 @@ TEST_CASE("A message whose lease cannot be renewed costs no other one its lease"
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Messages whose leases cannot be renewed run when nothing else is in their batch",
-          "[refusals]") {
+TEST_CASE("Leases that cannot be renewed hold up no batch of such messages", "[refusals]") {
   Bed bed;
   refuse(bed.sql, RefusedCall::renew);
   bed.send(10, R"({"stuck": "42501", "do": "sleep", "ms": 700})");
