@@ -16,7 +16,8 @@ class LineInput {
   /// Throws std::runtime_error if reading fails or a line is longer than kMaxLine.
   std::optional<std::string> next();
 
-  /// True if a whole line or the end of input arrives within `milliseconds` (-1: no limit).
+  /// True if a whole line or the end of input arrives within `milliseconds` (-1: no limit). Throws
+  /// as next().
   bool ready(int milliseconds);
 
   static constexpr std::size_t kMaxLine = 64 * 1024 * 1024;

@@ -10,20 +10,20 @@ namespace {
 // takes longer would keep its last messages from idle consumers.
 constexpr double kWorthUs = 50'000;
 // Work that a claim takes while the queue is short: brief messages share a transaction, which costs
-// the server about 100 us for one as for many. A message waits at most that long for others.
+// the server about 100 us for one as for many. A message waits at most 2 ms for others.
 constexpr double kShortUs = 2'000;
 constexpr double kMostWhenShort = 32;
 // Above some hundreds the cost grows with the rows: a larger claim saves nothing, and takes
 // messages from other consumers.
 constexpr int kMost = 250;
-// An answer that takes as long as half of the database's silence that a consumer bears.
+// A claim's answer that takes longer is slow: the next claims are smaller.
 constexpr Millis kSlowAnswer{5000};
 constexpr double kBriefLog = 6.908;  // of 1,000 us
 // The weight of the latest message in the geometric mean: one slow message counts at once, and is
-// forgotten after some tens. The mean is geometric because with many processes on few processors
-// some messages wait long for a processor. An arithmetic mean follows those and makes batches
-// smaller, which makes more processes busy: in one of 15 runs (64 children on 2 processors, 8,000
-// messages a second) the fleet stayed in this state, with a p50 of 860 ms instead of 6.4 ms.
+// forgotten after some tens of messages. The mean is geometric because with many processes on few
+// processors some messages wait long for a processor. An arithmetic mean follows those and makes
+// batches smaller, which makes more processes busy: in one of 15 runs (64 children on 2 processors,
+// 8,000 messages a second) the fleet stayed in this state, with a p50 of 860 ms instead of 6.4 ms.
 constexpr double kWeight = 0.2;
 
 }  // namespace

@@ -61,7 +61,7 @@ Claimed Claimer::claim(ClaimPlan plan) {
   tools_.session.worked();
   tools_.queue().marks.raise(messages);
   record_found(beginning, messages, wanted);
-  settler_.settled(done);
+  settler_.claim_settled(done);
   const auto got = static_cast<int>(messages.size());
   tools_.batch.add(std::move(messages));
   open_.answered();

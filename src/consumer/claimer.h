@@ -36,16 +36,16 @@ class Claimer {
       : tools_(tools), settler_(settler), leases_(leases), watch_(watch), open_(tools) {}
 
   /// Decides how the next claim is made. `may_wait`: it may have to wait, so it is not to settle
-  /// done messages. If it does not settle, Settler::settle() and settled() come before it.
+  /// done messages. If it does not settle, Settler::settle() and settle_made() come before it.
   ClaimPlan plan(bool may_wait) const;
-  void settled() { state_.settled(); }
+  void settle_made() { state_.settled(); }
   /// Claims into the batch. After a DatabaseError the claim may be open.
   [[nodiscard]] Claimed claim(ClaimPlan plan);
   /// True if the last claim emptied the queue less than 2 ms ago and maintenance polls: a claim now
   /// would find next to nothing. True once a claim; further calls return false.
   [[nodiscard]] bool just_emptied();
-  /// The last claim, which may be in doubt.
-  OpenClaim& last() { return open_; }
+  /// Claims with lost answers.
+  OpenClaim& in_doubt() { return open_; }
 
  private:
   /// Where a claim begins.

@@ -61,7 +61,7 @@ void Consumer::run() {
 
 /// One step; every step can be repeated after an outage.
 void Consumer::work() {
-  claimer_.last().release_in_doubt(Clock::now());
+  claimer_.in_doubt().release_in_doubt(Clock::now());
   vacuum();
   if (batch_.any_waits() || claimer_.just_emptied()) {
     settler_.settle();
@@ -89,7 +89,7 @@ bool Consumer::claim() {
   const ClaimPlan plan = claimer_.plan(runner_.is_failing() || watch_.may_wait());
   if (!plan.settles) {
     settler_.settle();
-    claimer_.settled();
+    claimer_.settle_made();
   }
   // Another consumer gets the wake-up if this batch is full (of messages with locked rows), or if
   // the handler does not start here: elsewhere it may work.
@@ -117,7 +117,7 @@ bool Consumer::open_handler() {
 void Consumer::wait() {
   // A handler that ended meanwhile is started again.
   idle_.wait(
-      batch_.room() > 0, std::min(settler_.due(), claimer_.last().second_release_at()),
+      batch_.room() > 0, std::min(settler_.due(), claimer_.in_doubt().second_release_at()),
       [this] { return runner_.fails_to_start(); },
       [this](TimePoint now) { runner_.check_limits(now); });
 }
@@ -140,7 +140,8 @@ void Consumer::work_off_batch() {
     // The session was lost during the run: run() opens the next one and settles then; in a drain
     // hand_back() does.
     if (!session_.connected()) return;
-    // The last message may be settled by the next claim.
+    // The last message may be settled by the next claim. (A settle keeps the indexes while a
+    // message waits: see forget_settled().)
     const TimePoint ran_until = Clock::now();
     if (i + 1 < batch_.size() && ran_until >= settler_.due()) settler_.settle();
     runner_.check_limits(ran_until);
@@ -179,11 +180,11 @@ void Consumer::hand_back() {
       });
   const TimePoint patience = results ? loop_.drain_deadline()
                                      : std::min(loop_.drain_deadline(), begun + kHandBackPatience);
-  for (int failures = 0; !batch_.empty() || claimer_.last().is_open(); ++failures) {
+  for (int failures = 0; !batch_.empty() || claimer_.in_doubt().is_open(); ++failures) {
     loop_.enter(Phase::draining);
     try {
       if (session_.connected() || session_.try_connect()) {
-        claimer_.last().release_in_doubt(Clock::now());
+        claimer_.in_doubt().release_in_doubt(Clock::now());
         settler_.settle();
         if (batch_.empty()) break;
         // Maintenance waits for locked rows.
@@ -197,7 +198,7 @@ void Consumer::hand_back() {
     loop_.pause(
         std::min(left, backoff_delay(failures, kHandBackRetry, kHandBackRetryMax, loop_.random())));
   }
-  claimer_.last().leave_to_maintenance();
+  claimer_.in_doubt().leave_to_maintenance();
 }
 
 }  // namespace pgforeman

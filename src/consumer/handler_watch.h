@@ -20,9 +20,10 @@ class HandlerWatch {
   /// True if may_claim() may have to wait: every run of the fleet fails. The consumer then settles
   /// before it claims.
   bool may_wait() const { return brake_.is_on(); }
-  /// False if nothing may be claimed now; it has then waited, for half a second at most.
+  /// False, after a wait of half a second at most, if nothing may be claimed now. Throws
+  /// DatabaseError.
   [[nodiscard]] bool may_claim();
-  /// False if this message is none to delete: it was there before HANDLER_MODE=noop began.
+  /// False if noop must not delete this message: it was there before HANDLER_MODE=noop began.
   [[nodiscard]] bool may_run(const Message& message);
   /// True if the rest of the batch must be released: the brake is on, this consumer has no probe.
   bool holds() const { return brake_.is_on() && !probing_; }

@@ -77,7 +77,7 @@ bool Runner::open(const std::function<void()>& before_wait) {
     failed_starts_ = failures;
     const Millis delay =
         backoff_delay(failures - 1, kHandlerBackoff, kHandlerBackoffMax, loop.random());
-    log::warn("the handler keeps failing at its start, waiting before the next message",
+    log::warn("the handler keeps failing at its start, the next message is delayed",
               {{"failures", failures}, {"wait_ms", delay.count()}});
     const TimePoint until = Clock::now() + delay;
     before_wait();
@@ -148,7 +148,7 @@ bool Runner::can_be_renewed(const Lease& lease) {
 
 /// Reads the payload that a careful claim left out. The message counts as running meanwhile: a
 /// death is charged to it. False if the message has ended: its payload cannot be read, which counts
-/// a crash, or its lease is lost.
+/// a crash, or its lease is lost. Throws DatabaseError.
 bool Runner::read_payload(std::size_t index) {
   const TimePoint now = Clock::now();
   const Lease lease = tools_.batch[index].message.lease();
@@ -163,15 +163,15 @@ bool Runner::read_payload(std::size_t index) {
       settler_.end(index, Outcome{Outcome::Kind::released}, now);
       return false;
     } catch (const DatabaseError& error) {
-      // A payload that ends the server's process is at fault the second time in a row.
+      // Twice in a row: this payload ends the server's process.
       const bool lost = error.kind() == DatabaseError::Kind::connection;
       const bool lost_twice = lost && tools_.queue().unread_id.exchange(lease.id) == lease.id;
-      // Only what can be read without its payload is at fault: not so behind a lock, say.
+      // The payload is at fault only if the row can be renewed (not if it is locked, say).
       if (!lost_twice && (error.is_of_session() || !can_be_renewed(lease))) {
         settler_.end(index, Outcome{Outcome::Kind::released}, now);
         throw;
       }
-      if (!lost && !again) continue;  // it was canceled, or memory was short for a moment
+      if (!lost && !again) continue;  // a cancellation or a lack of memory may pass
       Outcome outcome{Outcome::Kind::crash};
       outcome.error = std::string("its payload cannot be read: ") + error.what();
       outcome.evidence.cause = Cause::unreadable;
@@ -233,8 +233,8 @@ void Runner::stop_for_drain(Stops& sent) {
   sent.hurried = loop.hurried();
 }
 
-/// Returns `outcome`. If a signal from outside may have ended the process, returns a release in a
-/// drain, else a failed run (see run_end.h). May wait half a second for that signal or drain.
+/// Returns `outcome`, or if a signal from outside may have ended the process: in a drain a release,
+/// otherwise a failed run (see run_end.h). May wait half a second for that signal or drain.
 Outcome Runner::unless_signalled(Outcome outcome, TimePoint started_at) {
   if (!is_by_exit(outcome)) return outcome;
   ChildLoop& loop = tools_.loop;
@@ -258,7 +258,7 @@ void Runner::close() {
   const TimePoint now = Clock::now();
   const TimePoint patience = now + tools_.options.handler_stop_grace;
   while (!gone() && Clock::now() < patience) {
-    // Waits less only if the fleet's grace ends earlier. A QUIT may shorten that meanwhile.
+    // Waits until `patience`, or until the drain ends, which a QUIT may bring forward.
     const TimePoint until = std::max(tools_.loop.drain_deadline(), now) + tools_.loop.stop_grace();
     if (Clock::now() >= until) break;
     tools_.loop.run_until(gone, std::min(until, patience));

@@ -142,7 +142,7 @@ Settler::WithClaim Settler::begin_with_claim() {
   return done;
 }
 
-void Settler::settled(const WithClaim& done) {
+void Settler::claim_settled(const WithClaim& done) {
   if (done.indexes.empty()) return;
   for (const std::size_t i : done.indexes) apply(i, Settled::done);
   finish(done.indexes.size());

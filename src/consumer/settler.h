@@ -22,8 +22,8 @@ class Settler {
   /// `but`: one that is kept.
   void release_waiting(std::optional<std::size_t> but = {});
 
-  /// Settles every outcome that the queue does not know. Deferred ones go only once one is due or a
-  /// drain began, then all of them. Throws DatabaseError; a later call settles the rest.
+  /// Settles every outcome that the queue does not know. Deferred ones are left out until one is
+  /// due or a drain began; then all go. Throws DatabaseError; a later call settles the rest.
   void settle();
   /// As settle(), while a message runs. Connects if necessary; after a failure the next
   /// try is 5 s later.
@@ -37,10 +37,10 @@ class Settler {
     std::vector<std::int64_t> ids;
     Token token = Token::none;
   };
-  /// Begins the settle of the done messages that the next claim settles. Followed by settled() or
-  /// claim_failed().
+  /// Begins the settle of the done messages that the next claim settles. Followed by
+  /// claim_settled() or claim_failed().
   [[nodiscard]] WithClaim begin_with_claim();
-  void settled(const WithClaim& done);
+  void claim_settled(const WithClaim& done);
   /// Call when the claim failed.
   void claim_failed(const WithClaim& done, const DatabaseError& error) {
     failed(done.indexes, error);

@@ -17,7 +17,7 @@ class VacuumDuty {
 
   /// Counts settled messages.
   void count(std::size_t messages);
-  /// True if this consumer is to vacuum now; others then get false until it has run().
+  /// True if this consumer is to vacuum now; the others get false until this one has called run().
   [[nodiscard]] bool take(TimePoint now);
   /// Vacuums. Call after take(). Throws DatabaseError only if the session is lost.
   void run(Queue& queue);

@@ -7,8 +7,8 @@
 namespace pgforeman {
 namespace {
 
-// A look at so many numbers takes some milliseconds. Of more than these the first and the last ones
-// come first: a transaction mostly sends at its beginning or its end.
+// A look at so many numbers takes some milliseconds. In a longer range both ends come first: a
+// transaction mostly sends at its beginning or its end.
 constexpr std::int64_t kUrgent = 50'000;
 // How soon a bucket is looked at again at the earliest, and at the latest.
 constexpr Millis kBucketSoonest{20}, kBucketLatest{1000};
@@ -29,7 +29,7 @@ void LookPlan::add_last(std::optional<std::int64_t> numbers) {
   }
 }
 
-/// Adds what is above a number up to the mark.
+/// Adds the numbers from `above` (excluded) to the lane's mark.
 void LookPlan::add(std::size_t lane, std::int64_t above) {
   const std::int64_t mark = marks_[lane];
   if (above >= mark) return;
@@ -42,7 +42,7 @@ void LookPlan::add(std::size_t lane, std::int64_t above) {
   rest_.add(range(above + kUrgent, mark - kUrgent));
 }
 
-/// The buckets from that of one place to that of another in the same lane, up to the mark.
+/// Returns the whole buckets from `first` to `last` of one lane, cut at its mark.
 PlaceRange LookPlan::whole_buckets(std::int64_t first, std::int64_t last) const {
   const std::size_t lane = lane_of(first);
   return {(first >> bits_ << bits_) - 1,
@@ -65,7 +65,7 @@ std::vector<PlaceRange> LookPlan::next(std::int64_t most, TimePoint now) {
 void LookPlan::looked(std::span<const PlaceRange> ranges, const Sweep& found, TimePoint now) {
   for (std::size_t i = 0; i < ranges.size(); ++i) {
     PlaceRange done = ranges[i];
-    // Not all of it: the bucket that it came to is looked at again.
+    // The scan ended early: the bucket where it stopped is looked at again.
     if (found.reached.at(i) < done.upto) {
       done.upto = std::max((found.reached[i] >> bits_ << bits_) - 1, done.above + 1);
     }

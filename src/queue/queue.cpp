@@ -30,11 +30,11 @@ constexpr const char* kOutcomes[] = {"done",    "retry", "crash", "dead", "max_c
 static_assert(std::size(kOutcomes) == Outcome::kKinds);
 
 Settled settled_of(std::string_view name) {
-  for (const Settled each :
-       {Settled::done, Settled::retried, Settled::dead, Settled::released, Settled::locked}) {
+  for (const Settled each : {Settled::done, Settled::retried, Settled::dead, Settled::released,
+                             Settled::lost_lease, Settled::locked}) {
     if (name == to_string(each)) return each;
   }
-  return Settled::lost_lease;
+  throw DatabaseError(Kind::schema, "pgforeman.settle returned an unknown word");
 }
 
 /// Replaces characters that databases of some encodings cannot hold.

@@ -133,7 +133,7 @@ TEST_CASE("A bug during a message delays no other message", "[handler]") {
                             {"RETRY_BACKOFF_MAX", "1h"}}));
   CHECK(eventually([&] { return bed.left() == 2; }, 5s));
   CHECK(
-      fleet.log("the handler keeps failing at its start, waiting before the next message").empty());
+      fleet.log("the handler keeps failing at its start, the next message is delayed").empty());
   stop_cleanly(fleet);
 }
 

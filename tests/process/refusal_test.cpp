@@ -99,7 +99,7 @@ TEST_CASE("Messages refused with every error hold up no others", "[refusals]") {
   stop_cleanly(fleet);
 }
 
-TEST_CASE("A message that alone is refused with a server's error holds up none that come later",
+TEST_CASE("Three hundred messages refused with a server's error hold up none behind them",
           "[refusals]") {
   const RefusedCall what = GENERATE(RefusedCall::claim, RefusedCall::promote, RefusedCall::sweep);
   CAPTURE(to_string(what));
@@ -166,7 +166,8 @@ TEST_CASE("A lease that cannot be renewed costs no other message its lease", "[r
   stop_cleanly(fleet);
 }
 
-TEST_CASE("Leases that cannot be renewed hold up no batch of such messages", "[refusals]") {
+TEST_CASE("A batch in which no lease can be renewed is given up when the leases end",
+          "[refusals]") {
   Bed bed;
   refuse(bed.sql, RefusedCall::renew);
   bed.send(10, R"({"stuck": "42501", "do": "sleep", "ms": 700})");

@@ -221,7 +221,7 @@ TEST_CASE("A history keeps the last twenty runs", "[settle]") {
         std::vector<Row>{{"20", "run 6", "run 25"}});
 }
 
-TEST_CASE("Fruitless claims are counted, but not those released without a run", "[settle]") {
+TEST_CASE("Claims without a result are counted, but not those released without a run", "[settle]") {
   Database db;
   db.send("1");
   const auto expire = [&] {
@@ -418,7 +418,8 @@ TEST_CASE("A missing right is not charged to a message, and the remedy is named"
   db.sql.query("drop owned by clerk_of_settles; drop role clerk_of_settles");
 }
 
-TEST_CASE("What cannot be read of a message keeps it from no dead letter", "[damage]") {
+TEST_CASE("A message that cannot be read becomes a dead letter without what is damaged",
+          "[damage]") {
   Database db;
   db.sql.query("create extension pg_surgery");
   const std::string pages = db.sql.query(

@@ -215,7 +215,7 @@ TEST_CASE("Buckets with messages are looked at when a lease ends, at least each 
   CHECK(fleet.plan.due() == kAt + 1s + 20ms);  // one was claimable, and may have been locked
 }
 
-TEST_CASE("Of a long way the first and the last part come first", "[look_plan]") {
+TEST_CASE("In a long range both ends come first", "[look_plan]") {
   LookPlan plan(4);
   plan.add({}, fresh_mark(10'000'000));
   Ranges looked;
@@ -228,7 +228,7 @@ TEST_CASE("Of a long way the first and the last part come first", "[look_plan]")
   CHECK(plan.next(160, kAt) == Ranges{fresh(50'015, 50'175)});
 }
 
-TEST_CASE("A pass is over all, an unconditional look over the last places, a skip over none",
+TEST_CASE("A pass adds all numbers, a look at the last ones those, a skip none",
           "[look_plan]") {
   Settled100 fleet;
   fleet.plan.add_last(10);

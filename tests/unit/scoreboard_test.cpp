@@ -173,7 +173,7 @@ TEST_CASE("A ledger full of garbage gives a bounded reading", "[scoreboard]") {
   CHECK(reading.stderr_tail.size() == 1024);
 }
 
-TEST_CASE("An entry with an outcome that is none is left out of a ledger's reading",
+TEST_CASE("An entry with an unknown outcome is left out of a ledger's reading",
           "[scoreboard]") {
   Scoreboard board;
   LedgerWriter ledger(board.ledger(LedgerId{0}));

@@ -62,7 +62,7 @@ TEST_CASE("A slot that is wanted again before its child has ended is due then", 
   CHECK(slot.life() == SlotLife::due);
 }
 
-TEST_CASE("A wish for a slot that waits for its backoff does not shorten it", "[slot_state]") {
+TEST_CASE("A slot that is wanted again keeps its backoff", "[slot_state]") {
   SlotState slot = alive_slot();
   slot.ended(kSlotNow);
   slot.delay(kSlotNow + 5s);
