@@ -144,6 +144,7 @@ std::vector<ClaimedMessage> Claimer::ask_each(int wanted, const Claim& claim, bo
   Queue::ClaimedEach claimed =
       tools_.session.queue().claim_each(wanted, claim, tools_.options.visibility_timeout);
   refused_any = !claimed.refused.empty();
+  if (claimed.blamed) tools_.queue().refused.add(RefusedChange::claim, claimed.refused.size());
   for (const auto& refused : claimed.refused) {
     tools_.queue().refused_claims.add(refused.id, claimed.blamed);
     ClaimedMessage passed;

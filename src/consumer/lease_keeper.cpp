@@ -67,6 +67,7 @@ void LeaseKeeper::renew(std::size_t from) {
   for (std::size_t i = from; i < tools_.batch.size(); ++i) {
     const LeasedMessage& m = tools_.batch[i];
     if (among(renewed.refused, m)) {
+      tools_.queue().refused.add(RefusedChange::renew, 1);
       const log::MessageScope scope(m.message.id, m.message.attempt);
       log::error("lease not renewed, the database refuses to", {{"reason", renewed.reason}});
     }

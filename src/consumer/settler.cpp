@@ -109,7 +109,9 @@ void Settler::failed(Batch::Indexes indexes, const DatabaseError& error) {
 void Settler::apply(std::size_t index, Settled settled) {
   if (is_deferred(settled)) return tools_.batch.defer(index, Clock::now());
   const LeasedMessage& m = tools_.batch[index];
-  if (settled != Settled::refused) {
+  if (settled == Settled::refused) {
+    tools_.queue().refused.add(RefusedChange::settle, 1);
+  } else {
     count_settled(tools_.loop.slot(), settled);
     const bool lost = settled == Settled::lost_lease;
     tools_.fleet().count(lost ? Cause::lease_lost : m.outcome->evidence.cause);

@@ -16,7 +16,6 @@ DutyReading DutyBoard::read(Duty duty) const {
   const State& state = of(duty);
   DutyReading reading{std::max<std::int64_t>(0, state.failing_since_ms.load()),
                       state.failures.load(),
-                      state.refused.load(),
                       {}};
   if (reading.failing_since_ms != 0) reading.reason = state.reason.load();
   return reading;

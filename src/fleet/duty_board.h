@@ -26,7 +26,6 @@ constexpr std::string_view to_string(Duty duty) {
 struct DutyReading {
   std::int64_t failing_since_ms = 0;  ///< monotonic; 0: it works
   std::uint64_t failures = 0;
-  std::uint64_t refused = 0;  ///< messages that the database refused, again after each try
   std::string reason;         ///< of the last failure, while it fails
 };
 
@@ -38,13 +37,12 @@ class DutyBoard {
     auto& since = of(duty).failing_since_ms;
     return since.load() != 0 && since.exchange(0) != 0;
   }
-  void refused(Duty duty, std::size_t messages) { of(duty).refused.fetch_add(messages); }
   DutyReading read(Duty duty) const;
 
  private:
   struct State {
     std::atomic<std::int64_t> failing_since_ms;
-    std::atomic<std::uint64_t> failures, refused;
+    std::atomic<std::uint64_t> failures;
     SharedText<200> reason;
   };
   State& of(Duty duty) { return states_[static_cast<std::size_t>(duty)]; }

@@ -35,6 +35,7 @@ struct alignas(64) QueueBoard {
   VacuumBoard vacuum;
   DutyBoard duties;
   RefusedClaims refused_claims;
+  RefusedCounts refused;
   /// Claims are made without payloads until then, as one may have killed its consumer. Writer:
   /// maintenance. Monotonic.
   std::atomic<std::int64_t> careful_until_ms;

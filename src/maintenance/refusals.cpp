@@ -13,7 +13,10 @@ constexpr Millis kLeftOutFor{2000}, kLeftOutForMost{60'000};
 
 void Refusals::add(const Refused& refused, TimePoint now) {
   if (refused.ids.empty()) return;
-  if (refused.blamed) tools_.queue().duties.refused(duty_, refused.ids.size());
+  if (refused.blamed) {
+    tools_.queue().refused.add(duty_ == Duty::sweep ? RefusedChange::sweep : RefusedChange::promote,
+                               refused.ids.size());
+  }
   for (const std::int64_t id : refused.ids) {
     const Millis wait = leave_out(id, refused.blamed, now);
     if (!refused.blamed) continue;

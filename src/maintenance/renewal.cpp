@@ -43,6 +43,7 @@ void Renewal::run_once() {
   if (leases.empty()) return;
   tools_.loop.enter(Phase::settling);
   std::unordered_set<std::int64_t> lost_ids, failed;
+  std::int64_t refused_id = 0;
   std::string reason;
   for (std::size_t at = 0; at < leases.size(); at += kLeasesPerStatement) {
     const auto some =
@@ -50,6 +51,8 @@ void Renewal::run_once() {
     Renewed renewed = renew_each(tools_.session.queue(), some, lease_);
     lost_ids.insert(renewed.lost.begin(), renewed.lost.end());
     failed.insert(renewed.refused.begin(), renewed.refused.end());
+    tools_.queue().refused.add(RefusedChange::renew, renewed.refused.size());
+    if (refused_id == 0 && !renewed.refused.empty()) refused_id = renewed.refused.front();
     failed.insert(renewed.not_tried.begin(), renewed.not_tried.end());
     if (!renewed.reason.empty()) reason = std::move(renewed.reason);
   }
@@ -69,6 +72,7 @@ void Renewal::run_once() {
   log::debug("leases renewed", {{"leases", leases.size()}, {"lost", lost.size()}});
   if (reason.empty()) return;
   next_ = now + kAgain;
+  if (refused_id != 0) reason = "message " + std::to_string(refused_id) + ": " + reason;
   throw DatabaseError(DatabaseError::Kind::rejected, reason);
 }
 

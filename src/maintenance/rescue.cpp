@@ -140,7 +140,11 @@ void Rescue::rescue(Jobs::iterator job) {
       ++deferred;
       continue;
     }
-    if (results[i] != Settled::refused) record(ledger, i, results[i]);
+    if (results[i] == Settled::refused) {
+      tools_.queue().refused.add(RefusedChange::settle, 1);
+    } else {
+      record(ledger, i, results[i]);
+    }
     record_settled(board.ledger(id), ledger.entries[i].index);
   }
   // Stored only now: if this process dies before, settled messages are not taken for lost.

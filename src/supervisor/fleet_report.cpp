@@ -169,12 +169,16 @@ FleetView FleetReport::view() const {
   for (std::size_t i = 0; i < kDuties; ++i) {
     const auto duty = static_cast<Duty>(i);
     DutyReading reading = board_.queue().duties.read(duty);
-    DutyView& shown = view.duties.emplace_back(
-        DutyView{std::string(to_string(duty)), std::nullopt, bounded(reading.failures),
-                 bounded(reading.refused), std::move(reading.reason)});
+    DutyView& shown =
+        view.duties.emplace_back(DutyView{std::string(to_string(duty)), std::nullopt,
+                                          bounded(reading.failures), std::move(reading.reason)});
     if (reading.failing_since_ms > 0) {
       shown.failing_seconds = age(reading.failing_since_ms, now, table_.started_at);
     }
+  }
+  for (std::size_t i = 0; i < kRefusedChanges; ++i) {
+    const auto call = static_cast<RefusedChange>(i);
+    view.refused[std::string(to_string(call))] = bounded(board_.queue().refused.read(call));
   }
   view.handler = handler_view(now);
   view.not_live_reason = policy_.not_live_reason(now);

@@ -56,7 +56,6 @@ struct DutyView {
   std::string name;
   std::optional<double> failing_seconds;  ///< empty while it works
   std::uint64_t failures = 0;
-  std::uint64_t refused_messages = 0;
   std::string reason;
 };
 
@@ -83,6 +82,7 @@ struct FleetView {
   SlotView maintenance;
   std::optional<QueueView> counts;  ///< none until maintenance has counted
   std::vector<DutyView> duties;
+  std::map<std::string, std::uint64_t> refused;  ///< messages, by RefusedChange
   MessageCounters messages;                                      ///< of all slots, also former ones
   std::array<std::uint64_t, kHandlerBuckets> handler_buckets{};  ///< not cumulative
   double handler_seconds_sum = 0;

@@ -195,9 +195,11 @@ void add_duties(Families& families, const FleetView& view) {
   families.begin(MetricType::Counter, "pgforeman_duty_failures_total",
                  "Tries of a duty of the maintenance process that failed.");
   each([](const DutyView& duty) { return duty.failures; });
-  families.begin(MetricType::Counter, "pgforeman_duty_refused_messages_total",
+  families.begin(MetricType::Counter, "pgforeman_refused_messages_total",
                  "Messages that the database refused to change, as a trigger may.");
-  each([](const DutyView& duty) { return duty.refused_messages; });
+  for (const auto& [call, count] : view.refused) {
+    families.add({label("queue", view.queue), label("call", call)}, static_cast<double>(count));
+  }
 }
 
 void add_handler(Families& families, const HandlerView& handler) {

@@ -95,8 +95,7 @@ Json duties(const FleetView& view) {
         {"duty", duty.name},
         {"failing_seconds", duty.failing_seconds ? Json(seconds(*duty.failing_seconds)) : Json()},
         {"reason", text_or_null(duty.reason)},
-        {"failures", duty.failures},
-        {"refused_messages", duty.refused_messages}});
+        {"failures", duty.failures}});
   }
   return all;
 }
@@ -130,6 +129,7 @@ std::string render_status(const FleetView& view) {
                        {"not_ready_reason", text_or_null(view.not_ready_reason)},
                        {"queue_counts", queue_counts(view.counts)},
                        {"duties", duties(view)},
+                       {"refused_messages", view.refused},
                        {"messages", messages(view.messages)},
                        {"handler", handler(view.handler)},
                        {"handler_time", handler_times(view)},
