@@ -146,12 +146,12 @@ std::vector<ClaimedMessage> Claimer::ask_each(int wanted, const Claim& claim, bo
   refused_any = !claimed.refused.empty();
   if (claimed.blamed) tools_.queue().refused.add(RefusedChange::claim, claimed.refused.size());
   for (const auto& refused : claimed.refused) {
-    tools_.queue().refused_claims.add(refused.id, claimed.blamed);
+    const bool added = tools_.queue().refused_claims.add(refused.id, claimed.blamed);
     ClaimedMessage passed;
     passed.place = refused.place;
     tools_.queue().marks.raise({&passed, 1});
     const log::MessageScope scope(refused.id, 0);
-    if (claimed.blamed) {
+    if (claimed.blamed && added) {
       log::error("message refused by the database, not claimed", {{"reason", refused.reason}});
     }
   }

@@ -137,15 +137,6 @@ void Runner::run(std::size_t index) {
   end_orphans();
 }
 
-bool Runner::can_be_renewed(const Lease& lease) {
-  try {
-    return tools_.session.queue().renew({&lease, 1}, tools_.options.visibility_timeout).empty();
-  } catch (const DatabaseError& error) {
-    if (error.is_of_session()) throw;
-    return false;
-  }
-}
-
 /// Reads the payload that a careful claim left out. The message counts as running meanwhile: a
 /// death is charged to it. False if the message has ended: its payload cannot be read, which counts
 /// a crash, or its lease is lost. Throws DatabaseError.
@@ -167,7 +158,9 @@ bool Runner::read_payload(std::size_t index) {
       const bool lost = error.kind() == DatabaseError::Kind::connection;
       const bool lost_twice = lost && tools_.queue().unread_id.exchange(lease.id) == lease.id;
       // The payload is at fault only if the row can be renewed (not if it is locked, say).
-      if (!lost_twice && (error.is_of_session() || !can_be_renewed(lease))) {
+      if (!lost_twice &&
+          (error.is_of_session() ||
+           !can_be_renewed(tools_.session.queue(), lease, tools_.options.visibility_timeout))) {
         settler_.end(index, Outcome{Outcome::Kind::released}, now);
         throw;
       }

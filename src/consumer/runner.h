@@ -48,7 +48,6 @@ class Runner {
     bool shutdown = false, hurried = false, lease_lost = false;
   };
 
-  bool can_be_renewed(const Lease& lease);
   bool read_payload(std::size_t index);
   Outcome handle(std::size_t index, TimePoint started_at);
   Outcome unless_signalled(Outcome outcome, TimePoint started_at);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "consumer/settle_log.h"
+#include "process/renew_each.h"
 #include "process/settle_each.h"
 #include "system/backoff.h"
 #include "system/log.h"
@@ -13,6 +14,11 @@
 namespace pgforeman {
 namespace {
 
+// A settle that took longer is likely to take as long again: the next one is smaller.
+constexpr Millis kSlowSettle{1000};
+constexpr std::size_t kShrink = 8;
+// A message that failed by itself for longer is at fault, if its lease can be renewed.
+constexpr Millis kFailsFor{8000};
 // Time between settles that fail while a message runs: each may take kWatchdogWhileRunning.
 constexpr Millis kSettleAgain{5000};
 
@@ -50,7 +56,7 @@ void Settler::settle() {
                             });
   std::vector<Settlement> settlements;
   std::vector<std::size_t> indexes;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
+  for (std::size_t i = 0; i < batch.size() && settlements.size() < most_; ++i) {
     if (!batch[i].is_unsettled() || (batch[i].is_deferred() && !deferred_too)) continue;
     settlements.push_back(
         {batch[i].message.lease(), *batch[i].outcome, {tools_.context.slot, batch[i].started_ms}});
@@ -82,17 +88,29 @@ void Settler::settle() {
 std::vector<Settled> Settler::ask(std::span<const Settlement> settlements, Batch::Indexes indexes) {
   tools_.batch.begin_settle(indexes);
   std::vector<Settled> results;
+  const TimePoint asked_at = Clock::now();
+  const auto is_slow = [&] { return Clock::now() - asked_at > kSlowSettle; };
   try {
     results = settle_each(tools_.session.queue(), settlements, retry_rule(tools_.options));
   } catch (const DatabaseError& error) {
+    if (is_slow()) most_ = std::max<std::size_t>(1, indexes.size() / kShrink);
     failed(indexes, error);
     throw;
   }
   tools_.session.worked();
+  if (!is_slow()) most_ = std::min(2 * most_, kMaxBatch);
   for (std::size_t i = 0; i < indexes.size(); ++i) {
     const LeasedMessage& m = tools_.batch[indexes[i]];
     if (results[i] == Settled::lost_lease && m.state == MessageState::in_doubt) {
       results[i] = as_settled_before(m.outcome->kind);
+    }
+    if (results[i] == Settled::failed && m.deferred_for >= kFailsFor &&
+        can_be_renewed(tools_.session.queue(), m.message.lease(),
+                       tools_.options.visibility_timeout)) {
+      const log::MessageScope scope(m.message.id, m.message.attempt);
+      log::error("message not settled, it waits for VISIBILITY_TIMEOUT",
+                 {{"reason", "the database fails to settle it, but renews its lease"}});
+      results[i] = Settled::refused;
     }
   }
   return results;

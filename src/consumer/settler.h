@@ -55,7 +55,8 @@ class Settler {
   const ConsumerTools& tools_;
   VacuumDuty& vacuum_;
   SettleTiming timing_;
-  TimePoint try_at_;  ///< without a session: next try while a message runs
+  std::size_t most_ = kMaxBatch;  ///< messages of a settle: fewer after one that took too long
+  TimePoint try_at_;              ///< without a session: next try while a message runs
 };
 
 }  // namespace pgforeman

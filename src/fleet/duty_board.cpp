@@ -14,9 +14,8 @@ void DutyBoard::failed(Duty duty, std::string_view reason, TimePoint now) {
 
 DutyReading DutyBoard::read(Duty duty) const {
   const State& state = of(duty);
-  DutyReading reading{std::max<std::int64_t>(0, state.failing_since_ms.load()),
-                      state.failures.load(),
-                      {}};
+  DutyReading reading{
+      std::max<std::int64_t>(0, state.failing_since_ms.load()), state.failures.load(), {}};
   if (reading.failing_since_ms != 0) reading.reason = state.reason.load();
   return reading;
 }

@@ -26,7 +26,7 @@ constexpr std::string_view to_string(Duty duty) {
 struct DutyReading {
   std::int64_t failing_since_ms = 0;  ///< monotonic; 0: it works
   std::uint64_t failures = 0;
-  std::string reason;         ///< of the last failure, while it fails
+  std::string reason;  ///< of the last failure, while it fails
 };
 
 class DutyBoard {

@@ -47,12 +47,15 @@ class RefusedClaims {
     std::int64_t id = 0;
     bool blamed = false;  ///< as in Refused
   };
-  /// Forgets the id if all places are taken: sweeps then try that message sooner.
-  void add(std::int64_t id, bool blamed) {
+  /// False, and forgets the id, if all places are taken: sweeps then try that message sooner.
+  bool add(std::int64_t id, bool blamed) {
     for (auto& word : words_) {
       std::int64_t none = 0;
-      if (word.compare_exchange_strong(none, blamed ? id : -id, std::memory_order_relaxed)) return;
+      if (word.compare_exchange_strong(none, blamed ? id : -id, std::memory_order_relaxed)) {
+        return true;
+      }
     }
+    return false;
   }
   /// Takes them out. For maintenance.
   std::vector<Each> take() {

@@ -140,7 +140,11 @@ void Maintenance::run(Duty duty, Work&& work) {
   try {
     if (!work()) return;
   } catch (const DatabaseError& error) {
-    if (error.is_of_session()) throw;
+    if (error.is_of_session()) {
+      // If this duty's message ends the server's process, other duties come first from now on.
+      rest.failed(Clock::now());
+      throw;
+    }
     rest.failed(Clock::now());
     tools_.duty_failed(duty, error.what());
     return;

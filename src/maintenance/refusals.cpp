@@ -19,7 +19,8 @@ void Refusals::add(const Refused& refused, TimePoint now) {
   }
   for (const std::int64_t id : refused.ids) {
     const Millis wait = leave_out(id, refused.blamed, now);
-    if (!refused.blamed) continue;
+    // Those that cannot be remembered come again at once: their lines would fill the log.
+    if (!refused.blamed || !messages_.contains(id)) continue;
     const log::MessageScope scope(id, 0);
     log::error(
         "message refused by the database, left out for some seconds",

@@ -89,11 +89,19 @@ Tick Scheduler::promote() {
   try {
     return tools_.session.queue().tick(std::nullopt, sweeper_.due_from_us(), most_,
                                        refusals_.current());
-  } catch (const DatabaseError&) {
-    most_ = std::max(most_ / 4, 1);
+  } catch (const DatabaseError& error) {
+    // One that takes too long (its trigger waits, say) is found by fewer and fewer at a time.
+    if (most_ == 1 && !error.is_of_session()) leave_out_first(error.what());
+    most_ = std::max(most_ / 10, 1);
     next_ = Clock::now() + kSoonest;
     throw;
   }
+}
+
+/// Leaves out the message that cannot be promoted by itself.
+void Scheduler::leave_out_first(const std::string& reason) {
+  const auto id = tools_.session.queue().first_due(sweeper_.due_from_us(), refusals_.current());
+  if (id) refusals_.add({{*id}, reason, true}, Clock::now());
 }
 
 /// Sets the ids forward at once: a send fails if another message has its id.

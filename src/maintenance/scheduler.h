@@ -31,6 +31,7 @@ class Scheduler {
  private:
   std::optional<Tick> try_counting();
   Tick promote();
+  void leave_out_first(const std::string& reason);
   void publish(const QueueCounts& counts);
   void advance_ids();
   void name_other_queues(const QueueCounts& counts);

@@ -235,22 +235,30 @@ void Sweeper::check_clock(std::int64_t at_us, TimePoint asked_at) {
   clock_at_ = Clock::now();
 }
 
-/// False, and starts over, if a mark is above all numbers that were ever drawn. No claim wrote it:
-/// the scoreboard is damaged, or the database was replaced by an older copy.
+/// False, and starts over, if numbers were set back, so that they come again below the marks, or if
+/// a mark is above all of them. No claim wrote it: the scoreboard is damaged, or the database was
+/// replaced by an older copy.
 bool Sweeper::trusts(const OpenWriters& writers, const Marks& marks) {
-  bool sound = true;
+  bool sound = writers.highest >= highest_;
+  if (!sound) {
+    log::warn("message ids were set back, all messages are searched",
+              {{"from", highest_}, {"to", writers.highest}});
+    start_over();
+  }
+  highest_ = writers.highest;
+  bool is_above = false;
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
     if (marks[lane] <= writers.highest) continue;
     tools_.queue().marks.forget(lane, marks[lane]);
-    sound = false;
+    is_above = true;
   }
-  if (!sound) {
+  if (is_above) {
     const bool first = tools_.fleet().should_log("marks", Clock::now());
     log::write(first ? log::Level::warn : log::Level::debug,
                "low-water mark above all messages, reset", {{"highest", writers.highest}});
     start_over();
   }
-  return sound;
+  return sound && !is_above;
 }
 
 }  // namespace pgforeman

@@ -63,6 +63,7 @@ class Sweeper {
   /// The server's clock when this process's was clock_at_; 0: not known.
   std::int64_t clock_us_ = 0;
   TimePoint clock_at_;
+  std::int64_t highest_ = 0;        ///< the last number that was drawn, as of the last look
   std::int64_t viewed_number_ = 0;  ///< the last number that was drawn at the last view
 };
 

@@ -33,4 +33,12 @@ Renewed renew_each(Queue& queue, std::span<const Lease> leases, Millis lease) {
   return renewed;
 }
 
+bool can_be_renewed(Queue& queue, const Lease& lease, Millis time) {
+  try {
+    return queue.renew({&lease, 1}, time).empty();
+  } catch (const DatabaseError&) {
+    return false;
+  }
+}
+
 }  // namespace pgforeman

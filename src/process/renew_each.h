@@ -24,4 +24,8 @@ struct Renewed {
 /// renewed, or if the session failed.
 [[nodiscard]] Renewed renew_each(Queue& queue, std::span<const Lease> leases, Millis lease);
 
+/// True if the database changes the message's row in this way: what else it refuses about the
+/// message is not the server's fault.
+[[nodiscard]] bool can_be_renewed(Queue& queue, const Lease& lease, Millis time);
+
 }  // namespace pgforeman

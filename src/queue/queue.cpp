@@ -37,13 +37,6 @@ Settled settled_of(std::string_view name) {
   throw DatabaseError(Kind::schema, "pgforeman.settle returned an unknown word");
 }
 
-/// Replaces characters that databases of some encodings cannot hold.
-std::string ascii(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) > 0x7e; }, '?');
-  return text;
-}
-
 /// Asks if the session can write and has the rights that a fleet needs: on the tables, and on the
 /// functions that it calls and those that they call.
 constexpr const char* kRights =
@@ -56,7 +49,7 @@ constexpr const char* kRights =
     " and pg_catalog.has_sequence_privilege('pgforeman.message_id_seq', 'usage')"
     " and not exists ("
     "  select from pg_catalog.unnest('{announce,become_listener,claim,claim_each,counts,"
-    "end_done,from_us,ids_are_behind,leave_listeners,lock_claimable,make_ready,"
+    "end_done,first_due,from_us,ids_are_behind,leave_listeners,lock_claimable,make_ready,"
     "next_place,open_writers,payload_of,peek,refuse_silence,release_token,renew,retry_delay,"
     "save_marks,saved_marks,settle,sweep,tick,to_us,with_run}'::pg_catalog.name[]) f (name)"
     "  where not exists ("
@@ -255,6 +248,14 @@ Tick Queue::tick(const std::optional<Marks>& passed, std::int64_t due_from_us, i
     tick.ids_behind = row[12].as<bool>();
   }
   return tick;
+}
+
+std::optional<std::int64_t> Queue::first_due(std::int64_t due_from_us,
+                                             std::span<const std::int64_t> skipped) {
+  const pqxx::result rows = call("select pgforeman.first_due($1, $2::bigint, $3::bigint[])",
+                                 {name_, std::to_string(due_from_us), array_text(skipped)});
+  if (rows.empty() || rows[0][0].is_null()) return std::nullopt;
+  return rows[0][0].as<std::int64_t>();
 }
 
 Peek Queue::peek(const Marks& marks, int most, std::int64_t due_from_us,

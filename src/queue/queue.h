@@ -72,6 +72,10 @@ class Queue {
   Tick tick(const std::optional<Marks>& passed = Marks{}, std::int64_t due_from_us = 0,
             int most = 10'000, std::span<const std::int64_t> skipped = {});
 
+  /// Returns the message that is due first, as tick() takes it.
+  std::optional<std::int64_t> first_due(std::int64_t due_from_us,
+                                        std::span<const std::int64_t> skipped);
+
   /// Counts up to `most` claimable messages above the marks; changes nothing. The others as tick().
   Peek peek(const Marks& marks, int most, std::int64_t due_from_us = 0,
             std::span<const std::int64_t> skipped = {});

@@ -77,4 +77,10 @@ std::string without_nul(std::string text) {
   return text;
 }
 
+std::string ascii(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) > 0x7e; }, '?');
+  return text;
+}
+
 }  // namespace pgforeman

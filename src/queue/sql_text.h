@@ -31,4 +31,7 @@ std::string quoted_identifier(std::string_view name);
 /// Returns an interval: "1500 milliseconds".
 std::string interval_text(Millis value);
 
+/// Replaces characters that databases of some encodings cannot hold.
+std::string ascii(std::string text);
+
 }  // namespace pgforeman

@@ -82,7 +82,7 @@ struct FleetView {
   SlotView maintenance;
   std::optional<QueueView> counts;  ///< none until maintenance has counted
   std::vector<DutyView> duties;
-  std::map<std::string, std::uint64_t> refused;  ///< messages, by RefusedChange
+  std::map<std::string, std::uint64_t> refused;                  ///< messages, by RefusedChange
   MessageCounters messages;                                      ///< of all slots, also former ones
   std::array<std::uint64_t, kHandlerBuckets> handler_buckets{};  ///< not cumulative
   double handler_seconds_sum = 0;

@@ -84,8 +84,8 @@ TEST_CASE("A message that cannot be promoted holds up no other", "[duties]") {
     CHECK(bed.wait_for_runs(runs, 5s));
     CHECK(monotonic_now() - since < allowed(2.0));
   }
-  CHECK(sample(fleet.metrics(),
-               "pgforeman_refused_messages_total{queue=\"q\",call=\"promote\"}") == 1);
+  CHECK(sample(fleet.metrics(), "pgforeman_refused_messages_total{queue=\"q\",call=\"promote\"}") ==
+        1);
   // It is not tried again and again meanwhile.
   CHECK(sample(fleet.metrics(), "pgforeman_duty_failures_total{queue=\"q\",duty=\"promote\"}") ==
         0);

@@ -132,8 +132,7 @@ TEST_CASE("A bug during a message delays no other message", "[handler]") {
                             {"RETRY_BACKOFF", "1h"},
                             {"RETRY_BACKOFF_MAX", "1h"}}));
   CHECK(eventually([&] { return bed.left() == 2; }, 5s));
-  CHECK(
-      fleet.log("the handler keeps failing at its start, the next message is delayed").empty());
+  CHECK(fleet.log("the handler keeps failing at its start, the next message is delayed").empty());
   stop_cleanly(fleet);
 }
 

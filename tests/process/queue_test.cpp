@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <thread>
 
 #include "process/bed.h"
 
@@ -100,8 +101,7 @@ TEST_CASE("A fleet with a handler that cannot start leaves messages to another",
                              {"HANDLER", "sh -c 'exit 3'"}}),
                Fleet::Wait::port);
   REQUIRE(
-      broken.wait_for_log("the handler keeps failing at its start, waiting before the next"
-                          " message"));
+      broken.wait_for_log("the handler keeps failing at its start, the next message is delayed"));
   Fleet sound(bed.settings({{"CONCURRENCY", "1"}}));
   CHECK(bed.wait_until_empty(10s));
   CHECK(broken.status().messages.at("dead") == 0);
@@ -167,4 +167,50 @@ TEST_CASE("A fleet with an empty queue names the queues that are not", "[queue]"
   CHECK(right.log("the queue is empty, others are not").empty());
   stop_cleanly(fleet);
   stop_cleanly(right);
+}
+
+TEST_CASE("Messages that are sent after the ids were set back are found", "[queue]") {
+  Bed bed;
+  Fleet fleet(bed.settings({{"CONCURRENCY", "2"}, {"HANDLER_MODE", "jsonl"}, {"BATCH", "100"}}));
+  bed.send(5000);
+  REQUIRE(bed.wait_until_empty(20s));
+  Sql sender(bed.conninfo);
+  sender.query("select setval('pgforeman.message_id_seq', 1); begin");
+  sender.query("select count(pgforeman.send('q', '1')) from generate_series(1, 3000)");
+  REQUIRE(fleet.wait_for_log("message ids were set back, all messages are searched"));
+  sender.query("select count(pgforeman.send('q', '1')) from generate_series(1, 7000)");
+  sender.query("commit");
+  CHECK(bed.wait_until_empty(20s));
+  CHECK(bed.runs().size() == 15'000);
+  stop_cleanly(fleet);
+}
+
+TEST_CASE("A session that waits for the listeners' lock does not keep senders from notifying",
+          "[queue]") {
+  Bed bed;
+  Fleet fleet(bed.settings({{"CONCURRENCY", "2"}, {"POLL_INTERVAL", "60s"}}));
+  REQUIRE(fleet.wait_ready());
+  Sql stranger(bed.conninfo);
+  std::thread waiter([&stranger] {
+    try {
+      stranger.query("select pg_advisory_lock(1885824614, hashtext('q'))");
+    } catch (const std::exception&) {  // it is ended below
+    }
+  });
+  REQUIRE(eventually([&] {
+    return bed.sql.number(
+               "select count(*) from pg_locks where locktype = 'advisory'"
+               " and not granted") == 1;
+  }));
+  std::vector<double> took;
+  for (std::size_t i = 0; i < 10; ++i) {
+    const double since = wall_now();
+    bed.send(1);
+    CHECK(bed.wait_for_runs(i + 1));
+    took.push_back(bed.runs().back().time - since);
+  }
+  bed.sql.query("select count(pg_terminate_backend(pid)) from pg_locks where not granted");
+  waiter.join();
+  CHECK(figures(took).median < allowed(0.2));
+  stop_cleanly(fleet);
 }

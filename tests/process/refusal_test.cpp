@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "process/bed.h"
+#include "support/prometheus_text.h"
 #include "support/refusal.h"
 #include "support/sqlstates.h"
 
@@ -212,6 +213,44 @@ TEST_CASE("A message that ends the server's process that reads it is a dead lett
   CHECK(bed.runs().size() == 40);
   CHECK(fleet.status().exits.empty());
   stop_cleanly(fleet);
+}
+
+TEST_CASE("Settles that take long or fail for ever do not stop a queue", "[refusals]") {
+  const bool slow = GENERATE(true, false);
+  CAPTURE(slow);
+  Bed bed;
+  // A tenth of a second for each message, so that a batch takes longer than a statement may; or an
+  // error that may be the server's.
+  const std::string body =
+      slow ? "perform pg_sleep(0.1);"  // house: sleep: the trigger's time is what is tested
+           : "if old.payload->>'stuck' <> '' then raise exception using errcode = '58030'; end if;";
+  bed.sql.query("create function public.linger() returns trigger language plpgsql as $$ begin " +
+                body +
+                " return old; end $$; create trigger linger before delete on"
+                " pgforeman.message for each row execute function public.linger()");
+  if (slow) {
+    bed.send(150);
+  } else {
+    bed.send(1500, R"({"stuck": "58030"})");
+    bed.send(50);
+  }
+  Fleet fleet(bed.settings({{"CONCURRENCY", "1"},
+                            {"HANDLER_MODE", "jsonl"},
+                            {"BATCH", slow ? "150" : "1000"},
+                            {"VISIBILITY_TIMEOUT", slow ? "60s" : "5s"}}));
+  const auto others_left = [&] {
+    return bed.sql.number("select count(*) from pgforeman.message where payload->>'stuck' is null");
+  };
+  CHECK(eventually([&] { return others_left() == 0; }, 90s));
+  CHECK(charged(bed.sql) == 0);
+  CHECK(fleet.status().exits.empty());
+  if (slow) {
+    CHECK(bed.runs().size() == 150);
+  } else {
+    CHECK(sample(fleet.metrics(), "pgforeman_refused_messages_total{queue=\"q\",call=\"settle\"}") >
+          0);
+  }
+  fleet.signal(SIGKILL);
 }
 
 TEST_CASE("A disk that is full and a server that is read-only charge no message", "[refusals]") {

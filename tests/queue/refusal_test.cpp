@@ -80,6 +80,7 @@ constexpr Refusing kRefusing[] = {
     {"silently", "if stuck then return null; end if;"},
     {"at the commit", "if stuck then raise exception 'not this one'; end if;",
      "constraint trigger refuse after", "deferrable initially deferred for each row"},
+    {"by what was before", "if stuck then return old; end if;"},
     {"behind a lock", "if stuck then perform from public.tenant for update; end if;"},
 };
 

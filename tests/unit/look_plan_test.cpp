@@ -228,8 +228,7 @@ TEST_CASE("In a long range both ends come first", "[look_plan]") {
   CHECK(plan.next(160, kAt) == Ranges{fresh(50'015, 50'175)});
 }
 
-TEST_CASE("A pass adds all numbers, a look at the last ones those, a skip none",
-          "[look_plan]") {
+TEST_CASE("A pass adds all numbers, a look at the last ones those, a skip none", "[look_plan]") {
   Settled100 fleet;
   fleet.plan.add_last(10);
   CHECK(fleet.plan.next(kAll, kAt) == Ranges{fresh(79, 100)});

@@ -173,8 +173,7 @@ TEST_CASE("A ledger full of garbage gives a bounded reading", "[scoreboard]") {
   CHECK(reading.stderr_tail.size() == 1024);
 }
 
-TEST_CASE("An entry with an unknown outcome is left out of a ledger's reading",
-          "[scoreboard]") {
+TEST_CASE("An entry with an unknown outcome is left out of a ledger's reading", "[scoreboard]") {
   Scoreboard board;
   LedgerWriter ledger(board.ledger(LedgerId{0}));
   ledger.end_claim(std::vector<ClaimedMessage>{message(1, 5), message(2, 5)});

@@ -85,8 +85,13 @@ begin
   -- another sender holds it for the same check.
   if not (pg_try_advisory_lock(1885824614, hashtext(announce.queue))
           and pg_advisory_unlock(1885824614, hashtext(announce.queue)))
-     and pg_try_advisory_lock_shared(1885824614, hashtext(announce.queue))
-     and pg_advisory_unlock_shared(1885824614, hashtext(announce.queue)) then
+     and (pg_try_advisory_lock_shared(1885824614, hashtext(announce.queue))
+          and pg_advisory_unlock_shared(1885824614, hashtext(announce.queue))
+          -- Any role may wait for the lock; behind it the lock cannot be shared either.
+          or exists (select from pg_locks l
+                     where l.locktype = 'advisory' and l.classid = 1885824614 and l.mode = 'ShareLock'
+                       and l.objid = (hashtext(announce.queue)::bigint & 4294967295)::oid
+                       and l.granted)) then
     perform pg_notify('pgforeman', announce.queue || ' ' || announce.word); -- proves: P26
   end if;
 end

@@ -81,10 +81,10 @@ begin
 end
 $$;
 
--- Raises the error for a row that a trigger silently keeps from being changed: it is refused, as with
--- an error of the trigger.
+-- Raises the error for a row that a trigger silently keeps from being changed, or changes back: it is
+-- refused, as with an error of the trigger. (As a number, for use in expressions.)
 create function pgforeman.refuse_silence()
-returns void
+returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -147,7 +147,8 @@ begin
       update pgforeman.message m
       set visible_at = moment + claim.lease, token = claim.token, claims = m.claims + 1
       where m.ctid = any (locked)
-      returning m.id, m.place, m.attempt + 1, m.claims,
+      returning m.id, m.place, m.attempt + 1,
+                case when m.token = claim.token then m.claims else pgforeman.refuse_silence() end,
                 m.claims - m.claims_base - 1 - m.attempt - m.crashes,
                 m.enqueued_at, m.payload, m.headers;
     get diagnostics taken = row_count;
@@ -199,7 +200,9 @@ begin
       update pgforeman.message m
       set visible_at = moment + claim_each.lease, token = claim_each.token, claims = m.claims + 1
       where m.ctid = row_id
-      returning m.id, m.place, m.attempt + 1, m.claims,
+      returning m.id, m.place, m.attempt + 1,
+                case when m.token = claim_each.token then m.claims
+                     else pgforeman.refuse_silence() end,
                 m.claims - m.claims_base - 1 - m.attempt - m.crashes, m.enqueued_at
       into id, place, attempt, fence, unfinished_claims, enqueued_at;
       if not found then perform pgforeman.refuse_silence(); end if;

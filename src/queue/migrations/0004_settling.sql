@@ -1,4 +1,4 @@
--- Functions for consumers: renew and settle. 0003_claiming.sql says why functions carry SETs.
+-- Functions for consumers: settle, renew, release the messages of a claim in doubt. 0003_claiming.sql says why functions carry SETs.
 
 -- Returns the wait after a failed run (`failures` 1: the first): doubles, is capped, +-20 %.
 create function pgforeman.retry_delay(failures int, backoff interval, backoff_max interval)
@@ -286,5 +286,81 @@ begin
       select true as yes from pgforeman.message m
       where m.id = l.i and m.token = l.t and l.t <> 0 limit 1) held on true
     order by l.place;
+end
+$$;
+
+-- Releases the messages held under a token, for a claim with a lost answer. No index has tokens:
+-- scans the first 20,000 of each range of places; others wait for the end of their lease. With
+-- `error` one of them may have killed the claimer: a message with more than one unfinished claim then
+-- waits for a second, one with more than ten counts a crash.
+create function pgforeman.release_token(
+  queue text, token bigint, error text default null, evidence jsonb default null,
+  max_crashes int default null, backoff interval default null, backoff_max interval default null,
+  above bigint[] default '{0}', upto bigint[] default '{9223372036854775807}')
+returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set lock_timeout = '200ms'  -- see end_done
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  most     constant int := 20000;
+  held     bigint[];
+  waiting  boolean[];
+  suspects bigint[];
+  released bigint := 0;
+  got      bigint;
+  began    timestamptz := clock_timestamp();
+  xid      xid8 := pg_current_xact_id();  -- before the first place or due time: see next_place
+begin
+  if release_token.token = 0 then return 0; end if;
+  select array_agg(w.id), array_agg(release_token.error is not null and w.unfinished_claims > 1),
+         array_agg(w.id) filter (where w.unfinished_claims > 10 and release_token.error is not null)
+  into held, waiting, suspects
+  from unnest(release_token.above, release_token.upto) l (above, upto)
+  cross join lateral (
+    select m.id, m.token, m.claims - m.claims_base - m.attempt - m.crashes as unfinished_claims
+    from pgforeman.message m
+    where m.queue = release_token.queue and m.state = 0
+      and m.place > l.above and m.place <= l.upto
+    order by m.queue, m.place limit most) w
+  where w.token = release_token.token;
+  if held is null then
+    if row_security_active('pgforeman.message') then perform pgforeman.refuse_row_security(); end if;
+    return 0;
+  end if;
+  perform pgforeman.settle(
+    suspects, array_agg(release_token.token), array_agg('crash'::text),
+    array_agg(null::interval), array_agg(release_token.error), array_agg(release_token.evidence),
+    0, release_token.max_crashes, release_token.backoff, release_token.backoff_max)
+  from unnest(suspects) having count(*) > 0;
+  set constraints all immediate;  -- see make_ready
+  for i in 0..cardinality(held) loop  -- 0: all at once; if that fails one by one, for a quarter of a second
+    exit when i > 0 and clock_timestamp() > began + interval '250 ms';
+    begin
+      update pgforeman.message m
+      set token = 0, visible_at = '-infinity', state = w.waits::int,
+          place = case when w.waits then m.place else pgforeman.next_place(m.place) end,
+          due_at = case when w.waits then clock_timestamp() + interval '1 second' else m.due_at end,
+          claims_base = m.claims_base + (release_token.error is null)::int
+      from unnest(held, waiting) w (id, waits)
+      where m.id = any (case when i = 0 then held else held[i:i] end) and m.id = w.id
+        and m.token = release_token.token;
+      get diagnostics got = row_count;
+      released := released + got;
+      exit when i = 0;
+    exception when others or assert_failure or query_canceled then
+      if sqlstate = '57014' and clock_timestamp() > began + interval '500 ms'
+         or i = cardinality(held) and released = 0 then
+        raise;
+      end if;
+    end;
+  end loop;
+  if released > 0 then perform pgforeman.announce(release_token.queue, 'now'); end if;
+  return released + coalesce(cardinality(suspects), 0);
 end
 $$;
