@@ -146,10 +146,14 @@ std::vector<ClaimedMessage> Claimer::ask_each(int wanted, const Claim& claim, bo
   refused_any = !claimed.refused.empty();
   if (claimed.blamed) tools_.queue().refused.add(RefusedChange::claim, claimed.refused.size());
   for (const auto& refused : claimed.refused) {
-    const bool added = tools_.queue().refused_claims.add(refused.id, claimed.blamed);
     ClaimedMessage passed;
     passed.place = refused.place;
     tools_.queue().marks.raise({&passed, 1});
+    if (refused.id == 0) {
+      log_damage(refused);
+      continue;
+    }
+    const bool added = tools_.queue().refused_claims.add(refused.id, claimed.blamed);
     const log::MessageScope scope(refused.id, 0);
     if (claimed.blamed && added) {
       log::error("message refused by the database, not claimed", {{"reason", refused.reason}});
@@ -159,6 +163,12 @@ std::vector<ClaimedMessage> Claimer::ask_each(int wanted, const Claim& claim, bo
     throw DatabaseError(DatabaseError::Kind::transient, claimed.refused.back().reason);
   }
   return std::move(claimed.messages);
+}
+
+void Claimer::log_damage(const Queue::ClaimedEach::Refusal& refused) {
+  if (!tools_.fleet().should_log(refused.reason, Clock::now())) return;
+  log::error("messages on a damaged page are passed over",
+             {{"reason", refused.reason}, {"place", refused.place}});
 }
 
 Token Claimer::next_token() {

@@ -61,6 +61,7 @@ class Claimer {
   std::vector<ClaimedMessage> ask(int wanted, const Claim& claim, const Settler::WithClaim& done);
   std::vector<ClaimedMessage> ask_each(int wanted, const Claim& claim, bool& refused_any);
   bool failed(const Settler::WithClaim& done, const DatabaseError& error, bool careful, int wanted);
+  void log_damage(const Queue::ClaimedEach::Refusal& refused);
   Token next_token();
 
   const ConsumerTools& tools_;

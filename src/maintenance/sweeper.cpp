@@ -85,6 +85,7 @@ bool Sweeper::run_once() {
     try {
       look(marks, now);
     } catch (const DatabaseError& error) {
+      if (width_ <= kWidthLeast) pass_over(error);
       width_ = std::max(width_ / 8, kWidthLeast);
       next_ = Clock::now() + kFailedRest;
       // The tables may be others now, restored under this session; not so after a lock or a
@@ -160,13 +161,14 @@ void Sweeper::look(const Marks& marks, TimePoint now) {
   const int most_moved = refusals_.is_full() ? kMostMovedIfFull : kMostMoved;
   std::int64_t moved = 0;
   while (Clock::now() - now < kSlice) {
-    const auto ranges = plan_.next(width_, Clock::now());
+    const auto ranges = asked_ = plan_.next(width_, Clock::now());
     if (ranges.empty()) break;
     const TimePoint began = Clock::now();
     tools_.loop.enter(Phase::claiming);
     const Sweep found =
         tools_.session.queue().sweep(ranges, plan_.bucket_bits(), most_moved, refusals_.current());
     tools_.session.worked();
+    asked_.clear();
     refusals_.add(found.refused, began);
     plan_.looked(ranges, found, Clock::now());
     adjust_width(ranges, Clock::now() - began, writers.highest);
@@ -182,6 +184,16 @@ void Sweeper::look(const Marks& marks, TimePoint now) {
   next_ = ended + std::max<Clock::duration>(std::min<Clock::duration>(ended - now, kRestMost),
                                             more ? Clock::duration{0} : wait_);
   if (refusals_.is_full()) next_ = std::max(next_, ended + kEveryMost);
+}
+
+/// The last statement failed, although it was a small one: its range is passed over until the next
+/// pass, as a page there may be damaged.
+void Sweeper::pass_over(const DatabaseError& error) {
+  if (asked_.empty() || error.kind() == DatabaseError::Kind::locked) return;
+  Sweep nothing;
+  for (const PlaceRange& range : asked_) nothing.reached.push_back(range.upto);
+  plan_.looked(asked_, nothing, Clock::now());
+  asked_.clear();
 }
 
 /// Makes the next statement cover more numbers if this one was quick, fewer if it was slow. One

@@ -43,6 +43,7 @@ class Sweeper {
  private:
   void load_marks();
   void look(const Marks& marks, TimePoint now);
+  void pass_over(const DatabaseError& error);
   void adjust_width(std::span<const PlaceRange> ranges, Clock::duration took, std::int64_t highest);
   void raise_marks(const OpenWriters& writers, bool is_slow);
   bool trusts(const OpenWriters& writers, const Marks& marks);
@@ -53,8 +54,9 @@ class Sweeper {
   Refusals refusals_;
   WriterLog writers_;
   LookPlan plan_{12};
-  std::int64_t width_ = 0;  ///< places of one statement
-  bool loaded_ = false;     ///< the last fleet's marks
+  std::vector<PlaceRange> asked_;  ///< by a statement that was not answered
+  std::int64_t width_ = 0;         ///< places of one statement
+  bool loaded_ = false;            ///< the last fleet's marks
   bool failing_ = false;
   TimePoint looked_at_, next_;
   Millis wait_{0};  ///< between looks while the marks stand still

@@ -43,7 +43,7 @@ class Queue {
   struct ClaimedEach {
     std::vector<ClaimedMessage> messages;
     struct Refusal {
-      std::int64_t id, place;
+      std::int64_t id, place;  ///< id 0: nothing can be read at this place, as its page is damaged
       std::string reason;
     };
     std::vector<Refusal> refused;

@@ -253,6 +253,38 @@ TEST_CASE("Settles that take long or fail for ever do not stop a queue", "[refus
   fleet.signal(SIGKILL);
 }
 
+TEST_CASE("A damaged page costs the messages on it, and no others", "[refusals]") {
+  ThrowawayPostgres server;
+  Bed bed(server);
+  bed.send(400);
+  const std::string file = bed.sql.query("show data_directory") + "/" +
+                           bed.sql.query("select pg_relation_filepath('pgforeman.message')");
+  const auto on_page = bed.sql.number(
+      "select count(*) from pgforeman.message where ctid >= '(1,0)' and ctid < '(2,0)'");
+  REQUIRE(on_page > 0);
+  server.stop_fast();
+  {
+    std::fstream pages(file, std::ios::in | std::ios::out | std::ios::binary);
+    pages.seekp(8192);
+    pages << std::string(8192, '\xff');
+    REQUIRE(pages.flush());
+  }
+  server.start();
+  Fleet fleet(bed.settings({{"CONCURRENCY", "2"}, {"HANDLER_MODE", "jsonl"}}), Fleet::Wait::port);
+  const auto others = static_cast<std::size_t>(400 - on_page);
+  CHECK(bed.wait_for_runs(others, 30s));
+  REQUIRE(fleet.wait_for_log("messages on a damaged page are passed over"));
+  Sql sql(bed.conninfo);
+  for (std::size_t i = 1; i <= 3; ++i) {
+    sql.query("select count(pgforeman.send('q', '1')) from generate_series(1, 100)");
+    CHECK(bed.wait_for_runs(others + 100 * i, 10s));
+  }
+  CHECK(distinct(bed.runs()) == others + 300);
+  CHECK(fleet.status().exits.empty());
+  fleet.signal(SIGTERM);
+  CHECK(fleet.wait_end(30s));
+}
+
 TEST_CASE("A disk that is full and a server that is read-only charge no message", "[refusals]") {
   const bool full = GENERATE(true, false);
   // Where PostgreSQL's user can see it.

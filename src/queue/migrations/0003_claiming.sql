@@ -163,9 +163,49 @@ begin
 end
 $$;
 
+-- Locks as lock_claimable does where some rows cannot be read, as their page is damaged: looks at fewer
+-- places at a time around these, for a quarter of a second. `unreadable`: places that cannot be read.
+create function pgforeman.lock_readable(
+  queue text, most int, moment timestamptz, above bigint[], upto bigint[],
+  out locked tid[], out unreadable bigint[], out error text)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  began timestamptz := clock_timestamp();
+  low   bigint;
+  step  bigint;
+begin
+  locked := '{}';
+  unreadable := '{}';
+  for i in 1..cardinality(lock_readable.above) loop
+    low := lock_readable.above[i];
+    step := 4096;
+    while low < lock_readable.upto[i] and cardinality(locked) < lock_readable.most
+          and clock_timestamp() < began + interval '250 ms' loop
+      begin
+        locked := locked || pgforeman.lock_claimable(
+          lock_readable.queue, lock_readable.most - cardinality(locked), lock_readable.moment,
+          array[low], array[low + least(step, lock_readable.upto[i] - low)]);
+        low := low + least(step, lock_readable.upto[i] - low);
+        step := least(step, 1::bigint << 61) * 2;
+      exception when data_corrupted or index_corrupted or io_error or undefined_file then
+        error := sqlerrm;
+        if step = 1 then
+          low := low + 1;
+          unreadable := unreadable || low;
+        end if;
+        step := greatest(step / 64, 1);
+      end;
+    end loop;
+  end loop;
+end
+$$;
+
 -- The same without payloads, and row by row: for the time after a claim that failed, perhaps because
 -- of one message. Takes half a second at most. A row that the database refuses to change (a trigger can)
--- is not claimed: it has the reason in `refusal` and its SQLSTATE in `state`.
+-- is not claimed: it has the reason in `refusal` and its SQLSTATE in `state`. A place that cannot be read
+-- has id 0.
 create function pgforeman.claim_each(
   queue text, max_messages int, token bigint, lease interval, above bigint[] default '{0}',
   upto bigint[] default '{9223372036854775807}')
@@ -184,11 +224,20 @@ as $$
 declare
   moment timestamptz := clock_timestamp();
   locked tid[];
+  damage bigint[] := '{}';
   row_id tid;
   taken  int := 0;
 begin
-  locked := pgforeman.lock_claimable(
-    claim_each.queue, claim_each.max_messages + 64, moment, claim_each.above, claim_each.upto);
+  begin
+    locked := pgforeman.lock_claimable(
+      claim_each.queue, claim_each.max_messages + 64, moment, claim_each.above, claim_each.upto);
+  exception when data_corrupted or index_corrupted or io_error or undefined_file then
+    select l.locked, l.unreadable, l.error into locked, damage, refusal
+    from pgforeman.lock_readable(claim_each.queue, claim_each.max_messages + 64, moment,
+                                 claim_each.above, claim_each.upto) l;
+    return query
+      select 0::bigint, d, 0, 0::bigint, 0::bigint, moment, refusal, 'XX001' from unnest(damage) d;
+  end;
   set constraints all immediate;    -- a deferred trigger would refuse all rows, at the commit
   set local lock_timeout = '50ms';  -- a row's trigger may wait for locks
   foreach row_id in array locked loop
