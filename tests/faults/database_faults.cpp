@@ -170,6 +170,7 @@ Struck refuse_changes(Stage& stage, Dice& dice) {
       states[dice.below(states.size())] +
       "', message = 'not this one'; end if;"
       " return case tg_op when 'DELETE' then old else new end; end $$;"
+      "drop trigger if exists refuse on pgforeman.message;"
       "create trigger refuse before update or delete on pgforeman.message"
       " for each row execute function public.refuse()");
   return everybody(
