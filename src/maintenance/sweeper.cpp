@@ -152,7 +152,7 @@ void Sweeper::look(const Marks& marks, TimePoint now) {
   }
   if (views) {
     next_view_ = now + kViewEvery;
-    raise_marks(writers, looked_at_ - asked_at >= kSlowView);
+    raise_marks(writers, looked_at_ - asked_at >= kSlowView, starts);
   }
   refusals_.expire(now);
   for (const auto& claim : tools_.queue().refused_claims.take()) {
@@ -196,8 +196,8 @@ void Sweeper::pass_over(const DatabaseError& error) {
   asked_.clear();
 }
 
-/// Makes the next statement cover more numbers if this one was quick, fewer if it was slow. One
-/// that covered less than it may shows nothing about more.
+/// Makes the next statement cover more numbers if this one was quick, fewer if it was slow. Beyond
+/// kWidth only if this one covered so many: one that covered few shows nothing about more.
 void Sweeper::adjust_width(std::span<const PlaceRange> ranges, Clock::duration took,
                            std::int64_t highest) {
   if (took > 2 * kStatement) width_ = std::max(width_ / 2, kWidthLeast);
@@ -205,18 +205,20 @@ void Sweeper::adjust_width(std::span<const PlaceRange> ranges, Clock::duration t
   std::int64_t covered = 0;
   for (const PlaceRange& range : ranges) covered += range.upto - range.above;
   const std::int64_t most = std::max(kWidthMost, highest / kMostStatements);
-  width_ = std::clamp(2 * covered, std::min(kWidth, width_), most);
+  width_ = std::min(most, std::max(2 * covered, std::min(2 * width_, kWidth)));
 }
 
 /// Where claims walk over deleted messages in front of the first visible one, raises the marks to
 /// it: a fleet that starts behind a million deleted messages, or beside a busy fleet, walks over
 /// them once. Except at the first view, never to numbers of the last second: their senders may not
 /// have committed.
-void Sweeper::raise_marks(const OpenWriters& writers, bool is_slow) {
+void Sweeper::raise_marks(const OpenWriters& writers, bool is_slow, bool starts) {
   const std::int64_t old_number = viewed_number_ > 0 ? viewed_number_ : writers.highest;
   viewed_number_ = writers.highest;
   if (!is_slow) return;
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    // Each lane with a mark is one more range in each claim.
+    if (!starts && writers.first[lane] == 0 && plan_.marks()[lane] == 0) continue;
     const std::int64_t before = writers.first[lane] > 0 ? writers.first[lane] - 1 : kMaxNumber;
     const std::int64_t mark = std::min(before, old_number);
     if (mark <= plan_.marks()[lane]) continue;

@@ -45,7 +45,7 @@ class Sweeper {
   void look(const Marks& marks, TimePoint now);
   void pass_over(const DatabaseError& error);
   void adjust_width(std::span<const PlaceRange> ranges, Clock::duration took, std::int64_t highest);
-  void raise_marks(const OpenWriters& writers, bool is_slow);
+  void raise_marks(const OpenWriters& writers, bool is_slow, bool starts);
   bool trusts(const OpenWriters& writers, const Marks& marks);
   void check_clock(std::int64_t at_us, TimePoint asked_at);
   bool may_appear() const;
