@@ -54,7 +54,8 @@ declare
   released  bigint[] := '{}';  -- without evidence: that claim is not in unfinished_claims
   ready_queue text;  -- of messages that can be claimed at once
   given_up    bigint;
-  damage      text;  -- of the one message that is to be buried
+  no_payload  text;  -- why the payload of the one message that is to be buried cannot be read
+  no_rest     text;  -- the same of its headers and history
   xid       xid8 := pg_current_xact_id();  -- before the first place or due time: see next_place
 begin
   if cardinality(settle.tokens) <> given or cardinality(settle.outcomes) <> given
@@ -146,7 +147,7 @@ begin
     where o not in ('done', 'released') and i <> all (retried);
   end if;
   if cardinality(wanted) > 0 then
-    for try in 1..3 loop  -- as it is; without its payload; without headers and history too
+    for try in 1..2 loop  -- as it is; without what cannot be read
       begin
         with gone as (
           delete from pgforeman.message m
@@ -164,10 +165,12 @@ begin
                  case g.o when 'dead' then 'handler' when 'max_claims_exceeded' then 'max_claims'
                           when 'crash' then 'max_crashes' else 'max_attempts' end,
                  nullif(concat_ws('; ', coalesce(g.e, g.last_error),
-                                  'its payload is lost: ' || damage), ''),
-                 case when try = 1 then g.payload else 'null' end,
-                 case when try < 3 then g.headers else '{}' end,
-                 pgforeman.with_run(case when try < 3 then g.history else '[]' end, g.v, g.claims)
+                                  'its payload is lost: ' || no_payload,
+                                  'its headers and history are lost: ' || no_rest), ''),
+                 case when no_payload is null then g.payload else 'null' end,
+                 case when no_rest is null then g.headers else '{}' end,
+                 pgforeman.with_run(case when no_rest is null then g.history else '[]' end, g.v,
+                                    g.claims)
           from gone g
           returning dead_message.id)
         select coalesce(array_agg(b.id), '{}'), (select count(*) from gone) into dead, given_up
@@ -176,15 +179,17 @@ begin
         exit;
       exception when others then
         -- What cannot be read must not keep its message for ever. Only where it stands alone.
-        if try = 3 or cardinality(wanted) > 1 then raise; end if;
-        damage := coalesce(damage, sqlerrm);
-        given_up := null;
+        if try = 2 or cardinality(wanted) > 1 then raise; end if;
         begin
-          select length(concat(m.payload, m.headers, m.history)) into given_up
-          from pgforeman.message m where m.id = wanted[1];
-        exception when others then null;
+          perform length(m.payload::text) from pgforeman.message m where m.id = wanted[1];
+        exception when others then no_payload := sqlerrm;
         end;
-        if given_up is not null then raise; end if;
+        begin
+          perform length(concat(m.headers, m.history))
+          from pgforeman.message m where m.id = wanted[1];
+        exception when others then no_rest := sqlerrm;
+        end;
+        if num_nulls(no_payload, no_rest) = 2 then raise; end if;
       end;
     end loop;
   end if;
