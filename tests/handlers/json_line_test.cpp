@@ -100,7 +100,7 @@ TEST_CASE("a retry with a bad after is believed, and the after is named in a war
 TEST_CASE("texts of any bytes do not keep an answer from being believed", "[json_line]") {
   const auto result = [](const std::string& value) {
     const Answer parsed = believed(R"({"id":7,"status":"done","result":)" + value + "}");
-    CHECK_THAT(parsed.warning, contains("no strict JSON"));
+    CHECK_THAT(parsed.warning, contains("not strict JSON"));
     CHECK(parsed.outcome.kind == Outcome::Kind::done);
     return parsed.outcome.result;
   };
