@@ -11,6 +11,7 @@
 
 #include "consumer/run_end.h"
 #include "fleet/phase_limits.h"
+#include "process/renew_each.h"
 #include "system/backoff.h"
 #include "system/log.h"
 #include "system/origin.h"
