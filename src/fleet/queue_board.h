@@ -10,6 +10,7 @@
 #include "fleet/duty_board.h"
 #include "fleet/marks.h"
 #include "fleet/refused_claims.h"
+#include "fleet/refused_counts.h"
 #include "fleet/wakeup_board.h"
 
 namespace pgforeman {

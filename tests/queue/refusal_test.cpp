@@ -150,3 +150,16 @@ TEST_CASE("A settle or renewal that a trigger keeps silently from its row is no 
   CHECK(failure([&] { db.settle(lease, dead("x")); }) == DatabaseError::Kind::rejected);
   CHECK(db.left() == 1);
 }
+
+TEST_CASE("A message that cannot be released costs no other of its claim its release",
+          "[refusals]") {
+  Database db;
+  db.send("{\"stuck\": 1}");
+  db.send("1");
+  db.send("2");
+  const Claim claim = db.next_claim();
+  REQUIRE(db.queue.claim(3, claim, Millis{60'000}).size() == 3);
+  refuse_so(db.sql, {"with an error", "if stuck then raise exception 'not this one'; end if;"});
+  CHECK(db.queue.release_claim(claim) == 2);
+  CHECK(db.claim(3).size() == 2);
+}
